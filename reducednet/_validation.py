@@ -1,0 +1,181 @@
+"""Every check of arguments and its message: the argument's name, what was expected, what came."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+RandomLike = None | int | np.random.Generator | np.random.SeedSequence
+
+
+def message(name: str, expected: str, got: object) -> str:
+    """Return the one sentence that every refused argument is answered with."""
+    return f"`{name}` must be {expected}, got {got}"
+
+
+def describe_shape(shape: Sequence[int | None | str]) -> str:
+    """Write a shape; None stands for any length, a string for a named one."""
+    parts = ["any" if length is None else str(length) for length in shape]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+def real_array(
+    value: Any, name: str, shape: Sequence[int | None | str] | None = None, allow_empty: bool = False
+) -> Array:
+    """Return a new finite float64 array, of the given shape.
+
+    In `shape` an integer is a length that must be met; None or a word stands for any length, of
+    at least one unless `allow_empty`.
+
+    Raises
+    ------
+    TypeError
+        If the entries are not real numbers (object, complex, text).
+    ValueError
+        If the shape differs, the array is empty or an entry is not finite.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(message(name, "a rectangular array", "rows of different lengths")) from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(message(name, "an array of real numbers", f"dtype {array.dtype}"))
+    if shape is not None and not _matches(array.shape, shape):
+        raise ValueError(message(name, f"of shape {describe_shape(shape)}", f"shape {array.shape}"))
+    if array.size == 0 and not allow_empty:
+        raise ValueError(message(name, "non-empty", f"shape {array.shape}"))
+    with np.errstate(over="ignore"):
+        array = np.array(array, dtype=np.float64, order="C")
+    if not np.isfinite(array).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        place = f"{array[index]} at index {index if len(index) != 1 else index[0]}"
+        raise ValueError(message(name, "finite", place))
+    return array
+
+
+def _matches(shape: tuple[int, ...], expected: Sequence[int | None | str]) -> bool:
+    return len(shape) == len(expected) and all(
+        not isinstance(want, int) or have == want for have, want in zip(shape, expected)
+    )
+
+
+def samples(X: Any, n_inputs: int, name: str = "X") -> Array:
+    """Return X as a (n_samples, n_inputs) array."""
+    return real_array(X, name, ("n_samples", n_inputs))
+
+
+def responses(y: Any, n_samples: int, n_outputs: int, name: str = "y") -> Array:
+    """Return real responses as a (n_samples, n_outputs) array; one output may come as a vector."""
+    array = real_array(y, name)
+    if n_outputs == 1 and array.ndim == 1:
+        array = array[:, np.newaxis]
+    if array.shape != (n_samples, n_outputs):
+        vector = f" or ({n_samples},)" if n_outputs == 1 else ""
+        expected = f"of shape ({n_samples}, {n_outputs}){vector}"
+        raise ValueError(message(name, expected, f"shape {np.shape(y)}"))
+    return array
+
+
+def class_labels(y: Any, n_samples: int, n_classes: int, name: str = "y") -> npt.NDArray[np.int64]:
+    """Return class labels 0 .. n_classes - 1 as an (n_samples,) integer array."""
+    if n_classes < 2:
+        raise ValueError(message("loss", "'mse' for a network of one output", "'cross_entropy'"))
+    labels = real_array(y, name, (n_samples,))
+    bad = (labels != np.floor(labels)) | (labels < 0) | (labels >= n_classes)
+    if bad.any():
+        raise ValueError(message(name, f"class labels from 0 to {n_classes - 1}", labels[bad][0]))
+    return labels.astype(np.int64)
+
+
+def choice(value: Any, name: str, allowed: Iterable[str]) -> str:
+    """Return the value if it is one of the allowed words."""
+    options = list(allowed)
+    if not isinstance(value, str):
+        raise TypeError(message(name, f"one of {options}", f"{type(value).__name__} {value!r}"))
+    if value not in options:
+        raise ValueError(message(name, f"one of {options}", repr(value)))
+    return value
+
+
+def integer(value: Any, name: str, minimum: int) -> int:
+    """Return the value as an int that is at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(message(name, "an integer", f"{type(value).__name__} {value!r}"))
+    if value < minimum:
+        raise ValueError(message(name, f"at least {minimum}", int(value)))
+    return int(value)
+
+
+def number(value: Any, name: str, minimum: float = -np.inf, above: float = -np.inf) -> float:
+    """Return the value as a finite float that is at least `minimum` and larger than `above`."""
+    if isinstance(value, (bool, complex)) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(message(name, "a real number", f"{type(value).__name__} {value!r}"))
+    result = float(value)
+    if not np.isfinite(result) or result < minimum or result <= above:
+        limits = [f"at least {minimum}"] * (minimum > -np.inf) + [f"larger than {above}"] * (above > -np.inf)
+        raise ValueError(message(name, " and ".join(["finite", *limits]), result))
+    return result
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return the value if it is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(message(name, "True or False", f"{type(value).__name__} {value!r}"))
+    return bool(value)
+
+
+def layer_sizes(sizes: Any, name: str = "sizes") -> tuple[int, ...]:
+    """Return (n_inputs, n_1, ..., n_outputs) with at least one hidden layer."""
+    if isinstance(sizes, (str, bytes)) or not isinstance(sizes, Iterable):
+        raise TypeError(message(name, "(n_inputs, n_1, ..., n_outputs)", repr(sizes)))
+    result = tuple(integer(size, f"{name}[{i}]", 1) for i, size in enumerate(sizes))
+    if len(result) < 3:
+        raise ValueError(message(name, "(n_inputs, n_1, ..., n_outputs) with a hidden layer", result))
+    return result
+
+
+def array_list(value: Any, name: str) -> list[Any]:
+    """Return a non-empty list of arrays, one a hidden layer."""
+    if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
+        raise TypeError(message(name, "a list of arrays, one a hidden layer", type(value).__name__))
+    arrays = list(value)
+    if not arrays:
+        raise ValueError(message(name, "a list of at least one array", "an empty list"))
+    return arrays
+
+
+def instance(value: Any, name: str, kind: type | tuple[type, ...], expected: str) -> Any:
+    """Return the value if it is of the kind."""
+    if not isinstance(value, kind):
+        raise TypeError(message(name, expected, f"{type(value).__name__}"))
+    return value
+
+
+def generator(rng: RandomLike) -> np.random.Generator:
+    """Return a random generator: a new one from None, an int or a SeedSequence, or `rng` itself."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    kinds = (int, np.integer, np.random.SeedSequence, type(None))
+    if isinstance(rng, bool) or not isinstance(rng, kinds):
+        expected = "None, an int, a numpy Generator or a SeedSequence"
+        raise TypeError(message("rng", expected, f"{type(rng).__name__} {rng!r}"))
+    if isinstance(rng, (int, np.integer)) and rng < 0:
+        raise ValueError(message("rng", "a seed of at least 0", int(rng)))
+    return np.random.default_rng(rng)
+
+
+def same_inputs(n_inputs: int, domain_inputs: int) -> None:
+    """Refuse a domain of another dimension than the network's inputs."""
+    if n_inputs != domain_inputs:
+        expected = f"of dimension {n_inputs}, the network's number of inputs"
+        raise ValueError(message("domain", expected, f"dimension {domain_inputs}"))
+
+
+def finite_result(array: Array, what: str) -> Array:
+    """Refuse a result that left the range of float64."""
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} leaves the range of float64: the arguments are too large")
+    return array

@@ -1,0 +1,89 @@
+"""The two activations of the paper, ReLU and binary: value and slope.
+
+Both are 0 at z = 0, and both are scale covariant (THEORY, section 1): for alpha > 0,
+relu(alpha z) = alpha relu(z) and binary(alpha z) = binary(z).
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ._validation import Array, choice
+
+
+def relu(Z: Array, out: Array | None = None) -> Array:
+    """Return the rectified linear unit s(z) = max(z, 0), entry by entry.
+
+    Examples
+    --------
+    >>> relu(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+    return np.maximum(Z, 0.0, out=out)
+
+
+def relu_slope(Z: Array) -> Array:
+    """Return s'(z) = 1 if z > 0 else 0.
+
+    Also right for s(z) in the place of z, since relu keeps the sign.
+
+    Examples
+    --------
+    >>> relu_slope(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 1.])
+    """
+    return np.heaviside(Z, 0.0)
+
+
+def binary(Z: Array, out: Array | None = None) -> Array:
+    """Return the Heaviside step s(z) = 1 if z > 0 else 0, entry by entry.
+
+    Examples
+    --------
+    >>> binary(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 1.])
+    """
+    return np.heaviside(Z, 0.0, out=out)
+
+
+def binary_slope(Z: Array) -> Array:
+    """Return s'(z) = 0: the step is flat wherever it has a derivative.
+
+    Examples
+    --------
+    >>> binary_slope(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 0.])
+    """
+    return np.zeros_like(Z)
+
+
+class Activation(NamedTuple):
+    """An activation: its name, its value s(Z, out=None) and its slope s'(Z)."""
+
+    name: str
+    value: Callable[..., Array]
+    slope: Callable[[Array], Array]
+
+
+ACTIVATIONS = {
+    "relu": Activation("relu", relu, relu_slope),
+    "binary": Activation("binary", binary, binary_slope),
+}
+
+
+def activation_named(name: str) -> Activation:
+    """Return the activation of that name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the name is not ``"relu"`` or ``"binary"``.
+
+    Examples
+    --------
+    >>> activation_named("relu").value(np.array([-3.0, 3.0]))
+    array([0., 3.])
+    """
+    return ACTIVATIONS[choice(name, "activation", ACTIVATIONS)]

@@ -1,0 +1,286 @@
+"""Bounded input domains: Box, Ball and Hull, seen through their support function.
+
+h(u) = sup { u.x : x in D }, so that u.x ranges over [-h(-u), h(u)] (THEORY, section 2). Flat
+domains are served; a domain of one point is refused, for no neuron has an interval on it.
+"""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from ._validation import Array, RandomLike, generator, integer, message, number, real_array, samples
+from .rounding import gamma
+
+
+class Domain(ABC):
+    """A bounded set of inputs; what the library asks of it is the support function.
+
+    Attributes
+    ----------
+    n_inputs : int
+        The dimension d of the space that the domain lies in.
+    norm_bound : float
+        X_B = sup { |x| : x in D }.
+    """
+
+    n_inputs: int
+    norm_bound: float
+
+    def support(self, U: Any) -> Array:
+        """Return h(u) = sup { u.x : x in D } of each row of U, shape (m, n_inputs), as (m,).
+
+        A row's result does not depend on the other rows, bit for bit: no BLAS product here.
+        """
+        U = self._directions(U)
+        return np.einsum("ij,ij->i", U, self._support_points(U))
+
+    def support_points(self, U: Any) -> Array:
+        """Return a point x*(u) of the domain with u.x* = h(u) for each row of U, as (m, n_inputs)."""
+        return self._support_points(self._directions(U))
+
+    def contains(self, X: Any) -> np.ndarray:
+        """Tell which rows of X, shape (n_samples, n_inputs), lie in the domain (to rounding)."""
+        return self._contains(samples(X, self.n_inputs))
+
+    def sample(self, n: int, rng: RandomLike = None) -> Array:
+        """Return n random points of the domain, as (n, n_inputs)."""
+        return self._sample(integer(n, "n", 1), generator(rng))
+
+    def bounding_box(self) -> tuple[Array, Array]:
+        """Return the ends (low, high) of the smallest box around the domain, each (n_inputs,)."""
+        eye = np.eye(self.n_inputs)
+        return -self.support(-eye), self.support(eye)
+
+    def _directions(self, U: Any) -> Array:
+        return real_array(U, "U", ("m", self.n_inputs), allow_empty=True)
+
+    @abstractmethod
+    def _support_points(self, U: Array) -> Array: ...
+
+    @abstractmethod
+    def _contains(self, X: Array) -> np.ndarray: ...
+
+    @abstractmethod
+    def _sample(self, n: int, rng: np.random.Generator) -> Array: ...
+
+    @abstractmethod
+    def to_arrays(self) -> dict[str, Array]:
+        """Return the arguments that build this domain again, by name."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        mine, theirs = self.to_arrays(), other.to_arrays()
+        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(array.tobytes() for array in self.to_arrays().values())))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__:
+            raise AttributeError(f"{type(self).__name__} is frozen: `{name}` cannot be set")
+        super().__setattr__(name, value)
+
+
+def _length(X: Array) -> Array:
+    """Return |x| of each row; hypot neither overflows nor underflows on the way."""
+    return np.hypot.reduce(X, axis=-1)
+
+
+def _frozen(array: Array) -> Array:
+    array.setflags(write=False)
+    return array
+
+
+class Box(Domain):
+    """The box { x : low <= x <= high }, entry by entry.
+
+    h(u) = sum_i max(u_i low_i, u_i high_i) = u.(low + high)/2 + |u|.(high - low)/2
+
+    Parameters
+    ----------
+    low, high : arrays (n_inputs,) or floats
+        Floats give an interval. Some of low_i = high_i make a flat box, all of them are refused.
+
+    Raises
+    ------
+    ValueError
+        If low_i > high_i, the shapes differ, an end is not finite or the box is one point.
+
+    References
+    ----------
+    THEORY, section 2.
+
+    Examples
+    --------
+    >>> box = Box([0, 0], [1, 2])
+    >>> box.support([[1, -1]]), box.norm_bound ** 2
+    (array([1.]), 5.000000000000001)
+    """
+
+    def __init__(self, low: Any, high: Any) -> None:
+        self.low = _frozen(np.atleast_1d(real_array(low, "low")))
+        if self.low.ndim != 1:
+            raise ValueError(message("low", "of shape (n_inputs,)", f"shape {self.low.shape}"))
+        self.high = _frozen(real_array(np.atleast_1d(high), "high", self.low.shape))
+        if (self.low > self.high).any():
+            i = int(np.argmax(self.low > self.high))
+            raise ValueError(message("low", f"at most `high` = {self.high[i]} at index {i}", self.low[i]))
+        if (self.low == self.high).all():
+            raise ValueError(message("high", "larger than `low` somewhere", "a box of one point"))
+        self.n_inputs = len(self.low)
+        self.norm_bound = float(_length(np.maximum(-self.low, self.high)))
+
+    def support(self, U: Any) -> Array:
+        """Return h(u) = sum_i max(u_i low_i, u_i high_i) of each row of U, shape (m, n_inputs), as (m,)."""
+        U = self._directions(U)
+        return np.maximum(U * self.low, U * self.high).sum(axis=1)
+
+    def _support_points(self, U: Array) -> Array:
+        return np.where(U > 0.0, self.high, self.low)
+
+    def _contains(self, X: Array) -> np.ndarray:
+        return ((self.low <= X) & (X <= self.high)).all(axis=1)
+
+    def _sample(self, n: int, rng: np.random.Generator) -> Array:
+        t = rng.random((n, self.n_inputs))
+        return np.clip((1.0 - t) * self.low + t * self.high, self.low, self.high)
+
+    def to_arrays(self) -> dict[str, Array]:
+        return {"low": self.low, "high": self.high}
+
+    def __repr__(self) -> str:
+        return f"Box({_short(self.low)}, {_short(self.high)})"
+
+
+class Ball(Domain):
+    """The ball { x : |x - centre| <= radius }; h(u) = u.centre + |u| radius.
+
+    Parameters
+    ----------
+    centre : array (n_inputs,) or float
+    radius : float
+        Larger than 0.
+
+    Raises
+    ------
+    ValueError
+        If the radius is not positive (a ball of one point) or an entry is not finite.
+
+    References
+    ----------
+    THEORY, section 2. For a ball about 0, h(u) = X_B for every unit u: the paper's domain.
+
+    Examples
+    --------
+    >>> Ball([0, 0], 2).support([[0.6, 0.8]])
+    array([2.])
+    """
+
+    def __init__(self, centre: Any, radius: float) -> None:
+        self.centre = _frozen(np.atleast_1d(real_array(centre, "centre")))
+        if self.centre.ndim != 1:
+            raise ValueError(message("centre", "of shape (n_inputs,)", f"shape {self.centre.shape}"))
+        self.radius = number(radius, "radius", above=0.0)
+        self.n_inputs = len(self.centre)
+        self.norm_bound = float(_length(self.centre) + self.radius)
+
+    def support(self, U: Any) -> Array:
+        """Return h(u) = u.centre + |u| radius of each row of U, shape (m, n_inputs), as (m,)."""
+        U = self._directions(U)
+        return np.einsum("ij,j->i", U, self.centre) + _length(U) * self.radius
+
+    def _support_points(self, U: Array) -> Array:
+        lengths = _length(U)[:, np.newaxis]
+        return self.centre + self.radius * np.divide(U, lengths, out=np.zeros_like(U), where=lengths > 0)
+
+    def _contains(self, X: Array) -> np.ndarray:
+        slack = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)
+        return _length(X - self.centre) <= self.radius + slack
+
+    def _sample(self, n: int, rng: np.random.Generator) -> Array:
+        directions = rng.standard_normal((n, self.n_inputs))
+        directions /= np.maximum(_length(directions), np.finfo(float).tiny)[:, np.newaxis]
+        lengths = self.radius * rng.random((n, 1)) ** (1.0 / self.n_inputs)
+        return self.centre + lengths * directions
+
+    def to_arrays(self) -> dict[str, Array]:
+        return {"centre": self.centre, "radius": np.array(self.radius)}
+
+    def __repr__(self) -> str:
+        return f"Ball({_short(self.centre)}, {self.radius:g})"
+
+
+class Hull(Domain):
+    """The convex hull of points p_i, for instance of the samples; h(u) = max_i u.p_i.
+
+    Parameters
+    ----------
+    points : array (n_points, n_inputs)
+        At least two different points.
+
+    Raises
+    ------
+    ValueError
+        If all points are the same or an entry is not finite.
+
+    References
+    ----------
+    THEORY, section 2.
+
+    Examples
+    --------
+    >>> Hull([[0, 0], [1, 0], [0, 1]]).support([[1, 1], [-1, -1]])
+    array([1., 0.])
+    """
+
+    def __init__(self, points: Any) -> None:
+        self.points = _frozen(real_array(points, "points", ("n_points", "n_inputs")))
+        if (self.points == self.points[0]).all():
+            raise ValueError(message("points", "at least two different points", "a hull of one point"))
+        self.n_inputs = self.points.shape[1]
+        self.norm_bound = float(_length(self.points).max())
+
+    def _support_points(self, U: Array) -> Array:
+        return self.points[(U @ self.points.T).argmax(axis=1)]
+
+    def _contains(self, X: Array) -> np.ndarray:
+        """Solve for convex weights of each x that is neither a point itself nor outside the bounding box.
+
+        x is in the hull iff min over t >= 0 of |P^T t - x|^2 + |1.t - 1|^2 is 0; the points are moved
+        to the middle of their bounding box and scaled to its size first.
+        """
+        from scipy.optimize import nnls
+
+        low, high = self.points.min(axis=0), self.points.max(axis=0)
+        middle, size = low / 2 + high / 2, (high / 2 - low / 2).max()
+        inside = ((low <= X) & (X <= high)).all(axis=1)
+        known = {row.tobytes() for row in self.points + 0.0}
+        system = np.vstack([(self.points - middle).T / size, np.ones(len(self.points))])
+        slack = gamma(64 * sum(system.shape))
+        for i in np.flatnonzero(inside):
+            if (X[i] + 0.0).tobytes() not in known:
+                inside[i] = nnls(system, np.append((X[i] - middle) / size, 1.0))[1] <= slack
+        return inside
+
+    def _sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw convex combinations with flat Dirichlet weights: inside, but not uniform in volume."""
+        return rng.dirichlet(np.ones(len(self.points)), size=n) @ self.points
+
+    def to_arrays(self) -> dict[str, Array]:
+        return {"points": self.points}
+
+    def __repr__(self) -> str:
+        return f"Hull({len(self.points)} points in dimension {self.n_inputs})"
+
+
+def _short(vector: Array) -> str:
+    """Write a short vector in full, a long one by its ends."""
+    if len(vector) <= 4:
+        return "[" + ", ".join(f"{value:g}" for value in vector) + "]"
+    return f"[{vector[0]:g}, ..., {vector[-1]:g}]"
+
+
+DOMAINS: dict[str, type[Domain]] = {kind.__name__: kind for kind in (Box, Ball, Hull)}

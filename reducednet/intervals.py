@@ -1,0 +1,97 @@
+"""The interval of thresholds that matter, layer by layer (THEORY, Prop. 2 and section 3).
+
+A unit row w has pre-activations w.h + b with w.h in [-high, -low] on its layer's input set. So a
+threshold b <= low makes a dead neuron, b >= high one that is always on, and only
+I(w) = [low, high] is needed.
+
+bound="ball": the paper's number. [-X_B, X_B] in the first layer; in deeper layers a ball about 0
+of radius X^(l+1) = 2 sqrt(n_l) X^l (binary: sqrt(n_l)), whatever the parameters are.
+bound="support": the exact range of w.x in the first layer; in deeper layers that over the box of
+the layer's activations, which depends on the parameters before it.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from ._validation import Array
+from .activations import Activation
+from .domains import Ball, Box, Domain
+from .rounding import SMALLEST, gamma
+
+BOUNDS = ("ball", "support")
+
+
+class LayerSpace(NamedTuple):
+    """The reduced space of one layer: its input set, its activation and the kind of interval."""
+
+    domain: Domain
+    activation: Activation
+    bound: str
+
+    @property
+    def margin(self) -> float:
+        """More than the rounding of w.x + b for a unit row w and |x|, |b| <= X_B.
+
+        The product sum carries n + 1 roundings of terms that add up to at most 2 X_B, the
+        interval's end as many, a norm and a division n / 2 + 3.
+        """
+        n = self.domain.n_inputs
+        return 4.0 * (gamma(n + 6) * self.domain.norm_bound + (n + 1) * SMALLEST)
+
+    def intervals(self, units: Array) -> Array:
+        """Return the interval [low, high] of each unit row, as (n_neurons, 2).
+
+        low = -h(w), high = h(-w); with bound="ball" -X_B and X_B. For the binary activation the
+        ends lie further out by the margin, so that a neuron at an end is 0, or 1, on all of the
+        input set in floating point too.
+        """
+        if self.bound == "ball":
+            high = np.full(len(units), self.domain.norm_bound)
+            low = -high
+        else:
+            low, high = -self.domain.support(units), self.domain.support(-units)
+        if self.activation.name == "binary":
+            low, high = low - self.margin, high + self.margin
+        return np.stack([low, high], axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0
+
+    def next_layer(self, units: Array, b: Array) -> LayerSpace:
+        """Return the space of the layer above these neurons.
+
+        A box of one point gets one unit added to its upper ends, so that the layer above has
+        directions of positive width: an interval may be larger than needed.
+        """
+        n, binary = len(units), self.activation.name == "binary"
+        image: Domain
+        if self.bound == "ball":
+            image = Ball(np.zeros(n), float(np.sqrt(n)) * (1.0 if binary else 2.0 * self.domain.norm_bound))
+        else:
+            slack = self.margin / 2 if binary else 0.0  # constant only where z keeps its sign by the slack
+            low, high = activation_range(self.domain, units, b, self.activation, slack)
+            image = Box(low, high if (low < high).any() else high + 1.0)
+        return self._replace(domain=image)
+
+
+def activation_range(
+    domain: Domain, W: Array, b: Array, activation: Activation, slack: float = 0.0
+) -> tuple[Array, Array]:
+    """Return the ends of the box of activations s(W h + b), for h in the domain.
+
+    z_j ranges over [b_j - h(-w_j), b_j + h(w_j)], here widened by `slack`; rows need not be unit.
+
+    Returns
+    -------
+    low, high : arrays (n_neurons,)
+    """
+    low, high = b - domain.support(-W), b + domain.support(W)
+    return activation.value(low - slack), activation.value(high + slack)
+
+
+def layer_spaces(first: LayerSpace, weights: Iterable[Array], thresholds: Iterable[Array]) -> list[LayerSpace]:
+    """Return the space of each hidden layer of a reduced network, given that of the first."""
+    spaces = [first]
+    for units, b in zip(weights, thresholds):
+        spaces.append(spaces[-1].next_layer(units, b))
+    return spaces[:-1]

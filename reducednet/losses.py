@@ -1,0 +1,104 @@
+"""Losses and their gradients with respect to the network's outputs.
+
+Outputs have shape (n_samples, n_outputs); each loss is a mean over the samples.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._validation import Array, choice, class_labels, responses
+
+Loss = Callable[..., tuple[float, Array]]
+
+
+def mean_squared_error(outputs: Array, y: Array, out: Array | None = None) -> tuple[float, Array]:
+    """Return the mean squared error, without a factor 1/2, and its gradient.
+
+    loss = (1/n) sum_i |outputs_i - y_i|^2,    gradient = (2/n) (outputs - y)
+
+    Parameters
+    ----------
+    outputs, y : arrays (n_samples, n_outputs)
+    out : array (n_samples, n_outputs), optional
+        Where the gradient is written; may be `outputs` itself.
+
+    Examples
+    --------
+    >>> mean_squared_error(np.array([[1.0], [3.0]]), np.array([[0.0], [3.0]]))
+    (0.5, array([[1.],
+           [0.]]))
+    """
+    residuals = np.subtract(outputs, y, out=out)
+    flat = residuals.ravel(order="K")
+    value = float(np.dot(flat, flat)) / len(outputs)
+    return value, np.multiply(residuals, 2.0 / len(outputs), out=residuals)
+
+
+def cross_entropy(outputs: Array, y: Array, out: Array | None = None) -> tuple[float, Array]:
+    """Return the cross entropy of the softmax of the outputs, and its gradient.
+
+    loss = (1/n) sum_i (log sum_k exp outputs_ik - outputs_i,y_i),
+    gradient = (softmax(outputs) - onehot(y)) / n
+
+    Parameters
+    ----------
+    outputs : array (n_samples, n_classes)
+    y : integer array (n_samples,)
+        Class labels from 0.
+    out : array (n_samples, n_classes), optional
+        Where the gradient is written; may be `outputs` itself.
+
+    Examples
+    --------
+    >>> value, gradient = cross_entropy(np.zeros((1, 2)), np.array([1]))
+    >>> round(value, 6), gradient
+    (0.693147, array([[ 0.5, -0.5]]))
+    """
+    n_samples, rows = len(outputs), np.arange(len(outputs))
+    shifted = np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=out)
+    chosen = shifted[rows, y]
+    exponentials = np.exp(shifted, out=shifted)
+    totals = exponentials.sum(axis=1, keepdims=True)
+    value = float(np.log(totals).sum() - chosen.sum()) / n_samples
+    gradient = np.divide(exponentials, totals * n_samples, out=exponentials)
+    gradient[rows, y] -= 1.0 / n_samples
+    return value, gradient
+
+
+LOSSES: dict[str, Loss] = {"mse": mean_squared_error, "cross_entropy": cross_entropy}
+
+
+def loss_named(name: str) -> Loss:
+    """Return the loss of that name, ``"mse"`` or ``"cross_entropy"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such loss.
+
+    Examples
+    --------
+    >>> loss_named("mse") is mean_squared_error
+    True
+    """
+    return LOSSES[choice(name, "loss", LOSSES)]
+
+
+def check_responses(loss: str, y: Any, n_samples: int, n_outputs: int) -> Any:
+    """Return `y` in the form that the loss takes: a matrix for ``"mse"``, labels for ``"cross_entropy"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `y` has another length or shape, is not finite or, for labels, not a class number.
+
+    Examples
+    --------
+    >>> check_responses("mse", [1, 2], 2, 1).shape
+    (2, 1)
+    """
+    check = class_labels if choice(loss, "loss", LOSSES) == "cross_entropy" else responses
+    return check(y, n_samples, n_outputs)

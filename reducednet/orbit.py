@@ -1,0 +1,106 @@
+"""Standard networks of one function: scaling a neuron's row and undoing it in its column."""
+from __future__ import annotations
+
+import numpy as np
+
+from . import sphere
+from ._validation import Array, RandomLike, generator
+from .layers import Affine, affine_maps
+from .networks import Network, check_network
+
+
+def expand(network: Network, rng: RandomLike = None) -> Network:
+    """Return a random standard network of the orbit: the same function, other row norms.
+
+    w_j <- alpha_j w_j,   b_j <- alpha_j b_j,   c_j <- c_j / alpha_j  (ReLU; binary keeps c_j),
+
+    alpha_j = exp(t), t uniform on [-3, 3]. Reducing it gives the reduced network back, to rounding.
+
+    Parameters
+    ----------
+    network : Network
+        A reduced or a standard one.
+    rng : None, int, Generator or SeedSequence
+
+    References
+    ----------
+    THEORY, section 3, converse.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> from reducednet.reduced_networks import ReducedNetwork
+    >>> red = ReducedNetwork.random((1, 3, 1), Box(0, 1), rng=0)
+    >>> bool((abs(expand(red, rng=1)([[0.3]]) - red([[0.3]])) < 1e-15).all())
+    True
+    """
+    network, rng = check_network(network), generator(rng)
+    maps = affine_maps(network)
+    for layer in range(network.depth):
+        scales = np.exp(rng.uniform(-3.0, 3.0, len(maps[layer].W)))
+        maps[layer:layer + 2] = _scaled(maps[layer], maps[layer + 1], scales, network.activation)
+    return _network(maps, network.activation)
+
+
+def rescale(network: Network) -> Network:
+    """Return the same function with every row scaled by a power of two, to a norm in [1, 2).
+
+    Scaling by powers of two is exact: the two networks are equal as real functions, and bit for
+    bit in every computed value that neither overflows nor underflows. A zero row stays as it is,
+    and so does a neuron whose scaling would overflow or underflow in one of its entries.
+
+    Parameters
+    ----------
+    network : Network
+
+    References
+    ----------
+    THEORY, sections 7 and 9.
+
+    Examples
+    --------
+    >>> scaled = rescale(Network([[[24.0]]], [[8.0]], [[1.0]]))
+    >>> scaled.weights[0].tolist(), scaled.thresholds[0].tolist(), scaled.output_weights.tolist()
+    ([[1.5]], [0.5], [[16.0]])
+    """
+    network = check_network(network)
+    maps = affine_maps(network)
+    for layer in range(network.depth):
+        scales = _unit_scales(maps[layer].W)
+        below, above = _scaled(maps[layer], maps[layer + 1], scales, network.activation)
+        back_below, back_above = _scaled(below, above, 1.0 / scales, network.activation)
+        exact = _same(back_below, maps[layer], 1) & _same(back_above, maps[layer + 1], 0)
+        scales = np.where(exact, scales, 1.0)
+        maps[layer:layer + 2] = _scaled(maps[layer], maps[layer + 1], scales, network.activation)
+    return _network(maps, network.activation)
+
+
+def _unit_scales(W: Array) -> Array:
+    """Return the power of two that brings each row's norm to [1, 2), within float64's normal range."""
+    with np.errstate(under="ignore"):
+        scaled = np.ldexp(W, -sphere.row_exponents(W)[:, np.newaxis])
+    exponents = sphere.row_exponents(W) + np.frexp(sphere.row_norms(scaled))[1] - 1
+    exponents = np.where(W.any(axis=1), exponents, 0)
+    return np.ldexp(1.0, np.clip(-exponents, -1022, 1022))
+
+
+def _scaled(layer: Affine, above: Affine, scales: Array, activation: str) -> list[Affine]:
+    assert layer.b is not None
+    with np.errstate(over="ignore", under="ignore"):
+        column = scales if activation == "relu" else np.ones_like(scales)
+        return [
+            Affine(layer.W * scales[:, np.newaxis], layer.b * scales),
+            Affine(above.W / column, above.b),
+        ]
+
+
+def _same(one: Affine, other: Affine, axis: int) -> np.ndarray:
+    """Tell for which neurons the entries are the same: rows and thresholds (axis 1) or columns (0)."""
+    same = (one.W == other.W).all(axis=axis)
+    return same & (one.b == other.b) if axis == 1 else same
+
+
+def _network(maps: list[Affine], activation: str) -> Network:
+    *hidden, outgoing = maps
+    weights, thresholds = zip(*hidden)
+    return Network(weights, thresholds, outgoing.W, outgoing.b, activation)

@@ -1,0 +1,100 @@
+"""Arrays of the shapes of a network over one flat vector: parameters, or a gradient by them."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._validation import Array, array_list, message, real_array
+from .kernels import Layout
+
+
+class Parameters:
+    """Arrays of the shapes of a network, over one flat read-only vector.
+
+    It holds a network's parameters, and also a gradient by them.
+
+    Attributes
+    ----------
+    weights : tuple of arrays (n_l, n_(l-1)), one a hidden layer
+    thresholds : tuple of arrays (n_l,)
+    output_weights : array (n_outputs, n_L)
+    output_bias : array (n_outputs,) or None
+    """
+
+    def __init__(self, layout: Layout, vector: Array) -> None:
+        vector = np.array(vector, dtype=np.float64)
+        vector.setflags(write=False)
+        blocks = layout.blocks(vector)
+        n_last = layout.sizes[-2]
+        self._layout, self._vector = layout, vector
+        self.weights: tuple[Array, ...] = tuple(block[:-1].T for block in blocks[:-1])
+        self.thresholds: tuple[Array, ...] = tuple(block[-1] for block in blocks[:-1])
+        self.output_weights: Array = blocks[-1][:n_last].T
+        self.output_bias: Array | None = blocks[-1][n_last] if layout.output_bias else None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__:
+            raise AttributeError(f"{type(self).__name__} is frozen: `{name}` cannot be set")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: `{name}` cannot be deleted")
+
+    @property
+    def layout(self) -> Layout:
+        """Where each array lies in the flat vector."""
+        return self._layout
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """(n_inputs, n_1, ..., n_L, n_outputs)."""
+        return self._layout.sizes
+
+    @property
+    def n_inputs(self) -> int:
+        """The number of inputs."""
+        return self.sizes[0]
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of outputs."""
+        return self.sizes[-1]
+
+    @property
+    def depth(self) -> int:
+        """The number L of hidden layers."""
+        return len(self.sizes) - 2
+
+    @property
+    def n_parameters(self) -> int:
+        """The length of the flat vector."""
+        return len(self._vector)
+
+    def to_vector(self) -> Array:
+        """Return a copy of the flat vector; `Layout` tells what lies where."""
+        return self._vector.copy()
+
+
+def pack(
+    weights: Any, thresholds: Any, output_weights: Any, output_bias: Any = None
+) -> tuple[Layout, Array]:
+    """Return the layout and the flat vector of these arrays, all checked."""
+    matrices, vectors = array_list(weights, "weights"), array_list(thresholds, "thresholds")
+    if len(matrices) != len(vectors):
+        raise ValueError(message("thresholds", f"a list of {len(matrices)} vectors, as `weights`", len(vectors)))
+    parts: list[Array] = []
+    n_inputs: int | str = "n_inputs"
+    sizes = []
+    for layer, (W, b) in enumerate(zip(matrices, vectors)):
+        W = real_array(W, f"weights[{layer}]", ("n_neurons", n_inputs))
+        b = real_array(b, f"thresholds[{layer}]", (len(W),))
+        parts += [W.T, b]
+        sizes.append(W.shape[1])
+        n_inputs = len(W)
+    C = real_array(output_weights, "output_weights", ("n_outputs", n_inputs))
+    parts.append(C.T)
+    if output_bias is not None:
+        parts.append(real_array(output_bias, "output_bias", (len(C),)))
+    layout = Layout((*sizes, C.shape[1], len(C)), output_bias is not None)
+    return layout, np.concatenate([part.ravel() for part in parts])

@@ -1,0 +1,187 @@
+"""Functions to learn, each on its box: those of the paper's kind and those of numerical integration.
+
+A target is called like a network, on X of shape (n_samples, n_inputs), and returns (n_samples,).
+
+References
+----------
+R. Franke, *Scattered data interpolation: tests of some methods*, Math. Comp. 38 (1982).
+A. Genz, *A package for testing multiple integration subroutines* (1987); the difficulties 9 and
+7.25 are those customary for the oscillatory and the product peak family.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._validation import Array, RandomLike, choice, generator, integer, message, number, samples
+
+
+class Target:
+    """A function on a box, with samplers.
+
+    Attributes
+    ----------
+    name : str
+    low, high : arrays (n_inputs,)
+        The ends of its domain, ``Box(target.low, target.high)``.
+    n_inputs : int
+    """
+
+    def __init__(self, name: str, function: Callable[[Array], Array], low: Array, high: Array) -> None:
+        self.name = name
+        self.low, self.high = low, high
+        self.n_inputs = len(low)
+        self._function = function
+
+    def __call__(self, X: Any) -> Array:
+        """Return the values at the rows of X, shape (n_samples, n_inputs), as (n_samples,)."""
+        return self._function(samples(X, self.n_inputs))
+
+    def sample(self, n: int, rng: RandomLike = None) -> Array:
+        """Return n points drawn uniformly from the box, as (n, n_inputs)."""
+        t = generator(rng).random((integer(n, "n", 1), self.n_inputs))
+        return (1.0 - t) * self.low + t * self.high
+
+    def grid(self, n: int) -> Array:
+        """Return n equispaced points a side, ends included, as (n ** n_inputs, n_inputs)."""
+        n = integer(n, "n", 2)
+        if n**self.n_inputs > 10**8:
+            raise ValueError(message("n", f"small enough for n**{self.n_inputs} <= 10**8", n))
+        sides = [np.linspace(low, high, n) for low, high in zip(self.low, self.high)]
+        return np.stack([side.ravel() for side in np.meshgrid(*sides, indexing="ij")], axis=1)
+
+    def __repr__(self) -> str:
+        return f"Target({self.name!r}, n_inputs={self.n_inputs})"
+
+
+def _on_unit_cube(name: str, function: Callable[[Array], Array], n_inputs: int = 1) -> Target:
+    n_inputs = integer(n_inputs, "n_inputs", 1)
+    return Target(name, function, np.zeros(n_inputs), np.ones(n_inputs))
+
+
+def sin4pi() -> Target:
+    """Return sin(4 pi x) on [0, 1]: two full waves.
+
+    Examples
+    --------
+    >>> sin4pi()([[0.125]])
+    array([1.])
+    """
+    return _on_unit_cube("sin4pi", lambda X: np.sin(4 * np.pi * X[:, 0]))
+
+
+def abs_sin4pi() -> Target:
+    """Return |sin(4 pi x)| on [0, 1]: four arches with kinks between.
+
+    Examples
+    --------
+    >>> abs_sin4pi()([[0.375]])
+    array([1.])
+    """
+    return _on_unit_cube("abs_sin4pi", lambda X: np.abs(np.sin(4 * np.pi * X[:, 0])))
+
+
+def step() -> Target:
+    """Return the jump from 0 to 1 at x = 1/2, on [0, 1]; 0 at the jump.
+
+    Examples
+    --------
+    >>> step()([[0.5], [0.75]])
+    array([0., 1.])
+    """
+    return _on_unit_cube("step", lambda X: np.heaviside(X[:, 0] - 0.5, 0.0))
+
+
+def franke() -> Target:
+    """Return Franke's function on [0, 1]^2: two hills, a dip and a bump.
+
+    Examples
+    --------
+    >>> franke()([[0.0, 0.0]]).round(4)
+    array([0.7664])
+    """
+
+    def values(X: Array) -> Array:
+        x, y = 9.0 * X[:, 0], 9.0 * X[:, 1]
+        return (
+            0.75 * np.exp(-((x - 2) ** 2 + (y - 2) ** 2) / 4)
+            + 0.75 * np.exp(-((x + 1) ** 2) / 49 - (y + 1) / 10)
+            + 0.5 * np.exp(-((x - 7) ** 2 + (y - 3) ** 2) / 4)
+            - 0.2 * np.exp(-((x - 4) ** 2) - (y - 7) ** 2)
+        )
+
+    return _on_unit_cube("franke", values, 2)
+
+
+def gaussian_bump(n_inputs: int = 2, width: float = 0.25) -> Target:
+    """Return exp(-|x - 1/2|^2 / (2 width^2)) on [0, 1]^d.
+
+    Examples
+    --------
+    >>> gaussian_bump(3)([[0.5, 0.5, 0.5]])
+    array([1.])
+    """
+    width = number(width, "width", above=0.0)
+    return _on_unit_cube(
+        "gaussian_bump", lambda X: np.exp(-((X - 0.5) ** 2).sum(axis=1) / (2 * width**2)), n_inputs
+    )
+
+
+def _genz_weights(n_inputs: int, difficulty: float) -> Array:
+    """Return weights c_i proportional to i that add up to the difficulty."""
+    d = integer(n_inputs, "n_inputs", 1)
+    return number(difficulty, "difficulty", above=0.0) * 2.0 * np.arange(1, d + 1) / (d * (d + 1))
+
+
+def genz_product(n_inputs: int = 4, difficulty: float = 7.25) -> Target:
+    """Return Genz's product peak at 1/2, scaled to height 1: prod_i 1 / (1 + c_i^2 (x_i - 1/2)^2).
+
+    The weights c_i grow in proportion to i and add up to `difficulty`.
+
+    Examples
+    --------
+    >>> genz_product(2)([[0.5, 0.5]])
+    array([1.])
+    """
+    c = _genz_weights(n_inputs, difficulty)
+    return _on_unit_cube(
+        "genz_product", lambda X: 1.0 / (1.0 + (c * (X - 0.5)) ** 2).prod(axis=1), n_inputs
+    )
+
+
+def genz_oscillatory(n_inputs: int = 4, difficulty: float = 9.0) -> Target:
+    """Return Genz's oscillatory function cos(2 pi / 4 + c.x) = -sin(c.x) on [0, 1]^d.
+
+    The weights c_i grow in proportion to i and add up to `difficulty`.
+
+    Examples
+    --------
+    >>> genz_oscillatory(2)([[0.0, 0.0]]).round(12) + 0.0
+    array([0.])
+    """
+    c = _genz_weights(n_inputs, difficulty)
+    return _on_unit_cube("genz_oscillatory", lambda X: np.cos(np.pi / 2 + X @ c), n_inputs)
+
+
+TARGETS: dict[str, Callable[..., Target]] = {
+    make.__name__: make
+    for make in (sin4pi, abs_sin4pi, step, franke, gaussian_bump, genz_product, genz_oscillatory)
+}
+
+
+def target_named(name: str) -> Target:
+    """Return the target of that name, in its default dimension.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such target.
+
+    Examples
+    --------
+    >>> target_named("franke").n_inputs
+    2
+    """
+    return TARGETS[choice(name, "target", TARGETS)]()
