@@ -28,7 +28,7 @@ def row_space(alpha: Array, magnitude: Array) -> tuple[Array, Array] | None:
         None where the residual |alpha - M Q| is more than a few roundings of the magnitude: the
         factors come from a singular value decomposition, whose rounding is checked here.
     """
-    allowed = gamma(8 * sum(alpha.shape))
+    allowed = gamma(sum(alpha.shape))
     _, singular, rows = np.linalg.svd(alpha, full_matrices=False)
     Q = rows[singular > allowed * magnitude.max() / 4]
     M = alpha @ Q.T

@@ -1,0 +1,156 @@
+"""What rounding can do to a network on a domain: bounds that hold for every input of it.
+
+The property tests assert these bounds instead of guessed tolerances (THEORY, section 7).
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import sphere
+from ._validation import Array, integer, samples
+from .domains import Box, Domain
+from .intervals import LayerSpace, activation_range
+from .layers import affine_maps
+from .networks import Network, check_network
+from .reduced_networks import ReducedNetwork, check_domain
+from .rounding import SMALLEST, gamma
+
+
+def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0) -> Array:
+    """Return a bound of |fl(N(x)) - N(x)| over the domain, for each output.
+
+    With A >= |h| on the domain and e the error of the layer below, one layer has
+
+    err = |W| e + gamma_(n+2+extra) (|W| (A + e) + |b|) + underflow,   e <- clip(sup z + 2 err, 0, err);
+
+    a ReLU neuron that is dead by more than its error has none. The order in which sums are taken
+    does not matter. For a binary network the bound holds at `decided` points.
+
+    Parameters
+    ----------
+    network : Network
+    domain : Domain
+    extra_roundings : int
+        Charged on top for each entry of each layer, for parameters that carry roundings themselves.
+
+    Returns
+    -------
+    array (n_outputs,)
+        inf where a bound leaves the range of float64.
+
+    References
+    ----------
+    THEORY, section 7.
+
+    Examples
+    --------
+    >>> net = Network([[[1.0]]], [[0.0]], [[1.0]])
+    >>> bool(0.0 < evaluation_bound(net, Box(0, 1))[0] < 1e-14)
+    True
+    """
+    network, domain = check_network(network), check_domain(network, domain)
+    extra = integer(extra_roundings, "extra_roundings", 0)
+    low, high = domain.bounding_box()
+    A, e = np.maximum(np.abs(low), np.abs(high)) * (1.0 + gamma(domain.n_inputs + 4)), np.zeros(len(low))
+    *hidden, (C, a) = affine_maps(network)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for W, b in hidden:
+            if network.activation == "binary":
+                A, e = np.ones(len(W)), np.zeros(len(W))
+                continue
+            assert b is not None
+            error = _affine_error(W, b, A, e, extra)
+            if not np.isfinite(error).all():
+                return np.full(network.n_outputs, np.inf)
+            z_high = b + domain.support(W)
+            low, high = activation_range(domain, W, b, network._activation, error)
+            domain = Box(low, high + SMALLEST)
+            A, e = high, np.clip(z_high + 2.0 * error, 0.0, error)
+        result = _affine_error(C, np.zeros(len(C)) if a is None else a, A, e, extra)
+    return np.where(np.isfinite(result), result, np.inf)
+
+
+def _affine_error(W: Array, b: Array, A: Array, e: Array, extra: int) -> Array:
+    """Return the error bound of the computed W h + b, where |h| <= A carries the error e."""
+    n = W.shape[1]
+    terms = np.abs(W) @ (A + e) + np.abs(b)
+    underflow = 4.0 * SMALLEST * (n + 2 + (A + e).sum())
+    return (np.abs(W) @ e + gamma(n + 2 + extra) * terms) * (1.0 + gamma(2 * n + 8)) + underflow
+
+
+def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
+    """Return a bound of |fl(N(x)) - fl(R(x))| on R's domain, where R is a reduction of N.
+
+    The mapping's own roundings (norm, quotient, interval's end, products, sums of constants) act on
+    the same terms as those of the evaluation, so both networks are charged them on top. For
+    binary networks the bound holds at points that are `decided` for N.
+
+    Parameters
+    ----------
+    network : Network
+    reduced : ReducedNetwork
+        What `reduce` or `reduce_paper` made of it.
+
+    Returns
+    -------
+    array (n_outputs,)
+
+    References
+    ----------
+    THEORY, section 7.
+
+    Examples
+    --------
+    >>> from reducednet.reduction import reduce
+    >>> net = Network.random((2, 10, 1), rng=0)
+    >>> red = reduce(net, Box([0, 0], [1, 1]))
+    >>> bool(abs(net([[0.3, 0.4]]) - red([[0.3, 0.4]])) <= reduction_bound(net, red))
+    True
+    """
+    network = check_network(network)
+    sizes = np.array(reduced.sizes)
+    extra = int(2 * (sizes[:-1] + sizes[1:]).max() + sizes[-1] + 16)
+    return evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)
+
+
+def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:
+    """Tell at which points rounding cannot change a binary neuron, in the network or its reduction.
+
+    A point is decided where every pre-activation is further from 0 than the lowering of its
+    threshold in `reduce` and all roundings together. ReLU is continuous: all points are decided.
+
+    Parameters
+    ----------
+    network : Network
+    domain : Domain
+        Holds the points; its size scales the margin.
+    X : array (n_samples, n_inputs)
+
+    Returns
+    -------
+    bool array (n_samples,)
+
+    References
+    ----------
+    THEORY, section 7.
+
+    Examples
+    --------
+    >>> net = Network([[[3.0]]], [[-1.0]], [[1.0]], activation="binary")
+    >>> decided(net, Box(0, 1), [[0.5], [1 / 3]]).tolist()
+    [True, False]
+    """
+    network, domain = check_network(network), check_domain(network, domain)
+    X = samples(X, network.n_inputs)
+    result = np.ones(len(X), dtype=bool)
+    if network.activation == "relu":
+        return result
+    space = LayerSpace(domain, network._activation, "ball")
+    for Z, W, b in zip(network.pre_activations(X), network.weights, network.thresholds):
+        norms = sphere.row_norms(W)
+        margins = 3.0 * norms * space.margin + 4.0 * gamma(W.shape[1] + 6) * np.abs(b)
+        result &= ((np.abs(Z) > margins) | (norms == 0.0)).all(axis=1)
+        space = space.next_layer(W, b)
+    return result

@@ -1,0 +1,173 @@
+"""The two parameter spaces: where an optimiser moves, and how.
+
+Both work on flat vectors (see `Layout`) and have the same four methods: ``contains``, ``sample``,
+``gradient`` (Euclidean to Riemannian) and ``step`` (a retraction). Optimisers are written once,
+against a space.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import sphere
+from ._validation import Array, RandomLike, choice, flag, generator, instance, layer_sizes, real_array, same_inputs
+from .activations import activation_named
+from .domains import Domain
+from .intervals import BOUNDS, LayerSpace
+from .kernels import Layout
+from .networks import Network
+from .parameters import Parameters
+from .reduced_networks import Feasibility, ReducedNetwork
+
+
+class StandardSpace:
+    """All parameters of standard networks: a flat space R^p.
+
+    Parameters
+    ----------
+    sizes : (n_inputs, n_1, ..., n_outputs)
+    output_bias : bool
+    activation : "relu" or "binary"
+
+    Examples
+    --------
+    >>> space = StandardSpace((1, 2, 1))
+    >>> space.step(np.zeros(6), np.ones(6))
+    array([1., 1., 1., 1., 1., 1.])
+    """
+
+    def __init__(self, sizes: Iterable[int], *, output_bias: bool = False, activation: str = "relu") -> None:
+        self.layout = Layout(layer_sizes(sizes), flag(output_bias, "output_bias"))
+        self.activation = activation_named(activation).name
+
+    def _vector(self, value: Any, name: str) -> Array:
+        return real_array(value, name, (self.layout.n_parameters,))
+
+    def network(self, theta: Any) -> Network:
+        """Return the network of the flat vector theta."""
+        p = Parameters(self.layout, self._vector(theta, "theta"))
+        return Network(p.weights, p.thresholds, p.output_weights, p.output_bias, self.activation)
+
+    def contains(self, theta: Any) -> Feasibility:
+        """Tell whether theta lies in the space, and if not, why."""
+        self._vector(theta, "theta")
+        return Feasibility(True, "")
+
+    def sample(self, rng: RandomLike = None) -> Array:
+        """Return a random point: all parameters N(0, 1)."""
+        return generator(rng).standard_normal(self.layout.n_parameters)
+
+    def gradient(self, theta: Any, euclidean: Any) -> Array:
+        """Return the Riemannian gradient: here the Euclidean one."""
+        return self._vector(euclidean, "euclidean")
+
+    def step(self, theta: Any, direction: Any) -> Array:
+        """Return theta + direction."""
+        return self._vector(theta, "theta") + self._vector(direction, "direction")
+
+
+class ReducedSpace(StandardSpace):
+    """The reduced space of a domain: spheres x intervals x R^m.
+
+    Parameters
+    ----------
+    sizes : (n_inputs, n_1, ..., n_outputs)
+    domain : Domain
+    bound : "support" or "ball"
+        With ``"support"`` the intervals of deep layers depend on the parameters before them; `step`
+        and `contains` take them at the parameters they are given.
+    output_bias : bool
+    activation : "relu" or "binary"
+
+    References
+    ----------
+    THEORY, section 4.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> space = ReducedSpace((2, 3, 1), Box([0, 0], [1, 1]))
+    >>> theta = space.sample(rng=0)
+    >>> bool(space.contains(theta)), bool(space.contains(2 * theta))
+    (True, False)
+    >>> bool(space.contains(space.step(theta, np.ones(12))))
+    True
+    """
+
+    def __init__(
+        self, sizes: Iterable[int], domain: Domain, bound: str = "support", *, output_bias: bool = False,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__(sizes, output_bias=output_bias, activation=activation)
+        self.domain: Domain = instance(domain, "domain", Domain, "a Box, Ball or Hull")
+        same_inputs(self.layout.sizes[0], self.domain.n_inputs)
+        self.bound = choice(bound, "bound", BOUNDS)
+
+    def network(self, theta: Any) -> ReducedNetwork:
+        """Return the reduced network of the flat vector theta."""
+        p = Parameters(self.layout, self._vector(theta, "theta"))
+        return ReducedNetwork(
+            p.weights, p.thresholds, p.output_weights, p.output_bias, self.activation,
+            domain=self.domain, bound=self.bound,
+        )
+
+    def contains(self, theta: Any) -> Feasibility:
+        """Tell whether theta has unit rows and thresholds in their intervals; if not, why."""
+        return self.network(theta).feasibility()
+
+    def sample(self, rng: RandomLike = None) -> Array:
+        """Return the natural start: see `ReducedNetwork.random`."""
+        return ReducedNetwork.random(
+            self.layout.sizes, self.domain, rng, bound=self.bound, output_bias=self.layout.output_bias,
+            activation=self.activation,
+        ).to_vector()
+
+    def gradient(self, theta: Any, euclidean: Any) -> Array:
+        """Return the Riemannian gradient: each row's part along itself is taken away."""
+        result = self._vector(euclidean, "euclidean")
+        blocks = zip(self.layout.blocks(self._vector(theta, "theta")), self.layout.blocks(result))
+        for block, gradient in list(blocks)[:-1]:
+            gradient[:-1] = sphere.project(block[:-1].T, gradient[:-1].T).T
+        return result
+
+    def step(self, theta: Any, direction: Any) -> Array:
+        """Return the retraction along the direction, which keeps the function's scale.
+
+        v = w + dw, t = b + db:   w <- v / |v|,   b <- clip(t / |v|, low, high),   c <- |v| (c + dc)
+
+        (ReLU; binary keeps c + dc.) Before the clipping this is the function of v and t. Where
+        v = 0 the row stays as it was.
+        """
+        theta = self._vector(theta, "theta")
+        result = theta + self._vector(direction, "direction")
+        blocks, old = self.layout.blocks(result), self.layout.blocks(theta)
+        space = LayerSpace(self.domain, activation_named(self.activation), self.bound)
+        for block, before, above in zip(blocks, old, blocks[1:]):
+            stuck = ~block[:-1].any(axis=0)
+            block[:-1, stuck] = before[:-1, stuck]
+            units, norms = sphere.normalise(block[:-1].T)
+            low, high = space.intervals(units).T
+            block[:-1] = units.T
+            block[-1] = np.clip(block[-1] / norms, low, high)
+            if self.activation == "relu":
+                above[:len(norms)] *= norms[:, np.newaxis]
+            space = space.next_layer(units, block[-1])
+        return result
+
+
+def space_of(network: Network) -> StandardSpace | ReducedSpace:
+    """Return the space that the network lies in.
+
+    Examples
+    --------
+    >>> type(space_of(Network.random((1, 2, 1), rng=0))).__name__
+    'StandardSpace'
+    """
+    bias, activation = network.output_bias is not None, network.activation
+    if isinstance(network, ReducedNetwork):
+        return ReducedSpace(
+            network.sizes, network.domain, network.bound, output_bias=bias, activation=activation
+        )
+    return StandardSpace(network.sizes, output_bias=bias, activation=activation)

@@ -1,0 +1,36 @@
+"""What a training run returns."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .._validation import Array
+from ..networks import Network
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished training run.
+
+    Attributes
+    ----------
+    network : Network or ReducedNetwork
+        The best network met, of the kind that was given.
+    history : dict of arrays
+        ``"loss"`` and ``"seconds"``, at the start (entry 0) and after each step.
+    converged : bool
+        Whether the optimiser's own test of stationarity was met; a run that ends at its limit of
+        steps has not converged.
+    message : str
+        Why the run ended.
+    """
+
+    network: Network
+    history: Mapping[str, Array]
+    converged: bool
+    message: str
+
+    def __repr__(self) -> str:
+        losses = self.history["loss"]
+        return (f"TrainingResult({self.network!r}, loss {losses[0]:.3g} -> {losses.min():.3g} "
+                f"in {len(losses) - 1} steps, {self.message})")
