@@ -22,6 +22,7 @@ _HOMES = {
     "Hull": "domains",
     "reduce": "reduction",
     "reduce_paper": "reduction",
+    "reduction_report": "reduction",
     "expand": "orbit",
     "rescale": "orbit",
     "evaluation_bound": "error_bounds",
@@ -34,6 +35,7 @@ _HOMES = {
     "check_gradient": "gradients",
     "train": "training",
     "TrainingResult": "training",
+    "sin4pi_demo": "demo",
     "save": "files",
     "load": "files",
     "load_box": "files",
@@ -44,6 +46,7 @@ __all__ = ["__version__", *_HOMES, *_MODULES]
 
 if TYPE_CHECKING:
     from . import activations, losses, plotting, sphere, targets
+    from .demo import sin4pi_demo
     from .domains import Ball, Box, Hull
     from .error_bounds import decided, evaluation_bound, reduction_bound
     from .files import load, load_box, save
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
     from .networks import Network
     from .orbit import expand, rescale
     from .reduced_networks import Feasibility, ReducedNetwork
-    from .reduction import reduce, reduce_paper
+    from .reduction import reduce, reduce_paper, reduction_report
     from .spaces import ReducedSpace, StandardSpace
     from .training import TrainingResult, train
 

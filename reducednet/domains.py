@@ -198,7 +198,8 @@ class Ball(Domain):
 
     def _contains(self, X: Array) -> np.ndarray:
         slack = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)
-        return _length(X - self.centre) <= self.radius + slack
+        inside: np.ndarray = _length(X - self.centre) <= self.radius + slack
+        return inside
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
         directions = rng.standard_normal((n, self.n_inputs))

@@ -175,7 +175,7 @@ def check_gradient(
     if isinstance(network, ReducedNetwork):
         direction = _stay_inside(network, direction)
     analytic = float(gradient @ direction)
-    t: Array = _step_without_kink(network, space, direction, X) / 2.0 ** np.arange(8)
+    t: Array = np.ldexp(_step_without_kink(network, space, direction, X), -np.arange(8))
     forward = np.array([objective(space.step(theta, s * direction))[0] for s in t])
     backward = objective(space.step(theta, -t[3] * direction))[0]
     numeric = float(forward[3] - backward) / (2.0 * float(t[3]))

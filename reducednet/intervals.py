@@ -75,11 +75,12 @@ class LayerSpace(NamedTuple):
 
 
 def activation_range(
-    domain: Domain, W: Array, b: Array, activation: Activation, slack: float = 0.0
+    domain: Domain, W: Array, b: Array, activation: Activation, slack: Array | float = 0.0
 ) -> tuple[Array, Array]:
     """Return the ends of the box of activations s(W h + b), for h in the domain.
 
-    z_j ranges over [b_j - h(-w_j), b_j + h(w_j)], here widened by `slack`; rows need not be unit.
+    z_j ranges over [b_j - h(-w_j), b_j + h(w_j)], here widened by `slack` (a number, or one a neuron); rows need not
+    be unit.
 
     Returns
     -------

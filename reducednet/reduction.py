@@ -5,6 +5,8 @@ one (Prop. 3).
 """
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._validation import Array, RandomLike, choice, finite_result, generator
@@ -14,6 +16,7 @@ from .layers import Affine, affine_maps, carry_constants, clip_thresholds, reduc
 from .networks import Network, check_network
 from .redrawing import draw_free, free_spare
 from .reduced_networks import ReducedNetwork, check_domain
+from .sphere import row_norms
 
 SPARE = ("keep", "redraw")
 
@@ -167,6 +170,71 @@ def replace_always_on(layer: Affine, C: Array, X: float) -> tuple[Array, Array, 
         minus = (C * (layer.b / X - norms) / 2)[:, on]
     t = np.where(on, X, t)
     return np.vstack([W, -W[on]]), np.append(t, t[on]), np.column_stack([plus, minus])
+
+
+class LayerReport(NamedTuple):
+    """What the reduction meets in one hidden layer.
+
+    Attributes
+    ----------
+    neurons : int
+    norms : (float, float)
+        Smallest and largest row norm of the network as it is given.
+    norm_bound : float
+        X_B of the layer's input set.
+    outside : int
+        Neurons whose threshold, for a unit row, lies outside [-X_B, X_B].
+    dead, always_on : int
+        Neurons at or beyond an end of their interval.
+    zero_rows : int
+        Neurons without a direction; counted there only.
+    """
+
+    neurons: int
+    norms: tuple[float, float]
+    norm_bound: float
+    outside: int
+    dead: int
+    always_on: int
+    zero_rows: int
+
+
+def reduction_report(network: Network, domain: Domain, bound: str = "support") -> list[LayerReport]:
+    """Return, layer by layer, what `reduce` meets: norms, thresholds outside, neurons that do nothing.
+
+    Parameters
+    ----------
+    network, domain, bound
+        As for `reduce`.
+
+    Returns
+    -------
+    list of LayerReport, one a hidden layer
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> report, = reduction_report(Network([[[2.0], [3.0]]], [[-9.0, 1.0]], [[1.0, 1.0]]), Box(0, 1))
+    >>> report.norms, report.outside, report.dead, report.always_on
+    ((2.0, 3.0), 1, 1, 1)
+    """
+    network, domain = check_network(network), check_domain(network, domain)
+    space = LayerSpace(domain, network._activation, choice(bound, "bound", BOUNDS))
+    layer, *maps = affine_maps(network)
+    reports = []
+    for number, (above, given) in enumerate(zip(maps, network.weights), start=1):
+        units, norms = unit_directions(layer.W)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratios = np.where(norms > 0.0, layer.b / norms, np.nan)
+        low, high = space.intervals(units).T
+        lengths, X = row_norms(given), space.domain.norm_bound
+        reports.append(LayerReport(
+            len(norms), (float(lengths.min()), float(lengths.max())), X, int((np.abs(ratios) > X).sum()),
+            int((ratios <= low).sum()), int((ratios >= high).sum()), int((norms == 0.0).sum()),
+        ))
+        reduced = reduce_layer(layer, above, space, number)
+        space, layer = space.next_layer(reduced.W, reduced.b), reduced.above
+    return reports
 
 
 def _assemble(

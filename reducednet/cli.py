@@ -1,0 +1,196 @@
+"""The command line: ``python -m reducednet demo | reduce``."""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 for a bad call, 130 for Ctrl-C.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Without the program's name; by default those of the process.
+
+    Examples
+    --------
+    >>> main(["reduce", "no-such-file.nnet", "-o", "out.npz"])
+    2
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("\nreducednet: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"reducednet: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE_ERROR
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="reducednet", description="ReLU and binary networks in a reduced parameter space."
+    )
+    parser.add_argument("--version", action="version", version=f"reducednet {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="the paper's idea on sin(4 pi x): map, check, train, compare")
+    demo.add_argument("--starts", type=_at_least(1), default=20, help="random starts (default 20)")
+    demo.add_argument("--seed", type=_at_least(0), default=0, help="seed of the starts (default 0)")
+    demo.add_argument("--out", type=Path, default=Path("."), metavar="DIR",
+                      help="folder of the figure (default: the current one)")
+    demo.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+    demo.set_defaults(run=_demo)
+
+    reduce = commands.add_parser("reduce", help="map a network file into the reduced space")
+    reduce.add_argument("file", type=Path, metavar="FILE", help="a .npz or .nnet file")
+    reduce.add_argument("--box", nargs=2, metavar=("LOW", "HIGH"),
+                        help="the inputs: numbers, or one a dimension with commas between "
+                             "(default: the box that the file declares)")
+    reduce.add_argument("--bound", choices=("support", "ball"), default="support",
+                        help="threshold intervals: the exact range, or the paper's [-X_B, X_B]")
+    reduce.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
+                        help="where the reduced network goes (.npz)")
+    reduce.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+    reduce._negative_number_matcher = re.compile(r"^-\.?\d.*$")  # type: ignore[attr-defined]  # -1e3, -1,0
+    reduce.set_defaults(run=_reduce)
+    return parser
+
+
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        if int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"must be at least {minimum}, got {text}")
+        return int(text)
+
+    return integer
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from . import targets
+    from .demo import FAILURE, N_STEPS, SIZES, sin4pi_demo
+    from .plotting import comparison_figure
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    comparison = sin4pi_demo(options.starts, options.seed, _progress if sys.stderr.isatty() else None)
+    path = options.out / "reducednet-demo.png"
+    _write_figure(comparison_figure(comparison, targets.sin4pi()), path)
+    equivalences = {space: vars(e) for space, e in comparison.equivalence.items()}
+    if options.json:
+        print(json.dumps({"starts": options.starts, "seed": options.seed, "equivalence": equivalences,
+                          "training": comparison.table(), "figure": str(path)}, indent=1))
+        return
+    print(f"sin(4 pi x) on [0, 1]; {options.starts} standard networks {'-'.join(map(str, SIZES))}, "
+          f"ReLU, drawn from N(0, 1) with seed {options.seed}\n")
+    print("The same function in the reduced space, on a grid of 20001 points:")
+    _print_table([{"space": space, "neurons": f"{SIZES[1]}-{e['neurons']}",
+                   "largest difference": _short(e["largest_difference"]),
+                   "rounding bound": _short(e["rounding_bound"]),
+                   "respected": "yes" if e["respected"] else "NO"}
+                  for space, e in equivalences.items()])
+    print(f"\nTraining from the same functions (L-BFGS, at most {N_STEPS} steps); test error on 4000 points:")
+    _print_table([{"space": row["space"], "median": _short(row["median"]),
+                   "quartiles": f"{_short(row['lower quartile'])} .. {_short(row['upper quartile'])}",
+                   "worst": _short(row["worst"]),
+                   f"failures (> {FAILURE:g})": f"{row['failures']} of {row['starts']}",
+                   "standard / this": f"{row['ratio']:.1f}"} for row in comparison.table()])
+    print(f"\nFigure: {path}")
+
+
+def _reduce(options: argparse.Namespace) -> None:
+    from .error_bounds import decided, reduction_bound
+    from .files import load, load_box, save
+    from .reduction import reduce, reduction_report
+
+    if options.output.suffix != ".npz":
+        raise ValueError(f"`--output` must be a .npz file, got {options.output}")
+    network = load(options.file)
+    domain = load_box(options.file) if options.box is None else _box(options.box, network.n_inputs)
+    reduced = reduce(network, domain, options.bound)
+    X = domain.sample(10_000, rng=0)
+    X = X[decided(network, domain, X)]
+    difference = float(np.abs(network(X) - reduced(X)).max()) if len(X) else 0.0
+    bound = float(reduction_bound(network, reduced).max())
+    layers = [report._asdict() for report in reduction_report(network, domain, options.bound)]
+    save(options.output, reduced)
+    if options.json:
+        print(json.dumps({"network": repr(network), "reduced": repr(reduced), "layers": layers,
+                          "points": len(X), "largest_difference": difference, "rounding_bound": bound,
+                          "output": str(options.output)}, indent=1))
+        return
+    print(f"{network!r}\non {domain!r}, bound={options.bound!r}\n")
+    _print_table([{"layer": number, "neurons": layer["neurons"],
+                   "norms before": f"{layer['norms'][0]:.4g} .. {layer['norms'][1]:.4g}",
+                   "X_B": f"{layer['norm_bound']:.4g}", "thresholds outside [-X_B, X_B]": layer["outside"],
+                   "dead": layer["dead"], "always on": layer["always_on"], "zero rows": layer["zero_rows"]}
+                  for number, layer in enumerate(layers, start=1)])
+    print(f"\nlargest difference at {len(X)} points: {_short(difference)}  (rounding bound {_short(bound)})")
+    print(f"written: {options.output}")
+
+
+def _box(ends: Sequence[str], n_inputs: int) -> Any:
+    """Return the Box of the two `--box` values: numbers, or lists with commas."""
+    from .domains import Box
+
+    try:
+        low, high = ([float(part) for part in end.split(",")] for end in ends)
+    except ValueError:
+        raise ValueError(f"`--box` must be numbers, or lists of numbers with commas, got {' '.join(ends)}") from None
+    spread = [end * n_inputs if len(end) == 1 else end for end in (low, high)]
+    return Box(*spread)
+
+
+def _progress(done: int, total: int) -> None:
+    print(f"\r{done} of {total} starts", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def _short(value: float) -> str:
+    return f"{value:.1e}"
+
+
+def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows under their keys, the first column to the left, the others to the right."""
+    columns = [[key, *(str(row[key]) for row in rows)] for key in rows[0]]
+    widths = [max(map(len, column)) for column in columns]
+    for line in zip(*columns):
+        first, *others = (text.rjust(width) for text, width in zip(line, widths))
+        print("  ".join([line[0].ljust(widths[0]), *others]))
+
+
+def _write_figure(figure: Any, path: Path) -> None:
+    """Write a PNG beside its place and rename it: never a partial file."""
+    handle, temporary = tempfile.mkstemp(suffix=".png", dir=path.parent)
+    os.close(handle)
+    try:
+        figure.savefig(temporary, dpi=150)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,196 @@
+"""Networks in files: .npz (exact, no pickle) and .nnet (text, ReLU only)."""
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ._validation import flag, message
+from .domains import Box
+from .networks import Network, check_network
+from .nnet_format import declared_box, nnet_bytes, physical_network, read_nnet, stored_network
+from .npz_format import npz_bytes, read_npz
+
+ENDINGS = (".npz", ".nnet")
+
+
+def save(path: str | os.PathLike[str], network: Network) -> None:
+    """Write a network to a .npz or .nnet file, whole or not at all.
+
+    The file is written under another name in the same folder and then put in its place: a failure
+    leaves no partial file, and a file of that name as it was. The same network gives the same bytes.
+
+    ``.npz`` keeps everything, bit for bit: kind, activation, output bias, domain and bound. Its
+    arrays are W0, b0, W1, b1, ..., C and a, the domain's, and a header in JSON.
+
+    ``.nnet`` keeps the parameters of a ReLU network, bit for bit. A missing output bias is written
+    as zeros and a `ReducedNetwork` comes back as a `Network`. Means are 0 and ranges 1. A
+    `ReducedNetwork` on a `Box` declares that box; any other network has the largest floats as its
+    bounds, which `load_box` answers with: the file declares no box.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A name that ends in .npz or .nnet.
+    network : Network
+        A `ReducedNetwork` is one.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another kind.
+    ValueError
+        If the ending is another one, the network is binary and the file .nnet, or the domain is
+        not one of the library's.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> net = Network.random((2, 5, 1), rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.npz")
+    ...     save(path, net)
+    ...     load(path) == net
+    True
+    """
+    name, ending = _path(path, ENDINGS)
+    network = check_network(network)
+    _replace(name, npz_bytes(network) if ending == ".npz" else nnet_bytes(network))
+
+
+def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool = True) -> Network:
+    """Read the network of a .npz or .nnet file, as it is stored.
+
+    A network from a .nnet file is ReLU with an output bias; its inputs and outputs are in the
+    normalised units of the file unless `physical`, where the normalisation is folded into the
+    first and the last layer, to rounding (the clipping of the inputs is left out):
+
+    W <- W / range,   b <- b - (W / range) mean,   C <- range_out C,   a <- range_out a + mean_out
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    physical : bool
+        Only for .nnet files.
+    normalise : bool
+        False takes means of 0 and ranges of 1, whatever the file says: then `physical` changes
+        nothing.
+
+    Returns
+    -------
+    Network or ReducedNetwork
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another kind.
+    ValueError
+        If the ending is another one or the file is not what its ending says: damaged, of another
+        version, with a member missing, with an entry that is not finite; or, with `physical`, if a
+        mean is not finite or a range not larger than 0. The text names the file, and the line.
+    OSError
+        If the file cannot be opened, for instance FileNotFoundError.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.nnet")
+    ...     save(path, Network.random((2, 5, 1), rng=0))
+    ...     load(path)
+    Network(2-5-1, relu, output bias, 21 parameters)
+    """
+    name, ending = _path(path, ENDINGS)
+    physical, normalise = flag(physical, "physical"), flag(normalise, "normalise")
+    if physical and ending != ".nnet":
+        raise ValueError(message("physical", f"False for a {ending} file, which has no normalisation", physical))
+    with _naming(name):
+        if ending == ".npz":
+            return read_npz(name)
+        nnet = read_nnet(name)
+        return physical_network(nnet) if physical and normalise else stored_network(nnet)
+
+
+def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
+    """Read the box of inputs that a .nnet file declares.
+
+    It is in the units of the network as `load` gives it: its ends are (minimum - mean) / range and
+    (maximum - mean) / range, rounded.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    normalise : bool
+        False takes minimums and maximums as they are: in physical units, or because the file's
+        means and ranges are not to be believed.
+
+    Returns
+    -------
+    Box
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another kind.
+    ValueError
+        If the ending is not .nnet, the file is not a .nnet file or declares no box, or, unless
+        `normalise=False`, a mean is not finite or a range not larger than 0.
+    OSError
+        If the file cannot be opened.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from reducednet.reduced_networks import ReducedNetwork
+    >>> red = ReducedNetwork.random((2, 5, 1), Box([0, 0], [1, 2]), rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.nnet")
+    ...     save(path, red)
+    ...     load_box(path)
+    Box([0, 0], [1, 2])
+    """
+    name, _ = _path(path, (".nnet",))
+    normalise = flag(normalise, "normalise")
+    with _naming(name):
+        return declared_box(read_nnet(name), normalise)
+
+
+def _path(path: Any, endings: tuple[str, ...]) -> tuple[str, str]:
+    """Return the path as text and its ending in small letters."""
+    name = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str):
+        raise TypeError(message("path", "a str or os.PathLike", f"{type(path).__name__} {path!r}"))
+    ending = os.path.splitext(name)[1].lower()
+    if ending not in endings:
+        raise ValueError(message("path", f"a name that ends in {' or '.join(endings)}", repr(name)))
+    return name, ending
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Name the file in every refusal of what it holds."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _replace(path: str, data: bytes) -> None:
+    """Write a temporary file beside the path and put it in its place."""
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")
+    try:
+        with open(temporary, "xb") as stream:
+            stream.write(data)
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
