@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     reduce.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
                         help="where the reduced network goes (.npz)")
     reduce.add_argument("--json", action="store_true", help="print one JSON object, for machines")
-    reduce._negative_number_matcher = re.compile(r"^-\.?\d.*$")  # type: ignore[attr-defined]  # -1e3, -1,0
+    reduce._negative_number_matcher = re.compile(r"^-\.?\d.*$")  # -1e3 and -1,0 are values
     reduce.set_defaults(run=_reduce)
     return parser
 
@@ -155,7 +155,8 @@ def _box(ends: Sequence[str], n_inputs: int) -> Any:
     try:
         low, high = ([float(part) for part in end.split(",")] for end in ends)
     except ValueError:
-        raise ValueError(f"`--box` must be numbers, or lists of numbers with commas, got {' '.join(ends)}") from None
+        got = " ".join(ends)
+        raise ValueError(f"`--box` must be numbers, or lists of numbers with commas, got {got}") from None
     spread = [end * n_inputs if len(end) == 1 else end for end in (low, high)]
     return Box(*spread)
 

@@ -142,7 +142,7 @@ class Box(Domain):
         return np.where(U > 0.0, self.high, self.low)
 
     def _contains(self, X: Array) -> np.ndarray:
-        return ((self.low <= X) & (X <= self.high)).all(axis=1)
+        return np.asarray(np.logical_and(self.low <= X, X <= self.high).all(axis=1))
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
         t = rng.random((n, self.n_inputs))

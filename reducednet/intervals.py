@@ -79,8 +79,8 @@ def activation_range(
 ) -> tuple[Array, Array]:
     """Return the ends of the box of activations s(W h + b), for h in the domain.
 
-    z_j ranges over [b_j - h(-w_j), b_j + h(w_j)], here widened by `slack` (a number, or one a neuron); rows need not
-    be unit.
+    z_j ranges over [b_j - h(-w_j), b_j + h(w_j)], here widened by `slack` (a number, or one a
+    neuron); rows need not be unit.
 
     Returns
     -------
@@ -90,7 +90,9 @@ def activation_range(
     return activation.value(low - slack), activation.value(high + slack)
 
 
-def layer_spaces(first: LayerSpace, weights: Iterable[Array], thresholds: Iterable[Array]) -> list[LayerSpace]:
+def layer_spaces(
+    first: LayerSpace, weights: Iterable[Array], thresholds: Iterable[Array]
+) -> list[LayerSpace]:
     """Return the space of each hidden layer of a reduced network, given that of the first."""
     spaces = [first]
     for units, b in zip(weights, thresholds):

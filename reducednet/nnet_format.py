@@ -64,8 +64,8 @@ class _Reader:
 
     def integers(self, what: str) -> tuple[int, ...]:
         fields = [field.strip() for field in _fields(self.line(what))]
-        if not all(field.isdigit() for field in fields):
-            raise self.fault(f"{what} must be integers separated by commas")
+        if not all(field.isdigit() and len(field) < 19 for field in fields):
+            raise self.fault(f"{what} must be integers of at most 18 digits, separated by commas")
         return tuple(int(field) for field in fields)
 
     def row(self, length: int, what: str) -> list[float]:
@@ -213,7 +213,8 @@ def declared_box(nnet: NnetFile, normalise: bool) -> Box:
 def nnet_bytes(network: Network) -> bytes:
     """Return the network as the bytes of a .nnet file; every number is read back bit for bit."""
     if network.activation != "relu":
-        raise ValueError(message("network", "a ReLU network for a .nnet file", f"activation {network.activation!r}"))
+        expected = "a ReLU network for a .nnet file"
+        raise ValueError(message("network", expected, f"activation {network.activation!r}"))
     sizes, n_inputs = network.sizes, network.n_inputs
     low, high = np.full(n_inputs, -UNBOUNDED), np.full(n_inputs, UNBOUNDED)
     if isinstance(network, ReducedNetwork) and isinstance(network.domain, Box):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
-HATCHES = ("//", "\\\\", "..", "xx", "++", "oo")
+HATCHES = ("", "//", "..", "xx", "\\\\", "++")
 
 
 def _axes(ax: Axes | None) -> Axes:
@@ -62,9 +62,10 @@ def fits(target: Target, networks: Mapping[str, Network], ax: Axes | None = None
     >>> [line.get_label() for line in ax.lines]
     ['sin4pi', 'drawn']
     """
-    for name, item in {"target": target, **networks}.items():
-        if item.n_inputs != 1:
-            raise ValueError(message(name, "of one input", f"{item.n_inputs} inputs"))
+    widths = {"target": target.n_inputs} | {label: network.n_inputs for label, network in networks.items()}
+    for name, n_inputs in widths.items():
+        if n_inputs != 1:
+            raise ValueError(message(name, "of one input", f"{n_inputs} inputs"))
     ax, X = _axes(ax), target.grid(1000)
     ax.plot(X[:, 0], target(X), color="0.6", linewidth=4, label=target.name)
     for (label, network), colour, style in zip(networks.items(), _cycle(COLOURS), _cycle(STYLES)):
@@ -102,23 +103,24 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
     >>> loss_curves({"three neurons": [run]}).get_ylabel()
     'training loss'
     """
-    ax = _axes(ax)
-    for (label, runs), colour, style in zip(results.items(), _cycle(COLOURS), _cycle(STYLES)):
+    for label, runs in _groups(results, "results").items():
         if not runs:
             raise ValueError(message(f"results[{label!r}]", "a list of at least one run", "an empty one"))
-        low, median, high = np.quantile(_padded([run.history["loss"] for run in runs]), [0.25, 0.5, 0.75], axis=0)
-        steps = np.arange(len(median))
-        ax.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
-        ax.plot(steps, median, color=colour, linestyle=style, label=label)
+    ax = _axes(ax)
+    steps = np.arange(max(len(run.history["loss"]) for runs in results.values() for run in runs))
+    for (label, runs), colour, style in zip(results.items(), _cycle(COLOURS), _cycle(STYLES)):
+        losses = _padded([run.history["loss"] for run in runs], len(steps))
+        low, median, high = np.quantile(losses, [0.25, 0.5, 0.75], axis=0)
+        ax.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(steps, median, color=colour, linestyle=style, linewidth=2, label=label)
     ax.set(xlabel="step", ylabel="training loss", yscale="log")
     ax.legend(fontsize="small")
     return ax
 
 
-def _padded(histories: Sequence[Array]) -> Array:
-    """Return histories of different lengths as rows, each with its last value repeated."""
-    longest = max(len(history) for history in histories)
-    return np.stack([np.pad(history, (0, longest - len(history)), mode="edge") for history in histories])
+def _padded(histories: Sequence[Array], length: int) -> Array:
+    """Return histories as rows of one length, each with its last value repeated."""
+    return np.stack([np.pad(history, (0, length - len(history)), mode="edge") for history in histories])
 
 
 def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
@@ -144,22 +146,34 @@ def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
     >>> error_histogram({"a": [1e-3, 2e-3], "b": [1e-2]}).get_xscale()
     'log'
     """
-    arrays = {label: np.asarray(values, dtype=float) for label, values in errors.items()}
+    arrays = {label: np.asarray(values, dtype=float) for label, values in _groups(errors, "errors").items()}
     for label, values in arrays.items():
         if values.size == 0 or not (np.isfinite(values) & (values > 0.0)).all():
             raise ValueError(message(f"errors[{label!r}]", "positive finite errors, at least one", values))
-    ax, logs = _axes(ax), np.log10(np.concatenate(list(arrays.values())))
-    edges = np.logspace(np.floor(4 * logs.min()) / 4, np.floor(4 * logs.max() + 1) / 4,
-                        int(np.floor(4 * logs.max() + 1) - np.floor(4 * logs.min())) + 1)
-    for (label, values), colour, hatch, style in zip(
-        arrays.items(), _cycle(COLOURS), _cycle(HATCHES), _cycle(STYLES)
+    ax, n = _axes(ax), len(arrays)
+    everything = np.log10(np.concatenate(list(arrays.values())))
+    first, last = np.floor(2 * everything.min()), np.floor(2 * everything.max()) + 1
+    edges = np.logspace(first / 2, last / 2, int(last - first) + 1)
+    groups: Any
+    _, _, groups = ax.hist(list(arrays.values()), bins=edges.tolist(), label=list(arrays),
+                           color=[colour for _, colour in zip(arrays, _cycle(COLOURS))], edgecolor="white")
+    groups = groups if n > 1 else [groups]
+    for values, bars, colour, hatch, style in zip(
+        arrays.values(), groups, _cycle(COLOURS), _cycle(HATCHES), _cycle(STYLES)
     ):
-        ax.hist(values, bins=edges, histtype="stepfilled", facecolor=colour + "30", edgecolor=colour,
-                hatch=hatch, linewidth=1.3, label=label)
+        for bar in bars:
+            bar.set_hatch(hatch)
         ax.axvline(float(np.median(values)), color=colour, linestyle=style, linewidth=2)
     ax.set(xscale="log", xlabel="test mean squared error (lines: medians)", ylabel="number of starts")
     ax.legend(fontsize="small")
     return ax
+
+
+def _groups(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    instance(value, name, Mapping, "a dict by label")
+    if not value:
+        raise ValueError(message(name, "a dict of at least one group", "an empty one"))
+    return value
 
 
 def _cycle(items: Sequence[Any]) -> Any:
@@ -190,7 +204,7 @@ def comparison_figure(comparison: Comparison, target: Target) -> Figure:
     from matplotlib.figure import Figure
 
     instance(comparison, "comparison", Comparison, "a Comparison, what sin4pi_demo returns")
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     fits(target, {space: comparison.median_run(space).network for space in comparison.errors}, left)
     loss_curves(comparison.results, middle)
@@ -198,4 +212,7 @@ def comparison_figure(comparison: Comparison, target: Target) -> Figure:
     left.set_title("fit of the median run")
     middle.set_title("training loss: median and quartiles")
     right.set_title("test error of every start")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    for axes in (left, middle, right):
+        axes.get_legend().remove()
     return figure

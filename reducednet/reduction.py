@@ -223,6 +223,7 @@ def reduction_report(network: Network, domain: Domain, bound: str = "support") -
     layer, *maps = affine_maps(network)
     reports = []
     for number, (above, given) in enumerate(zip(maps, network.weights), start=1):
+        assert layer.b is not None
         units, norms = unit_directions(layer.W)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratios = np.where(norms > 0.0, layer.b / norms, np.nan)

@@ -141,7 +141,8 @@ class ReducedCoordinates(StandardCoordinates):
             dW = block[:-1].T.copy()
             if self.bound == "support":
                 dside = dside if len(dside) else np.zeros(len(q))
-                dW += (dside * q)[:, np.newaxis] * (layer.upper - layer.lower) - db[:, np.newaxis] * _between(layer)
+                dW -= db[:, np.newaxis] * _between(layer)
+                dW += (dside * q)[:, np.newaxis] * (layer.upper - layer.lower)
                 block[-1] = (db + dside) * layer.widths
                 dside = self._through_side(layer, db, dside)
             else:

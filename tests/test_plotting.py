@@ -1,0 +1,87 @@
+"""What is drawn: the data of the artists, not pixels."""
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+
+import reducednet as rn
+from reducednet import plotting
+from reducednet.training import TrainingResult
+
+
+def result(losses):
+    network = rn.Network.random((1, 2, 1), rng=0)
+    return TrainingResult(network, {"loss": np.array(losses)}, True, "")
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left_open_and_no_setting_is_touched():
+    matplotlib.use("agg")
+    before = dict(matplotlib.rcParams)
+    yield
+    pyplot.close("all")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_fits_draws_the_target_and_each_network(ax):
+    network = rn.Network.random((1, 5, 1), rng=0)
+    plotting.fits(rn.targets.step(), {"mine": network}, ax)
+    target_line, line = ax.lines
+    np.testing.assert_array_equal(line.get_ydata(), network(line.get_xdata()[:, np.newaxis])[:, 0])
+    np.testing.assert_array_equal(target_line.get_ydata(), np.where(target_line.get_xdata() > 0.5, 1.0, 0.0))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["step", "mine"]
+    assert ax.get_xlabel() and ax.get_ylabel()
+
+
+def test_loss_curves_draw_the_median_and_extend_short_runs_by_their_last_loss(ax):
+    plotting.loss_curves({"runs": [result([4.0, 2.0, 1.0]), result([8.0, 4.0]), result([2.0])]}, ax)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [4.0, 2.0, 2.0], rtol=1e-15)
+    assert ax.get_yscale() == "log"
+
+
+def test_error_histogram_counts_every_error_once(ax):
+    errors = {"a": [1e-3, 1e-2, 1e-2, 5.0], "b": [2e-7]}
+    plotting.error_histogram(errors, ax)
+    counts = [sum(bar.get_height() for bar in group) for group in ax.containers]
+    assert counts == [4, 1]
+
+
+def test_error_histogram_marks_the_median(ax):
+    plotting.error_histogram({"a": [1e-3, 1e-2, 1e-1]}, ax)
+    assert [line.get_xdata()[0] for line in ax.lines] == [1e-2]
+
+
+def test_each_series_has_its_own_colour_and_style(ax):
+    network = rn.Network.random((1, 5, 1), rng=0)
+    plotting.fits(rn.targets.step(), {str(i): network for i in range(6)}, ax)
+    looks = {(line.get_color(), str(line._dash_pattern)) for line in ax.lines}
+    assert len(looks) == 7
+
+
+def test_a_new_axes_is_made_where_none_is_given():
+    assert plotting.error_histogram({"a": [1.0]}).figure is not None
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda ax: plotting.fits(rn.targets.franke(), {}, ax), "`target` must be of one input, got 2 inputs"),
+    (lambda ax: plotting.fits(rn.targets.step(), {"n": rn.Network.random((2, 3, 1))}, ax), "`n` must be of one"),
+    (lambda ax: plotting.loss_curves({"none": []}, ax), "at least one run"),
+    (lambda ax: plotting.loss_curves({}, ax), "`results` must be a dict of at least one"),
+    (lambda ax: plotting.error_histogram({"a": [1.0, 0.0]}, ax), "positive finite errors"),
+    (lambda ax: plotting.error_histogram({"a": []}, ax), "positive finite errors"),
+    (lambda ax: plotting.error_histogram({}, ax), "`errors` must be a dict of at least one"),
+])
+def test_bad_data_is_refused_with_the_name_of_the_argument(ax, call, words):
+    with pytest.raises(ValueError, match=words):
+        call(ax)
+
+
+def test_something_else_than_an_axes_is_refused():
+    with pytest.raises(TypeError, match="`ax` must be a matplotlib Axes"):
+        plotting.fits(rn.targets.step(), {}, "axes")

@@ -1,0 +1,20 @@
+"""The README's example runs and prints what the README says it prints."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_readme_example_prints_the_output_that_the_readme_shows():
+    text = README.read_text(encoding="utf-8")
+    code, shown = re.search(r"```python\n(.*?)```\s+```text\n(.*?)```", text, re.DOTALL).groups()
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == shown
+
+
+def test_readme_names_the_two_commands():
+    text = README.read_text(encoding="utf-8")
+    assert "python -m pip install . && python -m reducednet demo" in text
+    assert 'python -m pip install ".[test]" && python -m pytest' in text
