@@ -36,6 +36,7 @@ class Objective:
         self.activation = network._activation
         self.workspace = kernels.Workspace(network.layout, len(X))
         self.vector, self.gradient = np.empty(network.n_parameters), np.empty(network.n_parameters)
+        self._layout = network.layout
         self._blocks = network.layout.blocks(self.vector)
         self._gradients = network.layout.blocks(self.gradient)
 
@@ -46,6 +47,17 @@ class Objective:
             self._blocks, self.H, self.y, self.loss, self.activation, self.workspace, self._gradients
         )
         return value, self.gradient
+
+    def value(self, theta: Array) -> float:
+        """Return the loss at theta."""
+        outputs = kernels.outputs(self._layout, theta, self.H, self.activation)
+        return self.loss(outputs, self.y)[0]
+
+    def count_constant(self, theta: Array) -> tuple[int, int]:
+        """Return how many neurons are inactive, and how many active, at every sample."""
+        active = [Z > 0.0 for Z in kernels.pre_activations(self._layout, theta, self.H, self.activation)]
+        dead = sum(int((~A.any(axis=1)).sum()) for A in active)
+        return dead, sum(int(A.all(axis=1).sum()) for A in active)
 
 
 def loss_and_gradient(network: Network, X: Any, y: Any, loss: str = "mse") -> tuple[float, Parameters]:

@@ -108,6 +108,8 @@ def _members(data: bytes) -> dict[str, bytes]:
                 raise ValueError("its members are compressed, which `save` never does")
             if sum(info.file_size for info in infos) > len(data):
                 raise ValueError("its members claim more bytes than the file has")
+            if len(set(archive.namelist())) != len(infos):
+                raise ValueError("two of its members have the same name")
             return {info.filename.removesuffix(".npy"): archive.read(info) for info in infos}
     except Exception as error:  # zipfile has many names for damage, and the data is in memory
         raise ValueError(f"not a sound zip file: {error}") from error

@@ -215,3 +215,24 @@ def points_of(domain, seed, n=8):
     axes = np.eye(domain.n_inputs)
     directions = np.vstack([axes, -axes, rng.standard_normal((n, domain.n_inputs))])
     return np.vstack([domain.sample(n, rng), domain.support_points(directions)])
+
+
+def kink_points(network, domain):
+    """Return points of the domain where the neurons of the first layer are largest, smallest and near 0."""
+    W, b = network.weights[0], network.thresholds[0]
+    top, bottom = domain.support_points(W), domain.support_points(-W)
+    z_top, z_bottom = (W * top).sum(axis=1) + b, (W * bottom).sum(axis=1) + b
+    span = z_top - z_bottom
+    t = np.divide(z_top, span, out=np.zeros_like(span), where=span > 0.0)
+    t = np.clip(t, 0.0, 1.0)[:, np.newaxis]
+    return np.vstack([top, bottom, (1.0 - t) * top + t * bottom])
+
+
+@st.composite
+def cases(draw, **options):
+    """Triples (network, domain, X) with X points of the domain, the hard ones of the network among them."""
+    network, domain = draw(networks_with_domains(**options))
+    return network, domain, np.vstack([draw(points(domain)), kink_points(network, domain)])
+
+
+BOUNDS = st.sampled_from(["support", "ball"])

@@ -320,6 +320,24 @@ def test_compressed_npz_is_refused(tmp_path):
         rn.load(tmp_path / "net.npz")
 
 
+def test_members_that_share_their_bytes_are_refused(tmp_path):
+    members = npz_copy(tmp_path / "net.npz", small_reduced())
+    with zipfile.ZipFile(tmp_path / "net.npz", "w") as archive:
+        archive.writestr("W0.npy", members["W0.npy"])
+        archive.filelist += 100 * [archive.getinfo("W0.npy")]
+    with pytest.raises(ValueError, match=r"net\.npz: .*members claim more bytes than the file has"):
+        rn.load(tmp_path / "net.npz")
+
+
+def test_members_of_one_name_are_refused(tmp_path):
+    rn.save(tmp_path / "net.npz", small_reduced())
+    with zipfile.ZipFile(tmp_path / "net.npz", "a") as archive:
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("W0.npy", npy(np.zeros((3, 2))))
+    with pytest.raises(ValueError, match=r"net\.npz: .*two of its members have the same name"):
+        rn.load(tmp_path / "net.npz")
+
+
 @pytest.mark.parametrize("name", ["header", "W0", "b0", "C", "a", "domain_low", "domain_high"])
 def test_missing_member_is_named(tmp_path, name):
     members = npz_copy(tmp_path / "net.npz", small_reduced())
@@ -603,6 +621,13 @@ def test_incredible_normalisation_is_refused_unless_told_to_ignore_it(tmp_path, 
     assert rn.load(path).sizes == (2, 3, 1)
 
 
+def test_box_needs_no_mean_or_range_of_the_outputs(tmp_path):
+    path = write_text(tmp_path / "hand.nnet", make_text((2, 3, 1), 0, means=[1.0, 1.0], ranges=[2.0, 2.0]))
+    assert rn.load_box(path) == rn.Box([-1, -1], [0, 0])
+    with pytest.raises(ValueError, match=r"hand\.nnet: line 7: 3 means expected"):
+        rn.load(path, physical=True)
+
+
 def test_range_of_the_outputs_does_not_matter_for_the_box(tmp_path):
     path = write_text(tmp_path / "hand.nnet", make_text((2, 3, 1), 0, ranges=[1.0, 1.0, -1.0]))
     assert rn.load_box(path) == rn.Box([-1, -1], [1, 1])
@@ -735,6 +760,13 @@ def test_variants_of_the_text_are_the_same_network(tmp_path, variant):
     other.write_bytes(VARIANTS[variant](text).encode())
     assert plain.read_bytes() != other.read_bytes()
     assert rn.load(other) == rn.load(plain)
+
+
+def test_shortest_text_of_a_network_loads(tmp_path):
+    body = "\n".join(["1"] * 9 + ["2"] * 9 + [",".join("345678901"), "0"])
+    path = write_text(tmp_path / "short.nnet", "2\n1,9,1\n\n\n\n\n\n" + body)
+    # x = 1: each neuron is relu(1 + 2) = 3, their outgoing weights sum to 43
+    assert rn.load(path)([[1.0]]).tolist() == [[129.0]]
 
 
 # ----------------------------------------------------------------------------- .nnet: hostile files

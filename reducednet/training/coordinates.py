@@ -46,9 +46,9 @@ class StandardCoordinates:
         """Return the gradient by the coordinates of the last `to_vector`."""
         return gradient
 
-    def to_network(self, u: Array) -> Network:
-        """Return the network at the coordinates."""
-        return self.network.with_vector(u)
+    def feasible_vector(self, u: Array) -> Array:
+        """Return the flat vector at the coordinates, in its space to the last bit."""
+        return u
 
 
 class _Layer(NamedTuple):
@@ -160,15 +160,16 @@ class ReducedCoordinates(StandardCoordinates):
         by_threshold = -((1.0 - layer.q) * db) @ positive - (layer.q * db) @ negative
         return by_threshold + (dside * layer.q) @ np.abs(layer.units)
 
-    def to_network(self, u: Array) -> Network:
-        """Return the network at the coordinates, thresholds clipped to their intervals' rounding."""
+    def feasible_vector(self, u: Array) -> Array:
+        """Return `to_vector`, with thresholds that rounding took out of their interval clipped to it."""
         theta = self.to_vector(u)
-        network = self.network.with_vector(theta)
-        assert isinstance(network, ReducedNetwork)
-        thresholds = [np.clip(b, *interval.T) for b, interval in zip(network.thresholds, network.intervals)]
-        for block, b in zip(self.layout.blocks(theta), thresholds):
-            block[-1] = b
-        return self.network.with_vector(theta)
+        space = self.spaces[0]
+        for block in self.layout.blocks(theta)[:-1]:
+            units = block[:-1].T
+            low, high = space.intervals(units).T
+            block[-1] = np.clip(block[-1], low, high)
+            space = space.next_layer(units, block[-1])
+        return theta
 
 
 def _between(layer: _Layer) -> Array:

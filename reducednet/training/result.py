@@ -17,10 +17,12 @@ class TrainingResult:
     network : Network or ReducedNetwork
         The best network met, of the kind that was given.
     history : dict of arrays
-        ``"loss"`` and ``"seconds"``, at the start (entry 0) and after each step.
+        One entry a record, the start first: ``"step"``, ``"loss"``, ``"gradient_norm"`` (nan where
+        the method has none), ``"dead"`` and ``"always_on"`` (hidden neurons that no sample, or every
+        sample, activates), ``"seconds"`` and, with validation data, ``"validation_loss"``.
     converged : bool
-        Whether the optimiser's own test of stationarity was met; a run that ends at its limit of
-        steps has not converged.
+        Whether the optimiser's own test was met: a small gradient, or no further decrease in
+        floating point; a run that ends at its limit of steps has not converged.
     message : str
         Why the run ended.
     """

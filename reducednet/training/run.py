@@ -10,6 +10,7 @@ from ..gradients import Objective
 from ..networks import Network, check_network
 from ..reduced_networks import ReducedNetwork
 from . import lbfgs
+from .monitor import Monitor, StopTraining
 from .result import TrainingResult
 
 METHODS = ("lbfgs",)
@@ -73,7 +74,17 @@ def train(
     n_steps, tolerance = integer(n_steps, "n_steps", 1), number(tolerance, "tolerance", minimum=0.0)
     if isinstance(network, ReducedNetwork):
         _check_reduced(network, X, flag(allow_outside, "allow_outside"))
-    return lbfgs.minimise(network, Objective(network, X, y, loss), n_steps, tolerance)
+    objective = Objective(network, X, y, loss)
+    if not np.isfinite(objective.value(network.to_vector())):
+        raise ValueError("the loss of `network` at the samples leaves the range of float64")
+    monitor = Monitor(network, objective)
+    try:
+        converged, message = lbfgs.minimise(network, objective, monitor, n_steps, tolerance)
+    except StopTraining as stop:
+        converged, message = False, str(stop)
+    except KeyboardInterrupt:
+        converged, message = False, "interrupted"
+    return monitor.result(converged, message)
 
 
 def _check_reduced(network: ReducedNetwork, X: np.ndarray, allow_outside: bool) -> None:

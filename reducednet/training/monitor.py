@@ -1,0 +1,134 @@
+"""What watches a run: the history, the best network so far, callbacks and early stopping."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._validation import Array
+from ..gradients import Objective
+from ..networks import Network
+from .result import TrainingResult
+
+
+class StopTraining(Exception):
+    """Ends a run early; its text is the result's message."""
+
+
+class NotFinite(StopTraining):
+    """The loss or its gradient left the range of float64."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped: the loss is not finite")
+
+
+class State:
+    """What a callback sees after a step.
+
+    Attributes
+    ----------
+    step : int
+    loss, validation_loss, gradient_norm : float
+        nan where there is no such thing.
+    network : Network
+        The network at this step.
+    """
+
+    def __init__(self, step: int, loss: float, validation_loss: float, gradient_norm: float,
+                 make_network: Callable[[], Network]) -> None:
+        self.step, self.loss = step, loss
+        self.validation_loss, self.gradient_norm = validation_loss, gradient_norm
+        self._make_network = make_network
+
+    @property
+    def network(self) -> Network:
+        """The network at this step."""
+        return self._make_network()
+
+
+class Monitor:
+    """Records a run and keeps its best network: by validation loss if there is one, else by loss.
+
+    Parameters
+    ----------
+    network : Network
+        The start; the runs' vectors are flat vectors of networks like it.
+    objective : Objective
+    validation : Objective, optional
+    callback : callable, optional
+        Called with a `State` after each recorded step; a true answer ends the run.
+    patience : int, optional
+        End the run after so many records without a better validation loss (without validation: loss).
+    record_every : int
+        Steps between records; the start and the last step are always recorded.
+    first_step : int
+        The number of steps that an earlier, continued run has made.
+    """
+
+    COLUMNS = ("step", "loss", "validation_loss", "gradient_norm", "dead", "always_on", "seconds")
+
+    def __init__(
+        self, network: Network, objective: Objective, validation: Objective | None = None,
+        callback: Callable[[State], Any] | None = None, patience: int | None = None, record_every: int = 1,
+        first_step: int = 0,
+    ) -> None:
+        self.network, self.objective, self.validation = network, objective, validation
+        self.callback, self.patience, self.record_every = callback, patience, record_every
+        self.step = first_step - 1
+        self.rows: list[tuple[float, ...]] = []
+        self.best_value, self.best_vector, self.best_record = np.inf, network.to_vector(), 0
+        self.state: dict[str, Any] = {}
+        self.began = time.perf_counter()
+        self._pending: tuple[Array, float, float] | None = None
+
+    def record(self, vector: Array, loss: float, gradient_norm: float = np.nan) -> None:
+        """Take note of the network of this flat vector, reached by one more step.
+
+        The first call is the start. The vector is copied where it is kept.
+
+        Raises
+        ------
+        StopTraining
+            If the loss is not finite, the callback asks for it or patience has run out.
+        """
+        if not np.isfinite(loss):
+            raise NotFinite
+        self.step += 1
+        if self.step % self.record_every and self.rows:
+            self._pending = vector, loss, gradient_norm
+            return
+        self._pending = None
+        self._write(vector, loss, gradient_norm)
+
+    def flush(self) -> None:
+        """Record the last step, if it was passed over."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            self._write(*pending)
+
+    def _write(self, vector: Array, loss: float, gradient_norm: float) -> None:
+        validation_loss = np.nan if self.validation is None else self.validation.value(vector)
+        dead, always_on = self.objective.count_constant(vector)
+        seconds = time.perf_counter() - self.began
+        self.rows.append((self.step, loss, validation_loss, gradient_norm, dead, always_on, seconds))
+        criterion = loss if self.validation is None else validation_loss
+        if criterion < self.best_value:
+            self.best_value, self.best_vector = criterion, vector.copy()
+            self.best_record = len(self.rows) - 1
+        if self.callback is not None:
+            state = State(self.step, loss, validation_loss, gradient_norm,
+                          lambda: self.network.with_vector(vector))
+            if self.callback(state):
+                raise StopTraining("stopped by the callback")
+        if self.patience is not None and len(self.rows) - 1 - self.best_record >= self.patience:
+            raise StopTraining(f"stopped early: no better loss in {self.patience} records")
+
+    def result(self, converged: bool, message: str) -> TrainingResult:
+        """Return the finished run."""
+        columns = np.array(self.rows, dtype=float).reshape(-1, len(self.COLUMNS)).T
+        history = {name: column for name, column in zip(self.COLUMNS, columns)}
+        if self.validation is None:
+            del history["validation_loss"]
+        return TrainingResult(self.network.with_vector(self.best_vector), history, converged, message)
