@@ -111,7 +111,9 @@ def integer(value: Any, name: str, minimum: int) -> int:
 
 def number(value: Any, name: str, minimum: float = -np.inf, above: float = -np.inf) -> float:
     """Return the value as a finite float that is at least `minimum` and larger than `above`."""
-    if isinstance(value, (bool, complex)) or not isinstance(value, (int, float, np.number)):
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, (bool, complex, np.complexfloating)) or not isinstance(value, (int, float, np.number)):
         raise TypeError(message(name, "a real number", f"{type(value).__name__} {value!r}"))
     result = float(value)
     if not np.isfinite(result) or result < minimum or result <= above:

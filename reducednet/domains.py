@@ -89,6 +89,13 @@ def _length(X: Array) -> Array:
     return np.hypot.reduce(X, axis=-1)
 
 
+def _norm_bound(length: Any, name: str) -> float:
+    """Return X_B, refusing a domain so large that it leaves the range of float64."""
+    if not np.isfinite(length):
+        raise ValueError(message(name, "small enough for a finite norm bound X_B", "a domain too large"))
+    return float(length)
+
+
 def _frozen(array: Array) -> Array:
     array.setflags(write=False)
     return array
@@ -131,7 +138,8 @@ class Box(Domain):
         if (self.low == self.high).all():
             raise ValueError(message("high", "larger than `low` somewhere", "a box of one point"))
         self.n_inputs = len(self.low)
-        self.norm_bound = float(_length(np.maximum(-self.low, self.high)))
+        with np.errstate(over="ignore"):
+            self.norm_bound = _norm_bound(_length(np.maximum(-self.low, self.high)), "high")
 
     def support(self, U: Any) -> Array:
         """Return h(u) = sum_i max(u_i low_i, u_i high_i) of each row of U, shape (m, n_inputs), as (m,)."""
@@ -185,7 +193,8 @@ class Ball(Domain):
             raise ValueError(message("centre", "of shape (n_inputs,)", f"shape {self.centre.shape}"))
         self.radius = number(radius, "radius", above=0.0)
         self.n_inputs = len(self.centre)
-        self.norm_bound = float(_length(self.centre) + self.radius)
+        with np.errstate(over="ignore"):
+            self.norm_bound = _norm_bound(_length(self.centre) + self.radius, "radius")
 
     def support(self, U: Any) -> Array:
         """Return h(u) = u.centre + |u| radius of each row of U, shape (m, n_inputs), as (m,)."""
@@ -242,7 +251,8 @@ class Hull(Domain):
         if (self.points == self.points[0]).all():
             raise ValueError(message("points", "at least two different points", "a hull of one point"))
         self.n_inputs = self.points.shape[1]
-        self.norm_bound = float(_length(self.points).max())
+        with np.errstate(over="ignore"):
+            self.norm_bound = _norm_bound(_length(self.points).max(), "points")
 
     def _support_points(self, U: Array) -> Array:
         return self.points[(U @ self.points.T).argmax(axis=1)]

@@ -1,13 +1,13 @@
 """Networks in files: .npz (exact, no pickle) and .nnet (text, ReLU only)."""
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from ._validation import flag, message
+from .archives import write_whole
 from .domains import Box
 from .networks import Network, check_network
 from .nnet_format import declared_box, nnet_bytes, physical_network, read_nnet, stored_network
@@ -59,7 +59,7 @@ def save(path: str | os.PathLike[str], network: Network) -> None:
     """
     name, ending = _path(path, ENDINGS)
     network = check_network(network)
-    _replace(name, npz_bytes(network) if ending == ".npz" else nnet_bytes(network))
+    write_whole(name, npz_bytes(network) if ending == ".npz" else nnet_bytes(network))
 
 
 def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool = True) -> Network:
@@ -177,20 +177,3 @@ def _naming(path: str) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _replace(path: str, data: bytes) -> None:
-    """Write a temporary file beside the path and put it in its place."""
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as stream:
-            stream.write(data)
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise

@@ -33,20 +33,40 @@ class Objective:
         self.loss = loss_named(loss)
         self.y = np.asfortranarray(check_responses(loss, y, len(X), network.n_outputs))
         self.H = kernels.feature_first(X)
+        self.n_samples = len(X)
         self.activation = network._activation
-        self.workspace = kernels.Workspace(network.layout, len(X))
         self.vector, self.gradient = np.empty(network.n_parameters), np.empty(network.n_parameters)
         self._layout = network.layout
-        self._blocks = network.layout.blocks(self.vector)
-        self._gradients = network.layout.blocks(self.gradient)
+        self._evaluate = self._evaluation(self.H, self.y)
+        self._batches: dict[int, tuple[Array, Any, kernels.LossAndGradient]] = {}
+
+    def _evaluation(self, H: Array, y: Any) -> kernels.LossAndGradient:
+        """Return the loss and gradient at these samples as a function of the buffer `vector`."""
+        return kernels.LossAndGradient(
+            self._layout.blocks(self.vector), H, y, self.loss, self.activation,
+            kernels.Workspace(self._layout, H.shape[1]), self._layout.blocks(self.gradient),
+        )
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Return the loss at theta and its Euclidean gradient, in a buffer that the next call overwrites."""
-        self.vector[...] = theta
-        value = kernels.loss_and_gradient(
-            self._blocks, self.H, self.y, self.loss, self.activation, self.workspace, self._gradients
-        )
-        return value, self.gradient
+        """Return the loss at theta and its Euclidean gradient, in a buffer that the next call overwrites.
+
+        An optimiser that keeps its point in the buffer `vector` itself saves a copy.
+        """
+        if theta is not self.vector:
+            self.vector[...] = theta
+        return self._evaluate(), self.gradient
+
+    def on_batch(self, theta: Array, indices: Any) -> tuple[float, Array]:
+        """Return the mean loss over the samples of these indices, and its gradient, as a call does."""
+        if len(indices) not in self._batches:
+            H, y = self.H[:, :len(indices)].copy(), self.y[:len(indices)].copy(order="F")
+            self._batches[len(indices)] = H, y, self._evaluation(H, y)
+        H, y, evaluate = self._batches[len(indices)]
+        np.take(self.H, indices, axis=1, out=H, mode="clip")  # "clip" writes to `out` without a copy
+        np.take(self.y.T, indices, axis=-1, out=y.T, mode="clip")
+        if theta is not self.vector:
+            self.vector[...] = theta
+        return evaluate(), self.gradient
 
     def value(self, theta: Array) -> float:
         """Return the loss at theta."""

@@ -21,6 +21,7 @@ from .losses import Loss
 
 BLOCK_BYTES = 1 << 20
 BLOCK_SAMPLES = 512
+ZERO = np.zeros(())  # a ufunc takes a 0-d array sooner than a Python number
 
 
 class Layout(NamedTuple):
@@ -53,6 +54,33 @@ class Layout(NamedTuple):
         return blocks
 
 
+class Buffers(NamedTuple):
+    """The buffers of a `Workspace` for one block of n samples.
+
+    activations : arrays (n_l + 1, n), H^1 .. H^L, each with a last row of ones
+    deltas : arrays (n_l, n), the loss's derivative by Z^1 .. Z^L
+    masks : boolean arrays (n_l, n), where Z^l > 0
+    outputs : array (n_outputs, n)
+    weighted : array (n_inputs + 1, n), the samples times the loss's derivative by one output
+    """
+
+    activations: Sequence[Array]
+    deltas: Sequence[Array]
+    masks: Sequence[Any]
+    outputs: Array
+    weighted: Array
+
+    @classmethod
+    def empty(cls, layout: Layout, n: int) -> Buffers:
+        """Return new buffers for n samples."""
+        hidden = layout.sizes[1:-1]
+        return cls(
+            [np.ones((units + 1, n)) for units in hidden], [np.empty((units, n)) for units in hidden],
+            [np.empty((units, n), dtype=bool) for units in hidden], np.empty((layout.sizes[-1], n)),
+            np.empty((layout.sizes[0] + 1, n)),
+        )
+
+
 class Workspace:
     """Preallocated buffers for passes over up to `n_samples` samples with networks of one layout.
 
@@ -61,22 +89,17 @@ class Workspace:
 
     Attributes
     ----------
-    activations : list of arrays (n_l + 1, block_size)
-        H^1 .. H^L, each with a last row of ones.
-    deltas : list of arrays (n_l, block_size)
-        The loss's derivative by Z^1 .. Z^L.
-    outputs : array (n_outputs, block_size)
+    block_size : int
+    products : list of arrays
+        Of the shapes of the blocks: the gradients of one block of samples.
     """
 
     def __init__(self, layout: Layout, n_samples: int) -> None:
-        hidden = layout.sizes[1:-1]
         bytes_needed = 8 * n_samples * (sum(layout.sizes) + len(layout.sizes))
         self.block_size = n_samples if bytes_needed <= BLOCK_BYTES else min(n_samples, BLOCK_SAMPLES)
-        self.activations = [np.ones((n + 1, self.block_size)) for n in hidden]
-        self.deltas = [np.empty((n, self.block_size)) for n in hidden]
-        self.masks = [np.empty((n, self.block_size), dtype=bool) for n in hidden]
-        self.outputs = np.empty((layout.sizes[-1], self.block_size))
         self.products = [np.empty(shape) for shape in layout.shapes]
+        self._layout = layout
+        self._parts: dict[int, Buffers] = {}
 
     def slices(self, n_samples: int) -> Iterator[slice]:
         """Yield the blocks of samples."""
@@ -84,24 +107,10 @@ class Workspace:
             yield slice(start, min(start + self.block_size, n_samples))
 
     def part(self, n: int) -> Buffers:
-        """Return the buffers for a block of n samples; the last block may need shorter ones."""
-        if n == self.block_size:
-            return Buffers(self.activations, self.deltas, self.masks, self.outputs)
-        return Buffers(
-            [A[:, :n].copy() for A in self.activations],
-            [D[:, :n].copy() for D in self.deltas],
-            [mask[:, :n].copy() for mask in self.masks],
-            self.outputs[:, :n].copy(),
-        )
-
-
-class Buffers(NamedTuple):
-    """The buffers of a `Workspace` for one block of samples."""
-
-    activations: Sequence[Array]
-    deltas: Sequence[Array]
-    masks: Sequence[Any]
-    outputs: Array
+        """Return the buffers for a block of n samples: the same ones at every call."""
+        if n not in self._parts:
+            self._parts[n] = Buffers.empty(self._layout, n)
+        return self._parts[n]
 
 
 def feature_first(X: Array) -> Array:
@@ -116,6 +125,89 @@ def feature_first(X: Array) -> Array:
     return np.vstack([X.T, np.ones(len(X))])
 
 
+class ForwardPass:
+    """`forward` for arrays that stay where they are: its views are made once, a call makes none."""
+
+    def __init__(self, blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers) -> None:
+        inputs = [H, *buffers.activations]
+        self._value = activation.value
+        self._maps = [(block.T, A, H_next[:-1]) for block, A, H_next in zip(blocks, inputs, buffers.activations)]
+        self._outgoing = blocks[-1].T, inputs[-1][:len(blocks[-1])], buffers.outputs
+
+    def __call__(self) -> Array:
+        """Return the outputs (n_outputs, n); Z^l = W^l H^(l-1) + b^l, H^l = s(Z^l), N = C H^L + a."""
+        for weights, inputs, Z in self._maps:
+            np.dot(weights, inputs, out=Z)
+            self._value(Z, out=Z)
+        weights, inputs, outputs = self._outgoing
+        return np.dot(weights, inputs, out=outputs)
+
+
+class BackwardPass:
+    """`backward` for arrays that stay where they are: its views are made once, a call makes none.
+
+    With one output every D^L is an outer product, D^L = c * (mask * delta). It is not formed: the
+    column c is multiplied in after the sum over samples, and into the weights of the layer below.
+    Without a layer below, delta too is left out of D and goes to the inputs where they have fewer rows.
+    """
+
+    def __init__(
+        self, blocks: Sequence[Array], H: Array, delta: Array, activation: Activation, buffers: Buffers,
+        gradients: Sequence[Array],
+    ) -> None:
+        inputs = [H, *buffers.activations]
+        self._outgoing = inputs[-1][:len(blocks[-1])], delta.T, gradients[-1]
+        self._flat = gradients[:-1] if activation.name == "binary" else ()
+        self._single = len(delta) == 1 and not self._flat
+        n_last = len(buffers.deltas[-1])
+        self._column = blocks[-1][:n_last, 0]
+        self._delta, self._weighted = delta, None
+        if len(blocks) == 2 and len(H) < n_last:
+            self._weighted = buffers.weighted
+        self._layers = []
+        for layer in () if self._flat else range(len(blocks) - 2, -1, -1):
+            D = buffers.deltas[layer]
+            weights, above = blocks[layer + 1][:len(D)], delta
+            if layer < len(blocks) - 2:
+                above = buffers.deltas[layer + 1]
+            self._layers.append((
+                weights, above, buffers.activations[layer][:-1], buffers.masks[layer], D,
+                inputs[layer], D.T, gradients[layer],
+            ))
+
+    def __call__(self) -> None:
+        """Write the gradients: D^l = W^(l+1)^T D^(l+1) * s'(Z^l), dblock^l = H^(l-1) D^l^T."""
+        inputs, delta, gradient = self._outgoing
+        np.dot(inputs, delta, out=gradient)
+        for gradient in self._flat:
+            gradient.fill(0.0)
+        layers = self._layers
+        if self._single:
+            self._top(*layers[0])
+            layers = layers[1:]
+        for index, (weights, above, A, mask, D, inputs, D_transposed, gradient) in enumerate(layers):
+            if self._single and not index:
+                weights = weights * self._column
+            np.dot(weights, above, out=D)
+            np.greater(A, ZERO, out=mask)
+            np.multiply(D, mask, out=D)
+            np.dot(inputs, D_transposed, out=gradient)
+
+    def _top(
+        self, weights: Array, delta: Array, A: Array, mask: Any, D: Array, inputs: Array, D_transposed: Array,
+        gradient: Array,
+    ) -> None:
+        """Do the last hidden layer of a network of one output; D is left without its factor c."""
+        np.greater(A, ZERO, out=mask)
+        if self._weighted is None:
+            np.multiply(mask, delta, out=D)
+        else:
+            np.copyto(D, mask)
+            inputs = np.multiply(inputs, delta, out=self._weighted)
+        np.dot(inputs, D_transposed, out=gradient)
+        np.multiply(gradient, self._column, out=gradient)
+
+
 def forward(blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers) -> Array:
     """Return the outputs (n_outputs, n) of the network; the activations stay in the buffers.
 
@@ -128,13 +220,7 @@ def forward(blocks: Sequence[Array], H: Array, activation: Activation, buffers: 
     H : array (n_inputs + 1, n)
         The samples, see `feature_first`.
     """
-    for block, A in zip(blocks, buffers.activations):
-        Z = A[:-1]
-        np.dot(block.T, H, out=Z)
-        activation.value(Z, out=Z)
-        H = A
-    np.dot(blocks[-1].T, H[:len(blocks[-1])], out=buffers.outputs)
-    return buffers.outputs
+    return ForwardPass(blocks, H, activation, buffers)()
 
 
 def backward(
@@ -153,28 +239,46 @@ def backward(
         Where the gradients go, of the shapes of the blocks. A binary layer's slope is 0
         everywhere, so all but the outgoing gradient is 0.
     """
-    A = buffers.activations[-1]
-    np.dot(A[:len(blocks[-1])], delta.T, out=gradients[-1])
-    if activation.name == "binary":
-        for gradient in gradients[:-1]:
-            gradient.fill(0.0)
-        return
-    for layer in range(len(blocks) - 2, -1, -1):
-        A, D, mask = buffers.activations[layer], buffers.deltas[layer], buffers.masks[layer]
-        inputs = buffers.activations[layer - 1] if layer else H
-        weights = blocks[layer + 1][:len(D)]
-        np.greater(A[:-1], 0.0, out=mask)
-        if len(delta) == 1:  # D = c * (mask * delta): the column c is multiplied in after the sum over samples
-            np.multiply(mask, delta, out=D)
-            np.dot(inputs, D.T, out=gradients[layer])
-            gradients[layer] *= weights[:, 0]
-            if layer:
-                D *= weights
-        else:
-            np.dot(weights, delta, out=D)
-            np.multiply(D, mask, out=D)
-            np.dot(inputs, D.T, out=gradients[layer])
-        delta = D
+    BackwardPass(blocks, H, delta, activation, buffers, gradients)()
+
+
+class LossAndGradient:
+    """`loss_and_gradient` for arrays that stay where they are, made once and called at every step.
+
+    A call reads what the arrays hold then: blocks, samples and responses may change in between.
+    """
+
+    def __init__(
+        self, blocks: Sequence[Array], H: Array, y: Any, loss: Loss, activation: Activation,
+        workspace: Workspace, gradients: Sequence[Array],
+    ) -> None:
+        self._loss, self._gradients, self._products = loss, gradients, workspace.products
+        n_samples = H.shape[1]
+        self._parts = []
+        for part in workspace.slices(n_samples):
+            n = part.stop - part.start
+            buffers, inputs = workspace.part(n), H[:, part]
+            into = workspace.products if self._parts else gradients
+            self._parts.append((
+                ForwardPass(blocks, inputs, activation, buffers),
+                BackwardPass(blocks, inputs, buffers.outputs, activation, buffers, into),
+                buffers.outputs.T, y[part], n / n_samples,
+            ))
+
+    def __call__(self) -> float:
+        """Return the mean loss over all samples and write its gradient by each block."""
+        total = 0.0
+        for index, (forward_pass, backward_pass, outputs, y, share) in enumerate(self._parts):
+            forward_pass()
+            value, _ = self._loss(outputs, y, out=outputs)
+            if share < 1.0:
+                outputs *= share
+            total += value * share
+            backward_pass()
+            if index:
+                for gradient, product in zip(self._gradients, self._products):
+                    gradient += product
+        return total
 
 
 def loss_and_gradient(
@@ -192,21 +296,7 @@ def loss_and_gradient(
     y : array (n_samples, ...)
         What the loss takes, a sample a row.
     """
-    n_samples, value = H.shape[1], 0.0
-    for block_of_samples in workspace.slices(n_samples):
-        first = block_of_samples.start == 0
-        n = block_of_samples.stop - block_of_samples.start
-        buffers, inputs = workspace.part(n), H[:, block_of_samples]
-        outputs = forward(blocks, inputs, activation, buffers)
-        part, _ = loss(outputs.T, y[block_of_samples], out=outputs.T)
-        if n < n_samples:
-            outputs *= n / n_samples
-        value += part * n / n_samples
-        backward(blocks, inputs, outputs, activation, buffers, gradients if first else workspace.products)
-        if not first:
-            for total, product in zip(gradients, workspace.products):
-                total += product
-    return value
+    return LossAndGradient(blocks, H, y, loss, activation, workspace, gradients)()
 
 
 def outputs(layout: Layout, vector: Array, H: Array, activation: Activation) -> Array:

@@ -29,7 +29,7 @@ def assert_close(left, right, tolerance, what):
 def assert_equal_bits(left, right, what):
     """Assert that two arrays have the same shape and the same entries; -0.0 and 0.0 are the same."""
     assert np.shape(left) == np.shape(right), f"{what}: shapes {np.shape(left)} and {np.shape(right)}"
-    assert_close(left, right, 0.0, what)
+    assert_close(np.asarray(left, dtype=float), np.asarray(right, dtype=float), 0.0, what)
 
 
 def hidden_outputs(network, X):
@@ -87,7 +87,57 @@ def assert_same_network(left, right, what):
     assert left == right, what
 
 
-__all__ = [
-    "SMALLEST", "gamma", "assert_close", "assert_equal_bits", "assert_feasible", "assert_same_function",
-    "assert_same_hidden_layers", "assert_same_network", "fail_at", "hidden_outputs",
-]
+def path_sums(network, domain):
+    """Return the sums of absolute terms that each entry of each layer, and the output, is made of.
+
+    S^0 = sup |x|,   S^l = |W^l| S^(l-1) + |b^l|: what relative errors of single terms are scaled by.
+    """
+    low, high = domain.bounding_box()
+    S, sums = np.maximum(np.abs(low), np.abs(high)), []
+    for W, b in zip(network.weights, network.thresholds):
+        S = np.abs(W) @ S + np.abs(b)
+        sums.append(S)
+    bias = 0.0 if network.output_bias is None else np.abs(network.output_bias)
+    return [*sums, np.abs(network.output_weights) @ S + bias]
+
+
+def roundings(network):
+    """Return, a layer, how many roundings an entry can carry after one scaling and one reduction.
+
+    With n inputs: a scaling 1, a product with the column below 2, a norm n/2 + 3 in relative error
+    (and as much again where the row was taken as unit), a division 1, an interval's end 2 n + 4, a
+    sum of constants n + 2. Less than 8 (n + 4), and the errors of the layers below add up.
+    """
+    return np.cumsum([8 * (n + 4) for n in network.sizes[:-1]])
+
+
+def assert_same_up_to_rounding(left, right, what):
+    """Assert that two reduced networks of one orbit have the same parameters to rounding.
+
+    Weights: relative to each entry. Thresholds: relative to the sum of absolute terms of their
+    neuron (`path_sums`), and for binary two margins of decision on top, by which reducing lowers.
+    """
+    assert left.sizes == right.sizes, f"{what}: sizes {left.sizes} and {right.sizes}"
+    counts, sums = roundings(right), path_sums(right, right.domain)
+    layers = zip(left.weights, right.weights, left.thresholds, right.thresholds, right.layer_spaces)
+    for layer, (V, W, c, b, space) in enumerate(layers):
+        relative = gamma(int(counts[layer]))
+        margin = 2.0 * space.margin if right.activation == "binary" else 0.0
+        assert_close(V, W, relative * np.abs(W) + SMALLEST, f"{what}: weights[{layer}]")
+        assert_close(c, b, relative * sums[layer] + margin, f"{what}: thresholds[{layer}]")
+    relative = gamma(int(counts[-1]))
+    C = np.abs(right.output_weights)
+    assert_close(left.output_weights, right.output_weights, relative * C, f"{what}: output_weights")
+    if right.output_bias is not None:
+        assert_close(left.output_bias, right.output_bias, relative * sums[-1], f"{what}: output_bias")
+    assert (left.output_bias is None) == (right.output_bias is None), f"{what}: output bias"
+
+
+def pair_tolerance(network, reduced, ratio):
+    """Return the tolerance for a network without output bias whose constant a pair of neurons carries.
+
+    The pair's outgoing weights are constant / width, so its roundings, of the size of the layer's
+    inputs, are multiplied by ratio = (size of the inputs) / (width along the pair).
+    """
+    total = path_sums(network, reduced.domain)[-1]
+    return gamma(int(2 * roundings(reduced)[-1])) * total * (1.0 + ratio)

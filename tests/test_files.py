@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet import domains, files, nnet_format
+from reducednet import archives, domains, files, nnet_format
 from reducednet.rounding import gamma
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -224,7 +224,7 @@ class FullDisk(io.FileIO):
 
 
 def fail_in_writing(monkeypatch):
-    monkeypatch.setattr(files, "open", lambda path, mode: FullDisk(path, mode.replace("b", "")), raising=False)
+    monkeypatch.setattr(archives, "open", lambda path, mode: FullDisk(path, mode.replace("b", "")), raising=False)
 
 
 def fail_in_replacing(monkeypatch):

@@ -63,8 +63,8 @@ class Monitor:
         End the run after so many records without a better validation loss (without validation: loss).
     record_every : int
         Steps between records; the start and the last step are always recorded.
-    first_step : int
-        The number of steps that an earlier, continued run has made.
+    earlier : TrainingResult, optional
+        The run that is continued: its history goes on.
     """
 
     COLUMNS = ("step", "loss", "validation_loss", "gradient_norm", "dead", "always_on", "seconds")
@@ -72,16 +72,29 @@ class Monitor:
     def __init__(
         self, network: Network, objective: Objective, validation: Objective | None = None,
         callback: Callable[[State], Any] | None = None, patience: int | None = None, record_every: int = 1,
-        first_step: int = 0,
+        earlier: TrainingResult | None = None,
     ) -> None:
         self.network, self.objective, self.validation = network, objective, validation
         self.callback, self.patience, self.record_every = callback, patience, record_every
-        self.step = first_step - 1
+        self.step = -1
         self.rows: list[tuple[float, ...]] = []
         self.best_value, self.best_vector, self.best_record = np.inf, network.to_vector(), 0
         self.state: dict[str, Any] = {}
         self.began = time.perf_counter()
+        self.on_step: Callable[[int], Any] = lambda step: None
         self._pending: tuple[Array, float, float] | None = None
+        if earlier is not None:
+            self._take_over(earlier)
+
+    def _take_over(self, earlier: TrainingResult) -> None:
+        """Go on with an earlier run's history; its last record is the start of this run."""
+        columns = [earlier.history.get(name, np.full(len(earlier.history["step"]), np.nan))
+                   for name in self.COLUMNS]
+        self.rows = [tuple(float(value) for value in row) for row in zip(*columns)]
+        last = self.rows.pop()
+        self.step, self.began = int(last[0]) - 1, time.perf_counter() - last[-1]
+        self.best_value = (self.objective if self.validation is None else self.validation).value(self.best_vector)
+        self.best_record = len(self.rows)
 
     def record(self, vector: Array, loss: float, gradient_norm: float = np.nan) -> None:
         """Take note of the network of this flat vector, reached by one more step.
@@ -96,6 +109,7 @@ class Monitor:
         if not np.isfinite(loss):
             raise NotFinite
         self.step += 1
+        self.on_step(self.step)
         if self.step % self.record_every and self.rows:
             self._pending = vector, loss, gradient_norm
             return
@@ -131,4 +145,4 @@ class Monitor:
         history = {name: column for name, column in zip(self.COLUMNS, columns)}
         if self.validation is None:
             del history["validation_loss"]
-        return TrainingResult(self.network.with_vector(self.best_vector), history, converged, message)
+        return TrainingResult(self.network.with_vector(self.best_vector), history, converged, message, self.state)

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from .._validation import Array
 from ..networks import Network
@@ -25,12 +26,16 @@ class TrainingResult:
         floating point; a run that ends at its limit of steps has not converged.
     message : str
         Why the run ended.
+    state : dict
+        The optimiser's own state (moments, random state), for ``train(result, ...)``; empty where a
+        continued run starts its curvature anew.
     """
 
     network: Network
     history: Mapping[str, Array]
     converged: bool
     message: str
+    state: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         losses = self.history["loss"]

@@ -1,46 +1,92 @@
 """`train`: checks, and the choice of the optimiser."""
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from .._validation import choice, flag, integer, number, samples
+from .._validation import RandomLike, choice, flag, generator, instance, integer, message, number, samples
 from ..gradients import Objective
 from ..networks import Network, check_network
 from ..reduced_networks import ReducedNetwork
-from . import lbfgs
-from .monitor import Monitor, StopTraining
+from .monitor import Monitor, State, StopTraining
+from .progress import bar
 from .result import TrainingResult
 
-METHODS = ("lbfgs",)
+METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro", "exchange", "surrogate")
+N_STEPS = {"sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
+           "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000}
+TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "sgd": ("learning_rate", "batch_size", "momentum"), "adam": ("learning_rate", "batch_size"),
+    "surrogate": ("learning_rate",), "varpro": ("rounds",),
+}
+RANDOM = ("sgd", "adam", "varpro", "exchange")
 
 
 def train(
-    network: Network, X: Any, y: Any, method: str = "lbfgs", *, loss: str = "mse", n_steps: int = 1000,
-    tolerance: float = 1e-10, allow_outside: bool = False,
+    network: Network | TrainingResult, X: Any, y: Any, method: str = "auto", *, loss: str = "mse",
+    n_steps: int | None = None, tolerance: float | None = None, rng: RandomLike = 0,
+    validation: tuple[Any, Any] | None = None, patience: int | None = None,
+    callback: Callable[[State], Any] | None = None, record_every: int = 1, progress: bool = False,
+    allow_outside: bool = False, **options: Any,
 ) -> TrainingResult:
     """Train a network in the space that it lies in, and return the best network met.
 
-    A Network moves freely. A ReducedNetwork stays one: its rows are v / |v| and its thresholds are
-    given by their place in their interval, so every step is feasible.
+    A Network moves freely. A ReducedNetwork stays one: unit rows, thresholds in their intervals,
+    after every step.
+
+    ===============  ==================================================================
+    method           what it does
+    ===============  ==================================================================
+    ``"auto"``       binary: ``"exchange"``, or ``"surrogate"`` when deep; ReLU:
+                     ``"varpro"`` for mean squared error, if the Jacobian has at most 10^8 entries,
+                     else ``"lbfgs"``
+    ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
+    ``"adam"``       Adam on mini-batches; options learning_rate, batch_size
+    ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once
+    ``"slsqp"``      sequential quadratic programming: the constrained form, small networks
+    ``"varpro"``     variable projection with Levenberg-Marquardt for one hidden layer (option
+                     rounds: exchanges of useless neurons that follow), Levenberg-Marquardt on all
+                     parameters for deeper ones; mean squared error
+    ``"exchange"``   binary networks of one hidden layer: exact exchange of hyperplanes
+    ``"surrogate"``  binary networks: straight-through gradients; option learning_rate
+    ===============  ==================================================================
 
     Parameters
     ----------
-    network : Network or ReducedNetwork
-        Where training starts; it is not changed.
+    network : Network, ReducedNetwork or TrainingResult
+        Where training starts; it is not changed. A TrainingResult is continued: with the state of
+        its optimiser for ``"sgd"`` and ``"adam"``, which then gives what one uninterrupted run gives;
+        from its best network for the others.
     X : array (n_samples, n_inputs)
     y : array (n_samples, n_outputs), or (n_samples,) for one output or class labels
-    method : "lbfgs"
-        L-BFGS with bounds, of all samples at once. Of a binary network it moves the outgoing
-        weights only, for the slope of the step is 0.
+    method : str
+        See the table.
     loss : "mse" or "cross_entropy"
-    n_steps : int
-        The largest number of iterations.
-    tolerance : float
-        The run has converged where no entry of the projected gradient is larger.
+    n_steps : int, optional
+        The largest number of steps.
+    tolerance : float, optional
+        When a run has converged: on the gradient for ``"sgd"``, ``"adam"`` and ``"lbfgs"``, on the
+        decrease of the loss for the others.
+    rng : None, int, Generator or SeedSequence
+        For mini-batches and candidates; the same seed gives the same bytes.
+    validation : (X, y), optional
+        The best network is the one of least validation loss.
+    patience : int, optional
+        Stop after so many records without a better one.
+    callback : callable, optional
+        Called with a `State` after each record; a true answer stops the run.
+    record_every : int
+        Steps between records.
+    progress : bool
+        Show a progress bar on stderr through tqdm where it is installed, else a plain line.
     allow_outside : bool
         Go on although samples lie outside a ReducedNetwork's domain.
+    **options
+        Of the method, see the table.
 
     Returns
     -------
@@ -49,8 +95,8 @@ def train(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or shape, samples lie outside the domain, or a
-        ReducedNetwork is not feasible.
+        If an argument is of the wrong kind or shape, the method does not serve the activation, the
+        depth or the loss, samples lie outside the domain, or a ReducedNetwork is not feasible.
 
     Notes
     -----
@@ -59,32 +105,109 @@ def train(
 
     References
     ----------
-    THEORY, section 4. [QZX]
+    THEORY, sections 4 and 8. [QZX]
 
     Examples
     --------
     >>> X = np.linspace(0, 1, 50)[:, np.newaxis]
     >>> net = Network.random((1, 5, 1), rng=0)
-    >>> result = train(net, X, X[:, 0] ** 2, n_steps=50)
-    >>> bool(result.history["loss"][-1] < result.history["loss"][0])
+    >>> result = train(net, X, X[:, 0] ** 2)
+    >>> bool(result.history["loss"][-1] < 1e-3 * result.history["loss"][0])
     True
     """
-    network, X = check_network(network), samples(X, network.n_inputs)
-    choice(method, "method", METHODS)
-    n_steps, tolerance = integer(n_steps, "n_steps", 1), number(tolerance, "tolerance", minimum=0.0)
+    earlier = network if isinstance(network, TrainingResult) else None
+    network = check_network(network.network if isinstance(network, TrainingResult) else network)
+    X = samples(X, network.n_inputs)
     if isinstance(network, ReducedNetwork):
         _check_reduced(network, X, flag(allow_outside, "allow_outside"))
     objective = Objective(network, X, y, loss)
     if not np.isfinite(objective.value(network.to_vector())):
         raise ValueError("the loss of `network` at the samples leaves the range of float64")
-    monitor = Monitor(network, objective)
+    optimiser = _optimiser(network, method, loss, len(X))
+    arguments = _arguments(optimiser, method, n_steps, tolerance, options)
+    if optimiser in RANDOM:
+        arguments["rng"] = generator(rng)
+    if earlier is not None and earlier.state.get("method") == optimiser:
+        arguments["state"] = earlier.state
+    monitor = Monitor(
+        network, objective, _validation(network, validation, loss), callback,
+        None if patience is None else integer(patience, "patience", 1),
+        integer(record_every, "record_every", 1), earlier,
+    )
+    with bar(monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")) as monitor.on_step:
+        return _run(optimiser, network, objective, monitor, arguments)
+
+
+def _run(
+    optimiser: str, network: Network, objective: Objective, monitor: Monitor, arguments: dict[str, Any]
+) -> TrainingResult:
+    """Run an optimiser to its end, whatever ends it."""
+    home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
+    module = import_module(f".{home}", __package__)
+    minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
     try:
-        converged, message = lbfgs.minimise(network, objective, monitor, n_steps, tolerance)
+        converged, text = minimise(network, objective, monitor, **arguments)
+        monitor.flush()
     except StopTraining as stop:
-        converged, message = False, str(stop)
+        converged, text = False, str(stop)
     except KeyboardInterrupt:
-        converged, message = False, "interrupted"
-    return monitor.result(converged, message)
+        converged, text = False, "interrupted"
+    return monitor.result(converged, text)
+
+
+def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
+    """Return the optimiser that serves the method and the network, or refuse the method."""
+    method, relu, shallow = choice(method, "method", METHODS), network.activation == "relu", network.depth == 1
+    if method == "auto":
+        small = n_samples * network.n_outputs * network.n_parameters <= 10**8
+        if relu:
+            method = "varpro" if loss == "mse" and small else "lbfgs"
+        else:
+            method = "exchange" if shallow and loss == "mse" else "surrogate"
+    needs = {
+        "varpro": (relu and loss == "mse", "a ReLU network and loss='mse'"),
+        "exchange": (not relu and shallow and loss == "mse",
+                     "a binary network of one hidden layer and loss='mse'"),
+        "surrogate": (not relu, "a binary network"),
+    }
+    served, what = needs.get(method, (True, ""))
+    if not served:
+        got = f"a {network.activation} network of depth {network.depth} and loss={loss!r}"
+        raise ValueError(message("method", f"one that serves the network: {method!r} needs {what}", got))
+    return "levenberg_marquardt" if method == "varpro" and not shallow else method
+
+
+def _arguments(
+    optimiser: str, method: str, n_steps: int | None, tolerance: float | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the optimiser's keyword arguments, checked."""
+    allowed = OPTIONS.get(optimiser, ())
+    for name in options:
+        if name not in allowed:
+            expected = f"one of {list(allowed)}" if allowed else "left out"
+            expected += f" with method {method!r}"
+            raise TypeError(message(name, expected, repr(options[name])))
+    checks = {
+        "learning_rate": lambda v: number(v, "learning_rate", above=0.0),
+        "momentum": lambda v: number(v, "momentum", minimum=0.0),
+        "batch_size": lambda v: None if v is None else integer(v, "batch_size", 1),
+        "rounds": lambda v: integer(v, "rounds", 0),
+    }
+    return {
+        "n_steps": integer(N_STEPS[optimiser] if n_steps is None else n_steps, "n_steps", 1),
+        "tolerance": number(TOLERANCE.get(optimiser, 1e-10) if tolerance is None else tolerance, "tolerance", 0.0),
+        **{name: checks[name](value) for name, value in options.items()},
+    }
+
+
+def _validation(network: Network, validation: Any, loss: str) -> Objective | None:
+    if validation is None:
+        return None
+    instance(validation, "validation", tuple, "a pair (X, y)")
+    if len(validation) != 2:
+        raise ValueError(message("validation", "a pair (X, y)", f"{len(validation)} entries"))
+    X, y = validation
+    return Objective(network, X, y, loss)
 
 
 def _check_reduced(network: ReducedNetwork, X: np.ndarray, allow_outside: bool) -> None:

@@ -1,0 +1,125 @@
+"""Zip files of plain arrays (.npz): written whole or not at all, read without pickle.
+
+Member ``header`` is JSON as bytes and says what the file is; the others are float64 arrays. Members
+are stored without compression, so that a file can claim no more than it holds. `np.load` opens
+such files too.
+"""
+from __future__ import annotations
+
+import errno
+import io
+import json
+import math
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from ._validation import integer
+
+_FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+_DESCRIPTION = re.compile(
+    rb"\{'descr': '([^']*)', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), \} *\n"
+)
+
+
+def zip_bytes(kind: str, version: int, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return the bytes of an archive; the same content gives the same bytes."""
+    text = json.dumps({"format": kind, "version": version, **header}).encode("ascii")
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in {"header": np.frombuffer(text, dtype=np.uint8), **arrays}.items():
+            member = zipfile.ZipInfo(f"{name}.npy", _FIXED_DATE)
+            # the same on every system: made on Unix, readable by all
+            member.create_system, member.external_attr = 3, 0o644 << 16
+            archive.writestr(member, _npy_bytes(array))
+    return stream.getvalue()
+
+
+def _npy_bytes(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    array = np.array(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Write a temporary file beside the path and put it in its place."""
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")
+    try:
+        with open(temporary, "xb") as stream:
+            stream.write(data)
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def read_archive(path: str, kind: str, version: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the header of an archive and its other members, undecoded.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the file is not an archive of this kind and version. Memory is asked for only as far as
+        the file's own size can fill it.
+    """
+    with open(path, "rb") as stream:
+        members = _members(stream.read())
+    if "header" not in members:
+        raise ValueError("member header is missing: not a file that `save` wrote")
+    return _header(members.pop("header"), kind, version), members
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    """Return the members of a zip file; none is larger than the file."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+                raise ValueError("its members are compressed, which `save` never does")
+            if sum(info.file_size for info in infos) > len(data):
+                raise ValueError("its members claim more bytes than the file has")
+            if len(set(archive.namelist())) != len(infos):
+                raise ValueError("two of its members have the same name")
+            return {info.filename.removesuffix(".npy"): archive.read(info) for info in infos}
+    except Exception as error:  # zipfile has many names for damage, and the data is in memory
+        raise ValueError(f"not a sound zip file: {error}") from error
+
+
+def _header(data: bytes, kind: str, expected: int) -> dict[str, Any]:
+    try:
+        header = json.loads(read_array(data, "header", "|u1").tobytes())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"member header is not JSON: {error}") from error
+    if not isinstance(header, dict) or header.get("format") != kind:
+        raise ValueError(f"member header does not say that the format is {kind!r}")
+    version = integer(header.get("version"), "version", 1)
+    if version != expected:
+        raise ValueError(f"version {version} is unknown: this library reads version {expected}")
+    return header
+
+
+def read_array(data: bytes, name: str, dtype: str = "<f8") -> np.ndarray:
+    """Return the array in the bytes of a .npy file; nothing is evaluated, no pickle is read."""
+    start = 10 + int.from_bytes(data[8:10], "little")
+    match = _DESCRIPTION.fullmatch(data[10:start])
+    if data[:8] != b"\x93NUMPY\x01\x00" or match is None:
+        raise ValueError(f"member {name} is not a plain .npy array of version 1.0")
+    if match[1] != dtype.encode():
+        raise ValueError(f"member {name} must have dtype {dtype}, got {match[1].decode('latin-1')}")
+    if match[2] == b"True":
+        raise ValueError(f"member {name} must be in C order, got Fortran order")
+    shape = tuple(int(length) for length in re.findall(rb"\d+", match[3]))
+    if len(data) - start != math.prod(shape) * np.dtype(dtype).itemsize or 0 in shape:
+        raise ValueError(f"member {name} claims the shape {shape}, but holds {len(data) - start} bytes")
+    return np.frombuffer(data, dtype, offset=start).reshape(shape)

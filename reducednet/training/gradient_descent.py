@@ -1,0 +1,331 @@
+"""Gradient descent with momentum, and Adam, in both spaces: full batch or mini-batches.
+
+Each is written once, against the space. With g the gradient of the mean loss over the batch,
+Riemannian at the present point (THEORY, section 4):
+
+* SGD with Polyak's heavy ball, not Nesterov's:   M <- momentum M + g,   step = -learning_rate M
+* Adam:   m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2,
+  step = -learning_rate mhat / (sqrt(vhat) + epsilon),   mhat = m / (1 - beta1^t),   vhat = v / (1 - beta2^t)
+
+After a step the point is retracted (`ReducedSpace.step`) and the momentum is carried to the new
+tangent space by projection. In the reduced space the square in Adam's v is that of the whole weight
+row, |g_j|^2, as Becigneul & Ganea propose for products of manifolds: the step stays tangent,
+which an entry by entry division does not leave it. Thresholds and outgoing weights have their own squares.
+
+The retraction gives a row's norm to the outgoing weights. Moments are not rescaled with it: the
+step is tangent, so the norm is 1 + O(learning_rate^2), and in the time in which v forgets,
+1 / (1 - beta2) steps, this is less than the noise that v averages over.
+
+References: D. P. Kingma, J. Ba, Adam, ICLR 2015. G. Becigneul, O.-E. Ganea, Riemannian adaptive
+optimization methods, ICLR 2019. B. T. Polyak, USSR Comput. Math. Math. Phys. 4 (1964).
+"""
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+
+from .._validation import Array, RandomLike, generator, instance, integer, message, number, real_array
+from ..gradients import Objective
+from ..networks import Network
+from ..spaces import MovingPoint, space_of
+from .monitor import Monitor, NotFinite
+
+FLUSH_EVERY = 64
+SMALL = 1e-290
+"""Numbers below are set to 0 now and then: dead neurons' ones decay to subnormals, which are slow."""
+
+
+class _Rule(Protocol):
+    """How a gradient becomes a step. `vectors` has the gradient in row 0, moments in the others."""
+
+    name: str
+    n_vectors: int
+
+    def begin(self, vectors: Array, point: MovingPoint) -> None: ...
+
+    def write_step(self, t: int, step: Array) -> None:
+        """Write step number t = 1, 2, ..., and bring the moments up to date."""
+
+
+class _HeavyBall:
+    """vectors: g, M."""
+
+    name, n_vectors = "sgd", 2
+
+    def __init__(self, learning_rate: float, momentum: float) -> None:
+        self._rate = np.array(-number(learning_rate, "learning_rate", above=0.0))
+        self._momentum = np.array(_fraction(momentum, "momentum"))
+
+    def begin(self, vectors: Array, point: MovingPoint) -> None:
+        self._gradient, self._moment = vectors
+
+    def write_step(self, t: int, step: Array) -> None:
+        np.multiply(self._moment, self._momentum, out=self._moment)
+        np.add(self._moment, self._gradient, out=self._moment)
+        np.multiply(self._moment, self._rate, out=step)
+
+
+class _Adam:
+    """vectors: g, M = m / (1 - beta1), V = v / (1 - beta2).
+
+    Without those factors the averages cost two operations less, and with s^2 = (1 - beta2) / (1 - beta2^t)
+
+    step = -learning_rate (1 - beta1) / ((1 - beta1^t) s) M / (sqrt(V) + epsilon / s)
+    """
+
+    name, n_vectors = "adam", 3
+
+    def __init__(self, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> None:
+        self._learning_rate = number(learning_rate, "learning_rate", above=0.0)
+        self._betas = _fraction(beta1, "beta1"), _fraction(beta2, "beta2")
+        self._epsilon = number(epsilon, "epsilon", above=0.0)
+        self._decays = np.array(self._betas[0]), np.array(self._betas[1])
+        self._rate, self._floor = np.empty(()), np.empty(())
+
+    def begin(self, vectors: Array, point: MovingPoint) -> None:
+        self._gradient, self._mean, self._square = vectors
+        self._point, self._squares = point, np.empty((1, vectors.shape[1]))
+        self._rows = point.rows(self._squares)
+
+    def write_step(self, t: int, step: Array) -> None:
+        beta1, beta2 = self._betas
+        s = math.sqrt((1.0 - beta2) / (1.0 - beta2**t))
+        self._rate[...] = -self._learning_rate * (1.0 - beta1) / ((1.0 - beta1**t) * s)
+        self._floor[...] = self._epsilon / s
+        squares = self._squares[0]
+        np.multiply(self._gradient, self._gradient, out=squares)
+        self._point.pool(self._rows)
+        np.multiply(self._mean, self._decays[0], out=self._mean)
+        np.add(self._mean, self._gradient, out=self._mean)
+        np.multiply(self._square, self._decays[1], out=self._square)
+        np.add(self._square, squares, out=self._square)
+        np.sqrt(self._square, out=step)
+        np.add(step, self._floor, out=step)
+        np.divide(self._mean, step, out=step)
+        np.multiply(step, self._rate, out=step)
+
+
+class _Batches:
+    """Mini-batches: every sample once an epoch, in an order drawn anew; the last batch may be smaller."""
+
+    def __init__(self, n_samples: int, size: int, rng: np.random.Generator, state: dict[str, Any] | None) -> None:
+        self._n_samples, self._size, self._rng = n_samples, size, rng
+        if state is None:
+            self._draw()
+        else:
+            self.permutation, self.position = np.array(state["permutation"], dtype=np.int64), int(state["position"])
+            self.rng_state = rng.bit_generator.state
+
+    def _draw(self) -> None:
+        self.permutation, self.position = self._rng.permutation(self._n_samples), 0
+        self.rng_state = self._rng.bit_generator.state
+
+    def take(self) -> Any:
+        """Return the indices of the next batch."""
+        indices = self.permutation[self.position:self.position + self._size]
+        self.position += len(indices)
+        return indices
+
+    def settle(self) -> None:
+        """Draw the next epoch's order if this one's samples are used up."""
+        if self.position == self._n_samples:
+            self._draw()
+
+
+class _Run:
+    """A point on its way: the vector, which is the objective's own buffer, and what the rule keeps."""
+
+    def __init__(self, network: Network, objective: Objective, rule: _Rule, rng: np.random.Generator,
+                 batch_size: int | None, state: dict[str, Any] | None) -> None:
+        n = network.n_parameters
+        self.objective, self.rule, self.rng = objective, rule, rng
+        self.vector, self.vectors, self._step = objective.vector, np.zeros((rule.n_vectors, n)), np.empty(n)
+        self.saved_vector, self.saved_moments = np.empty(n), np.empty((rule.n_vectors - 1, n))
+        self.t = 0
+        self.vector[...] = network.to_vector()
+        if state is not None:
+            self.vector[...], self.t = state["vector"], int(state["n_steps"])
+            rng.bit_generator.state = state["rng"]
+        self.point = space_of(network).moving_point(self.vector, tangent=True)
+        self._rows = self.point.rows(self.vectors[:2])
+        rule.begin(self.vectors, self.point)
+        full = batch_size is None or batch_size >= objective.n_samples
+        self.batches = None if full else _Batches(objective.n_samples, batch_size or 1, rng, state)
+        self.loss, self.gradient_norm = self.observe()
+        if state is not None:  # projecting the moment once more, as `observe` does, would change its last bits
+            self.vectors[1:] = state["moments"]
+        self.save()
+
+    def observe(self) -> tuple[float, float]:
+        """Return the loss of all samples and its gradient's norm; the gradient and the moment become tangent."""
+        loss, _ = self.objective(self.vector)
+        return loss, self._take_gradient()
+
+    def _take_gradient(self) -> float:
+        gradient = self.vectors[0]
+        np.copyto(gradient, self.objective.gradient)
+        self.point.project(self._rows)
+        return math.sqrt(np.dot(gradient, gradient))
+
+    def step(self, observed: bool) -> None:
+        """Make one step; with mini-batches, observe all samples after it only where asked to."""
+        if self.batches is not None:
+            self.loss, _ = self.objective.on_batch(self.vector, self.batches.take())
+            self.gradient_norm = self._take_gradient()
+        self.t += 1
+        self.rule.write_step(self.t, self._step)
+        np.add(self.vector, self._step, out=self.vector)
+        if self.t % FLUSH_EVERY == 0:
+            for array in (self.vector, self.vectors):
+                array[np.abs(array) < SMALL] = 0.0
+        self.point.retract()
+        if self.batches is None or observed:
+            self.loss, self.gradient_norm = self.observe()
+        else:
+            self.point.project(self._rows)
+        if self.batches is not None:
+            self.batches.settle()
+
+    def save(self) -> None:
+        """Keep what `state` returns: an interrupt may come at any place of the next step."""
+        np.copyto(self.saved_vector, self.vector)
+        np.copyto(self.saved_moments, self.vectors[1:])
+        batches = self.batches
+        self.saved = self.t, *((batches.permutation, batches.position, batches.rng_state) if batches else ())
+
+    def state(self) -> dict[str, Any]:
+        """Return the run after its last whole step: what a further run goes on from."""
+        state: dict[str, Any] = {
+            "method": self.rule.name, "n_steps": self.saved[0], "vector": self.saved_vector.copy(),
+            "moments": self.saved_moments.copy(),
+        }
+        if self.batches is None:
+            return {**state, "rng": self.rng.bit_generator.state}
+        return {**state, **dict(zip(("permutation", "position", "rng"), self.saved[1:]))}
+
+
+def _minimise(
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, rule: _Rule,
+    rng: RandomLike, batch_size: int | None, state: dict[str, Any] | None,
+) -> tuple[bool, str]:
+    """Run the rule from the network, or from the state of an earlier run."""
+    batch_size = None if batch_size is None else integer(batch_size, "batch_size", 1)
+    n_steps, tolerance = integer(n_steps, "n_steps", 0), number(tolerance, "tolerance", minimum=0.0)
+    rng = generator(rng)
+    if state is not None:
+        _check_state(state, rule, network, objective, rng, batch_size)
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite ends the run
+        run = _Run(network, objective, rule, rng, batch_size, state)
+        full = run.batches is None
+        try:
+            for done in range(n_steps + 1):
+                observed = full or done in (0, n_steps) or (monitor.step + 1) % monitor.record_every == 0
+                if done:
+                    run.step(observed)
+                if not (math.isfinite(run.loss) and math.isfinite(run.gradient_norm)):
+                    raise NotFinite
+                if done:
+                    run.save()
+                monitor.record(run.vector, run.loss, run.gradient_norm)
+                if observed and run.gradient_norm <= tolerance:
+                    return True, f"converged: the gradient's norm is {run.gradient_norm:.3g}"
+            return False, f"the limit of {n_steps} steps is reached"
+        finally:
+            monitor.state = run.state()
+            monitor.flush()
+
+
+def _fraction(value: Any, name: str) -> float:
+    result = number(value, name, minimum=0.0)
+    if result >= 1.0:
+        raise ValueError(message(name, "below 1", result))
+    return result
+
+
+def _check_state(
+    state: Any, rule: _Rule, network: Network, objective: Objective, rng: np.random.Generator,
+    batch_size: int | None,
+) -> None:
+    """Refuse a state of another method, another shape or another kind of batches or generator."""
+    instance(state, "state", dict, "a dict that an earlier run left")
+    if state.get("method") != rule.name:
+        raise ValueError(message("state", f"one of method {rule.name!r}", repr(state.get("method"))))
+    real_array(state["vector"], "state['vector']", (network.n_parameters,))
+    real_array(state["moments"], "state['moments']", (rule.n_vectors - 1, network.n_parameters))
+    if state["rng"]["bit_generator"] != type(rng.bit_generator).__name__:
+        expected = f"of a generator of kind {state['rng']['bit_generator']}, as in `state`"
+        raise ValueError(message("rng", expected, type(rng.bit_generator).__name__))
+    batches = batch_size is not None and batch_size < objective.n_samples
+    if batches != ("permutation" in state) or batches and len(state["permutation"]) != objective.n_samples:
+        raise ValueError(message("state", "one of the same samples and kind of batches", "another"))
+
+
+def minimise_sgd(
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
+    rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2, momentum: float = 0.9,
+    state: dict[str, Any] | None = None,
+) -> tuple[bool, str]:
+    """Run gradient descent with heavy-ball momentum from the network, under the monitor's eyes.
+
+    M <- momentum M + g,   theta <- retract(theta, -learning_rate M)
+
+    Parameters
+    ----------
+    network : Network or ReducedNetwork
+    objective : Objective
+        The loss to minimise.
+    monitor : Monitor
+        With mini-batches the loss and gradient of all samples, which cost a further pass, are found
+        at the steps that it records; at the others it is told those of the batch.
+    n_steps : int
+        The largest number of steps.
+    tolerance : float
+        On the Euclidean length of the Riemannian gradient over all samples.
+    rng : None, int, Generator or SeedSequence
+        Draws the order of the samples; not used without mini-batches.
+    batch_size : int, optional
+        None is all samples.
+    learning_rate, momentum : float
+    state : dict, optional
+        What an earlier run left in ``monitor.state``; the run goes on from there, bit for bit as if it
+        had not ended.
+
+    Returns
+    -------
+    (converged, message)
+
+    Raises
+    ------
+    NotFinite
+        If the loss or its gradient leaves the range of float64.
+    """
+    rule = _HeavyBall(learning_rate, momentum)
+    return _minimise(network, objective, monitor, n_steps, tolerance, rule, rng, batch_size, state)
+
+
+def minimise_adam(
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
+    rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2, beta1: float = 0.9,
+    beta2: float = 0.999, epsilon: float = 1e-8, state: dict[str, Any] | None = None,
+) -> tuple[bool, str]:
+    """Run Adam from the network, under the monitor's eyes; see this module for the formula.
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, epsilon : float
+    network, objective, monitor, n_steps, tolerance, rng, batch_size, state
+        As for `minimise_sgd`.
+
+    Returns
+    -------
+    (converged, message)
+
+    Raises
+    ------
+    NotFinite
+        If the loss or its gradient leaves the range of float64.
+    """
+    rule = _Adam(learning_rate, beta1, beta2, epsilon)
+    return _minimise(network, objective, monitor, n_steps, tolerance, rule, rng, batch_size, state)

@@ -1,0 +1,93 @@
+"""Levenberg-Marquardt steps on all parameters, for mean squared error and any depth.
+
+(J^T J + damping diag(J^T J)) step = -J^T r, with r the residuals and J their derivatives; in the
+reduced space J is taken along tangent directions and the step is the scale-keeping retraction.
+Reference: D. W. Marquardt, J. SIAM 11 (1963).
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from .. import kernels
+from .._validation import Array
+from ..gradients import Objective
+from ..networks import Network
+from ..reduced_networks import ReducedNetwork
+from ..spaces import space_of
+from .monitor import Monitor
+from .varpro import DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step
+
+
+def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
+    """Return the outputs' derivatives along the space, (n_samples n_outputs, n_parameters).
+
+    In the reduced space each row's derivatives lose their part along the row: J_w <- J_w - (J_w.w) w.
+    """
+    J = kernels.jacobian(network.layout, theta, H, network._activation)
+    J = J.reshape(-1, network.n_parameters)
+    if isinstance(network, ReducedNetwork):
+        start = 0
+        for block in network.layout.blocks(theta)[:-1]:
+            part = J[:, start:start + block.size].reshape(-1, *block.shape)[:, :-1]
+            part -= np.einsum("mij,ij->mj", part, block[:-1])[:, np.newaxis] * block[:-1]
+            start += block.size
+    return J
+
+
+def minimise(
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
+) -> tuple[bool, str]:
+    """Run Levenberg-Marquardt from the network, under the monitor's eyes.
+
+    Parameters
+    ----------
+    network : Network or ReducedNetwork
+        ReLU, of any depth. Memory grows as n_samples n_outputs n_parameters.
+    objective : Objective
+        Mean squared error.
+    monitor : Monitor
+    n_steps : int
+        The largest number of accepted steps.
+    tolerance : float
+        The run has converged where a step gains less than this share of the loss, or no damping
+        gives a decrease.
+
+    Returns
+    -------
+    (converged, message)
+    """
+    space, theta, damping = space_of(network), network.to_vector(), FIRST_DAMPING
+    loss = objective.value(theta)
+    monitor.record(theta, loss)
+    for _ in range(n_steps):
+        J = tangent_jacobian(network, theta, objective.H)
+        residual = kernels.outputs(network.layout, theta, objective.H, network._activation) - objective.y
+        matrix, slope, before = J.T @ J, J.T @ residual.ravel(), loss
+        free = np.flatnonzero(~_pushing(network.with_vector(theta), slope))
+        for _ in range(TRIES):
+            step = np.zeros_like(theta)
+            step[free] = damped_step(matrix[np.ix_(free, free)], slope[free], damping)
+            trial = space.step(theta, space.gradient(theta, step))
+            value = objective.value(trial)
+            if value < before:
+                theta, loss, damping = trial, value, max(damping / DAMPING_DOWN, LEAST_DAMPING)
+                break
+            damping *= DAMPING_UP
+        else:
+            return True, "converged: no step decreases the loss"
+        monitor.record(theta, loss, float(np.linalg.norm(2.0 * slope / len(objective.y))))
+        if before - loss <= tolerance * before:
+            return True, "converged: the loss stands still"
+    return False, f"stopped at the limit of {n_steps} steps"
+
+
+def _pushing(network: Network, slope: Array) -> np.ndarray:
+    """Tell which parameters are thresholds at an end of their interval that descent would push out."""
+    frozen = np.zeros(len(slope), dtype=bool)
+    if isinstance(network, ReducedNetwork):
+        blocks = zip(network.layout.blocks(frozen), network.layout.blocks(slope), network.thresholds,
+                     network.intervals)
+        for block, gradient, b, interval in blocks:
+            low, high = interval.T
+            block[-1] = ((b <= low) & (gradient[-1] > 0.0)) | ((b >= high) & (gradient[-1] < 0.0))
+    return frozen

@@ -1,0 +1,32 @@
+"""A progress bar: tqdm where it is installed, else a plain line on stderr."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def bar(total: int, show: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function that is called with the number of steps done; show nothing unless asked."""
+    if not show:
+        yield lambda done: None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield _plain_line(total)
+        print(file=sys.stderr)
+        return
+    with tqdm(total=total, unit="step") as shown:
+        yield lambda done: shown.update(done - shown.n)
+
+
+def _plain_line(total: int) -> Callable[[int], None]:
+    every = max(total // 100, 1)
+
+    def update(done: int) -> None:
+        if done % every == 0 or done == total:
+            print(f"\rstep {done} of at most {total}", end="", file=sys.stderr, flush=True)
+
+    return update

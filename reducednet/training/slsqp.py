@@ -1,0 +1,108 @@
+"""Training by sequential quadratic programming (SLSQP of scipy), the paper's constrained form.
+
+min loss subject to |v_j|^2 = 1 for every row, and bounds on the thresholds' places. For one input
+the sphere is {-1, 1}: signs are pinned, and no equality constraint is left. A step costs the cube
+of the number of parameters. Reference: D. Kraft, DFVLR-FB 88-28 (1988).
+"""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._validation import Array
+from ..gradients import Objective
+from ..networks import Network
+from ..reduced_networks import ReducedNetwork
+from .coordinates import coordinates_of
+from .monitor import Monitor, NotFinite
+
+MANY_PARAMETERS = 300
+
+
+def minimise(
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
+) -> tuple[bool, str]:
+    """Run SLSQP from the network in the coordinates of its space, under the monitor's eyes.
+
+    The method may leave a good point for a bad one: the monitor keeps the best.
+
+    Parameters
+    ----------
+    network : Network or ReducedNetwork
+    objective : Objective
+    monitor : Monitor
+    n_steps : int
+        The largest number of iterations.
+    tolerance : float
+        The precision goal for the loss.
+
+    Returns
+    -------
+    (converged, message)
+
+    Warns
+    -----
+    UserWarning
+        Above 300 parameters.
+    """
+    from scipy.optimize import Bounds, minimize
+
+    if network.n_parameters > MANY_PARAMETERS:
+        warnings.warn(f"slsqp with {network.n_parameters} parameters: a step costs the cube of their number",
+                      stacklevel=3)
+    coordinates = coordinates_of(network)
+    start = coordinates.start()
+    rows, free = _rows(network), np.ones(len(start), dtype=bool)
+    if isinstance(network, ReducedNetwork) and network.n_inputs == 1:
+        free[rows[0].ravel()] = False
+        rows = rows[1:]
+
+    def point(z: Array) -> Array:
+        u = start.copy()
+        u[free] = z
+        return u
+
+    def value_and_gradient(z: Array) -> tuple[float, Array]:
+        value, gradient = objective(coordinates.to_vector(point(z)))
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            raise NotFinite
+        return value, coordinates.pull_back(gradient)[free]
+
+    def after_step(z: Array) -> None:
+        theta = coordinates.feasible_vector(point(z))
+        monitor.record(theta, objective.value(theta))
+
+    limits = coordinates.bounds(start)
+    constraints = [_unit_rows(layer, point, free) for layer in rows] if limits is not None else []
+    monitor.record(coordinates.feasible_vector(start), value_and_gradient(start[free])[0])
+    found: Any = minimize(
+        value_and_gradient, start[free], jac=True, method="SLSQP", callback=after_step,
+        bounds=None if limits is None else Bounds(limits[0][free], limits[1][free]),
+        constraints=constraints, options={"maxiter": n_steps, "ftol": tolerance},
+    )
+    return found.status == 0, str(found.message)
+
+
+def _rows(network: Network) -> list[Any]:
+    """Return, for each hidden layer, where each neuron's weights lie in the vector, (n_l, n_(l-1))."""
+    places: Any = np.arange(network.n_parameters)
+    return [block[:-1].T for block in network.layout.blocks(places)[:-1]]
+
+
+def _unit_rows(rows: Any, point: Callable[[Array], Array], free: Array) -> dict[str, Any]:
+    """Return the constraints |v_j|^2 - 1 = 0 of one layer, with their derivatives 2 v_j."""
+
+    def values(z: Array) -> Array:
+        V = point(z)[rows]
+        return np.einsum("ij,ij->i", V, V) - 1.0
+
+    def derivatives(z: Array) -> Array:
+        u = point(z)
+        J = np.zeros((len(rows), len(u)))
+        np.put_along_axis(J, rows, 2.0 * u[rows], axis=1)
+        return J[:, free]
+
+    return {"type": "eq", "fun": values, "jac": derivatives}
