@@ -35,6 +35,9 @@ _HOMES = {
     "check_gradient": "gradients",
     "train": "training",
     "TrainingResult": "training",
+    "compare": "studies",
+    "Method": "study_runs",
+    "Study": "study_record",
     "sin4pi_demo": "demo",
     "save": "files",
     "load": "files",
@@ -56,6 +59,9 @@ if TYPE_CHECKING:
     from .reduced_networks import Feasibility, ReducedNetwork
     from .reduction import reduce, reduce_paper, reduction_report
     from .spaces import ReducedSpace, StandardSpace
+    from .studies import compare
+    from .study_record import Study
+    from .study_runs import Method
     from .training import TrainingResult, train
 
 

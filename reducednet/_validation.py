@@ -115,7 +115,10 @@ def number(value: Any, name: str, minimum: float = -np.inf, above: float = -np.i
         value = value[()]
     if isinstance(value, (bool, complex, np.complexfloating)) or not isinstance(value, (int, float, np.number)):
         raise TypeError(message(name, "a real number", f"{type(value).__name__} {value!r}"))
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:
+        result = np.inf if value > 0 else -np.inf
     if not np.isfinite(result) or result < minimum or result <= above:
         limits = [f"at least {minimum}"] * (minimum > -np.inf) + [f"larger than {above}"] * (above > -np.inf)
         raise ValueError(message(name, " and ".join(["finite", *limits]), result))

@@ -13,13 +13,13 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
-from ._validation import integer
+from ._validation import integer, message
 
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 _DESCRIPTION = re.compile(
@@ -45,6 +45,26 @@ def _npy_bytes(array: np.ndarray) -> bytes:
     array = np.array(array, dtype=array.dtype.newbyteorder("<"), order="C")
     np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
     return stream.getvalue()
+
+
+def checked_path(path: Any, endings: Sequence[str]) -> tuple[str, str]:
+    """Return the path as text and its ending in small letters."""
+    name = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str):
+        raise TypeError(message("path", "a str or os.PathLike", f"{type(path).__name__} {path!r}"))
+    ending = os.path.splitext(name)[1].lower()
+    if ending not in endings:
+        raise ValueError(message("path", f"a name that ends in {' or '.join(endings)}", repr(name)))
+    return name, ending
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Name the file in every refusal of what it holds."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def write_whole(path: str, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``python -m reducednet demo | reduce``."""
+"""The command line: ``python -m reducednet demo | compare | reduce``."""
 from __future__ import annotations
 
 import argparse
@@ -7,7 +7,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,21 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print one JSON object, for machines")
     demo.set_defaults(run=_demo)
 
+    compare = commands.add_parser("compare", help="train by several methods from the same random functions")
+    compare.add_argument("target", metavar="TARGET", help="the function to learn, such as sin4pi or franke")
+    compare.add_argument("--methods", default="standard,ball,redrawn", metavar="NAME,NAME,...",
+                         help="such as standard, ball, support, redrawn, natural, natural-standard, or with "
+                              "an optimiser ball:slsqp (default standard,ball,redrawn)")
+    compare.add_argument("--neurons", default="20", metavar="N,N,...", help="hidden widths (default 20)")
+    compare.add_argument("--starts", type=_at_least(1), default=100, help="random starts (default 100)")
+    compare.add_argument("--seed", type=_at_least(0), default=0, help="seed of the starts (default 0)")
+    compare.add_argument("--steps", type=_at_least(1), help="largest number of steps (default: the optimiser's)")
+    compare.add_argument("--jobs", type=_at_least(1), default=1, help="processes (default 1)")
+    compare.add_argument("--out", type=Path, default=Path("."), metavar="DIR",
+                         help="folder of study.npz and study.png (default: the current one)")
+    compare.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+    compare.set_defaults(run=_compare)
+
     reduce = commands.add_parser("reduce", help="map a network file into the reduced space")
     reduce.add_argument("file", type=Path, metavar="FILE", help="a .npz or .nnet file")
     reduce.add_argument("--box", nargs=2, metavar=("LOW", "HIGH"),
@@ -92,7 +109,7 @@ def _demo(options: argparse.Namespace) -> None:
     from .plotting import comparison_figure
 
     options.out.mkdir(parents=True, exist_ok=True)
-    comparison = sin4pi_demo(options.starts, options.seed, _progress if sys.stderr.isatty() else None)
+    comparison = sin4pi_demo(options.starts, options.seed, _progress("starts"))
     path = options.out / "reducednet-demo.png"
     _write_figure(comparison_figure(comparison, targets.sin4pi()), path)
     equivalences = {space: vars(e) for space, e in comparison.equivalence.items()}
@@ -115,6 +132,82 @@ def _demo(options: argparse.Namespace) -> None:
                    f"failures (> {FAILURE:g})": f"{row['failures']} of {row['starts']}",
                    "standard / this": f"{row['ratio']:.1f}"} for row in comparison.table()])
     print(f"\nFigure: {path}")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from matplotlib.figure import Figure
+
+    from . import plotting
+    from .studies import compare
+    from .targets import target_named
+
+    target, hidden = target_named(options.target), _widths(options.neurons)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with _workers(options.jobs) as executor:
+        study = compare(target, (target.n_inputs, *hidden, 1), options.starts, options.methods.split(","),
+                        options.seed, executor, n_steps=options.steps, progress=_progress("runs"))
+    path, picture = options.out / "study.npz", options.out / "study.png"
+    study.save(path)
+    figure = Figure(layout="constrained")
+    plotting.study(study, ax=figure.subplots())
+    _write_figure(figure, picture)
+    _print_study(study, options.json, {"study": str(path), "figure": str(picture)})
+    if study.message != "finished":
+        raise KeyboardInterrupt
+
+
+def _print_study(study: Any, as_json: bool, files: dict[str, str]) -> None:
+    from .study_record import FAILURE
+
+    rows = study.table()
+    if as_json:
+        table = [{key: value if np.isreal(value) and np.isfinite(value) else None for key, value in row.items()}
+                 | {"method": row["method"]} for row in rows]
+        print(json.dumps({"target": study.target, "sizes": study.sizes, "starts": study.starts, "seed": study.seed,
+                          "message": study.message, "table": table, **files}, indent=1))
+        return
+    print(f"{study.target}, networks {'-'.join(map(str, study.sizes))}, {study.starts} starts of "
+          f"{study.seed}, {study.n_samples} samples; {study.message}\n\nTest error at {study.n_test} points:")
+    _print_table([{"method": row["method"], "median": _short(row["median"]),
+                   "95 %": f"{_short(row['low'])} .. {_short(row['high'])}",
+                   "quartiles": f"{_short(row['lower quartile'])} .. {_short(row['upper quartile'])}",
+                   "worst": _short(row["worst"]),
+                   f"failures (> {FAILURE:g})": f"{row['failures']} of {row['runs']}",
+                   "first / this": f"{row['ratio']:.1f}", "won": "" if row is rows[0] else f"{row['won']:.0%}",
+                   "seconds": f"{row['seconds']:.2f}"} for row in rows])
+    print(f"\nStudy: {files['study']}\nFigure: {files['figure']}")
+
+
+def _widths(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"`--neurons` must be whole numbers with commas between, got {text}") from None
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[Any]:
+    """Give an executor of so many processes, or None for one; at the end none of them is left."""
+    if jobs == 1:
+        yield None
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    spawn = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_leave_interrupts_to_the_parent)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()  # idle ones, or those whose work nobody waits for after Ctrl-C
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _reduce(options: argparse.Namespace) -> None:
@@ -161,8 +254,13 @@ def _box(ends: Sequence[str], n_inputs: int) -> Any:
     return Box(*spread)
 
 
-def _progress(done: int, total: int) -> None:
-    print(f"\r{done} of {total} starts", end="\n" if done == total else "", file=sys.stderr, flush=True)
+def _progress(what: str) -> Callable[[int, int], None] | None:
+    """Return what writes a progress line, where there is a terminal to read it."""
+    return partial(_write_progress, what) if sys.stderr.isatty() else None
+
+
+def _write_progress(what: str, done: int, total: int) -> None:
+    print(f"\r{done} of {total} {what}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 def _short(value: float) -> str:

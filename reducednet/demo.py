@@ -134,7 +134,8 @@ def sin4pi_demo(
         network = Network.random(SIZES, rng)
         for space, into in SPACES.items():
             networks[space].append(into(network, rng))
-            results[space].append(_uninterrupted(train(networks[space][-1], X, target(X), n_steps=N_STEPS)))
+            run = train(networks[space][-1], X, target(X), "lbfgs", n_steps=N_STEPS)
+            results[space].append(_uninterrupted(run))
         if progress is not None:
             progress(done, starts)
     y_test = target(X_test)

@@ -76,12 +76,18 @@ class Domain(ABC):
         return all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
     def __hash__(self) -> int:
-        return hash((type(self), *(array.tobytes() for array in self.to_arrays().values())))
+        return hash((type(self), *((array + 0.0).tobytes() for array in self.to_arrays().values())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(self.to_arrays().values())
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in self.__dict__:
             raise AttributeError(f"{type(self).__name__} is frozen: `{name}` cannot be set")
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: `{name}` cannot be deleted")
 
 
 def _length(X: Array) -> Array:
@@ -206,9 +212,10 @@ class Ball(Domain):
         return self.centre + self.radius * np.divide(U, lengths, out=np.zeros_like(U), where=lengths > 0)
 
     def _contains(self, X: Array) -> np.ndarray:
-        slack = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)
-        inside: np.ndarray = _length(X - self.centre) <= self.radius + slack
-        return inside
+        with np.errstate(over="ignore"):
+            slack = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)
+            distances = _length(X - self.centre)
+        return np.asarray((distances <= self.radius + slack) & np.isfinite(distances))
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
         directions = rng.standard_normal((n, self.n_inputs))
@@ -255,22 +262,23 @@ class Hull(Domain):
             self.norm_bound = _norm_bound(_length(self.points).max(), "points")
 
     def _support_points(self, U: Array) -> Array:
-        return self.points[(U @ self.points.T).argmax(axis=1)]
+        return self.points[np.einsum("ij,kj->ik", U, self.points).argmax(axis=1)]
 
     def _contains(self, X: Array) -> np.ndarray:
         """Solve for convex weights of each x that is neither a point itself nor outside the bounding box.
 
-        x is in the hull iff min over t >= 0 of |P^T t - x|^2 + |1.t - 1|^2 is 0; the points are moved
+        To rounding, x is in the hull iff min over t >= 0 of |P^T t - x|^2 + |1.t - 1|^2 is 0; the points are moved
         to the middle of their bounding box and scaled to its size first.
         """
         from scipy.optimize import nnls
 
         low, high = self.points.min(axis=0), self.points.max(axis=0)
         middle, size = low / 2 + high / 2, (high / 2 - low / 2).max()
-        inside = ((low <= X) & (X <= high)).all(axis=1)
+        slack = gamma(64 * sum(self.points.shape))
+        reach = slack * (np.abs(low) + np.abs(high))
+        inside = ((low - reach <= X) & (X <= high + reach)).all(axis=1)
         known = {row.tobytes() for row in self.points + 0.0}
         system = np.vstack([(self.points - middle).T / size, np.ones(len(self.points))])
-        slack = gamma(64 * sum(system.shape))
         for i in np.flatnonzero(inside):
             if (X[i] + 0.0).tobytes() not in known:
                 inside[i] = nnls(system, np.append((X[i] - middle) / size, 1.0))[1] <= slack

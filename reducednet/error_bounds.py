@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import sphere
-from ._validation import Array, integer, samples
+from ._validation import Array, instance, integer, samples
 from .domains import Box, Domain
 from .intervals import LayerSpace, activation_range
 from .layers import affine_maps
@@ -110,8 +110,9 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     True
     """
     network = check_network(network)
+    instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork")
     sizes = np.array(reduced.sizes)
-    extra = int(2 * (sizes[:-1] + sizes[1:]).max() + sizes[-1] + 16)
+    extra = int(4 * (sizes[:-1] + sizes[1:]).max() + 4 * sizes[-1] + 16)
     return evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)
 
 
@@ -149,8 +150,10 @@ def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:
         return result
     space = LayerSpace(domain, network._activation, "ball")
     for Z, W, b in zip(network.pre_activations(X), network.weights, network.thresholds):
-        norms = sphere.row_norms(W)
-        margins = 3.0 * norms * space.margin + 4.0 * gamma(W.shape[1] + 6) * np.abs(b)
+        norms, n, X_B = sphere.row_norms(W), W.shape[1], space.domain.norm_bound
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            underflow = 4.0 * (n + 2) * SMALLEST * (1.0 + X_B + np.abs(b) / norms)
+        margins = 3.0 * norms * space.margin + 4.0 * gamma(n + 6) * np.abs(b) + underflow
         result &= ((np.abs(Z) > margins) | (norms == 0.0)).all(axis=1)
         space = space.next_layer(W, b)
     return result

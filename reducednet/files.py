@@ -2,12 +2,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 from ._validation import flag, message
-from .archives import write_whole
+from .archives import checked_path, naming, write_whole
 from .domains import Box
 from .networks import Network, check_network
 from .nnet_format import declared_box, nnet_bytes, physical_network, read_nnet, stored_network
@@ -57,7 +54,7 @@ def save(path: str | os.PathLike[str], network: Network) -> None:
     ...     load(path) == net
     True
     """
-    name, ending = _path(path, ENDINGS)
+    name, ending = checked_path(path, ENDINGS)
     network = check_network(network)
     write_whole(name, npz_bytes(network) if ending == ".npz" else nnet_bytes(network))
 
@@ -104,11 +101,11 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
     ...     load(path)
     Network(2-5-1, relu, output bias, 21 parameters)
     """
-    name, ending = _path(path, ENDINGS)
+    name, ending = checked_path(path, ENDINGS)
     physical, normalise = flag(physical, "physical"), flag(normalise, "normalise")
     if physical and ending != ".nnet":
         raise ValueError(message("physical", f"False for a {ending} file, which has no normalisation", physical))
-    with _naming(name):
+    with naming(name):
         if ending == ".npz":
             return read_npz(name)
         nnet = read_nnet(name)
@@ -153,27 +150,7 @@ def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
     ...     load_box(path)
     Box([0, 0], [1, 2])
     """
-    name, _ = _path(path, (".nnet",))
+    name, _ = checked_path(path, (".nnet",))
     normalise = flag(normalise, "normalise")
-    with _naming(name):
+    with naming(name):
         return declared_box(read_nnet(name), normalise)
-
-
-def _path(path: Any, endings: tuple[str, ...]) -> tuple[str, str]:
-    """Return the path as text and its ending in small letters."""
-    name = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(name, str):
-        raise TypeError(message("path", "a str or os.PathLike", f"{type(path).__name__} {path!r}"))
-    ending = os.path.splitext(name)[1].lower()
-    if ending not in endings:
-        raise ValueError(message("path", f"a name that ends in {' or '.join(endings)}", repr(name)))
-    return name, ending
-
-
-@contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Name the file in every refusal of what it holds."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error

@@ -25,11 +25,16 @@ BOUNDS = ("ball", "support")
 
 
 class LayerSpace(NamedTuple):
-    """The reduced space of one layer: its input set, its activation and the kind of interval."""
+    """The reduced space of one layer: its input set, its activation and the kind of interval.
+
+    `blur` is how far the ends of the input set, a box found from the layers below, may be off by
+    rounding: an array (n_inputs,), or 0.
+    """
 
     domain: Domain
     activation: Activation
     bound: str
+    blur: Array | float = 0.0
 
     @property
     def margin(self) -> float:
@@ -40,6 +45,17 @@ class LayerSpace(NamedTuple):
         """
         n = self.domain.n_inputs
         return 4.0 * (gamma(n + 6) * self.domain.norm_bound + (n + 1) * SMALLEST)
+
+    def rounding(self, units: Array) -> Array:
+        """Return more than the rounding of each neuron's interval ends, as (n_neurons,).
+
+        A width below it is zero, and a threshold as near to an end is at it, as far as float64 can tell.
+        """
+        low, high = self.domain.bounding_box()
+        size = np.abs(units) @ np.maximum(np.abs(low), np.abs(high))
+        ball = self.domain.norm_bound if self.bound == "ball" else 0.0
+        blur = np.abs(units) @ np.broadcast_to(self.blur, units.shape[1])
+        return 2.0 * gamma(units.shape[1] + 4) * (size + ball) + blur
 
     def intervals(self, units: Array) -> Array:
         """Return the interval [low, high] of each unit row, as (n_neurons, 2).
@@ -60,18 +76,23 @@ class LayerSpace(NamedTuple):
     def next_layer(self, units: Array, b: Array) -> LayerSpace:
         """Return the space of the layer above these neurons.
 
-        A box of one point gets one unit added to its upper ends, so that the layer above has
-        directions of positive width: an interval may be larger than needed.
+        Sides that are zero to rounding are zero, and a box of one point gets one unit added to its
+        upper ends, so that the layer above has directions of positive width: an interval may be
+        larger than needed.
         """
         n, binary = len(units), self.activation.name == "binary"
         image: Domain
+        blur: Array | float = 0.0
         if self.bound == "ball":
             image = Ball(np.zeros(n), float(np.sqrt(n)) * (1.0 if binary else 2.0 * self.domain.norm_bound))
         else:
             slack = self.margin / 2 if binary else 0.0  # constant only where z keeps its sign by the slack
             low, high = activation_range(self.domain, units, b, self.activation, slack)
+            rounding = self.rounding(units)
+            high = np.where(high - low <= rounding, low, high)
+            blur = np.zeros(n) if binary else rounding
             image = Box(low, high if (low < high).any() else high + 1.0)
-        return self._replace(domain=image)
+        return self._replace(domain=image, blur=blur)
 
 
 def activation_range(

@@ -57,15 +57,14 @@ class Layout(NamedTuple):
 class Buffers(NamedTuple):
     """The buffers of a `Workspace` for one block of n samples.
 
-    activations : arrays (n_l + 1, n), H^1 .. H^L, each with a last row of ones
-    deltas : arrays (n_l, n), the loss's derivative by Z^1 .. Z^L
+    activations : arrays (n_l + 1, n), H^1 .. H^L, each with a last row of ones; in the backward pass
+        the loss's derivative by Z^l takes the place of H^l, which is used no more then
     masks : boolean arrays (n_l, n), where Z^l > 0
     outputs : array (n_outputs, n)
     weighted : array (n_inputs + 1, n), the samples times the loss's derivative by one output
     """
 
     activations: Sequence[Array]
-    deltas: Sequence[Array]
     masks: Sequence[Any]
     outputs: Array
     weighted: Array
@@ -75,9 +74,9 @@ class Buffers(NamedTuple):
         """Return new buffers for n samples."""
         hidden = layout.sizes[1:-1]
         return cls(
-            [np.ones((units + 1, n)) for units in hidden], [np.empty((units, n)) for units in hidden],
-            [np.empty((units, n), dtype=bool) for units in hidden], np.empty((layout.sizes[-1], n)),
-            np.empty((layout.sizes[0] + 1, n)),
+            [np.ones((units + 1, n)) for units in hidden],
+            [np.empty((units, n), dtype=bool) for units in hidden],
+            np.empty((layout.sizes[-1], n)), np.empty((layout.sizes[0] + 1, n)),
         )
 
 
@@ -158,22 +157,19 @@ class BackwardPass:
         inputs = [H, *buffers.activations]
         self._outgoing = inputs[-1][:len(blocks[-1])], delta.T, gradients[-1]
         self._flat = gradients[:-1] if activation.name == "binary" else ()
-        self._single = len(delta) == 1 and not self._flat
-        n_last = len(buffers.deltas[-1])
-        self._column = blocks[-1][:n_last, 0]
-        self._delta, self._weighted = delta, None
-        if len(blocks) == 2 and len(H) < n_last:
-            self._weighted = buffers.weighted
         self._layers = []
-        for layer in () if self._flat else range(len(blocks) - 2, -1, -1):
-            D = buffers.deltas[layer]
-            weights, above = blocks[layer + 1][:len(D)], delta
-            if layer < len(blocks) - 2:
-                above = buffers.deltas[layer + 1]
+        n_layers, above = len(blocks) - 1, delta
+        for layer in () if self._flat else range(n_layers - 1, -1, -1):
+            D = buffers.activations[layer][:-1]
+            weights = blocks[layer + 1][:len(D)]
             self._layers.append((
-                weights, above, buffers.activations[layer][:-1], buffers.masks[layer], D,
-                inputs[layer], D.T, gradients[layer],
+                weights, above, D, buffers.masks[layer], inputs[layer], D.T, gradients[layer]
             ))
+            above = D
+        self._single = len(delta) == 1 and not self._flat
+        self._column = blocks[-1][:len(buffers.activations[-1]) - 1, 0]
+        shallow = n_layers == 1 and len(H) < len(buffers.activations[0])
+        self._weighted = buffers.weighted if shallow else None
 
     def __call__(self) -> None:
         """Write the gradients: D^l = W^(l+1)^T D^(l+1) * s'(Z^l), dblock^l = H^(l-1) D^l^T."""
@@ -181,24 +177,21 @@ class BackwardPass:
         np.dot(inputs, delta, out=gradient)
         for gradient in self._flat:
             gradient.fill(0.0)
-        layers = self._layers
-        if self._single:
-            self._top(*layers[0])
-            layers = layers[1:]
-        for index, (weights, above, A, mask, D, inputs, D_transposed, gradient) in enumerate(layers):
-            if self._single and not index:
+        for index, (weights, above, D, mask, inputs, D_transposed, gradient) in enumerate(self._layers):
+            np.greater(D, ZERO, out=mask)  # D is still H^l
+            if self._single and index == 0:
+                self._single_output(above, D, mask, inputs, D_transposed, gradient)
+                continue
+            if self._single and index == 1:
                 weights = weights * self._column
             np.dot(weights, above, out=D)
-            np.greater(A, ZERO, out=mask)
             np.multiply(D, mask, out=D)
             np.dot(inputs, D_transposed, out=gradient)
 
-    def _top(
-        self, weights: Array, delta: Array, A: Array, mask: Any, D: Array, inputs: Array, D_transposed: Array,
-        gradient: Array,
+    def _single_output(
+        self, delta: Array, D: Array, mask: Any, inputs: Array, D_transposed: Array, gradient: Array
     ) -> None:
         """Do the last hidden layer of a network of one output; D is left without its factor c."""
-        np.greater(A, ZERO, out=mask)
         if self._weighted is None:
             np.multiply(mask, delta, out=D)
         else:
@@ -229,6 +222,8 @@ def backward(
 ) -> None:
     """Write the loss's gradient by each block, after `forward` on the same block of samples.
 
+    The activations in the buffers are used up.
+
     D^L = C^T delta * s'(Z^L),    D^l = W^(l+1)^T D^(l+1) * s'(Z^l),    dblock^l = H^(l-1) D^l^T
 
     Parameters
@@ -254,7 +249,7 @@ class LossAndGradient:
     ) -> None:
         self._loss, self._gradients, self._products = loss, gradients, workspace.products
         n_samples = H.shape[1]
-        self._parts = []
+        self._parts: list[tuple[ForwardPass, BackwardPass, Array, Any, float]] = []
         for part in workspace.slices(n_samples):
             n = part.stop - part.start
             buffers, inputs = workspace.part(n), H[:, part]

@@ -59,19 +59,22 @@ def unit_directions(W: Array) -> tuple[Array, Array]:
     return units, finite_result(norms, "a row norm of `weights`")
 
 
-def clip_thresholds(b: Array, norms: Array, low: Array, high: Array) -> tuple[Array, Array]:
+def clip_thresholds(
+    b: Array, norms: Array, low: Array, high: Array, slack: Array | float = 0
+) -> tuple[Array, Array]:
     """Return thresholds t in [low, high] of the unit rows, and the constants that ReLU neurons lose.
 
     s(nu w.h + b) = nu s(w.h + t) + kappa on the layer's input set, with
 
     t = clip(b / nu, low, high),   kappa = b - nu high where b / nu > high, else 0;
 
-    a zero row (nu = 0) has t = low and kappa = s(b). The arithmetic is that of the arguments:
-    with `fractions.Fraction` entries the identity is exact.
+    a zero row (nu = 0) has t = low and kappa = s(b). A ratio b / nu as near to an end as the slack is
+    at that end, and loses nothing. The arithmetic is that of the arguments: with
+    `fractions.Fraction` entries and no slack the identity is exact.
 
     Parameters
     ----------
-    b, norms, low, high : arrays (n_neurons,)
+    b, norms, low, high, slack : arrays (n_neurons,)
 
     References
     ----------
@@ -86,8 +89,9 @@ def clip_thresholds(b: Array, norms: Array, low: Array, high: Array) -> tuple[Ar
     zero = norms == 0
     with np.errstate(over="ignore"):
         ratios = b / np.where(zero, 1, norms)
-    t = np.where(zero, low, np.minimum(np.maximum(ratios, low), high))
-    constants = np.where(ratios > high, b - norms * high, 0 * high)
+    t = np.where(ratios >= high - slack, high, np.where(ratios <= low + slack, low, ratios))
+    t = np.where(zero, low, t)
+    constants = np.where(ratios > high + slack, b - norms * high, 0 * high)
     return t, np.where(zero, np.maximum(b, 0), constants)
 
 
@@ -107,14 +111,15 @@ def clip_binary_thresholds(b: Array, norms: Array, low: Array, high: Array, marg
     """Return the thresholds of binary neurons on unit rows.
 
     A ratio b / nu is lowered by the margin where the row changes, so that a computed tie z = 0
-    stays 0 after rounding; a neuron that is constant sits at an end of its (widened) interval.
+    stays 0 after rounding; a neuron that is constant sits at an end of its interval, which is
+    widened by the margin.
     """
     zero = norms == 0.0
     with np.errstate(over="ignore"):
         ratios = b / np.where(zero, 1.0, norms)
     lowered = np.where(norms == 1.0, ratios, ratios - margin)
-    constant = np.where(b > 0.0, high, low)
-    return np.where(zero, constant, np.clip(lowered, low, high))
+    always_on = np.where(zero, b > 0.0, ratios >= high - margin / 2)
+    return np.where(always_on, high, np.where(zero, low, np.clip(lowered, low, high)))
 
 
 def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -> Reduced:
@@ -132,12 +137,12 @@ def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -
         b = clip_binary_thresholds(layer.b, norms, low, high, space.margin)
         return Reduced(W, b, above, np.zeros(len(above.W)), np.zeros(len(b), dtype=bool))
     with np.errstate(over="ignore", invalid="ignore"):
-        b, constants = clip_thresholds(layer.b, norms, low, high)
+        b, constants = clip_thresholds(layer.b, norms, low, high, space.rounding(W))
         above, leftover = push_up(above, norms, constants)
     for array in (above.W, above.b, leftover):
         if array is not None:
             finite_result(array, f"layer {number}: an outgoing weight times the norm of its neuron")
-    free = (norms == 0.0) | ((b == high) & (low == high))
+    free = (norms == 0.0) | ((b == high) & (high - low <= space.rounding(W)))
     return Reduced(W, b, above, leftover, free)
 
 

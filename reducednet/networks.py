@@ -93,7 +93,9 @@ class Network(Parameters):
     def pre_activations(self, X: Any) -> list[Array]:
         """Return Z^1 .. Z^L at X, shape (n_samples, n_inputs), each as (n_samples, n_l)."""
         H = kernels.feature_first(samples(X, self.n_inputs))
-        return [Z.T for Z in kernels.pre_activations(self._layout, self._vector, H, self._activation)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            layers = kernels.pre_activations(self._layout, self._vector, H, self._activation)
+        return [finite_result(Z.T, "a pre-activation") for Z in layers]
 
     def with_vector(self, theta: Any) -> Self:
         """Return a network like this one with the parameters of the flat vector theta."""

@@ -47,7 +47,7 @@ def rescale(network: Network) -> Network:
 
     Scaling by powers of two is exact: the two networks are equal as real functions, and bit for
     bit in every computed value that neither overflows nor underflows. A zero row stays as it is,
-    and so does a neuron whose scaling would overflow or underflow in one of its entries.
+    and so does a neuron of which the scaling would not be exact in some entry.
 
     Parameters
     ----------
@@ -66,22 +66,34 @@ def rescale(network: Network) -> Network:
     network = check_network(network)
     maps = affine_maps(network)
     for layer in range(network.depth):
-        scales = _unit_scales(maps[layer].W)
-        below, above = _scaled(maps[layer], maps[layer + 1], scales, network.activation)
-        back_below, back_above = _scaled(below, above, 1.0 / scales, network.activation)
-        exact = _same(back_below, maps[layer], 1) & _same(back_above, maps[layer + 1], 0)
-        scales = np.where(exact, scales, 1.0)
-        maps[layer:layer + 2] = _scaled(maps[layer], maps[layer + 1], scales, network.activation)
+        exponents = unit_exponents(maps[layer].W)
+        shifted = _shifted(*maps[layer:layer + 2], exponents, network.activation)
+        back = _shifted(*shifted, -exponents, network.activation)
+        exact = _same(back[0], maps[layer], 1) & _same(back[1], maps[layer + 1], 0)
+        maps[layer:layer + 2] = _shifted(*maps[layer:layer + 2], np.where(exact, exponents, 0), network.activation)
     return _network(maps, network.activation)
 
 
-def _unit_scales(W: Array) -> Array:
-    """Return the power of two that brings each row's norm to [1, 2), within float64's normal range."""
+def unit_exponents(W: Array) -> np.ndarray:
+    """Return the integer e of each row with 2^e <= |w_j| < 2^(e+1); 0 for a zero row.
+
+    Examples
+    --------
+    >>> unit_exponents(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [2, 0]
+    """
+    exponents = sphere.row_exponents(W)
     with np.errstate(under="ignore"):
-        scaled = np.ldexp(W, -sphere.row_exponents(W)[:, np.newaxis])
-    exponents = sphere.row_exponents(W) + np.frexp(sphere.row_norms(scaled))[1] - 1
-    exponents = np.where(W.any(axis=1), exponents, 0)
-    return np.ldexp(1.0, np.clip(-exponents, -1022, 1022))
+        scaled = np.ldexp(W, -exponents[:, np.newaxis])
+    return np.where(W.any(axis=1), exponents + np.frexp(sphere.row_norms(scaled))[1] - 1, 0)
+
+
+def _shifted(layer: Affine, above: Affine, exponents: np.ndarray, activation: str) -> list[Affine]:
+    """Return the layer with rows divided by 2^e, and the map above with columns multiplied by it."""
+    column = exponents if activation == "relu" else np.zeros_like(exponents)
+    with np.errstate(over="ignore", under="ignore"):
+        below = Affine(np.ldexp(layer.W, -exponents[:, np.newaxis]), np.ldexp(layer.b, -exponents))
+        return [below, Affine(np.ldexp(above.W, column), above.b)]
 
 
 def _scaled(layer: Affine, above: Affine, scales: Array, activation: str) -> list[Affine]:

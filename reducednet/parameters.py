@@ -34,7 +34,7 @@ class Parameters:
         self.output_bias: Array | None = blocks[-1][n_last] if layout.output_bias else None
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in self.__dict__:
+        if name in self.__dict__ or hasattr(type(self), name):
             raise AttributeError(f"{type(self).__name__} is frozen: `{name}` cannot be set")
         super().__setattr__(name, value)
 

@@ -11,29 +11,44 @@ from .intervals import LayerSpace
 from .layers import Affine, Reduced
 from .reduced_networks import natural_neurons
 from .rounding import gamma
+from .sphere import normalise
 
 
-def row_space(alpha: Array, magnitude: Array) -> tuple[Array, Array] | None:
-    """Return (M, Q) with alpha = M Q to rounding, the rows of Q orthonormal and as few as possible.
+def row_space(alpha: Array, magnitude: Array, A: Array) -> tuple[Array, Array] | None:
+    """Return (M, Q) with alpha = M Q to rounding, the rows of Q unit and as few as possible.
+
+    They come from a singular value decomposition in units of A, with the rows of alpha brought to
+    one length: neither a small input nor a small output is lost beside a large one.
 
     Parameters
     ----------
     alpha : array (n_outputs, n)
     magnitude : array (n_outputs, n)
         The sum of absolute values of the terms that alpha is a sum of.
+    A : array (n,)
+        The largest |h_i| of each input.
 
     Returns
     -------
     (M, Q) : arrays (n_outputs, r), (r, n), or None
-        None where the residual |alpha - M Q| is more than a few roundings of the magnitude: the
-        factors come from a singular value decomposition, whose rounding is checked here.
+        None where the residual |alpha - M Q| A is more than a few roundings of magnitude A.
     """
-    allowed = gamma(sum(alpha.shape))
-    _, singular, rows = np.linalg.svd(alpha, full_matrices=False)
-    Q = rows[singular > allowed * magnitude.max() / 4]
-    M = alpha @ Q.T
-    residual = np.abs(alpha - M @ Q).sum(axis=1)
-    return (M, Q) if (residual <= allowed * magnitude.sum(axis=1)).all() else None
+    allowed = gamma(4 * sum(alpha.shape) + 16)
+    scaled = alpha * A
+    rows, lengths = normalise(scaled)
+    _, singular, basis = np.linalg.svd(rows, full_matrices=False)
+    basis = basis[singular > allowed * singular[0]] if lengths.any() else basis[:0]
+    Q, norms = normalise(np.divide(basis, A, out=np.zeros_like(basis), where=A > 0.0))
+    M = (scaled @ basis.T) * norms
+    residual = np.abs(alpha - M @ Q) @ A
+    return (M, Q) if (residual <= allowed * (magnitude @ A)).all() else None
+
+
+def constant_neurons(layer: Reduced, space: LayerSpace) -> tuple[np.ndarray, np.ndarray]:
+    """Return which neurons are dead and which always on, by the support function of the input set."""
+    low, high = -space.domain.support(layer.W), space.domain.support(-layer.W)
+    on = layer.b > high if space.activation.name == "binary" else layer.b >= high
+    return layer.b <= low, on
 
 
 def fold_affine_sum(layer: Reduced, space: LayerSpace) -> Reduced:
@@ -47,11 +62,11 @@ def fold_affine_sum(layer: Reduced, space: LayerSpace) -> Reduced:
     ----------
     THEORY, section 3.
     """
-    low, high = space.intervals(layer.W).T
-    on, free = layer.b >= high, layer.free | (layer.b <= low)
-    C = layer.above.W
+    dead, on = constant_neurons(layer, space)
+    free, C = layer.free | dead, layer.above.W
     alpha, beta = C[:, on] @ layer.W[on], C[:, on] @ layer.b[on]
-    factors = row_space(alpha, np.abs(C[:, on]) @ np.abs(layer.W[on]))
+    box = np.abs(space.domain.bounding_box()).max(axis=0)
+    factors = row_space(alpha, np.abs(C[:, on]) @ np.abs(layer.W[on]), box)
     if factors is None or len(factors[1]) >= on.sum():
         return layer._replace(free=free)
     M, Q = factors
@@ -68,8 +83,7 @@ def fold_affine_sum(layer: Reduced, space: LayerSpace) -> Reduced:
 
 def fold_constants(layer: Reduced, space: LayerSpace) -> Reduced:
     """Return the layer with its always-on binary neurons folded into the bias, or else into one."""
-    low, high = space.intervals(layer.W).T
-    on, dead = layer.b >= high, layer.b <= low
+    dead, on = constant_neurons(layer, space)
     C, bias, total = layer.above.W.copy(), layer.above.b, layer.above.W[:, on].sum(axis=1)
     C[:, on] = 0.0
     if bias is not None:
@@ -84,8 +98,7 @@ def free_spare(layer: Reduced, space: LayerSpace, is_last: bool) -> Reduced:
     """Return the layer with its dead neurons free and, if it is the last, its always-on ones folded."""
     if is_last:
         return (fold_affine_sum if space.activation.name == "relu" else fold_constants)(layer, space)
-    low = space.intervals(layer.W)[:, 0]
-    return layer._replace(free=layer.free | (layer.b <= low))
+    return layer._replace(free=layer.free | constant_neurons(layer, space)[0])
 
 
 def draw_free(

@@ -86,15 +86,18 @@ class ReducedNetwork(Network):
         return self._bound
 
     @cached_property
-    def layer_spaces(self) -> list[LayerSpace]:
+    def layer_spaces(self) -> tuple[LayerSpace, ...]:
         """The reduced space of each hidden layer: its input set and its kind of interval."""
         first = LayerSpace(self._domain, self._activation, self._bound)
-        return layer_spaces(first, self.weights, self.thresholds)
+        return tuple(layer_spaces(first, self.weights, self.thresholds))
 
     @cached_property
     def intervals(self) -> tuple[Array, ...]:
         """I(w) = [low, high] of each neuron, an array (n_l, 2) a hidden layer."""
-        return tuple(space.intervals(W) for space, W in zip(self.layer_spaces, self.weights))
+        intervals = tuple(space.intervals(W) for space, W in zip(self.layer_spaces, self.weights))
+        for interval in intervals:
+            interval.setflags(write=False)
+        return intervals
 
     @property
     def dimension(self) -> int:

@@ -178,6 +178,8 @@ class Rows(NamedTuple):
 
     parts: Array
     """(k, n_in, n_out), a view: columns are rows of the weight matrix."""
+    ones: Array
+    """(n_in,)"""
     products: Array
     """(k, 1, n_out)"""
     along: Array
@@ -235,25 +237,27 @@ class ReducedMovingPoint(MovingPoint):
         result, start, k = [], 0, len(vectors)
         for rows, columns in self._layout.shapes[:-1]:
             parts = vectors[:, start:start + (rows - 1) * columns].reshape(k, rows - 1, columns)
-            result.append(Rows(parts, np.empty((k, 1, columns)), np.empty(parts.shape)))
+            result.append(Rows(
+                parts, np.ones(rows - 1), np.empty((k, 1, columns)), np.empty(parts.shape)
+            ))
             start += rows * columns
         return result
 
     def project(self, rows: list[Rows]) -> None:
         """Take the part along the sphere's point away: g <- g - (w.g) w; nothing is left for w = +-1."""
-        for layer, (parts, products, along) in zip(self._layers, rows):
+        for layer, (parts, _, products, along) in zip(self._layers, rows):
             if layer.fixed:
                 parts.fill(0.0)
                 continue
-            np.vecdot(parts, layer.weights, axis=-2, out=products[:, 0])
+            np.einsum("kij,ij->kj", parts, layer.weights, out=products[:, 0])
             np.multiply(products, layer.weights, out=along)
             np.subtract(parts, along, out=parts)
 
     def pool(self, rows: list[Rows]) -> None:
         """Replace each entry by the sum over its point of a sphere."""
-        for layer, (parts, products, _) in zip(self._layers, rows):
+        for layer, (parts, ones, products, _) in zip(self._layers, rows):
             if not layer.fixed:
-                np.add.reduce(parts, axis=1, out=products, keepdims=True)
+                np.matmul(ones, parts, out=products[:, 0])
                 np.copyto(parts, products)
 
     def retract(self) -> None:
@@ -274,25 +278,23 @@ class _MovingLayer:
         self, block: Array, above: Array, space: LayerSpace, below: _MovingLayer | None, tangent: bool
     ) -> None:
         n, m = len(block) - 1, block.shape[1]
-        self.block, self.weights, self.b = block, block[:-1], block[-1]
+        self.block, self.weights, self.units, self.b = block, block[:-1], block[:-1].T, block[-1]
         self.space, self.below, self.tangent = space, below, tangent
         self.fixed = tangent and n == 1 and below is None
         relu = space.activation.name == "relu"
         self.scaled = above[:m] if relu else None
         self.norms = np.empty(m)
         self.norms_column = self.norms[:, np.newaxis]
-        self.low, self.high = np.empty((2, m))
+        self.ends = np.empty((2, m))
+        self.low, self.high = self.ends
         self.constant = space.bound == "ball" or self.fixed
         self.has_box = relu and not self.constant and (below is not None or isinstance(space.domain, Box))
         if self.constant:
-            self.low, self.high = np.ascontiguousarray(space.intervals(self.weights.T).T)
+            self.ends[...] = space.intervals(self.units).T
         elif self.has_box:
-            self.box, self.terms = np.empty((2, n)), np.empty((2, m, n))
-            self.extremes, self.sums = np.empty((2, m, n)), np.empty((2, m))
-            self.low, self.high = self.sums
+            self.box, self.terms, self.extremes = np.empty((2, n, 1)), _summands(n, m), _summands(n, m)
             if isinstance(space.domain, Box) and below is None:
-                self.box[...] = space.domain.low, space.domain.high
-                np.negative(self.box, out=self.box)
+                self.box[..., 0] = -space.domain.low, -space.domain.high
 
     def retract(self) -> None:
         """Normalise the rows, give their norms to thresholds and outgoing weights, clip the thresholds."""
@@ -305,11 +307,11 @@ class _MovingLayer:
 
     def _normalise(self) -> None:
         if self.tangent:
-            np.vecdot(self.weights, self.weights, axis=0, out=self.norms)
+            np.einsum("ij,ij->j", self.weights, self.weights, out=self.norms)
             np.sqrt(self.norms, out=self.norms)
             np.divide(self.block, self.norms, out=self.block)
         else:
-            units, self.norms[...] = sphere.normalise(self.weights.T)
+            units, self.norms[...] = sphere.normalise(self.units)
             self.weights[...] = units.T
             np.divide(self.b, self.norms, out=self.b)
         if self.scaled is not None:
@@ -319,21 +321,28 @@ class _MovingLayer:
         """Write low = sum_i min(-w_i low_i, -w_i high_i) and high, the sum of the maxima."""
         if not self.has_box:
             if self.below is not None:
-                self.space = self.below.space.next_layer(self.below.weights.T, self.below.b)
-            self.low[...], self.high[...] = self.space.intervals(self.weights.T).T
+                self.space = self.below.space.next_layer(self.below.units, self.below.b)
+            self.ends[...] = self.space.intervals(self.units).T
             return
         if self.below is not None:
             self._box_of(self.below)
-        np.multiply(self.weights.T, self.box[:, np.newaxis], out=self.terms)
+        np.multiply(self.weights, self.box, out=self.terms)
         np.minimum(self.terms[0], self.terms[1], out=self.extremes[0])
         np.maximum(self.terms[0], self.terms[1], out=self.extremes[1])
-        np.add.reduce(self.extremes, axis=2, out=self.sums)
+        np.add.reduce(self.extremes, axis=1, out=self.ends)
 
     def _box_of(self, below: _MovingLayer) -> None:
         """Write minus the ends of the box of activations below: max(b - high, 0), max(b - low, 0)."""
-        np.subtract(below.b, below.high, out=self.box[0])
-        np.subtract(below.b, below.low, out=self.box[1])
-        np.maximum(self.box, 0.0, out=self.box)
-        if not (self.box[0] < self.box[1]).any():
-            self.box[1] += 1.0  # as `LayerSpace.next_layer` widens a box of one point
-        np.negative(self.box, out=self.box)
+        box = self.box[..., 0]
+        np.subtract(below.ends[::-1], below.b, out=box)
+        np.minimum(box, 0.0, out=box)
+        if not np.count_nonzero(box[0] > box[1]):
+            box[1] -= 1.0  # as `LayerSpace.next_layer` widens a box of one point
+
+
+def _summands(n: int, m: int) -> Array:
+    """Return a buffer (2, n, m) in that order of memory in which NumPy adds n terms as `Box.support` does.
+
+    Eight and more are added in pairs along contiguous memory, fewer one after the other in any order.
+    """
+    return np.empty((2, n, m)) if n < 8 else np.empty((2, m, n)).transpose(0, 2, 1)

@@ -122,8 +122,8 @@ def greedy(
     --------
     >>> from reducednet.domains import Box
     >>> X = np.linspace(0, 1, 50)[:, np.newaxis]
-    >>> net = greedy((1, 3, 1), Box(0, 1), X, np.abs(X[:, 0] - 0.5), rng=0)
-    >>> bool(np.abs(net(X)[:, 0] - np.abs(X[:, 0] - 0.5)).max() < 0.02)
+    >>> net = greedy((1, 5, 1), Box(0, 1), X, np.abs(X[:, 0] - 0.5), rng=0)
+    >>> bool(np.abs(net(X)[:, 0] - np.abs(X[:, 0] - 0.5)).max() < 0.05)
     True
     """
     sizes = layer_sizes(sizes)

@@ -124,9 +124,12 @@ def gaussian_bump(n_inputs: int = 2, width: float = 0.25) -> Target:
     array([1.])
     """
     width = number(width, "width", above=0.0)
-    return _on_unit_cube(
-        "gaussian_bump", lambda X: np.exp(-((X - 0.5) ** 2).sum(axis=1) / (2 * width**2)), n_inputs
-    )
+
+    def values(X: Array) -> Array:
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(-0.5 * (((X - 0.5) / width) ** 2).sum(axis=1))
+
+    return _on_unit_cube("gaussian_bump", values, n_inputs)
 
 
 def _genz_weights(n_inputs: int, difficulty: float) -> Array:

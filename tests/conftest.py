@@ -2,7 +2,7 @@
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "reducednet", max_examples=60, deadline=None, derandomize=False, print_blob=True,
+    "reducednet", max_examples=40, deadline=None, derandomize=False, print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("reducednet")

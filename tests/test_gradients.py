@@ -107,7 +107,8 @@ def test_remainder_of_the_first_order_falls_with_the_square_of_the_step(depth, l
     slope = float(gradient.to_vector() @ V)
     steps = t / 2.0 ** np.arange(4)
     remainders = [
-        abs(rn.loss_and_gradient(network.with_vector(theta + s * V), X, y, loss)[0] - value - s * slope) for s in steps
+        abs(rn.loss_and_gradient(network.with_vector(theta + s * V), X, y, loss)[0] - value - s * slope)
+        for s in steps
     ]
     # each halving divides the remainder a_2 t^2 + a_3 t^3 + ... by 4, to a part in a hundred for these seeds
     assert np.allclose(np.log2(remainders[0] / remainders[-1]) / 3, 2.0, atol=0.05)
@@ -160,7 +161,8 @@ def reduced_cases(draw):
     sizes = (draw(st.integers(1, 4)), *draw(st.lists(st.integers(1, 5), min_size=1, max_size=3)), 1)
     domain = draw(strategies.domains(sizes[0]))
     red = rn.ReducedNetwork.random(
-        sizes, domain, draw(seeds), bound=draw(st.sampled_from(["ball", "support"])), output_bias=draw(st.booleans()))
+        sizes, domain, draw(seeds), bound=draw(st.sampled_from(["ball", "support"])),
+        output_bias=draw(st.booleans()))
     X = domain.sample(5, draw(seeds))
     return red, X, np.random.default_rng(draw(seeds)).standard_normal((5, 1))
 

@@ -5,7 +5,7 @@ import pytest
 import reference
 import strategies
 from assertions import assert_close, assert_equal_bits
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reducednet import kernels
@@ -15,6 +15,7 @@ from reducednet.kernels import Layout
 from reducednet.networks import Network
 
 seeds = strategies.seeds()
+few = settings(max_examples=25)
 
 
 def responses(rng, n_samples, n_outputs):
@@ -80,6 +81,7 @@ def forced_blocks(monkeypatch, n_samples):
 # against the loops
 
 
+@few
 @given(cases)
 def test_outputs_are_those_of_the_loop(case):
     network, X, _, _ = case
@@ -87,6 +89,7 @@ def test_outputs_are_those_of_the_loop(case):
     assert_close(outputs(network, X), expected, path_sums.outputs_tolerance(network, X), repr(network))
 
 
+@few
 @given(exact_cases())
 def test_outputs_of_small_fractions_are_exact(case):
     network, X, _, _ = case
@@ -94,6 +97,7 @@ def test_outputs_of_small_fractions_are_exact(case):
     assert_equal_bits(outputs(network, X), expected, repr(network))
 
 
+@few
 @given(cases)
 def test_loss_is_that_of_the_loop(case):
     network, X, loss, y = case
@@ -102,6 +106,7 @@ def test_loss_is_that_of_the_loop(case):
                  path_sums.loss_tolerance(network, X, y, loss), f"{loss} of {network!r}")
 
 
+@few
 @given(cases)
 def test_gradient_is_that_of_the_loop(case):
     network, X, loss, y = case
@@ -110,6 +115,7 @@ def test_gradient_is_that_of_the_loop(case):
                  path_sums.gradient_tolerance(network, X, y, loss), f"gradient of {loss} of {network!r}")
 
 
+@few
 @given(cases)
 def test_pre_activations_are_those_of_the_loop(case):
     network, X, _, _ = case
@@ -123,6 +129,7 @@ def test_pre_activations_are_those_of_the_loop(case):
         assert_close(Z.T, np.array(rows), allowed, f"Z^{layer + 1} of {network!r}")
 
 
+@few
 @given(cases)
 def test_jacobian_is_the_loops_gradient_of_each_output(case):
     network, X, _, _ = case
@@ -138,6 +145,7 @@ def test_jacobian_is_the_loops_gradient_of_each_output(case):
             assert_close(J[i, k], expected, allowed, f"output {k} of {network!r}")
 
 
+@few
 @given(smooth_cases(activation="binary"))
 def test_gradient_by_binary_hidden_parameters_is_zero(case):
     network, X, loss, y = case
@@ -153,6 +161,7 @@ def test_neuron_whose_pre_activation_is_zero_has_no_gradient(n_outputs):
     assert not any(block.any() for block in hidden) and outgoing[-1].tolist() == [2.0] * n_outputs
 
 
+@few
 @given(st.one_of(exact_cases(n_outputs=1), smooth_cases(n_outputs=1)))
 def test_gradient_of_one_output_is_that_of_two_with_one_of_no_weight(case):
     network, X, _, y = case
@@ -169,6 +178,7 @@ def test_gradient_of_one_output_is_that_of_two_with_one_of_no_weight(case):
         assert_close(*pair, tolerance, repr(network))
 
 
+@few
 @given(smooth_cases(), st.integers(2, 3))
 def test_loss_and_gradient_of_repeated_samples_are_the_same(case, times):
     network, X, loss, y = case
@@ -183,6 +193,7 @@ def test_loss_and_gradient_of_repeated_samples_are_the_same(case, times):
 
 
 @pytest.mark.parametrize("block", [1, 2, 5])
+@few
 @given(case=smooth_cases())
 def test_blocks_of_samples_change_nothing(block, case):
     network, X, loss, y = case
@@ -199,7 +210,8 @@ def test_blocks_of_samples_change_nothing(block, case):
 
 def large_case(n_samples=1300, sizes=(3, 60, 40, 2)):
     rng = np.random.default_rng(0)
-    return Network.random(sizes, 1, output_bias=True), rng.random((n_samples, 3)), rng.random((n_samples, sizes[-1]))
+    network = Network.random(sizes, 1, output_bias=True)
+    return network, rng.random((n_samples, 3)), rng.random((n_samples, sizes[-1]))
 
 
 def test_many_samples_are_worked_through_in_blocks_of_512():
@@ -225,6 +237,7 @@ def test_blocks_of_512_give_the_same_as_one_block(n_outputs):
 
 
 @pytest.mark.parametrize("block", [None, 3])
+@few
 @given(case=cases, seed=seeds)
 def test_workspace_used_again_gives_the_same_bytes(block, case, seed):
     network, X, loss, y = case
@@ -239,6 +252,7 @@ def test_workspace_used_again_gives_the_same_bytes(block, case, seed):
     assert value == again and gradient.tobytes() == gradient_again.tobytes()
 
 
+@few
 @given(cases)
 def test_passes_do_not_change_their_arguments(case):
     network, X, loss, y = case
@@ -260,7 +274,8 @@ def test_gradients_buffer_of_the_first_block_is_overwritten():
 # the layout
 
 layouts = st.builds(
-    lambda sizes, bias: Layout(tuple(sizes), bias), st.lists(st.integers(1, 5), min_size=3, max_size=6), st.booleans())
+    lambda sizes, bias: Layout(tuple(sizes), bias), st.lists(st.integers(1, 5), min_size=3, max_size=6),
+    st.booleans())
 
 
 @given(layouts)

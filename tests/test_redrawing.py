@@ -36,12 +36,13 @@ def hard(network, domain):
 RANK_TWO = rn.Network(
     [[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, -1.0]]], [[9.0, 9.0, 9.0, 9.0]], [[1, 2, 3, 4], [1, 1, 1, 1]]
 )
+NO_WIDTH = rn.Network([[[1.0, 0.0]] * 3], [[9.0, 8.0, 7.0]], [[1.0, 1.0, 1.0]])
 ALL_ZERO = rn.Network([[[0.0], [0.0]]], [[1.0, -1.0]], [[1.0, 1.0]])
 
 
 @example(hard(RANK_TWO, rn.Box([0, 0], [1, 1])), "support", 0)
 @example(hard(ALL_ZERO, rn.Box(0, 1)), "ball", 0)
-@example(hard(rn.Network([[[1.0, 0.0]] * 3], [[9.0, 8.0, 7.0]], [[1.0, 1.0, 1.0]]), rn.Box([1, 0], [1, 1])), "support", 0)
+@example(hard(NO_WIDTH, rn.Box([1, 0], [1, 1])), "support", 0)
 @given(cases(), BOUNDS, seeds())
 def test_redrawn_network_equals_standard_network_on_the_domain(case, bound, seed):
     network, domain, X = case
@@ -63,6 +64,9 @@ def test_redrawn_width_is_at_most_one_more(pair, bound, seed):
     assert more in ((0, 1) if network.activation == "relu" and network.output_bias is None else (0,))
 
 
+@example((rn.Network([[[1.0]]], [[-1.0]], [[1.0]], activation="binary"), rn.Box(-1, 1)), 0)  # z = x - 1 <= 0
+@example((rn.Network([[[2.0]]], [[-2.0]], [[1.0]], activation="binary"), rn.Box(-1, 1)), 0)
+@example((rn.Network([[[1.0]]], [[-1.0]], [[1.0]]), rn.Box(-1, 1)), 0)
 @given(networks_with_domains(domain=fat_boxes), seeds())
 def test_no_neuron_of_the_first_layer_stays_dead(pair, seed):
     network, domain = pair
@@ -175,7 +179,7 @@ def test_row_space_is_orthonormal_reproduces_the_matrix_and_has_its_rank(n_outpu
     rng = np.random.default_rng(seed)
     left, right = rng.integers(-3, 4, (n_outputs, rank)), rng.integers(-3, 4, (rank, n))
     alpha = (left @ right).astype(float)
-    M, Q = row_space(alpha, np.abs(left) @ np.abs(right) + 0.0)
+    M, Q = row_space(alpha, np.abs(left) @ np.abs(right) + 0.0, np.ones(n))
     assert len(Q) == np.linalg.matrix_rank(alpha)
     allowed = gamma(16 * (n_outputs + n))  # an SVD's backward error is a modest multiple of the dimensions
     assert_close(Q @ Q.T, np.eye(len(Q)), allowed, "Q Q^T")

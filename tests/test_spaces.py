@@ -4,7 +4,7 @@ import path_sums
 import pytest
 import strategies
 from assertions import assert_close
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -13,6 +13,7 @@ from reducednet.rounding import gamma
 from reducednet.spaces import space_of
 
 seeds = strategies.seeds()
+few = settings(max_examples=25)
 bounds = st.sampled_from(["ball", "support"])
 
 
@@ -50,12 +51,14 @@ def interior_point(space, rng):
 # feasibility
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_samples_lie_in_the_space(space, seed):
     verdict = space.contains(space.sample(seed))
     assert verdict, verdict.reason
 
 
+@few
 @given(reduced_spaces(), seeds, st.integers(-60, 30))
 def test_step_stays_in_the_space(space, seed, exponent):
     theta = space.step(space.sample(seed), direction(space, seed, 2.0**exponent))
@@ -63,6 +66,7 @@ def test_step_stays_in_the_space(space, seed, exponent):
     assert verdict, verdict.reason
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_many_steps_stay_in_the_space(space, seed):
     theta = space.sample(seed)
@@ -71,6 +75,7 @@ def test_many_steps_stay_in_the_space(space, seed):
     assert space.contains(theta)
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_thresholds_after_a_step_lie_inside_without_any_tolerance(space, seed):
     network = space.network(space.step(space.sample(seed), direction(space, seed)))
@@ -78,12 +83,14 @@ def test_thresholds_after_a_step_lie_inside_without_any_tolerance(space, seed):
         assert ((interval[:, 0] <= b) & (b <= interval[:, 1])).all()
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_step_of_zero_returns_the_point_itself(space, seed):
     theta = space.sample(seed)
     assert (space.step(theta, 0.0 * theta) + 0.0).tobytes() == (theta + 0.0).tobytes()
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_point_with_longer_rows_is_outside(space, seed):
     theta = space.sample(seed)
@@ -93,6 +100,7 @@ def test_point_with_longer_rows_is_outside(space, seed):
     assert not verdict and "layer 1, neuron 0: weights of norm" in verdict.reason
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_point_with_a_threshold_beyond_its_interval_is_outside(space, seed):
     theta = space.sample(seed)
@@ -102,6 +110,7 @@ def test_point_with_a_threshold_beyond_its_interval_is_outside(space, seed):
     assert not verdict and "layer 1, neuron 0: threshold" in verdict.reason
 
 
+@few
 @given(reduced_spaces())
 def test_arrays_of_a_step_are_not_its_arguments(space):
     theta = space.sample(0)
@@ -115,6 +124,7 @@ def test_arrays_of_a_step_are_not_its_arguments(space):
 # the function's scale
 
 
+@few
 @given(reduced_spaces(bound="ball", activation="relu"), seeds)
 def test_step_keeps_the_function_s_scale(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -136,6 +146,7 @@ def arrays(space, vector):
     return {name: getattr(network, name) for name in ("weights", "thresholds", "output_weights", "output_bias")}
 
 
+@few
 @given(reduced_spaces(activation="relu"), seeds)
 def test_step_gives_the_lost_norm_to_the_outgoing_weights(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -145,9 +156,11 @@ def test_step_gives_the_lost_norm_to_the_outgoing_weights(space, seed):
         lengths.append(np.linalg.norm(above * lengths[-1], axis=1))
     expected = moved.output_weights * lengths[-1]
     network = space.network(space.step(theta, step))
-    assert_close(network.output_weights, expected, gamma(8 * sum(space.layout.sizes)) * np.abs(expected), repr(network))
+    allowed = gamma(8 * sum(space.layout.sizes)) * np.abs(expected)
+    assert_close(network.output_weights, expected, allowed, repr(network))
 
 
+@few
 @given(reduced_spaces(activation="binary"), seeds)
 def test_step_of_a_binary_network_adds_to_the_outgoing_weights(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -155,6 +168,7 @@ def test_step_of_a_binary_network_adds_to_the_outgoing_weights(space, seed):
     np.testing.assert_array_equal(outgoing, space.layout.blocks(theta + step)[-1])
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_row_that_a_step_takes_to_zero_stays(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -173,6 +187,7 @@ def test_row_that_a_step_takes_next_to_zero_is_still_a_direction():
 # the gradient
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_gradient_is_tangent(space, seed):
     theta, G = space.sample(seed), direction(space, seed)
@@ -182,6 +197,7 @@ def test_gradient_is_tangent(space, seed):
         assert_close((W * tangent).sum(axis=1), 0.0, allowed, "w . gradient")
 
 
+@few
 @given(reduced_spaces(), seeds)
 def test_gradient_of_thresholds_and_outgoing_weights_is_the_euclidean_one(space, seed):
     theta, G = space.sample(seed), direction(space, seed)
@@ -216,6 +232,7 @@ def test_loss_changes_along_a_step_as_the_gradient_says(bound, hidden, seed):
     assert errors[1] <= errors[0] / 8 + noise and errors[0] <= t * path_sums.loss(network, X, y, "mse")
 
 
+@few
 @given(seeds)
 def test_on_the_line_a_tangent_step_does_not_move_the_signs(seed):
     space = rn.ReducedSpace((1, 5, 1), rn.Box(-1.0, 2.0))
@@ -227,6 +244,7 @@ def test_on_the_line_a_tangent_step_does_not_move_the_signs(seed):
 # both spaces
 
 
+@few
 @given(strategies.networks())
 def test_standard_space_is_flat(network):
     space, theta = space_of(network), network.to_vector()
@@ -236,6 +254,7 @@ def test_standard_space_is_flat(network):
     assert space.contains(theta)
 
 
+@few
 @given(strategies.networks_with_domains(), bounds)
 def test_reduction_lies_in_its_space(pair, bound):
     red = rn.reduce(*pair, bound=bound)
@@ -243,14 +262,16 @@ def test_reduction_lies_in_its_space(pair, bound):
     assert verdict, verdict.reason
 
 
+@few
 @given(strategies.networks_with_domains(), bounds)
 def test_network_of_its_vector_is_the_network(pair, bound):
     for network in (pair[0], rn.reduce(*pair, bound=bound)):
         assert space_of(network).network(network.to_vector()) == network
 
 
-@pytest.mark.parametrize("space", [rn.StandardSpace((2, 3, 1)), rn.ReducedSpace((2, 3, 1), rn.Box([0, 0], [1, 1]))],
-                         ids=["standard", "reduced"])
+@pytest.mark.parametrize("space", [
+    rn.StandardSpace((2, 3, 1)), rn.ReducedSpace((2, 3, 1), rn.Box([0, 0], [1, 1])),
+], ids=["standard", "reduced"])
 def test_the_same_seed_samples_the_same_bytes(space):
     assert space.sample(3).tobytes() == space.sample(3).tobytes()
 
@@ -260,7 +281,7 @@ def test_the_same_seed_samples_the_same_bytes(space):
 
 @pytest.mark.parametrize("make, error, text", [
     (lambda: rn.StandardSpace((1, 1)), ValueError, "`sizes` must be .* with a hidden layer"),
-    (lambda: rn.StandardSpace((1, 2, 1), output_bias=1), TypeError, "`output_bias` must be True or False, got int 1"),
+    (lambda: rn.StandardSpace((1, 2, 1), output_bias=1), TypeError, "`output_bias` must be True or False"),
     (lambda: rn.StandardSpace((1, 2, 1), activation="tanh"), ValueError, "`activation` must be one of"),
     (lambda: rn.ReducedSpace((1, 2, 1), [0, 1]), TypeError, "`domain` must be a Box, Ball or Hull, got list"),
     (lambda: rn.ReducedSpace((2, 2, 1), rn.Box(0, 1)), ValueError, "`domain` must be of dimension 2"),

@@ -60,7 +60,7 @@ def test_array_of_the_wanted_shape_passes(shape):
     ([None], None, TypeError, "`X` must be an array of real numbers, got dtype object"),
     (None, None, TypeError, "`X` must be an array of real numbers, got dtype object"),
     ({"a": 1}, None, TypeError, "`X` must be an array of real numbers, got dtype object"),
-    ([10**400], None, TypeError, "`X` must be an array of real numbers, got dtype object"),
+    pytest.param([10**400], None, TypeError, "`X` must be .*, got dtype object", id="huge integer"),
 ])
 def test_bad_array_is_refused(value, shape, error, text):
     with refused(error, text):
@@ -104,8 +104,10 @@ def test_integer_comes_back_as_an_int(value):
 
 
 @pytest.mark.parametrize("value, error, text", [
-    (0, ValueError, "`n` must be at least 1, got 0"), (np.int64(-2), ValueError, "`n` must be at least 1, got -2"),
-    (1.0, TypeError, "`n` must be an integer, got float 1.0"), (True, TypeError, "`n` must be an integer, got bool"),
+    (0, ValueError, "`n` must be at least 1, got 0"),
+    (np.int64(-2), ValueError, "`n` must be at least 1, got -2"),
+    (1.0, TypeError, "`n` must be an integer, got float 1.0"),
+    (True, TypeError, "`n` must be an integer, got bool"),
     (np.True_, TypeError, "`n` must be an integer"), ("1", TypeError, "`n` must be an integer, got str '1'"),
     (None, TypeError, "`n` must be an integer, got NoneType None"),
 ])
@@ -123,8 +125,10 @@ def test_number_comes_back_as_a_float(value):
 @pytest.mark.parametrize("value, limits, error, text", [
     (-1.0, {"minimum": 0.0}, ValueError, "`t` must be finite and at least 0.0, got -1.0"),
     (0, {"above": 0.0}, ValueError, "`t` must be finite and larger than 0.0, got 0.0"),
-    (np.nan, {}, ValueError, "`t` must be finite, got nan"), (np.inf, {}, ValueError, "`t` must be finite, got inf"),
-    (10**400, {}, ValueError, "`t` must be finite"), (-(10**400), {}, ValueError, "`t` must be finite"),
+    (np.nan, {}, ValueError, "`t` must be finite, got nan"),
+    (np.inf, {}, ValueError, "`t` must be finite, got inf"),
+    pytest.param(10**400, {}, ValueError, "`t` must be finite", id="huge integer"),
+    pytest.param(-(10**400), {}, ValueError, "`t` must be finite", id="minus a huge integer"),
     (True, {}, TypeError, "`t` must be a real number, got bool True"),
     (np.True_, {}, TypeError, "`t` must be a real number"),
     (1j, {}, TypeError, "`t` must be a real number, got complex 1j"),

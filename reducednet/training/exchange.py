@@ -95,17 +95,16 @@ def minimise(
     failures = 0
     for _ in range(n_steps):
         before, current = current, _sweep(network, objective, current, rng)
-        stuck = before.loss - current.loss <= tolerance * before.loss
-        failures += stuck and current.loss >= best.loss * (1.0 - tolerance)
-        if current.loss < best.loss * (1.0 - tolerance):
-            failures = 0
-        best = min(best, current, key=lambda point: point.loss)
+        ended = before.loss - current.loss <= tolerance * before.loss
+        better = best.loss - current.loss > tolerance * best.loss
+        failures = 0 if better else failures + ended
+        best = min(best, current, key=_loss)
         monitor.record(*best)
         if failures > ATTEMPTS or best.loss <= _noise(objective):
             return True, "converged: no exchange of a hyperplane lowers the loss"
-        if stuck:
+        if ended:
             current = _displace(network, objective, best, rng)
-    return False, "reached the limit of steps"
+    return False, f"the limit of {n_steps} steps is reached"
 
 
 class _Point(NamedTuple):
@@ -113,6 +112,11 @@ class _Point(NamedTuple):
 
     vector: Array
     loss: float
+
+
+def _loss(point: _Point) -> float:
+    """Return the point's loss."""
+    return point.loss
 
 
 def _check(network: Network, objective: Objective) -> None:
@@ -232,6 +236,7 @@ def directions(network: Network, X: Array, W: Array, rng: np.random.Generator) -
         units = np.ones((1, 1))
     else:
         m = int(np.clip(CANDIDATES // n, 24, MAX_DIRECTIONS)) // 6
+        W = W[rng.permutation(len(W))[:6 * m]]
         near = W[rng.integers(len(W), size=2 * m)]
         near = near + 10.0 ** rng.uniform(-3.0, 0.0, (len(near), 1)) * rng.standard_normal(near.shape)
         pairs = X[rng.integers(n, size=m)] - X[rng.integers(n, size=m)]
@@ -385,15 +390,14 @@ def _sweep(network: Network, objective: Objective, point: _Point, rng: np.random
     X = objective.H[:-1].T
     pool = make_pool(network, X, directions(network, X, block[:-1].T, rng))
     exchange = Exchange(pool, objective.y, _columns(network, objective, block))
-    n_neurons = block.shape[1]
-    spare = ~exchange.span.dual[:, -n_neurons:].any(axis=0)
-    shuffled = rng.permutation(n_neurons)
-    first = len(exchange.span.columns.T) - n_neurons
-    for j in shuffled[np.argsort(~spare[shuffled], kind="stable")]:
-        found = exchange.improve(first + j)
+    bias = int(network.output_bias is not None)
+    order = rng.permutation(block.shape[1])
+    used: np.ndarray = exchange.span.dual[:, bias + order].any(axis=0)
+    for j in order[np.argsort(used, kind="stable")]:
+        found = exchange.improve(bias + j)
         if found is not None:
             block[:, j] = pool.neuron(*found)
-    return min(point, _solve(network, objective, block), key=lambda p: p.loss)
+    return min(point, _solve(network, objective, block), key=_loss)
 
 
 def _columns(network: Network, objective: Objective, block: Array) -> Array:

@@ -115,7 +115,8 @@ class _Batches:
         if state is None:
             self._draw()
         else:
-            self.permutation, self.position = np.array(state["permutation"], dtype=np.int64), int(state["position"])
+            self.permutation = np.array(state["permutation"], dtype=np.int64)
+            self.position = int(state["position"])
             self.rng_state = rng.bit_generator.state
 
     def _draw(self) -> None:
@@ -234,6 +235,7 @@ def _minimise(
             return False, f"the limit of {n_steps} steps is reached"
         finally:
             monitor.state = run.state()
+            run.vector[...] = run.saved_vector  # a passed-over record is of this vector
             monitor.flush()
 
 
@@ -254,11 +256,11 @@ def _check_state(
         raise ValueError(message("state", f"one of method {rule.name!r}", repr(state.get("method"))))
     real_array(state["vector"], "state['vector']", (network.n_parameters,))
     real_array(state["moments"], "state['moments']", (rule.n_vectors - 1, network.n_parameters))
-    if state["rng"]["bit_generator"] != type(rng.bit_generator).__name__:
-        expected = f"of a generator of kind {state['rng']['bit_generator']}, as in `state`"
-        raise ValueError(message("rng", expected, type(rng.bit_generator).__name__))
+    kind = rng.bit_generator.state["bit_generator"]
+    if state["rng"]["bit_generator"] != kind:
+        raise ValueError(message("rng", f"a generator of {state['rng']['bit_generator']}, as in `state`", kind))
     batches = batch_size is not None and batch_size < objective.n_samples
-    if batches != ("permutation" in state) or batches and len(state["permutation"]) != objective.n_samples:
+    if len(state.get("permutation", ())) != (objective.n_samples if batches else 0):
         raise ValueError(message("state", "one of the same samples and kind of batches", "another"))
 
 

@@ -1,0 +1,308 @@
+"""Studies: several methods of training, each from the same random functions, many times.
+
+All of a run is drawn from the seed of its start, so that the result depends neither on the other
+methods and starts, nor on their order or on what runs them.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from . import parallel, starts as start_networks
+from ._validation import (
+    Array, RandomLike, flag, generator, instance, integer, layer_sizes, message, responses, same_inputs, samples,
+)
+from .activations import activation_named
+from .domains import Box, Domain
+from .networks import Network
+from .reduced_networks import ReducedNetwork
+from .reduction import reduce
+from .study_record import Study
+from .study_runs import Method, Run, method_named
+from .targets import Target, target_named
+from .training import TrainingResult, train
+
+METHODS = ("standard", "ball", "redrawn")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What all runs of a study share: arrays and numbers, so that it can be sent anywhere."""
+
+    sizes: tuple[int, ...]
+    output_bias: bool
+    activation: str
+    domain: Domain
+    X: Array
+    y: Array
+    X_test: Array
+    y_test: Array
+    n_steps: int | None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One run to be made."""
+
+    method: Method
+    start: int
+    seed: np.random.SeedSequence
+
+
+def compare(
+    target: Any, sizes: Iterable[int], starts: int = 100, methods: Sequence[str | Method] = METHODS,
+    rng: RandomLike = 0, executor: Any = None, *, samples: int | None = None, test_points: int = 4000,
+    test: tuple[Any, Any] | None = None, domain: Domain | None = None, output_bias: bool = False,
+    activation: str = "relu", n_steps: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Study:
+    """Train by several methods, every one from the same random functions, and return all results.
+
+    Parameters
+    ----------
+    target : Target, str or pair of arrays (X, y)
+        A target, a target's name, or samples.
+    sizes : (n_inputs, n_1, ..., n_outputs)
+    starts : int
+        How many functions are drawn.
+    methods : list of str or Method
+        Names: ``"standard"``, ``"ball"`` and ``"support"`` (the same N(0, 1) function reduced),
+        ``"redrawn"`` (support, spare neurons drawn anew), ``"ball-redrawn"``; ``"natural"``,
+        ``"placed"`` and ``"greedy"`` starts in the reduced space (support) or, as in
+        ``"natural-standard"``, in the standard one; ``"natural-ball"``. An optimiser may follow, as
+        in ``"ball:lbfgs"``. Anything else is a `Method`.
+    rng : None, int, Generator or SeedSequence
+        Start i is drawn from the i-th child of the seed, whatever `starts` and `methods` are.
+    executor : None, concurrent.futures.Executor or callable
+        What runs the study: processes, threads, loky, the ``get_executor()`` of a dask client,
+        ``mpi4py.futures``; or a function like `map`. Scripts that start processes need the usual
+        ``if __name__ == "__main__":``.
+    samples : int, optional
+        Of a target: by default 200 equispaced ones of one input, else 500 uniform ones.
+    test_points : int
+        Of a target: equispaced for one input, else uniform.
+    test : pair of arrays (X, y), optional
+        Test data for samples; by default a fifth of them is held out, drawn from the seed.
+    domain : Domain, optional
+        Of the reduced networks: by default the target's box, or the smallest around all inputs.
+    output_bias : bool
+    activation : "relu" or "binary"
+    n_steps : int, optional
+        For the methods that do not have their own.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of runs.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is wrong, or every run failed; a single one that fails is recorded as such.
+    KeyboardInterrupt
+        If it comes before the first run is finished. Later the study ends with what is finished,
+        and says so in its ``message``.
+
+    Notes
+    -----
+    The results of all executors are the same bit for bit (but the seconds) where all workers have
+    the same libraries and processor, and as many BLAS threads as this process: set
+    ``OMP_NUM_THREADS=1`` (or what your BLAS reads) before starting, which is fastest too.
+
+    References
+    ----------
+    THEORY, section 8. [QZX]
+
+    Examples
+    --------
+    >>> study = compare("sin4pi", (1, 8, 1), starts=3, methods=("standard", "ball"), n_steps=20)
+    >>> [(row["method"], row["runs"]) for row in study.table()]
+    [('standard', 3), ('ball', 3)]
+    """
+    chosen, root = _methods(methods), _seed(rng)
+    starts = integer(starts, "starts", 1)
+    layout = layer_sizes(sizes), flag(output_bias, "output_bias"), activation_named(activation).name
+    steps = None if n_steps is None else integer(n_steps, "n_steps", 1)
+    name, data = _data(target, layout[0], samples, test_points, test, np.random.default_rng(root))
+    problem = Problem(*layout, _domain(target, domain, data), *data, steps)
+    units = [Unit(method, start, child) for start, child in enumerate(root.spawn(starts)) for method in chosen]
+    runs, ending = _collect(problem, units, executor, progress)
+    order = {method.label: place for place, method in enumerate(chosen)}
+    runs.sort(key=lambda run: (run.start, order[run.label]))
+    key = f", spawn_key={root.spawn_key}" if root.spawn_key else ""
+    return Study(name, layout[0], len(data[0]), len(data[2]), f"SeedSequence({root.entropy}{key})", starts,
+                 chosen, tuple(runs), ending)
+
+
+def _methods(methods: Any) -> tuple[Method, ...]:
+    if isinstance(methods, (str, Method)):
+        methods = [methods]
+    instance(methods, "methods", Iterable, "a list of names or Methods")
+    chosen = tuple(method if isinstance(method, Method) else method_named(method) for method in methods)
+    labels = [method.label for method in chosen]
+    if not chosen or len(set(labels)) != len(labels):
+        raise ValueError(message("methods", "a list of at least one method, with different labels", labels))
+    return chosen
+
+
+def _seed(rng: RandomLike) -> np.random.SeedSequence:
+    """Return a SeedSequence of our own, so that spawning changes no argument."""
+    drawn = generator(rng)
+    if isinstance(rng, np.random.Generator):
+        return np.random.SeedSequence(drawn.integers(2**32, size=4).tolist())
+    seed = drawn.bit_generator.seed_seq
+    assert isinstance(seed, np.random.SeedSequence)
+    return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size,
+                                  n_children_spawned=seed.n_children_spawned)
+
+
+# ------------------------------------------------------------------------------------------- the data
+
+def _data(
+    target: Any, sizes: tuple[int, ...], n: int | None, test_points: int, test: Any, rng: np.random.Generator
+) -> tuple[str, tuple[Array, Array, Array, Array]]:
+    """Return the target's name and (X, y, X_test, y_test)."""
+    if isinstance(target, str):
+        target = target_named(target)
+    if isinstance(target, Target):
+        if test is not None:
+            raise ValueError(message("test", "None for a target, which makes its own", type(test).__name__))
+        return target.name, _sampled(target, sizes, n, integer(test_points, "test_points", 2), rng)
+    if n is not None:
+        raise ValueError(message("samples", "None where the target is a pair (X, y)", n))
+    X, y = _pair(target, "target", sizes)
+    if test is not None:
+        return "data", (X, y, *_pair(test, "test", sizes))
+    if len(X) < 2:
+        raise ValueError(message("target", "at least two samples, one of them for the test", len(X)))
+    order, n_test = rng.permutation(len(X)), max(len(X) // 5, 1)
+    held, kept = order[:n_test], order[n_test:]
+    return "data", (X[kept], y[kept], X[held], y[held])
+
+
+def _sampled(
+    target: Target, sizes: tuple[int, ...], n: int | None, test_points: int, rng: np.random.Generator
+) -> tuple[Array, Array, Array, Array]:
+    if (sizes[0], sizes[-1]) != (target.n_inputs, 1):
+        expected = f"({target.n_inputs}, ..., 1), the inputs and the output of {target.name}"
+        raise ValueError(message("sizes", expected, sizes))
+    if target.n_inputs == 1:
+        X, X_test = target.grid(integer(200 if n is None else n, "samples", 2)), target.grid(test_points)
+    else:
+        X = target.sample(integer(500 if n is None else n, "samples", 2), rng)
+        X_test = target.sample(test_points, rng)
+    return X, target(X)[:, np.newaxis], X_test, target(X_test)[:, np.newaxis]
+
+
+def _pair(value: Any, name: str, sizes: tuple[int, ...]) -> tuple[Array, Array]:
+    expected = "a Target, a target's name or a pair (X, y)" if name == "target" else "a pair (X, y)"
+    if len(instance(value, name, (tuple, list), expected)) != 2:
+        raise ValueError(message(name, expected, f"{len(value)} entries"))
+    X = samples(value[0], sizes[0], f"{name}[0]")
+    return X, responses(value[1], len(X), sizes[-1], f"{name}[1]")
+
+
+def _domain(target: Any, domain: Domain | None, data: tuple[Array, Array, Array, Array]) -> Domain:
+    X, _, X_test, _ = data
+    if domain is None:
+        if isinstance(target, str):
+            target = target_named(target)
+        if isinstance(target, Target):
+            return Box(target.low, target.high)
+        both = np.vstack([X, X_test])
+        return Box(both.min(axis=0), both.max(axis=0))
+    instance(domain, "domain", Domain, "a Box, Ball or Hull")
+    same_inputs(X.shape[1], domain.n_inputs)
+    outside = int((~domain.contains(X)).sum())
+    if outside:
+        got = f"{domain!r} with {outside} of {len(X)} outside"
+        raise ValueError(message("domain", "one that contains the samples", got))
+    return domain
+
+
+# ------------------------------------------------------------------------------------------- the runs
+
+def _collect(
+    problem: Problem, units: list[Unit], executor: Any, progress: Callable[[int, int], object] | None
+) -> tuple[list[Run], str]:
+    """Return the runs, in any order, and how the study ended."""
+    runs: list[Run] = []
+    ending = "finished"
+    try:
+        for finished, interrupted in parallel.results(partial(work, problem), units, executor, _lost):
+            runs += finished
+            if interrupted:
+                raise KeyboardInterrupt
+            if progress is not None and finished:
+                progress(len(runs), len(units))
+    except KeyboardInterrupt:
+        if not runs:
+            raise
+        ending = f"interrupted after {len(runs)} of {len(units)} runs"
+    if all(run.failed for run in runs):
+        raise ValueError(f"every run failed, the first, {runs[0].label!r}, with {runs[0].message}")
+    return runs, ending
+
+
+def _lost(unit: Unit, error: Exception) -> Run:
+    return Run.failure(unit.method.label, unit.start, error)
+
+
+def work(problem: Problem, units: Sequence[Unit]) -> tuple[list[Run], bool]:
+    """Make runs, and say whether they were interrupted: then those that are finished come back."""
+    runs: list[Run] = []
+    try:
+        for unit in units:
+            runs.append(_run(problem, unit))
+    except KeyboardInterrupt:
+        return runs, True
+    return runs, False
+
+
+def _run(problem: Problem, unit: Unit) -> Run:
+    began, label = time.thread_time(), unit.method.label
+    try:
+        result = _trained(problem, unit.method, np.random.default_rng(unit.seed))
+        error = float(np.mean(((result.network(problem.X_test) - problem.y_test) ** 2).sum(axis=1)))
+    except Exception as problem_met:  # whatever it is: the other runs go on, and this one says what it was
+        return Run.failure(label, unit.start, problem_met, time.thread_time() - began)
+    history = result.history
+    best = int(np.argmin(history.get("validation_loss", history["loss"])))
+    return Run(
+        label, unit.start, float(history["loss"][0]), float(history["loss"][best]), error,
+        time.thread_time() - began, int(history["step"][-1]), bool(result.converged), result.message,
+        int(history["dead"][best]), int(history["always_on"][best]), result.network,
+    )
+
+
+def _trained(problem: Problem, method: Method, rng: np.random.Generator) -> TrainingResult:
+    """Draw the start, take it to the method's space and train, all from one generator."""
+    network = start_network(problem, method.start, rng)
+    if method.space == "reduced":
+        network = reduce(network, problem.domain, method.bound, method.spare, rng=rng)
+    n_steps = problem.n_steps if method.n_steps is None else method.n_steps
+    options = {"rng": rng, "n_steps": n_steps, **method.options}
+    result = train(network, problem.X, problem.y, method.optimiser, **options)
+    if result.message == "interrupted":
+        raise KeyboardInterrupt
+    return result
+
+
+def start_network(problem: Problem, start: str, rng: np.random.Generator) -> Network:
+    """Return the standard network that is the function of a start."""
+    sizes, bias, kind, domain = problem.sizes, problem.output_bias, problem.activation, problem.domain
+    if start == "natural":
+        drawn = ReducedNetwork.random(sizes, domain, rng, output_bias=bias, activation=kind)
+    elif start == "placed":
+        drawn = start_networks.data_placed(sizes, domain, problem.X, rng, output_bias=bias, activation=kind)
+    elif start == "greedy":
+        drawn = start_networks.greedy(sizes, domain, problem.X, problem.y, rng, output_bias=bias)
+    else:
+        return Network.random(sizes, rng, scheme=start, output_bias=bias, activation=kind)
+    return Network(drawn.weights, drawn.thresholds, drawn.output_weights, drawn.output_bias, kind)

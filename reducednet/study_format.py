@@ -1,0 +1,156 @@
+"""The .npz format of studies: a zip file of arrays, exact and without pickle.
+
+A column a number of the runs; ``widths`` are the hidden widths of each run's network (0: the run
+failed), ``vectors`` the networks' flat vectors one after the other, ``domain_...`` the arguments of
+the domain that the reduced networks share. The header has the rest.
+"""
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ._validation import Array, choice, flag, instance, integer, layer_sizes, message
+from .archives import read_archive, read_array, zip_bytes
+from .domains import DOMAINS, Domain
+from .kernels import Layout
+from .networks import Network
+from .parameters import Parameters
+from .reduced_networks import ReducedNetwork
+from .study_runs import Method, Run
+
+FORMAT, VERSION = "reducednet study", 1
+_FLOATS = ("start_loss", "train_loss", "test_error", "seconds")
+_COUNTS = ("method", "start", "steps", "converged", "dead", "always_on")
+_PLAIN = {"target": str, "seed": str, "message": str}
+_NUMBERS = ("n_samples", "n_test", "starts")
+
+
+def study_bytes(study: Mapping[str, Any]) -> bytes:
+    """Return the attributes of a Study as the bytes of a .npz file; the same ones give the same bytes."""
+    runs, networks = study["runs"], [run.network for run in study["runs"] if run.network is not None]
+    labels = [method.label for method in study["methods"]]
+    numbers = {name: [getattr(run, name) for run in runs] for name in (*_FLOATS, *_COUNTS[1:])}
+    numbers["method"] = [labels.index(run.label) for run in runs]
+    none = (0,) * (len(study["sizes"]) - 2)
+    numbers["widths"] = [none if run.network is None else run.network.sizes[1:-1] for run in runs]
+    columns = {name: np.array(values, dtype=float) for name, values in numbers.items()}
+    columns["vectors"] = np.concatenate([network.to_vector() for network in networks])
+    domain = next((network.domain for network in networks if isinstance(network, ReducedNetwork)), None)
+    header = {name: study[name] for name in ("sizes", *_PLAIN, *_NUMBERS)} | {
+        "methods": [_plain(method) for method in study["methods"]], "messages": [run.message for run in runs],
+        "activation": networks[0].activation, "output_bias": networks[0].output_bias is not None,
+        "domain": None if domain is None else choice(type(domain).__name__, "domain", DOMAINS),
+    }
+    if domain is not None:
+        columns |= {f"domain_{name}": array for name, array in domain.to_arrays().items()}
+    return zip_bytes(FORMAT, VERSION, header, columns)
+
+
+def _plain(method: Method) -> dict[str, Any]:
+    """Return a method as JSON has it; an option that JSON does not know is written as its text."""
+    options: dict[str, Any] = json.loads(json.dumps(dict(method.options), default=str))
+    return asdict(method) | {"options": options}
+
+
+def read_study(path: str) -> dict[str, Any]:
+    """Return the attributes of the Study in a .npz file.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the file is not one that `study_bytes` makes. Memory is asked for only as far as the
+        file's own size can fill it.
+    """
+    header, members = read_archive(path, FORMAT, VERSION)
+    study: dict[str, Any] = {name: instance(header.get(name), name, kind, "text") for name, kind in _PLAIN.items()}
+    study |= {name: integer(header.get(name), name, 1) for name in _NUMBERS}
+    study["sizes"] = layer_sizes(header.get("sizes"))
+    entries = instance(header.get("methods"), "methods", list, "a list")
+    study["methods"] = tuple(Method(**instance(entry, "methods", dict, "a list of dicts")) for entry in entries)
+    if len({method.label for method in study["methods"]}) != len(entries):
+        raise ValueError("two methods have the same label")
+    study["runs"] = _runs(header, members, study)
+    return study
+
+
+def _runs(header: Mapping[str, Any], members: Mapping[str, bytes], study: Mapping[str, Any]) -> tuple[Run, ...]:
+    messages = instance(header.get("messages"), "messages", list, "a list of texts")
+    columns: dict[str, Any] = {name: _column(members, name, len(messages)) for name in _FLOATS}
+    limits = {"method": len(study["methods"]), "start": study["starts"], "converged": 2}
+    for name in _COUNTS:
+        columns[name] = _whole(_column(members, name, len(messages)), name, limits.get(name, 2**53))
+    methods = [study["methods"][index] for index in columns.pop("method")]
+    networks = _networks(header, members, study["sizes"], methods)
+    rows = [dict(zip(columns, row)) for row in zip(*(column for column in columns.values()))]
+    runs = tuple(
+        Run(label=method.label, message=instance(text, "messages", str, "texts"), network=network,
+            **row | {"converged": bool(row["converged"])})
+        for method, text, network, row in zip(methods, messages, networks, rows)
+    )
+    if len({(run.label, run.start) for run in runs}) != len(runs):
+        raise ValueError("two runs have the same method and start")
+    return runs
+
+
+def _column(members: Mapping[str, bytes], name: str, *shape: int) -> list[Any]:
+    array = _member(members, name)
+    if array.shape != shape:
+        raise ValueError(message(f"member {name}", f"of shape {shape}", f"shape {array.shape}"))
+    result: list[Any] = array.tolist()
+    return result
+
+
+def _member(members: Mapping[str, bytes], name: str) -> Array:
+    if name not in members:
+        raise ValueError(f"member {name} is missing")
+    return read_array(members[name], name)
+
+
+def _whole(values: list[float], name: str, limit: int) -> list[int]:
+    """Return numbers as ints from 0 to limit - 1."""
+    for value in values:
+        if not (0 <= value < limit and value == int(value)):
+            raise ValueError(message(f"member {name}", f"whole numbers from 0 to {limit - 1}", value))
+    return [int(value) for value in values]
+
+
+def _networks(
+    header: Mapping[str, Any], members: Mapping[str, bytes], sizes: tuple[int, ...], methods: list[Method]
+) -> list[Network | None]:
+    """Return the network of each run."""
+    vector, output_bias = _member(members, "vectors").ravel(), flag(header.get("output_bias"), "output_bias")
+    widths = [_whole(row, "widths", 2**53) for row in _column(members, "widths", len(methods), len(sizes) - 2)]
+    layouts = [Layout((sizes[0], *row, sizes[-1]), output_bias) if all(row) else None for row in widths]
+    needed = sum(layout.n_parameters for layout in layouts if layout is not None)
+    if needed != len(vector):
+        raise ValueError(message("member vectors", f"of {needed} numbers", len(vector)))
+    domain = _domain(header, members) if any(method.space == "reduced" for method in methods) else None
+    networks: list[Network | None] = []
+    place = 0
+    for layout, method in zip(layouts, methods):
+        if layout is None:
+            networks.append(None)
+            continue
+        part = Parameters(layout, vector[place:place + layout.n_parameters])
+        place += layout.n_parameters
+        networks.append(_network(part, header.get("activation"), method, domain))
+    return networks
+
+
+def _domain(header: Mapping[str, Any], members: Mapping[str, bytes]) -> Domain | None:
+    if header.get("domain") is None:
+        return None
+    kind = DOMAINS[choice(header["domain"], "domain", DOMAINS)]
+    return kind(**{name: _member(members, f"domain_{name}")[()] for name in inspect.signature(kind).parameters})
+
+
+def _network(part: Parameters, activation: Any, method: Method, domain: Any) -> Network:
+    arrays = (part.weights, part.thresholds, part.output_weights, part.output_bias, activation)
+    if method.space == "standard":
+        return Network(*arrays)
+    return ReducedNetwork(*arrays, domain=domain, bound=method.bound)

@@ -1,0 +1,212 @@
+"""The record of a study: its runs, its table and its file."""
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ._validation import Array, choice, integer, message, number
+from .archives import checked_path, naming, write_whole
+from .networks import Network
+from .study_format import read_study, study_bytes
+from .study_runs import Method, Run
+
+FAILURE = 1e-2
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs of several methods from the same random starts.
+
+    Attributes
+    ----------
+    target : str
+        Its name; ``"data"`` where samples were given.
+    sizes : tuple of int
+    n_samples, n_test : int
+    seed : str
+        Of the starts, as an expression of NumPy.
+    starts : int
+        How many were asked for.
+    methods : tuple of Method
+    runs : tuple of Run
+        By start, then in the order of the methods.
+    message : str
+        ``"finished"``, or that the study was interrupted.
+
+    Examples
+    --------
+    >>> from reducednet.studies import compare
+    >>> study = compare("sin4pi", (1, 4, 1), starts=2, methods=["support"], n_steps=5)
+    >>> study.network("support").sizes, [run.start for run in study.runs]
+    ((1, 5, 1), [0, 1])
+    """
+
+    target: str
+    sizes: tuple[int, ...]
+    n_samples: int
+    n_test: int
+    seed: str
+    starts: int
+    methods: tuple[Method, ...]
+    runs: tuple[Run, ...] = field(repr=False)
+    message: str = "finished"
+
+    def errors(self) -> dict[str, Array]:
+        """Return the test errors of each method by start: inf where a run failed, nan where none is.
+
+        The arrays end with the last start that was met.
+        """
+        met = max(run.start for run in self.runs) + 1
+        errors = {method.label: np.full(met, np.nan) for method in self.methods}
+        for run in self.runs:
+            errors[run.label][run.start] = run.test_error
+        return errors
+
+    def network(self, label: str, start: int | None = None) -> Network:
+        """Return the trained network of a method, by default that of the smallest training loss.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such run, or it failed.
+        """
+        choice(label, "label", [method.label for method in self.methods])
+        start = None if start is None else integer(start, "start", 0)
+        found = [run for run in self.runs if run.label == label and start in (None, run.start)]
+        best = min(found, key=lambda run: run.train_loss, default=None)
+        if best is None or best.network is None:
+            reason = "no such run" if best is None else f"it failed with {best.message}"
+            raise ValueError(message("start", f"of a finished run of {label!r}", f"{start}: {reason}"))
+        return best.network
+
+    def table(self, failure: float = FAILURE) -> list[dict[str, Any]]:
+        """Return a row a method: how its test errors are spread, and against the first method's.
+
+        Parameters
+        ----------
+        failure : float
+            A test error above it counts as a failure.
+
+        Returns
+        -------
+        list of dict
+            ``"method"``, ``"runs"``; ``"median"`` with its bootstrap 95 % interval ``"low"``,
+            ``"high"``; ``"lower quartile"``, ``"upper quartile"``, ``"worst"``; ``"failures"``, failed
+            runs among them; ``"seconds"``, the mean; ``"ratio"``, the first method's median over this
+            one's; ``"won"``, the share of starts with a smaller error than the first method's, where a
+            tie is half a win. Where there is nothing to count the entry is nan.
+
+        Notes
+        -----
+        A failed run has the error inf. The bootstrap draws 2000 resamples with a fixed seed.
+        """
+        failure, errors = number(failure, "failure", minimum=0.0), self.errors()
+        first = next(iter(errors.values()))
+        return [self._row(label, values, first, failure) for label, values in errors.items()]
+
+    def _row(self, label: str, errors: Array, first: Array, failure: float) -> dict[str, Any]:
+        seconds = [run.seconds for run in self.runs if run.label == label]
+        finished, reference = errors[~np.isnan(errors)], first[~np.isnan(first)]
+        if not len(finished):
+            names = ("median", "low", "high", "lower quartile", "upper quartile", "worst")
+            nothing = dict.fromkeys(names, np.nan)
+            return {"method": label, "runs": 0, **nothing, "failures": 0, "seconds": np.nan, "ratio": np.nan,
+                    "won": np.nan}
+        lower, median, upper, worst = quantiles(finished, [0.25, 0.5, 0.75, 1.0]).tolist()
+        low, high = median_interval(finished)
+        return {
+            "method": label, "runs": len(finished), "median": median, "low": low, "high": high,
+            "lower quartile": lower, "upper quartile": upper, "worst": worst,
+            "failures": int((finished > failure).sum()), "seconds": float(np.mean(seconds)),
+            "ratio": _ratio(reference, median), "won": _share_won(errors, first),
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the study with all its networks to a .npz file, whole or not at all, without pickle.
+
+        Options of a method that JSON does not know are written as their text.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the name does not end in .npz, or the domain is not one of the library's.
+        OSError
+            If the file cannot be written.
+        """
+        name, _ = checked_path(path, [".npz"])
+        write_whole(name, study_bytes(vars(self)))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Study:
+        """Read a study from a file that `save` wrote: the same one, bit for bit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the name does not end in .npz, or the file is damaged or of another kind.
+        OSError
+            If the file cannot be opened.
+        """
+        name, _ = checked_path(path, [".npz"])
+        with naming(name):
+            return cls(**read_study(name))
+
+    def __repr__(self) -> str:
+        sizes = "-".join(map(str, self.sizes))
+        medians = ", ".join(f"{row['method']} {row['median']:.1e}" for row in self.table())
+        return f"Study({self.target}, {sizes}, {self.starts} starts, {self.message}; medians: {medians})"
+
+    def _repr_html_(self) -> str:
+        rows = [{key: _cell(value) for key, value in row.items()} for row in self.table()]
+        head = "".join(f"<th>{name}</th>" for name in rows[0])
+        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row.values())}</tr>" for row in rows)
+        title = html.escape(repr(self))
+        return f"<p>{title}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def quantiles(values: Array, q: Sequence[float]) -> Array:
+    """Return the quantiles of the last axis, linear between order statistics; inf is a value like others.
+
+    Examples
+    --------
+    >>> quantiles(np.array([1.0, 3.0, np.inf]), [0.25, 0.5, 0.75]).tolist()
+    [2.0, 3.0, inf]
+    """
+    ordered = np.sort(values, axis=-1)
+    place = np.asarray(q) * (ordered.shape[-1] - 1)
+    low, high = ordered[..., np.floor(place).astype(int)], ordered[..., np.ceil(place).astype(int)]
+    with np.errstate(invalid="ignore"):
+        return np.where(low == high, low, low + (place - np.floor(place)) * (high - low))
+
+
+def median_interval(values: Array) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the median, with a fixed seed."""
+    draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    medians = quantiles(values[draws], [0.5])[:, 0]
+    low, high = quantiles(medians, [0.025, 0.975]).tolist()
+    return low, high
+
+
+def _ratio(reference: Array, median: float) -> float:
+    if not len(reference):
+        return float("nan")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(quantiles(reference, [0.5])[0] / np.float64(median))
+
+
+def _share_won(errors: Array, first: Array) -> float:
+    """Return the share of starts that both have where the first one's error is larger; a tie is half."""
+    pairs = ~np.isnan(errors) & ~np.isnan(first)
+    if errors is first or not pairs.any():
+        return float("nan")
+    return float(np.mean((errors < first)[pairs] + 0.5 * (errors == first)[pairs]))
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else html.escape(str(value))

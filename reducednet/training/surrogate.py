@@ -1,0 +1,150 @@
+"""Training of binary networks by a surrogate slope: the straight-through estimator.
+
+The step s(z) has slope 0 wherever it has one, so its loss has no useful gradient. Here the forward
+pass takes the step and the backward pass the slope of a ramp of the half width c_j,
+
+    s'(z_j) := 1 / (2 c_j) if |z_j| < c_j, else 0,    c_j = width * standard deviation of z_j,
+
+which is the slope of the mean of s(z + c u) over u uniform on (-1, 1). The deviation over the
+samples makes it homogeneous as the step is: at alpha w_j, alpha b_j the slope is divided by alpha.
+What comes out is no gradient of the loss. It drives Adam in the network's space, and the best network met counts. It is
+here for comparison: for one hidden layer, exact exchange is better (THEORY, section 8).
+
+References
+----------
+Y. Bengio, N. Leonard, A. Courville, *Estimating or propagating gradients through stochastic neurons
+for conditional computation*, arXiv 1308.3432 (2013). D. P. Kingma, J. Ba, *Adam: a method for
+stochastic optimization*, arXiv 1412.6980 (2014).
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from .._validation import Array, RandomLike
+from ..activations import binary
+from ..gradients import Objective
+from ..networks import Network
+from ..spaces import space_of
+from .monitor import Monitor, NotFinite
+
+WIDTH = 0.15
+"""Half width of the ramp in standard deviations of a neuron's z."""
+
+LEARNING_RATE = 0.02
+DECAYS = 0.9, 0.999
+"""Of Adam's running means of the gradient and of its square."""
+
+SMALL = 1e-8
+"""Adam's guard of the division."""
+
+
+def minimise(
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
+    rng: RandomLike = None, width: float = WIDTH, learning_rate: float = LEARNING_RATE,
+) -> tuple[bool, str]:
+    """Run Adam with the surrogate gradient from the network, under the monitor's eyes.
+
+    m <- mean of g,   v <- mean of g^2,   theta <- step(theta, -rate m / sqrt(v))
+
+    with the rate falling linearly from `learning_rate` to 0 over the steps.
+
+    Parameters
+    ----------
+    network : Network or ReducedNetwork
+        Binary, of any depth.
+    objective : Objective
+        Any loss, of all samples at once.
+    monitor : Monitor
+        Also records the norm of the surrogate gradient.
+    n_steps : int
+    tolerance : float
+        The run has converged where the surrogate gradient's norm is not larger.
+    rng : None, int, Generator or SeedSequence
+        Not used: nothing here is random.
+    width : float
+        Half width of the ramp, in standard deviations of a neuron's z over the samples.
+    learning_rate : float
+
+    Returns
+    -------
+    (converged, message)
+
+    Raises
+    ------
+    ValueError
+        If the network is not binary.
+    """
+    if network.activation != "binary":
+        raise ValueError(f"`method` 'surrogate' is for binary networks, got a {network.activation} network")
+    space, theta = space_of(network), network.to_vector()
+    mean, square = np.zeros_like(theta), np.zeros_like(theta)
+    for step in range(n_steps + 1):
+        value, gradient = surrogate_gradient(network, objective, theta, width)
+        if not np.isfinite(gradient).all():
+            raise NotFinite
+        gradient = space.gradient(theta, gradient)
+        norm = float(np.linalg.norm(gradient))
+        monitor.record(theta, value, norm)
+        if norm <= tolerance:
+            return True, "converged: the surrogate gradient is 0 to the tolerance"
+        if step < n_steps:
+            direction = _adam(gradient, mean, square, step + 1)
+            theta = space.step(theta, -learning_rate * (1.0 - step / n_steps) * direction)
+    return False, "reached the limit of steps"
+
+
+def surrogate_gradient(
+    network: Network, objective: Objective, theta: Array, width: float = WIDTH
+) -> tuple[float, Array]:
+    """Return the loss at the flat vector theta and its derivative with the surrogate slope.
+
+    D^L = C^T delta * s'(Z^L),    D^l = W^(l+1)^T D^(l+1) * s'(Z^l),    dblock^l = H^(l-1) D^l^T
+
+    Parameters
+    ----------
+    network : Network
+        Gives the shape.
+    objective : Objective
+    theta : array (n_parameters,)
+    width : float
+        Half width of the ramp, in standard deviations of a neuron's z over the samples.
+
+    Returns
+    -------
+    value : float
+        The loss itself, with the step.
+    gradient : array (n_parameters,)
+        That by the outgoing weights is exact.
+    """
+    gradient = np.empty_like(theta)
+    blocks, gradients = network.layout.blocks(theta), network.layout.blocks(gradient)
+    layers, slopes = [objective.H], [np.ones(1)]
+    for block in blocks[:-1]:
+        Z = block.T @ layers[-1]
+        slopes.append(_ramp_slope(Z, width))
+        layers.append(np.vstack([binary(Z), np.ones(Z.shape[1])]))
+    outputs = blocks[-1].T @ layers[-1][:len(blocks[-1])]
+    value, delta = objective.loss(outputs.T, objective.y)
+    D = delta.T
+    for block, part, H, slope in list(zip(blocks, gradients, layers, slopes))[::-1]:
+        np.dot(H[:len(block)], D.T, out=part)
+        D = (block[:len(H) - 1] @ D) * slope
+    return value, gradient
+
+
+def _ramp_slope(Z: Array, width: float) -> Array:
+    """Return s'(Z) for Z (n_neurons, n_samples); 0 for a neuron whose z is the same at all samples."""
+    c = width * Z.std(axis=1, keepdims=True)
+    return np.divide(0.5, c, out=np.zeros_like(Z), where=np.abs(Z) < c)
+
+
+def _adam(gradient: Array, mean: Array, square: Array, step: int) -> Array:
+    """Return Adam's direction m / (sqrt(v) + small), both corrected for their start at 0.
+
+    The running means are updated in place; steps count from 1.
+    """
+    first, second = DECAYS
+    mean += (1.0 - first) * (gradient - mean)
+    with np.errstate(over="ignore"):
+        square += (1.0 - second) * (gradient**2 - square)
+    return (mean / (1.0 - first**step)) / (np.sqrt(square / (1.0 - second**step)) + SMALL)
