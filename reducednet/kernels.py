@@ -62,12 +62,14 @@ class Buffers(NamedTuple):
     masks : boolean arrays (n_l, n), where Z^l > 0
     outputs : array (n_outputs, n)
     weighted : array (n_inputs + 1, n), the samples times the loss's derivative by one output
+    scaled : array (n_(L-1), n_L), the last hidden layer's weights times the outgoing weights to one output
     """
 
     activations: Sequence[Array]
     masks: Sequence[Any]
     outputs: Array
     weighted: Array
+    scaled: Array
 
     @classmethod
     def empty(cls, layout: Layout, n: int) -> Buffers:
@@ -76,7 +78,7 @@ class Buffers(NamedTuple):
         return cls(
             [np.ones((units + 1, n)) for units in hidden],
             [np.empty((units, n), dtype=bool) for units in hidden],
-            np.empty((layout.sizes[-1], n)), np.empty((layout.sizes[0] + 1, n)),
+            np.empty((layout.sizes[-1], n)), np.empty((layout.sizes[0] + 1, n)), np.empty(layout.sizes[-3:-1]),
         )
 
 
@@ -169,7 +171,7 @@ class BackwardPass:
         self._single = len(delta) == 1 and not self._flat
         self._column = blocks[-1][:len(buffers.activations[-1]) - 1, 0]
         shallow = n_layers == 1 and len(H) < len(buffers.activations[0])
-        self._weighted = buffers.weighted if shallow else None
+        self._weighted, self._scaled = buffers.weighted if shallow else None, buffers.scaled
 
     def __call__(self) -> None:
         """Write the gradients: D^l = W^(l+1)^T D^(l+1) * s'(Z^l), dblock^l = H^(l-1) D^l^T."""
@@ -183,7 +185,7 @@ class BackwardPass:
                 self._single_output(above, D, mask, inputs, D_transposed, gradient)
                 continue
             if self._single and index == 1:
-                weights = weights * self._column
+                weights = np.multiply(weights, self._column, out=self._scaled)
             np.dot(weights, above, out=D)
             np.multiply(D, mask, out=D)
             np.dot(inputs, D_transposed, out=gradient)

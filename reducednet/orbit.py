@@ -67,10 +67,11 @@ def rescale(network: Network) -> Network:
     maps = affine_maps(network)
     for layer in range(network.depth):
         exponents = unit_exponents(maps[layer].W)
-        shifted = _shifted(*maps[layer:layer + 2], exponents, network.activation)
-        back = _shifted(*shifted, -exponents, network.activation)
-        exact = _same(back[0], maps[layer], 1) & _same(back[1], maps[layer + 1], 0)
-        maps[layer:layer + 2] = _shifted(*maps[layer:layer + 2], np.where(exact, exponents, 0), network.activation)
+        below, above = _shifted(maps[layer], maps[layer + 1], exponents, network.activation)
+        back, back_above = _shifted(below, above, -exponents, network.activation)
+        exact = _same(back, maps[layer], 1) & _same(back_above, maps[layer + 1], 0)
+        exponents = np.where(exact, exponents, 0)
+        maps[layer:layer + 2] = _shifted(maps[layer], maps[layer + 1], exponents, network.activation)
     return _network(maps, network.activation)
 
 
@@ -88,12 +89,13 @@ def unit_exponents(W: Array) -> np.ndarray:
     return np.where(W.any(axis=1), exponents + np.frexp(sphere.row_norms(scaled))[1] - 1, 0)
 
 
-def _shifted(layer: Affine, above: Affine, exponents: np.ndarray, activation: str) -> list[Affine]:
+def _shifted(layer: Affine, above: Affine, exponents: np.ndarray, activation: str) -> tuple[Affine, Affine]:
     """Return the layer with rows divided by 2^e, and the map above with columns multiplied by it."""
+    assert layer.b is not None
     column = exponents if activation == "relu" else np.zeros_like(exponents)
     with np.errstate(over="ignore", under="ignore"):
         below = Affine(np.ldexp(layer.W, -exponents[:, np.newaxis]), np.ldexp(layer.b, -exponents))
-        return [below, Affine(np.ldexp(above.W, column), above.b)]
+        return below, Affine(np.ldexp(above.W, column), above.b)
 
 
 def _scaled(layer: Affine, above: Affine, scales: Array, activation: str) -> list[Affine]:

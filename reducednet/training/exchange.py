@@ -392,7 +392,7 @@ def _sweep(network: Network, objective: Objective, point: _Point, rng: np.random
     exchange = Exchange(pool, objective.y, _columns(network, objective, block))
     bias = int(network.output_bias is not None)
     order = rng.permutation(block.shape[1])
-    used: np.ndarray = exchange.span.dual[:, bias + order].any(axis=0)
+    used = np.asarray(exchange.span.dual[:, bias + order].any(axis=0))
     for j in order[np.argsort(used, kind="stable")]:
         found = exchange.improve(bias + j)
         if found is not None:

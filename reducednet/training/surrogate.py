@@ -7,8 +7,9 @@ pass takes the step and the backward pass the slope of a ramp of the half width 
 
 which is the slope of the mean of s(z + c u) over u uniform on (-1, 1). The deviation over the
 samples makes it homogeneous as the step is: at alpha w_j, alpha b_j the slope is divided by alpha.
-What comes out is no gradient of the loss. It drives Adam in the network's space, and the best network met counts. It is
-here for comparison: for one hidden layer, exact exchange is better (THEORY, section 8).
+What comes out is no gradient of the loss. It drives Adam in the network's space, and the best
+network met counts. It is here for comparison: for one hidden layer, exact exchange is better
+(THEORY, section 8).
 
 References
 ----------
