@@ -54,6 +54,9 @@ class Domain(ABC):
         return -self.support(-eye), self.support(eye)
 
     def _directions(self, U: Any) -> Array:
+        if type(U) is np.ndarray and U.dtype == np.float64 and U.shape[1:] == (self.n_inputs,):
+            if np.isfinite(U).all():
+                return np.ascontiguousarray(U)
         return real_array(U, "U", ("m", self.n_inputs), allow_empty=True)
 
     @abstractmethod
@@ -146,6 +149,10 @@ class Box(Domain):
         self.n_inputs = len(self.low)
         with np.errstate(over="ignore"):
             self.norm_bound = _norm_bound(_length(np.maximum(-self.low, self.high)), "high")
+
+    def bounding_box(self) -> tuple[Array, Array]:
+        """Return the ends (low, high) of the box."""
+        return self.low, self.high
 
     def support(self, U: Any) -> Array:
         """Return h(u) = sum_i max(u_i low_i, u_i high_i) of each row of U, shape (m, n_inputs), as (m,)."""

@@ -68,9 +68,10 @@ class Objective:
         return evaluate(), self.gradient
 
     def value(self, theta: Array) -> float:
-        """Return the loss at theta."""
-        outputs = kernels.outputs(self._layout, theta, self.H, self.activation)
-        return self.loss(outputs, self.y)[0]
+        """Return the loss at theta: inf or nan where it leaves the range of float64."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = kernels.outputs(self._layout, theta, self.H, self.activation)
+            return self.loss(outputs, self.y)[0]
 
     def count_constant(self, theta: Array) -> tuple[int, int]:
         """Return how many neurons are inactive, and how many active, at every sample."""

@@ -116,6 +116,6 @@ def layer_spaces(
 ) -> list[LayerSpace]:
     """Return the space of each hidden layer of a reduced network, given that of the first."""
     spaces = [first]
-    for units, b in zip(weights, thresholds):
+    for units, b in list(zip(weights, thresholds))[:-1]:
         spaces.append(spaces[-1].next_layer(units, b))
-    return spaces[:-1]
+    return spaces

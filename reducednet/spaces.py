@@ -313,7 +313,8 @@ class _MovingLayer:
         else:
             units, self.norms[...] = sphere.normalise(self.units)
             self.weights[...] = units.T
-            np.divide(self.b, self.norms, out=self.b)
+            with np.errstate(over="ignore"):  # inf is clipped to the interval's end
+                np.divide(self.b, self.norms, out=self.b)
         if self.scaled is not None:
             np.multiply(self.scaled, self.norms_column, out=self.scaled)
 

@@ -163,7 +163,7 @@ def test_reduction_bound_says_something_where_no_pair_is_needed(pair, bound):
     # both are charged n + 2 and the extra roundings a layer.
     network, domain = pair
     red = rn.reduce(network, domain, bound)
-    extra = 4 * max(red.sizes) + red.sizes[-1] + 16
+    extra = 8 * max(red.sizes) + 4 * red.sizes[-1] + 16
     total = sum(n + 2 + extra for n in red.sizes[:-1])
     allowed = 17 / 16 * gamma(total) * (1.0 + 3.0**network.depth) * path_sums(network, domain)[-1]
     assert (rn.reduction_bound(network, red) <= allowed + 2.0**-900).all()

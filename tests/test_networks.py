@@ -434,7 +434,7 @@ NAN = [[1.0, 2.0], [np.nan, 4.0]]
     (([W], [B], [[1.0, 1j]]), TypeError, r"`output_weights` must be .*real numbers, got dtype complex128"),
     (([W], [["a", "b"]], C), TypeError, r"`thresholds\[0\]` must be an array of real numbers, got dtype <U1"),
     (([W], [B], C, None, "tanh"), ValueError, r"`activation` must be one of \['relu', 'binary'\], got 'tanh'"),
-    (([W], [B], C, None, np.tanh), TypeError, r"`activation` must be one of \['relu', 'binary'\], got ufunc"),
+    (([W], [B], C, None, np.tanh), TypeError, r"`activation` must be one of .*, got ufunc"),
 ])
 def test_bad_parameters_are_refused(arguments, error, match):
     with pytest.raises(error, match=match):
@@ -447,7 +447,7 @@ def test_bad_parameters_are_refused(arguments, error, match):
     ({"domain": rn.Box(0, 1)}, ValueError, "`domain` must be of dimension 2, the network's number of inputs, got"),
     ({"domain": (0, 1)}, TypeError, "`domain` must be a Box, Ball or Hull, got tuple"),
     ({"domain": BOX, "bound": "box"}, ValueError, r"`bound` must be one of \['ball', 'support'\], got 'box'"),
-    ({"domain": BOX, "bound": None}, TypeError, r"`bound` must be one of \['ball', 'support'\], got NoneType None"),
+    ({"domain": BOX, "bound": None}, TypeError, r"`bound` must be one of .* got NoneType None"),
     ({}, TypeError, "domain"),
 ])
 def test_bad_domains_and_bounds_are_refused(options, error, match):

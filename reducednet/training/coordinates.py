@@ -170,13 +170,14 @@ class ReducedCoordinates(StandardCoordinates):
 
     def feasible_vector(self, u: Array) -> Array:
         """Return `to_vector`, with thresholds that rounding took out of their interval clipped to it."""
-        theta = self.to_vector(u)
-        space = self.spaces[0]
-        for block in self.layout.blocks(theta)[:-1]:
+        theta, space = self.to_vector(u), self.spaces[0]
+        hidden = self.layout.blocks(theta)[:-1]
+        for number, block in enumerate(hidden, start=1):
             units = block[:-1].T
             low, high = space.intervals(units).T
             block[-1] = np.clip(block[-1], low, high)
-            space = space.next_layer(units, block[-1])
+            if number < len(hidden):
+                space = space.next_layer(units, block[-1])
         return theta
 
 
@@ -187,7 +188,10 @@ def _between(layer: _Layer) -> Array:
 
 
 def coordinates_of(network: Network) -> StandardCoordinates:
-    """Return the coordinates of the network's space."""
-    if isinstance(network, ReducedNetwork):
+    """Return the coordinates of the network's space.
+
+    A binary network's hidden parameters have gradient 0 and stay where they are, bit for bit.
+    """
+    if isinstance(network, ReducedNetwork) and network.activation == "relu":
         return ReducedCoordinates(network)
     return StandardCoordinates(network)

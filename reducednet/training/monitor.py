@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,10 @@ class Monitor:
     def result(self, converged: bool, message: str) -> TrainingResult:
         """Return the finished run."""
         columns = np.array(self.rows, dtype=float).reshape(-1, len(self.COLUMNS)).T
-        history = {name: column for name, column in zip(self.COLUMNS, columns)}
+        history: Any = {name: column for name, column in zip(self.COLUMNS, columns)}
         if self.validation is None:
             del history["validation_loss"]
+        for column in history.values():
+            column.setflags(write=False)
+        history = MappingProxyType(history)
         return TrainingResult(self.network.with_vector(self.best_vector), history, converged, message, self.state)

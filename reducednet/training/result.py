@@ -9,7 +9,7 @@ from .._validation import Array
 from ..networks import Network
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingResult:
     """A finished training run.
 
@@ -39,5 +39,10 @@ class TrainingResult:
 
     def __repr__(self) -> str:
         losses = self.history["loss"]
-        return (f"TrainingResult({self.network!r}, loss {losses[0]:.3g} -> {losses.min():.3g} "
-                f"in {len(losses) - 1} steps, {self.message})")
+        course = f"loss {losses[0]:.3g} -> {losses.min():.3g}" if len(losses) else "no step"
+        return f"TrainingResult({self.network!r}, {course} in {self.steps} steps, {self.message})"
+
+    @property
+    def steps(self) -> int:
+        """The number of steps made."""
+        return int(self.history["step"][-1]) if len(self.history["step"]) else 0

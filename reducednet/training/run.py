@@ -117,12 +117,13 @@ def train(
     """
     earlier = network if isinstance(network, TrainingResult) else None
     network = check_network(network.network if isinstance(network, TrainingResult) else network)
-    X = samples(X, network.n_inputs)
+    X, allow_outside = samples(X, network.n_inputs), flag(allow_outside, "allow_outside")
     if isinstance(network, ReducedNetwork):
-        _check_reduced(network, X, flag(allow_outside, "allow_outside"))
+        _check_reduced(network, X, allow_outside)
     objective = Objective(network, X, y, loss)
-    if not np.isfinite(objective.value(network.to_vector())):
-        raise ValueError("the loss of `network` at the samples leaves the range of float64")
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(objective.value(network.to_vector())):
+            raise ValueError("the loss of `network` at the samples leaves the range of float64")
     optimiser = _optimiser(network, method, loss, len(X))
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
     if optimiser in RANDOM:
@@ -134,7 +135,8 @@ def train(
         None if patience is None else integer(patience, "patience", 1),
         integer(record_every, "record_every", 1), earlier,
     )
-    with bar(monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")) as monitor.on_step:
+    last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
+    with np.errstate(over="ignore", invalid="ignore"), bar(last_step, progress) as monitor.on_step:
         return _run(optimiser, network, objective, monitor, arguments)
 
 
