@@ -1,7 +1,6 @@
 """`python -m reducednet` is the command line."""
 import sys
-
-from .cli import main
+from importlib import import_module
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(import_module(".cli", __package__).main())

@@ -322,6 +322,15 @@ def test_second_moment_of_sampled_rows_is_that_of_the_uniform_law(n):
     assert (np.abs(moments) <= 6.0 * np.sqrt(variance / N)).all()
 
 
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_fourth_moment_of_sampled_rows_is_the_same_along_axes_and_diagonals(n):
+    W = sphere.sample(10 * N, n, rng=n)
+    expected = 3.0 / (n * (n + 2))
+    variance = 105.0 / (n * (n + 2) * (n + 4) * (n + 6)) - expected**2
+    for u in (np.eye(n)[0], np.ones(n) / math.sqrt(n)):
+        assert abs(((W @ u) ** 4).mean() - expected) <= 6.0 * math.sqrt(variance / (10 * N))
+
+
 def test_angles_of_sampled_rows_in_the_plane_are_uniform():
     W = sphere.sample(N, 2, rng=0)
     turns = np.sort((np.arctan2(W[:, 1], W[:, 0]) + math.pi) / (2 * math.pi))
