@@ -154,6 +154,16 @@ def test_best_network_met_is_kept(case):
     assert kept == losses.min() <= losses[0]
 
 
+def test_recorded_norm_is_that_of_the_riemannian_gradient():
+    network = rn.ReducedNetwork.random((2, 5, 4, 1), SQUARE, 0, activation="binary")
+    X = SQUARE.sample(20, 1)
+    theta = network.to_vector()
+    gradient = surrogate.surrogate_gradient(network, Objective(network, X, X[:, 0]), theta)[1]
+    tangent = rn.spaces.space_of(network).gradient(theta, gradient)
+    norm = run(network, X, X[:, 0], 1).history["gradient_norm"][0]
+    assert norm == np.linalg.norm(tangent) < np.linalg.norm(gradient)
+
+
 def test_deep_network_learns():
     network = rn.ReducedNetwork.random((2, 12, 8, 1), SQUARE, 0, activation="binary")
     X = SQUARE.sample(80, 1)

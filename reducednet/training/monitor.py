@@ -133,8 +133,9 @@ class Monitor:
             self.best_value, self.best_vector = criterion, vector.copy()
             self.best_record = len(self.rows) - 1
         if self.callback is not None:
+            kept = vector.copy()
             state = State(self.step, loss, validation_loss, gradient_norm,
-                          lambda: self.network.with_vector(vector))
+                          lambda: self.network.with_vector(kept))
             if self.callback(state):
                 raise StopTraining("stopped by the callback")
         if self.patience is not None and len(self.rows) - 1 - self.best_record >= self.patience:

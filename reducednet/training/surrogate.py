@@ -91,7 +91,7 @@ def minimise(
         if step < n_steps:
             direction = _adam(gradient, mean, square, step + 1)
             theta = space.step(theta, -learning_rate * (1.0 - step / n_steps) * direction)
-    return False, "reached the limit of steps"
+    return False, f"the limit of {n_steps} steps is reached"
 
 
 def surrogate_gradient(
