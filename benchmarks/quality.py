@@ -75,7 +75,7 @@ RUNS = {  # label: (data, start, method, options)
     "franke natural varpro": ("franke", "natural", "varpro", {}),
     "franke natural varpro, 10 rounds": ("franke", "natural", "varpro", {"rounds": 10, "n_steps": 500}),
     "sin binary exchange": ("sin", "binary", "exchange", {}),
-    "sin binary surrogate": ("sin", "binary", "surrogate", {}),
+    "sin binary surrogate": ("sin", "binary", "surrogate", {"n_steps": 1000}),
 }
 
 
@@ -108,7 +108,8 @@ def peer(library, name, seed, seconds=5.0):
         torch.set_num_threads(1)
         torch.manual_seed(seed)
         torch.set_default_dtype(torch.float64)
-        model = torch.nn.Sequential(torch.nn.Linear(X.shape[1], width), torch.nn.ReLU(), torch.nn.Linear(width, 1))
+        hidden, outgoing = torch.nn.Linear(X.shape[1], width), torch.nn.Linear(width, 1)
+        model = torch.nn.Sequential(hidden, torch.nn.ReLU(), outgoing)
         optimiser = torch.optim.Adam(model.parameters(), lr=1e-2, fused=True)
         inputs, target = torch.tensor(X), torch.tensor(y[:, np.newaxis])
         while time.process_time() - began < seconds:
@@ -185,7 +186,8 @@ def main():
                 break
             rows = [peer(library, name, seed) for seed in range(options.peers)]
             error, seconds = np.median(rows, axis=0)
-            print(f"{name} {library:30s} median {error:.2e}  CPU {seconds:.2f} s  ({options.peers} starts)", flush=True)
+            print(f"{name} {library:30s} median {error:.2e}  CPU {seconds:.2f} s  ({options.peers} starts)",
+                  flush=True)
     print()
     table = gates(medians, runs)
     for what, target, value, reached in table:

@@ -1,7 +1,8 @@
-"""Networks in files: .npz (exact, no pickle) and .nnet (text, ReLU only)."""
+"""Networks and training results in files: .npz (exact, no pickle) and .nnet (networks, text, ReLU only)."""
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ._validation import flag, message
 from .archives import checked_path, naming, write_whole
@@ -9,18 +10,21 @@ from .domains import Box
 from .networks import Network, check_network
 from .nnet_format import declared_box, nnet_bytes, physical_network, read_nnet, stored_network
 from .npz_format import npz_bytes, read_npz
+from .training import TrainingResult
 
 ENDINGS = (".npz", ".nnet")
 
 
-def save(path: str | os.PathLike[str], network: Network) -> None:
-    """Write a network to a .npz or .nnet file, whole or not at all.
+def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> None:
+    """Write a network or a training result to a .npz or .nnet file, whole or not at all.
 
     The file is written under another name in the same folder and then put in its place: a failure
     leaves no partial file, and a file of that name as it was. The same network gives the same bytes.
 
     ``.npz`` keeps everything, bit for bit: kind, activation, output bias, domain and bound. Its
-    arrays are W0, b0, W1, b1, ..., C and a, the domain's, and a header in JSON.
+    arrays are W0, b0, W1, b1, ..., C and a, the domain's, and a header in JSON. Of a
+    `TrainingResult` it keeps the best network, the history and the state of the optimiser and of its
+    random generator: ``train(load(path), X, y, ...)`` goes on as from the result itself.
 
     ``.nnet`` keeps the parameters of a ReLU network, bit for bit. A missing output bias is written
     as zeros and a `ReducedNetwork` comes back as a `Network`. Means are 0 and ranges 1. A
@@ -31,16 +35,16 @@ def save(path: str | os.PathLike[str], network: Network) -> None:
     ----------
     path : str or os.PathLike
         A name that ends in .npz or .nnet.
-    network : Network
-        A `ReducedNetwork` is one.
+    network : Network or TrainingResult
+        A `ReducedNetwork` is a network.
 
     Raises
     ------
     TypeError
         If an argument is of another kind.
     ValueError
-        If the ending is another one, the network is binary and the file .nnet, or the domain is
-        not one of the library's.
+        If the ending is another one, the network is binary or a result and the file .nnet, or the
+        domain is not one of the library's.
     OSError
         If the file cannot be written.
 
@@ -55,12 +59,16 @@ def save(path: str | os.PathLike[str], network: Network) -> None:
     True
     """
     name, ending = checked_path(path, ENDINGS)
+    if isinstance(network, TrainingResult):
+        if ending != ".npz":
+            raise ValueError(message("path", "a name that ends in .npz for a TrainingResult", repr(name)))
+        return write_whole(name, npz_bytes(network))
     network = check_network(network)
     write_whole(name, npz_bytes(network) if ending == ".npz" else nnet_bytes(network))
 
 
-def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool = True) -> Network:
-    """Read the network of a .npz or .nnet file, as it is stored.
+def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool = True) -> Any:
+    """Read the network of a .npz or .nnet file, or the training result of a .npz file, as it is stored.
 
     A network from a .nnet file is ReLU with an output bias; its inputs and outputs are in the
     normalised units of the file unless `physical`, where the normalisation is folded into the
@@ -79,7 +87,8 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
 
     Returns
     -------
-    Network or ReducedNetwork
+    Network, ReducedNetwork or TrainingResult
+        What was saved.
 
     Raises
     ------

@@ -57,12 +57,10 @@ def minimise(
     (converged, message)
     """
     space, theta, damping = space_of(network), network.to_vector(), FIRST_DAMPING
-    loss = objective.value(theta)
-    monitor.record(theta, loss)
+    loss, (matrix, slope) = objective.value(theta), normal_equations(network, objective, theta)
+    monitor.record(theta, loss, gradient_norm(slope, objective))
     for _ in range(n_steps):
-        J = tangent_jacobian(network, theta, objective.H)
-        residual = kernels.outputs(network.layout, theta, objective.H, network._activation) - objective.y
-        matrix, slope, before = J.T @ J, J.T @ residual.ravel(), loss
+        before = loss
         free = np.flatnonzero(~_pushing(network.with_vector(theta), slope))
         for _ in range(TRIES):
             step = np.zeros_like(theta)
@@ -75,10 +73,23 @@ def minimise(
             damping *= DAMPING_UP
         else:
             return True, "converged: no step decreases the loss"
-        monitor.record(theta, loss, float(np.linalg.norm(2.0 * slope / len(objective.y))))
+        matrix, slope = normal_equations(network, objective, theta)
+        monitor.record(theta, loss, gradient_norm(slope, objective))
         if before - loss <= tolerance * before:
             return True, "converged: the loss stands still"
     return False, f"stopped at the limit of {n_steps} steps"
+
+
+def normal_equations(network: Network, objective: Objective, theta: Array) -> tuple[Array, Array]:
+    """Return (J^T J, J^T r), with r the residuals and J their derivatives along the space."""
+    J = tangent_jacobian(network, theta, objective.H)
+    residual = kernels.outputs(network.layout, theta, objective.H, network._activation) - objective.y
+    return J.T @ J, J.T @ residual.ravel()
+
+
+def gradient_norm(slope: Array, objective: Objective) -> float:
+    """Return the length of the loss's gradient, 2 / n_samples J^T r."""
+    return 2.0 / objective.n_samples * float(np.linalg.norm(slope))
 
 
 def _pushing(network: Network, slope: Array) -> np.ndarray:

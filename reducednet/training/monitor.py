@@ -88,14 +88,28 @@ class Monitor:
             self._take_over(earlier)
 
     def _take_over(self, earlier: TrainingResult) -> None:
-        """Go on with an earlier run's history; its last record is the start of this run."""
+        """Go on with an earlier run's history; its last record is the start of this run.
+
+        Patience goes on from the record of the earlier run's best network, unless it has run out.
+        """
+        if not len(earlier.history["step"]):
+            return
         columns = [earlier.history.get(name, np.full(len(earlier.history["step"]), np.nan))
                    for name in self.COLUMNS]
         self.rows = [tuple(float(value) for value in row) for row in zip(*columns)]
         last = self.rows.pop()
         self.step, self.began = int(last[0]) - 1, time.perf_counter() - last[-1]
-        self.best_value = (self.objective if self.validation is None else self.validation).value(self.best_vector)
+        if self.validation is None:
+            # the kernel that optimisers record losses by: `value` may differ from it in the last bits
+            self.best_value = self.objective(self.best_vector)[0]
+        else:
+            self.best_value = self.validation.value(self.best_vector)
         self.best_record = len(self.rows)
+        losses = earlier.history.get("loss" if self.validation is None else "validation_loss", np.empty(0))
+        if len(losses) and self.patience is not None and np.isfinite(losses).any():
+            best = int(np.nanargmin(losses))
+            if len(self.rows) - best < self.patience:
+                self.best_record = best
 
     def record(self, vector: Array, loss: float, gradient_norm: float = np.nan) -> None:
         """Take note of the network of this flat vector, reached by one more step.
@@ -112,16 +126,18 @@ class Monitor:
         self.step += 1
         self.on_step(self.step)
         if self.step % self.record_every and self.rows:
-            self._pending = vector, loss, gradient_norm
+            self._pending = vector.copy(), loss, gradient_norm
             return
         self._pending = None
         self._write(vector, loss, gradient_norm)
 
     def flush(self) -> None:
-        """Record the last step, if it was passed over."""
+        """Record the last step, if it was passed over, with the loss of all samples."""
         if self._pending is not None:
-            pending, self._pending = self._pending, None
-            self._write(*pending)
+            (vector, _, gradient_norm), self._pending = self._pending, None
+            loss = self.objective(vector)[0]  # that of a step that is passed over may be a batch's
+            if np.isfinite(loss):
+                self._write(vector, loss, gradient_norm)
 
     def _write(self, vector: Array, loss: float, gradient_norm: float) -> None:
         validation_loss = np.nan if self.validation is None else self.validation.value(vector)

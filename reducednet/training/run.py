@@ -148,8 +148,10 @@ def _run(
     module = import_module(f".{home}", __package__)
     minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
     try:
-        converged, text = minimise(network, objective, monitor, **arguments)
-        monitor.flush()
+        try:
+            converged, text = minimise(network, objective, monitor, **arguments)
+        finally:
+            monitor.flush()
     except StopTraining as stop:
         converged, text = False, str(stop)
     except KeyboardInterrupt:

@@ -110,6 +110,23 @@ class Projection:
         weights = np.repeat(np.repeat(by_neuron @ by_neuron.T, k, axis=0), k, axis=1)
         return (PG.T @ PG) * weights, slope
 
+    def linearise(self, solved: Solved) -> tuple[Array, Array, Array]:
+        """Return the directions of the moves and the normal equations at a point.
+
+        Raises
+        ------
+        NotFinite
+            If its loss is no number.
+        """
+        if not np.isfinite(solved.loss):
+            raise NotFinite
+        directions = self.directions(solved.W)
+        return directions, *self.normal_equations(solved, self.derivatives(solved, directions))
+
+    def gradient_norm(self, slope: Array) -> float:
+        """Return the length of the loss's gradient, 2 / n_samples |slope|: outgoing weights have none."""
+        return 2.0 / len(self.Y) * float(np.linalg.norm(slope))
+
     def move(self, solved: Solved, directions: Array, step: Array, limits: Array | None) -> tuple[Array, Array]:
         """Return hidden parameters after the step; for a reduced network inside the space."""
         step = step.reshape(len(solved.W), -1)
@@ -221,22 +238,33 @@ def minimise(
 
 
 def exchange(projection: Projection, solved: Solved, count: int, rng: np.random.Generator) -> Solved:
-    """Return the network with its `count` least useful neurons exchanged for the best candidates.
-
-    Without neuron j the squared error grows by |c_j|^2 / (H^T H)^-1_jj (the rows of H's
-    pseudo-inverse have squared norms (H^T H)^-1_jj).
-    """
+    """Return the network with its `count` least useful neurons exchanged for the best candidates."""
     A = np.maximum(projection.X @ solved.W.T + solved.b, 0.0)
     fixed = np.ones((len(A), 1)) if projection.bias else np.zeros((len(A), 0))
-    inverse = np.linalg.pinv(np.column_stack([A, fixed]), rcond=RCOND)[:len(solved.b)]
-    lengths = np.einsum("ij,ij->i", inverse, inverse)
-    by_neuron = np.einsum("jo,jo->j", solved.C[:len(solved.b)], solved.C[:len(solved.b)])
-    growth = np.divide(by_neuron, lengths, out=np.zeros_like(lengths), where=lengths > 0.0)
+    growth = growth_without(np.column_stack([A, fixed]), solved.C)[:len(solved.b)]
     kept = np.sort(np.argsort(growth, kind="stable")[count:])
     W, b = candidates(N_CANDIDATES, projection.candidate_space(), projection.X, rng)
     A_new = np.maximum(projection.X @ W.T + b, 0.0)
     chosen = pursue(A_new, np.column_stack([A[:, kept], fixed]), projection.Y, count)
     return projection.solve(np.vstack([solved.W[kept], W[chosen]]), np.append(solved.b[kept], b[chosen]))
+
+
+def growth_without(H: Array, C: Array) -> Array:
+    """Return by how much the squared error grows without each column of H, the others solved anew.
+
+    |c_j|^2 / (H^T H)^-1_jj, where the pseudo-inverse's row j has the squared norm (H^T H)^-1_jj; 0
+    for a column in the span of the others, which the pseudo-inverse does not tell: with V the right
+    singular vectors of positive singular values, sum_k V_kj^2 < 1.
+    """
+    scales = np.sqrt(np.einsum("ij,ij->j", H, H))
+    scales[scales == 0.0] = 1.0
+    _, s, V = np.linalg.svd(H / scales, full_matrices=False)
+    rank = int((s > RCOND * s[0]).sum())
+    V, s = V[:rank], s[:rank, np.newaxis]
+    needed = np.einsum("kj,kj->j", V, V) > 1.0 - 1e-8
+    lengths = np.where(needed, ((V / s) ** 2).sum(axis=0), 1.0)
+    growth: Array = np.where(needed, np.einsum("jo,jo->j", C, C) * scales**2 / lengths, 0.0)
+    return growth
 
 
 def descend(
@@ -245,11 +273,8 @@ def descend(
     """Return the point that Levenberg-Marquardt steps lead to, with (converged, message)."""
     damping = FIRST_DAMPING
     limits = projection.place_limits(solved.W, solved.b)
-    for _ in range(n_steps):
-        if not np.isfinite(solved.loss):
-            raise NotFinite
-        directions = projection.directions(solved.W)
-        matrix, slope = projection.normal_equations(solved, projection.derivatives(solved, directions))
+    directions, matrix, slope = projection.linearise(solved)
+    for done in range(n_steps):
         free = np.flatnonzero(~projection.pushing(solved, slope, limits))
         before = solved.loss
         for _ in range(TRIES):
@@ -261,8 +286,11 @@ def descend(
                 break
             damping *= DAMPING_UP
         else:
+            if not done:  # the outgoing weights alone have moved
+                monitor.record(projection.vector(solved), solved.loss, projection.gradient_norm(slope))
             return solved, True, "converged: no step decreases the loss"
-        monitor.record(projection.vector(solved), solved.loss, float(np.linalg.norm(slope)))
+        directions, matrix, slope = projection.linearise(solved)
+        monitor.record(projection.vector(solved), solved.loss, projection.gradient_norm(slope))
         if before - solved.loss <= tolerance * before:
             return solved, True, "converged: the loss stands still"
     return solved, False, f"stopped at the limit of {n_steps} steps"

@@ -1,0 +1,232 @@
+"""Experiments after the paper's: where a reduced network trains better, what the gain is due to, and where not.
+
+    OMP_NUM_THREADS=1 python benchmarks/experiments.py [--starts 20] [--jobs 2] [--only sin4pi,franke] [--out FILE]
+
+Every table takes one function to learn and trains by several methods from the same random functions, with
+`rn.compare`. The methods are grouped by start; each is held against the standard run of its own start, so that
+the gain of a start is not taken for that of a constraint. All figures but the seconds are determined by `--seed`.
+`--out` writes Markdown after every problem.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy import __version__ as scipy_version
+
+import reducednet as rn
+from reducednet import Method
+
+FAILURE = 0.02
+"""A failure leaves more than this share of the variance of the test values; for sin(4 pi x) it is 1e-2."""
+TEST_POINTS = 4000
+CONTROL = "standard, from the redrawn parameters"
+STANDARD = Method("standard", label="standard")
+ADAM_STEPS = 3000
+
+
+def lbfgs(bound, spare="keep"):
+    """Return the reduced methods' common form."""
+    label = f"reduced, {bound}" + (", redrawn" if spare == "redraw" else "")
+    return Method("reduced", bound=bound, spare=spare, label=label)
+
+
+def other(optimiser, space="reduced", n_steps=None, name="", **options):
+    """Return a method of another optimiser than L-BFGS."""
+    space_said = "reduced, support" if space == "reduced" else "standard"
+    return Method(space, optimiser=optimiser, n_steps=n_steps, options=options,
+                  label=f"{space_said}: {name or optimiser}")
+
+
+NORMAL = (STANDARD, lbfgs("ball"), lbfgs("support"), lbfgs("ball", "redraw"), lbfgs("support", "redraw"))
+BOUNDS = (STANDARD, lbfgs("ball"), lbfgs("support"))
+THRICE = "standard, three times the steps"
+ADAM = (other("adam", "standard", ADAM_STEPS), other("adam", n_steps=ADAM_STEPS))
+VARPRO = (other("varpro", n_steps=300), other("varpro", n_steps=500, name="varpro, 10 rounds", rounds=10))
+GREEDY = (STANDARD, lbfgs("support"), other("varpro", n_steps=300))
+DAMPED = (other("varpro", "standard", 100, "Levenberg-Marquardt"), other("varpro", n_steps=100,
+                                                                         name="Levenberg-Marquardt"))
+BINARY = (other("surrogate", "standard", 2000), other("surrogate", n_steps=2000), other("exchange"))
+STARTS = {"normal": "N(0, 1)", "natural": "natural", "placed": "data-placed", "greedy": "greedy",
+          "binary": "natural, binary"}
+
+
+def groups(n_steps, more_normal=(), more_natural=(), **further):
+    """Return the methods by start that all problems have, and more."""
+    longer = Method("standard", n_steps=3 * n_steps, label=THRICE)
+    natural = (*BOUNDS, longer, *more_natural)
+    return {"normal": NORMAL + more_normal, "natural": natural, "placed": BOUNDS} | further
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A function to learn, the networks that learn it, and the methods by start."""
+
+    title: str
+    target: rn.targets.Target
+    sizes: tuple[int, ...]
+    samples: int
+    n_steps: int
+    groups: dict[str, tuple[Method, ...]]
+
+    def data(self, seed):
+        """Return (X, y), (X_test, y_test): equispaced for one input, else uniform from the seed."""
+        rng = np.random.default_rng(seed)
+        draw = self.target.grid if self.target.n_inputs == 1 else partial(self.target.sample, rng=rng)
+        X, X_test = draw(self.samples), draw(TEST_POINTS)
+        return (X, self.target(X)[:, np.newaxis]), (X_test, self.target(X_test)[:, np.newaxis])
+
+    @property
+    def domain(self):
+        """The target's box."""
+        return rn.Box(self.target.low, self.target.high)
+
+
+def problems():
+    """Return the problems by name."""
+    targets, found = rn.targets, {}
+
+    def add(name, title, target, hidden, samples, n_steps, *more, **further):
+        sizes = (target.n_inputs, *hidden, 1)
+        found[name] = Problem(title, target, sizes, samples, n_steps, groups(n_steps, *more, **further))
+
+    add("sin4pi", "sin(4 pi x)", targets.sin4pi(), (20,), 200, 1000, ADAM, ADAM + VARPRO, greedy=GREEDY,
+        binary=BINARY)
+    add("franke", "Franke", targets.franke(), (40,), 500, 500, (), ADAM + VARPRO, greedy=GREEDY)
+    add("franke-deep", "Franke, two hidden layers", targets.franke(), (20, 10), 500, 500, (), ADAM + DAMPED)
+    add("step", "step", targets.step(), (20,), 200, 1000, (), VARPRO[:1], binary=BINARY)
+    for kind, d in (("product", 4), ("oscillatory", 10), ("product", 10), ("oscillatory", 4)):
+        target = targets.genz_product(d) if kind == "product" else targets.genz_oscillatory(d)
+        more = (other("varpro", n_steps=100),) if d == 4 else ()
+        title = f"Genz, {kind}{' peak' * (kind == 'product')}, {d} inputs"
+        add(f"genz-{kind}-{d}", title, target, (40,), 1000, 500, (), more)
+    add("abs-sin4pi", "|sin(4 pi x)|", targets.abs_sin4pi(), (20,), 200, 1000, (), VARPRO[:1])
+    return found
+
+
+# ------------------------------------------------------------------------------------------ the runs
+
+def study(problem, group, starts, seed, pool):
+    """Return the study of one start: all its methods from the same functions."""
+    train, test = problem.data(seed)
+    start, kind = ("natural", "binary") if group == "binary" else (group, "relu")
+    methods = [replace(method, start=start) for method in problem.groups[group]]
+    found = rn.compare(train, problem.sizes, starts, methods, np.random.SeedSequence(seed), pool, test=test,
+                       domain=problem.domain, n_steps=problem.n_steps, activation=kind)
+    if group != "normal":
+        return found
+    children = np.random.SeedSequence(seed).spawn(starts)
+    redrawn = [run for run in found.runs if run.label == "reduced, support, redrawn"]
+    task = partial(control, problem.sizes, problem.domain, problem.n_steps, train, test)
+    runs = list(pool.map(task, children, redrawn))
+    return replace(found, methods=(*found.methods, replace(STANDARD, label=CONTROL)), runs=(*found.runs, *runs))
+
+
+def control(sizes, domain, n_steps, train, test, child, redrawn):
+    """Return the run of a standard network that begins at the parameters of the redrawn reduced one.
+
+    It tells what the redrawing does, which is a matter of the start, from what the constraint does.
+    """
+    rng, began = np.random.default_rng(child), time.thread_time()
+    drawn = rn.reduce(rn.Network.random(sizes, rng, output_bias=False), domain, "support", "redraw", rng=rng)
+    free = rn.Network(drawn.weights, drawn.thresholds, drawn.output_weights, drawn.output_bias)
+    result = rn.train(free, *train, "lbfgs", n_steps=n_steps)
+    error = float(np.mean((result.network(test[0]) - test[1]) ** 2))
+    losses = result.history["loss"]
+    return replace(redrawn, label=CONTROL, start_loss=float(losses[0]), train_loss=float(losses.min()),
+                   test_error=error, seconds=time.thread_time() - began, network=result.network,
+                   steps=int(result.history["step"][-1]), converged=result.converged, message=result.message)
+
+
+def start_gap(found):
+    """Return the largest relative difference of the start losses within a start: 0 but for rounding."""
+    gaps = []
+    for start in range(found.starts):
+        losses = [run.start_loss for run in found.runs if run.start == start and not run.failed]
+        gaps.append((max(losses) - min(losses)) / max(losses) if losses else 0.0)
+    return max(gaps)
+
+
+# ---------------------------------------------------------------------------------------- the tables
+
+HEAD = ("start", "method", "hidden", "median [95 % interval]", "quartiles", "worst", "failures", "CPU s",
+        "standard / this", "pairs won")
+
+
+def rows(found, group, failure):
+    """Return the rows of a study's table as text."""
+    for row in found.table(failure):
+        trained = [run.network for run in found.runs if run.label == row["method"] and run.network is not None]
+        hidden = Counter("-".join(map(str, network.sizes[1:-1])) for network in trained).most_common(1)
+        won = row["won"]
+        yield (
+            STARTS[group], row["method"], hidden[0][0] if hidden else "-",
+            f"{row['median']:.1e} [{row['low']:.1e}, {row['high']:.1e}]",
+            f"{row['lower quartile']:.1e} .. {row['upper quartile']:.1e}", f"{row['worst']:.1e}",
+            f"{row['failures']} of {row['runs']}", f"{row['seconds']:.2f}", f"{row['ratio']:.2g}",
+            "-" if np.isnan(won) else f"{won:.0%}",
+        )
+
+
+def section(name, problem, starts, seed, pool):
+    """Return the Markdown of one problem."""
+    level = FAILURE * (variance := float(np.var(problem.data(seed)[1][1])))
+    lines, gap, began = [], 0.0, time.perf_counter()
+    for group in problem.groups:
+        found = study(problem, group, starts, seed, pool)
+        gap = max(gap, start_gap(found))
+        lines += [f"| {' | '.join(row)} |" for row in rows(found, group, level)]
+    sizes = "-".join(map(str, problem.sizes))
+    text = (
+        f"### {problem.title} (`{name}`)\n{sizes}, {problem.samples} samples, {starts} starts, L-BFGS of at most "
+        f"{problem.n_steps} steps. Variance of the test values {variance:.2e}: a failure is an error above "
+        f"{level:.1e}. Start losses of one start differ by at most {gap:.0e} (relative).\n"
+    )
+    print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+    table = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|", *lines]
+    return text + "\n" + "\n".join(table) + "\n"
+
+
+def settings(options):
+    """Return the Markdown of what all tables share."""
+    return (
+        f"`python benchmarks/experiments.py --starts {options.starts} --seed {options.seed}`, "
+        f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy_version}.\n"
+    )
+
+
+def main():
+    """Run the experiments, print the tables, and write them."""
+    found = problems()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--starts", type=int, default=20, help="of every problem (default 20)")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes")
+    parser.add_argument("--only", default="", help=f"problems, with commas between: {', '.join(found)}")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
+    options = parser.parse_args()
+    chosen = [name for name in options.only.split(",") if name] or list(found)
+    unknown = [name for name in chosen if name not in found]
+    if unknown:
+        parser.error(f"--only: no problem {', '.join(unknown)}; there are {', '.join(found)}")
+    if options.starts < 1 or options.jobs < 1 or options.seed < 0:
+        parser.error("--starts and --jobs must be at least 1, --seed at least 0")
+    parts = [settings(options)]
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for name in chosen:
+            parts.append(section(name, found[name], options.starts, options.seed, pool))
+            print(parts[-1], flush=True)
+            if options.out is not None:
+                options.out.write_text("\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
