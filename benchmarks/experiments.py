@@ -24,11 +24,19 @@ from scipy import __version__ as scipy_version
 
 import reducednet as rn
 from reducednet import Method
+from reducednet.starts import data_placed
 
 FAILURE = 0.02
 """A failure leaves more than this share of the variance of the test values; for sin(4 pi x) it is 1e-2."""
 TEST_POINTS = 4000
-CONTROL = "standard, from the redrawn parameters"
+CONTROLS = {
+    "standard, redrawn": ("normal", 1.0), "standard, redrawn, rows x 8": ("normal", 8.0),
+    "standard, rows x 2.8": ("natural", 8.0**0.5), "standard, rows x 8": ("natural", 8.0),
+    "standard, placed, rows x 8": ("placed", 8.0),
+}
+"""Standard networks that begin at a reduced one's parameters, rows scaled: (start, scale) by label. In the reduced
+space L-BFGS counts thresholds in eighths of their interval; rows of length 8**0.5 give thresholds and outgoing
+weights of the standard space the same ratio of scales, rows of length 8 a larger one."""
 STANDARD = Method("standard", label="standard")
 ADAM_STEPS = 3000
 
@@ -121,27 +129,37 @@ def study(problem, group, starts, seed, pool):
     methods = [replace(method, start=start) for method in problem.groups[group]]
     found = rn.compare(train, problem.sizes, starts, methods, np.random.SeedSequence(seed), pool, test=test,
                        domain=problem.domain, n_steps=problem.n_steps, activation=kind)
-    if group != "normal":
-        return found
-    children = np.random.SeedSequence(seed).spawn(starts)
-    redrawn = [run for run in found.runs if run.label == "reduced, support, redrawn"]
-    task = partial(control, problem.sizes, problem.domain, problem.n_steps, train, test)
-    runs = list(pool.map(task, children, redrawn))
-    return replace(found, methods=(*found.methods, replace(STANDARD, label=CONTROL)), runs=(*found.runs, *runs))
+    children, template = np.random.SeedSequence(seed).spawn(starts), [found.runs[0]] * starts
+    for label, (home, _) in CONTROLS.items():
+        if group == home:
+            task = partial(control, problem.sizes, problem.domain, problem.n_steps, train, test, label)
+            runs = pool.map(task, children, template)
+            numbered = [replace(run, start=number) for number, run in enumerate(runs)]
+            found = replace(found, methods=(*found.methods, replace(STANDARD, label=label)),
+                            runs=(*found.runs, *numbered))
+    return found
 
 
-def control(sizes, domain, n_steps, train, test, child, redrawn):
-    """Return the run of a standard network that begins at the parameters of the redrawn reduced one.
+def control(sizes, domain, n_steps, train, test, label, child, template):
+    """Return the run of a standard network that begins where a reduced one does, its rows scaled.
 
-    It tells what the redrawing does, which is a matter of the start, from what the constraint does.
+    Layer l has its outputs scaled by scale**l, so that the function stays. It tells what the redrawing and
+    the scale of coordinates do, which any space may have, from what the constraint does.
     """
-    rng, began = np.random.default_rng(child), time.thread_time()
-    drawn = rn.reduce(rn.Network.random(sizes, rng, output_bias=False), domain, "support", "redraw", rng=rng)
-    free = rn.Network(drawn.weights, drawn.thresholds, drawn.output_weights, drawn.output_bias)
+    (start, scale), rng, began = CONTROLS[label], np.random.default_rng(child), time.thread_time()
+    if start == "normal":
+        drawn = rn.reduce(rn.Network.random(sizes, rng, output_bias=False), domain, "support", "redraw", rng=rng)
+    elif start == "natural":
+        drawn = rn.ReducedNetwork.random(sizes, domain, rng, output_bias=False)
+    else:
+        drawn = data_placed(sizes, domain, train[0], rng, output_bias=False)
+    free = rn.Network([scale * W for W in drawn.weights],
+                      [scale**layer * b for layer, b in enumerate(drawn.thresholds, start=1)],
+                      drawn.output_weights / scale**drawn.depth, drawn.output_bias)
     result = rn.train(free, *train, "lbfgs", n_steps=n_steps)
     error = float(np.mean((result.network(test[0]) - test[1]) ** 2))
     losses = result.history["loss"]
-    return replace(redrawn, label=CONTROL, start_loss=float(losses[0]), train_loss=float(losses.min()),
+    return replace(template, label=label, start_loss=float(losses[0]), train_loss=float(losses.min()),
                    test_error=error, seconds=time.thread_time() - began, network=result.network,
                    steps=int(result.history["step"][-1]), converged=result.converged, message=result.message)
 

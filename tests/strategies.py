@@ -131,7 +131,7 @@ class Support:
             low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
         else:
             low, high = (low > 0.0) * 1.0, (high > 0.0) * 1.0
-        return Support(rn.Box(low, high if (low < high).any() else high + 1.0))
+        return Support(rn.Box(low, high if (low < high).any() else 2.0 * high + 1.0))
 
 
 @st.composite

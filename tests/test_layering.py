@@ -26,10 +26,10 @@ LINES = [  # the top first
     "training verification",
     "gradients canonical",
     "reduction spaces orbit error_bounds starts",
-    "redrawing",
+    "redrawing moving_points",
     "reduced_networks layers",
     "networks",
-    "parameters",
+    "parameters moving_points",
     "kernels intervals",
     "activations sphere domains losses targets archives parallel",
     "_validation rounding",
@@ -41,8 +41,8 @@ INSIDE = {  # the same within the packages
         "run",
         "levenberg_marquardt",
         "lbfgs slsqp varpro exchange gradient_descent surrogate",
-        "coordinates monitor",
-        "result progress",
+        "coordinates monitor candidates",
+        "result progress candidates",
     ],
 }
 

@@ -59,6 +59,15 @@ HARD_CASES = [
     hard(rn.Network([[[1.0]], [[1.0]], [[-1.0]]], [[-5.0], [2.0], [7.0]], [[1.0]]), rn.Box(0, 1)),
     hard(rn.Network([[[1.0, 0.0]]], [[3.0]], [[1.0]]), rn.Box([1, 0], [1, 1])),  # always on, of width 0
     hard(rn.Network([[[1.0, 1.0], [2.0, -1.0]]], [[9.0, 9.0]], [[1.0, 2.0]]), rn.Hull([[0, 0], [1, 1]])),
+    # one point, 0, enters layer 3: what is near an end of the intervals of its neighbourhood is not at it
+    hard(rn.Network([[[1.0]], [[-1.0]], [[-2.0**60]]], [[0.0], [-1.0], [1.0]], [[1.0]]), rn.Box(0, 1)),
+    hard(rn.Network([[[1.0]], [[-1.0]], [[2.0**60]]], [[0.0], [-1.0], [1.0]], [[1.0]], [0.0]), rn.Box(0, 1)),
+    hard(rn.Network([[[1.0]], [[-1.0]], [[2.0**30]], [[-2.0**44]]], [[0.0], [-1.0], [-2.0**22], [1.0]], [[1.0]]),
+         rn.Box(0, 1)),
+    # a far box whose sides are as small as the rounding of its ends
+    hard(rn.Network([[[1.0, 1.0]], [[1.0]]], [[-2.0**51], [-1.0]], [[1.0]]),
+         rn.Box([-2.0**40, 2.0**51], [-2.0**40, 2.0**51 + 1.0])),
+    hard(one_neuron(1.0, -2.0**51 - 1.0), rn.Box(2.0**51, 2.0**51 + 2.0)),
     INTEGER_HULL,
 ]
 
@@ -300,6 +309,8 @@ def test_papers_reduction_is_feasible_with_at_most_twice_the_neurons(pair):
         assert n_given <= n <= 2 * n_given
 
 
+@example((rn.Network([[[3.0, 4.0]]], [[np.nextafter(8.5, 0.0)]], [[1.0]]), rn.Ball([0, 0], 1.7)))
+@example((one_neuron([1.0, 0.0], np.nextafter(1.7, 0.0)), rn.Ball([0, 0], 1.7)))  # one unit from the end
 @given(networks_with_domains(max_depth=3))
 def test_reducing_the_papers_reduction_changes_nothing(pair):
     network, domain = pair

@@ -57,8 +57,17 @@ def random_point(coordinates, rng, length=1.0):
 @given(coordinates_and_points())
 def test_every_point_of_coordinates_is_a_feasible_network(case):
     red, coordinates, u = case
-    verdict = red.with_vector(coordinates.to_vector(u)).feasibility()
-    assert verdict, verdict.reason
+    assert_feasible(red.with_vector(coordinates.feasible_vector(u)))
+
+
+@given(coordinates_and_points())
+def test_feasible_point_differs_by_rounding_only(case):
+    red, coordinates, u = case
+    one, other = (coordinates.layout.blocks(v) for v in (coordinates.to_vector(u), coordinates.feasible_vector(u)))
+    size = red.domain.norm_bound  # the thresholds of deeper layers may move with those below
+    assert (np.abs(one[0] - other[0]) <= 4 * gamma(4 * len(one[0]) + 16) * size).all()
+    for before, after in zip(one, other):
+        np.testing.assert_array_equal(before[:-1], after[:-1])
 
 
 @given(coordinates_and_points())

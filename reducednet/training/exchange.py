@@ -31,19 +31,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import sphere
 from .._validation import Array, RandomLike, generator
 from ..gradients import Objective
 from ..losses import mean_squared_error
 from ..networks import Network
-from ..reduced_networks import ReducedNetwork
-from ..rounding import SMALLEST, gamma
+from ..rounding import gamma
+from .candidates import Pool, directions, make_pool
 from .monitor import Monitor
-
-CANDIDATES = 1 << 17
-"""About how many candidates a sweep draws for two or more inputs, before orientations."""
-
-MAX_DIRECTIONS = 256
 
 ATTEMPTS = 20
 """After so many random displacements in a row without a better network the run has converged."""
@@ -132,127 +126,6 @@ def _noise(objective: Objective) -> float:
     """Return the mean squared error that rounding alone leaves of an exact fit."""
     rounding = gamma(objective.H.shape[1] + objective.vector.size)
     return rounding**2 * float(np.mean(np.sum(objective.y**2, axis=1)))
-
-
-class Pool(NamedTuple):
-    """Candidate neurons: all splits of the samples, sorted along each of m directions.
-
-    Candidate (i, s) activates the samples ``order[i, :s + 1]``, those with the largest w.x; the
-    last one, s = n_samples - 1, is the constant neuron.
-
-    Attributes
-    ----------
-    units : array (m, n_inputs)
-    order : integer array (m, n_samples)
-    thresholds : array (m, n_samples)
-    allowed : bool array (m, n_samples)
-        Whether a threshold separates the samples, safe from rounding, and lies in its interval.
-    """
-
-    units: Array
-    order: np.ndarray
-    thresholds: Array
-    allowed: np.ndarray
-
-    @property
-    def counts(self) -> Array:
-        """|g|^2 of the candidates of one direction, (n_samples,)."""
-        return np.arange(1.0, self.order.shape[1] + 1.0)
-
-    def products(self, v: Array, out: Array | None = None) -> Array:
-        """Return g.v of every candidate column g, (m, n_samples), for v (n_samples,)."""
-        out = np.take(v, self.order, out=out, mode="clip")  # "raise" would go through a copy
-        return np.cumsum(out, axis=1, out=out)
-
-    def column(self, i: int, s: int) -> Array:
-        """Return the activations (n_samples,) of candidate (i, s)."""
-        g = np.zeros(self.order.shape[1])
-        g[self.order[i, :s + 1]] = 1.0
-        return g
-
-    def neuron(self, i: int, s: int) -> Array:
-        """Return the weights and the threshold (n_inputs + 1,) of candidate (i, s)."""
-        return np.append(self.units[i], self.thresholds[i, s])
-
-
-def make_pool(network: Network, X: Array, units: Array) -> Pool:
-    """Return the candidates along the directions, with thresholds midway between the samples.
-
-    Parameters
-    ----------
-    network : Network
-        A ReducedNetwork gives the intervals.
-    X : array (n_samples, n_inputs)
-    units : array (m, n_inputs)
-        Unit rows.
-
-    Returns
-    -------
-    Pool
-    """
-    P = units @ X.T
-    order = np.argsort(-P, axis=1, kind="stable")
-    P = np.take_along_axis(P, order, axis=1)
-    high, low, last = P[:, :-1], P[:, 1:], P[:, -1:]
-    middle = low / 2.0 + high / 2.0
-    middle = np.where((low <= middle) & (middle < high), middle, low)
-    thresholds = np.hstack([-middle, np.maximum(1.0, np.abs(last)) - last]) + 0.0
-    margin = _margin(X)
-    if isinstance(network, ReducedNetwork):
-        ends = network.layer_spaces[0].intervals(units)
-        thresholds[:, -1:] = ends[:, 1:]
-        inside = (ends[:, :1] <= thresholds) & (thresholds <= ends[:, 1:])
-    else:
-        inside = np.ones(thresholds.shape, dtype=bool)
-    separates = np.hstack([high - low > margin, last + thresholds[:, -1:] > margin / 4.0])
-    return Pool(units, order, thresholds, inside & separates)
-
-
-def _margin(X: Array) -> float:
-    """Return the gap between two samples' w.x that a threshold midway separates in floating point.
-
-    z = w.x + b, w.x and the midpoint carry 3 n_inputs + 3 roundings of terms up to |x|; none of
-    them changes the sign of z for one input, where w = 1 or -1.
-    """
-    d = X.shape[1]
-    return 0.0 if d == 1 else 8.0 * (gamma(d + 6) * float(sphere.row_norms(X).max()) + (d + 1) * SMALLEST)
-
-
-def directions(network: Network, X: Array, W: Array, rng: np.random.Generator) -> Array:
-    """Return unit rows whose hyperplanes a sweep tries.
-
-    For one input 1 and -1. For more, a third each: random ones, those of and near the rows of W,
-    and those through the data, of which half are normals of up to d samples' plane and half
-    differences of two samples. An output bias makes the opposite rows superfluous.
-
-    Parameters
-    ----------
-    X : array (n_samples, n_inputs)
-    W : array (n_neurons, n_inputs)
-        The present neurons.
-    """
-    n, d = X.shape
-    if d == 1:
-        units = np.ones((1, 1))
-    else:
-        m = int(np.clip(CANDIDATES // n, 24, MAX_DIRECTIONS)) // 6
-        W = W[rng.permutation(len(W))[:6 * m]]
-        near = W[rng.integers(len(W), size=2 * m)]
-        near = near + 10.0 ** rng.uniform(-3.0, 0.0, (len(near), 1)) * rng.standard_normal(near.shape)
-        pairs = X[rng.integers(n, size=m)] - X[rng.integers(n, size=m)]
-        rows = np.vstack([W, near, sphere.sample(2 * m, d, rng), pairs, _normals(X, m, rng)])
-        units, norms = sphere.normalise(rows)
-        units = units[norms > 0.0]
-    return units if network.output_bias is not None else np.vstack([units, -units])
-
-
-def _normals(X: Array, m: int, rng: np.random.Generator) -> Array:
-    """Return m rows that are normal to the plane of min(d, 8) random samples each."""
-    n, d = X.shape
-    points = X[rng.integers(n, size=(m, min(d, 8)))]
-    Q = np.linalg.qr(np.swapaxes(points[:, 1:] - points[:, :1], 1, 2)).Q
-    z = rng.standard_normal((m, d, 1))
-    return (z - Q @ (np.swapaxes(Q, 1, 2) @ z))[:, :, 0]
 
 
 class Span:

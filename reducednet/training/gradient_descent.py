@@ -28,8 +28,9 @@ import numpy as np
 
 from .._validation import Array, RandomLike, generator, instance, integer, message, number, real_array
 from ..gradients import Objective
+from ..moving_points import MovingPoint
 from ..networks import Network
-from ..spaces import MovingPoint, space_of
+from ..spaces import space_of
 from .monitor import Monitor, NotFinite
 
 FLUSH_EVERY = 64
