@@ -213,11 +213,14 @@ def _leave_interrupts_to_the_parent() -> None:
 def _reduce(options: argparse.Namespace) -> None:
     from .error_bounds import decided, reduction_bound
     from .files import load, load_box, save
+    from .networks import Network
     from .reduction import reduce, reduction_report
 
     if options.output.suffix != ".npz":
         raise ValueError(f"`--output` must be a .npz file, got {options.output}")
     network = load(options.file)
+    if not isinstance(network, Network):
+        raise ValueError(f"FILE must hold a network, got a {type(network).__name__} in {options.file}")
     domain = load_box(options.file) if options.box is None else _box(options.box, network.n_inputs)
     reduced = reduce(network, domain, options.bound)
     X = domain.sample(10_000, rng=0)

@@ -264,6 +264,15 @@ def test_check_passes_the_gradient_of_a_narrow_natural_start(seed):
     assert_right(rn.check_gradient(rn.ReducedNetwork.random((2, 2, 2, 1), SQUARE, seed), X, y, rng=seed))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_check_passes_the_gradient_of_a_network_that_fits(seed):
+    # the gradient is 0: what is left of the difference is the rounding of a loss that grows as t^2
+    network = rn.Network.random((2, 5, 1), seed, output_bias=True)
+    X, _ = data(SQUARE, 1, "mse", seed + 100)
+    check = rn.check_gradient(network, X, network(X), rng=seed)
+    assert check.difference <= 2.0**-10, check
+
+
 def test_check_passes_the_gradient_of_a_binary_network():
     X, y = data(SQUARE, 1, "mse", 0)
     assert_right(rn.check_gradient(rn.Network.random((2, 5, 1), 1, activation="binary"), X, y, rng=0))
@@ -343,3 +352,8 @@ def test_bad_arguments_of_the_jacobian_are_refused(arguments, error, text):
 def test_loss_that_is_no_number_is_refused(scale):
     with pytest.raises(ValueError, match="range of float64"):
         rn.loss_and_gradient(rn.Network([[[scale]]], [[0.0]], [[scale]]), [[1.0]], [0.0])
+
+
+def test_jacobian_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="range of float64"):
+        rn.jacobian(rn.Network([[[1e200]]], [[0.0]], [[1e200]]), [[1e200]])

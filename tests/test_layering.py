@@ -29,7 +29,7 @@ LINES = [  # the top first
     "redrawing moving_points",
     "reduced_networks layers",
     "networks",
-    "parameters moving_points",
+    "parameters",
     "kernels intervals",
     "activations sphere domains losses targets archives parallel",
     "_validation rounding",
@@ -41,7 +41,7 @@ INSIDE = {  # the same within the packages
         "run",
         "levenberg_marquardt",
         "lbfgs slsqp varpro exchange gradient_descent surrogate",
-        "coordinates monitor candidates",
+        "coordinates monitor",
         "result progress candidates",
     ],
 }

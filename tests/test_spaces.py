@@ -78,9 +78,27 @@ def test_many_steps_stay_in_the_space(space, seed):
 @few
 @given(reduced_spaces(), seeds)
 def test_thresholds_after_a_step_lie_inside_without_any_tolerance(space, seed):
-    network = space.network(space.step(space.sample(seed), direction(space, seed)))
+    assert_inside(space.network(space.step(space.sample(seed), direction(space, seed))))
+
+
+def assert_inside(network):
+    """Assert thresholds in their closed intervals, without any tolerance."""
     for b, interval in zip(network.thresholds, network.intervals):
         assert ((interval[:, 0] <= b) & (b <= interval[:, 1])).all()
+
+
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+@pytest.mark.parametrize("hidden", [(7,), (8,), (9, 7, 8), (129, 3), (17, 130, 2)])
+@pytest.mark.parametrize("d", [1, 3, 9, 200])
+def test_thresholds_of_wide_layers_lie_inside_without_any_tolerance(activation, hidden, d):
+    # sums of 8 and more terms, and of more than 128, are taken in other orders than shorter ones
+    rng = np.random.default_rng(d)
+    low = rng.uniform(-2.0, 1.0, d)
+    space = rn.ReducedSpace((d, *hidden, 1), rn.Box(low, low + rng.random(d)), activation=activation)
+    theta = space.sample(rng)
+    for k in range(3):
+        theta = space.step(theta, direction(space, k, 3.0))
+        assert_inside(space.network(theta))
 
 
 @few
@@ -239,6 +257,66 @@ def test_on_the_line_a_tangent_step_does_not_move_the_signs(seed):
     theta = space.sample(seed)
     moved = space.step(theta, space.gradient(theta, direction(space, seed, 10.0)))
     np.testing.assert_array_equal(space.layout.blocks(moved)[0][0], space.layout.blocks(theta)[0][0])
+
+
+# a point that moves in place
+
+
+@few
+@given(reduced_spaces(), seeds)
+def test_point_moved_in_place_is_the_step(space, seed):
+    theta, step = space.sample(seed), direction(space, seed)
+    vector = theta.copy()
+    point = space.moving_point(vector)
+    vector += step
+    point.retract()
+    assert vector.tobytes() == space.step(theta, step).tobytes()
+
+
+@few
+@given(reduced_spaces(), seeds, st.integers(1, 3))
+def test_projection_in_place_is_the_gradient(space, seed, k):
+    theta, vectors = space.sample(seed), np.array([direction(space, seed + i) for i in range(k)])
+    expected = [space.gradient(theta, v) for v in vectors]
+    sizes = np.abs(vectors)
+    point = space.moving_point(theta)
+    point.project(point.rows(vectors))
+    for v, tangent, size in zip(vectors, expected, sizes):
+        allowed = gamma(4 * max(space.layout.sizes) + 8) * size.sum()
+        assert_close(v, tangent, allowed, "projection")
+
+
+@few
+@given(reduced_spaces(), seeds)
+def test_point_that_moves_along_tangents_stays_in_the_space(space, seed):
+    vector = space.sample(seed)
+    point, steps = space.moving_point(vector, tangent=True), np.empty((1, len(vector)))
+    rows = point.rows(steps)
+    for k in range(4):
+        steps[0] = direction(space, seed + k)
+        point.project(rows)
+        vector += steps[0]
+        point.retract()
+        verdict = space.contains(vector)
+        assert verdict, verdict.reason
+        assert_inside(space.network(vector))
+
+
+@few
+@given(reduced_spaces(), seeds)
+def test_point_that_moves_along_tangents_goes_where_steps_go(space, seed):
+    theta, step = space.sample(seed), direction(space, seed)
+    step = space.gradient(theta, step)
+    expected, vector = space.step(theta, step), theta.copy()
+    point = space.moving_point(vector, tangent=True)
+    vector += step
+    point.retract()
+    n = max(space.layout.sizes)
+    blocks = zip(*(space.layout.blocks(v)[:-1] for v in (vector, expected)))
+    one, other = next(blocks)
+    assert_close(one[:-1], other[:-1], gamma(2 * n + 16) * np.abs(other[:-1]), "rows of the first layer")
+    allowed = gamma(8 * n + 32) * (space.domain.norm_bound + np.abs(other[-1]))
+    assert_close(one[-1], other[-1], allowed, "thresholds of the first layer")
 
 
 # both spaces

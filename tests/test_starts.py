@@ -16,7 +16,7 @@ SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 few = settings(max_examples=20)
 seeds = strategies.seeds()
 bounds = strategies.BOUNDS
-DOMAINS = [SQUARE, rn.Ball([1.0, -2.0], 0.5), rn.Hull([[0.0, 0.0], [2.0, 1.0], [0.0, 3.0]]), rn.Box([0, 1], [1, 1])]
+DOMAINS = [SQUARE, rn.Ball([1.0, -2.0], 0.5), rn.Hull([[0, 0], [2, 1], [0, 3]]), rn.Box([0, 1], [1, 1])]
 
 
 def problem(domain=SQUARE, n_samples=25, n_outputs=1):
@@ -49,7 +49,8 @@ def test_hyperplane_of_every_neuron_goes_through_the_image_of_a_sample(sizes, do
        st.sampled_from(["relu", "binary"]), st.booleans(), seeds)
 def test_data_placed_network_is_feasible_and_as_asked(sizes, domain, bound, activation, output_bias, seed):
     X, _ = problem(domain)
-    network = starts.data_placed(sizes, domain, X, seed, bound=bound, activation=activation, output_bias=output_bias)
+    options = {"bound": bound, "activation": activation, "output_bias": output_bias}
+    network = starts.data_placed(sizes, domain, X, seed, **options)
     assert_feasible(network)
     assert (network.sizes, network.domain, network.bound) == (sizes, domain, bound)
     assert network.activation == activation and (network.output_bias is not None) == output_bias
@@ -92,7 +93,8 @@ def test_candidates_are_as_many_as_asked_and_feasible(n, domain, bound, seed):
 
 def test_half_of_the_candidates_go_through_a_sample():
     X, _ = problem()
-    W, b = starts.candidates(100, LayerSpace(SQUARE, activation_named("relu"), "support"), X, np.random.default_rng(0))
+    space = LayerSpace(SQUARE, activation_named("relu"), "support")
+    W, b = starts.candidates(100, space, X, np.random.default_rng(0))
     nearest = np.abs(X @ W.T + b).min(axis=0)
     assert (nearest <= gamma(64) * 4.0).sum() == 50
 
@@ -192,18 +194,18 @@ def test_more_neurons_never_fit_worse():
 
 @pytest.mark.parametrize("call, error, match", [
     (lambda X, y: starts.greedy((2, 3, 3, 1), SQUARE, X, y), ValueError, "one hidden layer"),
-    (lambda X, y: starts.greedy((2, 5, 1), SQUARE, X, y, n_candidates=4), ValueError, "`n_candidates` must be at least 5"),
+    (lambda X, y: starts.greedy((2, 5, 1), SQUARE, X, y, n_candidates=4), ValueError, "`n_candidates` must be"),
     (lambda X, y: starts.greedy((2, 5, 1), SQUARE, X, y[:-1]), ValueError, "`y` must be of shape"),
     (lambda X, y: starts.greedy((2, 5, 1), SQUARE, X, y * np.nan), ValueError, "`y` must be finite"),
-    (lambda X, y: starts.greedy((2, 5, 1), rn.Box(0, 1), X, y), ValueError, "`domain` must be of dimension 2"),
+    (lambda X, y: starts.greedy((2, 5, 1), rn.Box(0, 1), X, y), ValueError, "of dimension 2"),
     (lambda X, y: starts.greedy((2, 5, 1), SQUARE, X, y, bound="cube"), ValueError, "`bound` must be one of"),
-    (lambda X, y: starts.greedy((2, 5, 1), SQUARE, X, y, output_bias=1), TypeError, "`output_bias` must be True or"),
+    (lambda X, y: starts.greedy((2, 5, 1), SQUARE, X, y, output_bias=1), TypeError, "must be True or"),
     (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X[:, :1]), ValueError, "`X` must be of shape"),
     (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X * np.inf), ValueError, "`X` must be finite"),
     (lambda X, y: starts.data_placed((2, 1), SQUARE, X), ValueError, "with a hidden layer"),
-    (lambda X, y: starts.data_placed((2, 5, 1), "box", X), TypeError, "`domain` must be a Box, Ball or Hull, got str"),
-    (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X, -1), ValueError, "`rng` must be a seed of at least 0"),
-    (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X, activation="tanh"), ValueError, "`activation` must be one"),
+    (lambda X, y: starts.data_placed((2, 5, 1), "box", X), TypeError, "a Box, Ball or Hull, got str"),
+    (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X, -1), ValueError, "`rng` must be a seed"),
+    (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X, activation="tanh"), ValueError, "`activation` must"),
 ])
 def test_bad_arguments_are_refused(call, error, match):
     X, y = problem(rn.Box([0.1, 0.1], [1.0, 1.0]))

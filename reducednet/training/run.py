@@ -124,6 +124,8 @@ def train(
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(objective.value(network.to_vector())):
             raise ValueError("the loss of `network` at the samples leaves the range of float64")
+    if callback is not None and not callable(callback):
+        raise TypeError(message("callback", "a function of a State", type(callback).__name__))
     optimiser = _optimiser(network, method, loss, len(X))
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
     if optimiser in RANDOM:
