@@ -34,9 +34,8 @@ CONTROLS = {
     "standard, rows x 2.8": ("natural", 8.0**0.5), "standard, rows x 8": ("natural", 8.0),
     "standard, placed, rows x 8": ("placed", 8.0),
 }
-"""Standard networks that begin at a reduced one's parameters, rows scaled: (start, scale) by label. In the reduced
-space L-BFGS counts thresholds in eighths of their interval; rows of length 8**0.5 give thresholds and outgoing
-weights of the standard space the same ratio of scales, rows of length 8 a larger one."""
+"""Standard networks that begin at a reduced one's parameters, rows scaled: (start, scale) by label. They tell what
+the scale of the coordinates does from what the constraint does."""
 STANDARD = Method("standard", label="standard")
 ADAM_STEPS = 3000
 

@@ -64,6 +64,9 @@ HARD_CASES = [
     hard(rn.Network([[[1.0]], [[-1.0]], [[2.0**60]]], [[0.0], [-1.0], [1.0]], [[1.0]], [0.0]), rn.Box(0, 1)),
     hard(rn.Network([[[1.0]], [[-1.0]], [[2.0**30]], [[-2.0**44]]], [[0.0], [-1.0], [-2.0**22], [1.0]], [[1.0]]),
          rn.Box(0, 1)),
+    # row (2^60, 1) of layer 3 on a dead and a live neuron: relu(x - 1/2), though the row is (1, 2^-60)
+    hard(rn.Network([[[1.0]], [[-1.0], [1.0]], [[2.0**60, 1.0]]], [[0.0], [-1.0, 0.0], [-0.5]], [[1.0]]),
+         rn.Box(0, 1)),
     # a far box whose sides are as small as the rounding of its ends
     hard(rn.Network([[[1.0, 1.0]], [[1.0]]], [[-2.0**51], [-1.0]], [[1.0]]),
          rn.Box([-2.0**40, 2.0**51], [-2.0**40, 2.0**51 + 1.0])),
@@ -194,6 +197,10 @@ def test_reducing_twice_on_the_hull_of_many_points_changes_nothing(d, n_points, 
 
 @example((one_neuron([3.0, 4.0], 1.0), rn.Box([0, 0], [1, 1])), "support", 0)
 @example((rn.Network([[[1, 1, 1]]], [[3.0]], [[1.0]]), rn.Box([-1] * 3, [1] * 3)), "support", 0)
+@example((  # a binary neuron that touches the domain and is dead, in a unit row and in any other
+    rn.Network([[[1.0], [1.0]], [[0.0, 17.0]]], [[-2.0, -3.0], [-61.0]], [[2.0]], activation="binary"),
+    rn.Box(2, 3)
+), "support", 0)
 @given(networks_with_domains(max_depth=3), BOUNDS, seeds())
 def test_reducing_any_network_of_the_orbit_gives_the_reduced_network_back(pair, bound, seed):
     network, domain = pair
