@@ -27,14 +27,16 @@ BOUNDS = ("ball", "support")
 class LayerSpace(NamedTuple):
     """The reduced space of one layer: its input set, its activation and the kind of interval.
 
-    `blur` is how far the ends of the input set, a box found from the layers below, may be off by
-    rounding: an array (n_inputs,), or 0.
+    `domain` bounds the inputs for the intervals and may be larger than needed. What rounding can do is
+    measured with `size`, the largest |h_i| that the layers below really give, and `blur`, how far
+    their computed values may be off: arrays (n_inputs,), or None in the first layer.
     """
 
     domain: Domain
     activation: Activation
     bound: str
-    blur: Array | float = 0.0
+    size: Array | None = None
+    blur: Array | None = None
 
     @property
     def margin(self) -> float:
@@ -51,11 +53,11 @@ class LayerSpace(NamedTuple):
 
         A width below it is zero, and a threshold as near to an end is at it, as far as float64 can tell.
         """
-        low, high = self.domain.bounding_box()
-        size = np.abs(units) @ np.maximum(np.abs(low), np.abs(high))
+        n, size, blur = units.shape[1], self.size, self.blur
+        if size is None or blur is None:
+            size, blur = np.abs(self.domain.bounding_box()).max(axis=0), np.zeros(n)
         ball = self.domain.norm_bound if self.bound == "ball" else 0.0
-        blur = np.abs(units) @ np.broadcast_to(self.blur, units.shape[1])
-        return 2.0 * gamma(units.shape[1] + 4) * (size + ball) + blur
+        return 2.0 * gamma(n + 4) * (np.abs(units) @ size + ball) + np.abs(units) @ blur
 
     def intervals(self, units: Array) -> Array:
         """Return the interval [low, high] of each unit row, as (n_neurons, 2).
@@ -81,18 +83,19 @@ class LayerSpace(NamedTuple):
         larger than needed.
         """
         n, binary = len(units), self.activation.name == "binary"
-        image: Domain
-        blur: Array | float = 0.0
+        rounding, image = self.rounding(units), self.domain
         if self.bound == "ball":
             image = Ball(np.zeros(n), float(np.sqrt(n)) * (1.0 if binary else 2.0 * self.domain.norm_bound))
         else:
             slack = self.margin / 2 if binary else 0.0  # constant only where z keeps its sign by the slack
             low, high = activation_range(self.domain, units, b, self.activation, slack)
-            rounding = self.rounding(units)
             high = np.where(high - low <= rounding, low, high)
-            blur = np.zeros(n) if binary else rounding
             image = Box(low, high if (low < high).any() else high + 1.0)
-        return self._replace(domain=image, blur=blur)
+        if binary:
+            return self._replace(domain=image, size=np.ones(n), blur=np.zeros(n))
+        largest = self.domain.support(units) if self.size is None else np.maximum(units, 0.0) @ self.size
+        blur = np.clip(b + largest + rounding, 0.0, rounding)
+        return self._replace(domain=image, size=np.maximum(b + largest, 0.0) + blur, blur=blur)
 
 
 def activation_range(

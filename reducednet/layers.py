@@ -89,8 +89,10 @@ def clip_thresholds(
     zero = norms == 0
     with np.errstate(over="ignore"):
         ratios = b / np.where(zero, 1, norms)
-    t = np.where(ratios >= high - slack, high, np.where(ratios <= low + slack, low, ratios))
-    t = np.where(zero, low, t)
+    above, below = ratios - low, high - ratios
+    near = np.where(below <= above, high, low)
+    t = np.where((above <= slack) | (below <= slack), near, ratios)
+    t = np.where(zero | (ratios <= low), low, np.where(ratios >= high, high, t))
     constants = np.where(ratios > high + slack, b - norms * high, 0 * high)
     return t, np.where(zero, np.maximum(b, 0), constants)
 
@@ -119,7 +121,8 @@ def clip_binary_thresholds(b: Array, norms: Array, low: Array, high: Array, marg
         ratios = b / np.where(zero, 1.0, norms)
     lowered = np.where(norms == 1.0, ratios, ratios - margin)
     always_on = np.where(zero, b > 0.0, ratios >= high - margin / 2)
-    return np.where(always_on, high, np.where(zero, low, np.clip(lowered, low, high)))
+    dead = zero | (ratios <= low + 1.5 * margin)
+    return np.where(always_on, high, np.where(dead, low, np.clip(lowered, low, high)))
 
 
 def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -> Reduced:

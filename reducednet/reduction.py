@@ -147,7 +147,8 @@ def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
     layer, *maps = affine_maps(network)
     below: list[tuple[Array, Array]] = []
     for number, above in enumerate(maps, start=1):
-        W, b, C = replace_always_on(layer, above.W, space.domain.norm_bound)
+        slack = space.rounding(unit_directions(layer.W)[0])
+        W, b, C = replace_always_on(layer, above.W, space.domain.norm_bound, slack)
         finite_result(C, f"layer {number}: an outgoing weight of the paper's replacement")
         space = space.next_layer(W, b)
         below.append((W, b))
@@ -155,7 +156,9 @@ def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
     return _assemble(below, layer, network.activation, domain, "ball")
 
 
-def replace_always_on(layer: Affine, C: Array, X: float) -> tuple[Array, Array, Array]:
+def replace_always_on(
+    layer: Affine, C: Array, X: float, slack: Array | float = 0.0
+) -> tuple[Array, Array, Array]:
     """Return (W, b, C) with unit rows, |b| <= X and each always-on neuron replaced by two.
 
     With nu = |w|: columns c (nu + b/X)/2 and c (b/X - nu)/2, which are c nu A and c nu B of Prop. 3
@@ -163,7 +166,7 @@ def replace_always_on(layer: Affine, C: Array, X: float) -> tuple[Array, Array, 
     """
     assert layer.b is not None
     W, norms = unit_directions(layer.W)
-    t, _ = clip_thresholds(layer.b, norms, np.full(len(W), -X), np.full(len(W), X))
+    t, _ = clip_thresholds(layer.b, norms, np.full(len(W), -X), np.full(len(W), X), slack)
     on = layer.b > norms * X
     with np.errstate(over="ignore", invalid="ignore"):
         plus = C * np.where(on, (norms + layer.b / X) / 2, norms)
