@@ -145,7 +145,9 @@ def jacobian(network: Network, X: Any) -> Array:
     """
     network = check_network(network)
     H = kernels.feature_first(samples(X, network.n_inputs))
-    return kernels.jacobian(network.layout, network.to_vector(), H, network._activation)
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = kernels.jacobian(network.layout, network.to_vector(), H, network._activation)
+    return finite_result(result, "a derivative")
 
 
 class GradientCheck(NamedTuple):
@@ -156,7 +158,7 @@ class GradientCheck(NamedTuple):
     analytic, numeric : float
         The directional derivative by the backward pass and by differences.
     difference : float
-        |analytic - numeric| over the larger of the two.
+        |analytic - numeric| over the largest of the two and of the loss's change over the longest step.
     slope : float
         Of log|f(t) - f(0) - t analytic| over log t: 2 for a right gradient, 1 for a wrong one; nan
         where the remainder is lost in rounding.
@@ -212,7 +214,7 @@ def check_gradient(
     forward = np.array([objective(theta + s * direction)[0] for s in t])
     backward = objective(theta - t[3] * direction)[0]
     numeric = float((forward[3] - backward) / (2.0 * t[3]))
-    scale = max(abs(analytic), abs(numeric))
+    scale = max(abs(analytic), abs(numeric), float(np.abs(forward - value).max()) / largest)
     remainder = np.abs(forward - value - t * analytic)
     return GradientCheck(analytic, numeric, abs(analytic - numeric) / scale if scale else 0.0,
                          _log_slope(t, remainder, 1e3 * np.finfo(float).eps * abs(value)))
