@@ -202,6 +202,14 @@ def test_row_that_a_step_takes_next_to_zero_is_still_a_direction():
     assert theta[:3].tolist() == [0.0, 1.0, -1.0] and space.contains(theta)
 
 
+def test_layer_above_one_that_dies_keeps_its_thresholds():
+    # its input set is one point, which is widened to [0, 1]: an interval may be larger than needed
+    space = rn.ReducedSpace((1, 1, 1, 1), rn.Box(0.0, 1.0))
+    theta = space.step([1.0, -0.5, 1.0, -0.25, 1.0], [0.0, -3.0, 0.0, 0.0, 0.0])
+    assert theta.tolist() == [1.0, -1.0, 1.0, -0.25, 1.0]
+    assert space.network(theta).intervals[1].tolist() == [[-1.0, 0.0]]
+
+
 # the gradient
 
 
