@@ -1,5 +1,6 @@
 """The bounds of rounding hold against exact arithmetic, and say something."""
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -137,15 +138,28 @@ def test_evaluation_bound_is_near_the_error_of_cancelling_terms():
 
 
 @pytest.mark.parametrize("n", [2, 10, 100])
-def test_evaluation_bound_holds_where_every_addition_loses_half_a_unit(n):
+@pytest.mark.parametrize("deep", [False, True])
+def test_evaluation_bound_holds_where_every_addition_loses_half_a_unit(n, deep):
     # 1 + u + u + ... from the left: each u is a tie and is rounded away, n - 1 units are lost in all
-    net = rn.Network([[[1.0] + [UNIT_ROUNDOFF] * (n - 1)]], [[0.0]], [[1.0]])
-    box, x = rn.Box([0.5] * n, [1.0] * n), [1.0] * n
-    (computed,), (exact,) = outputs(net, [x])[0], exact_forward(net, x)
+    row = [[1.0] + [UNIT_ROUNDOFF] * (n - 1)]
+    if deep:  # the sum's terms are n copies of x
+        net, d = rn.Network([[[1.0]] * n, row], [[0.0] * n, [0.0]], [[1.0]]), 1
+    else:
+        net, d = rn.Network([row], [[0.0]], [[1.0]]), n
+    (computed,), (exact,) = outputs(net, [[1.0] * d])[0], exact_forward(net, [1.0] * d)
     lost = exact - Fraction(computed)
     assert lost == (n - 1) * Fraction(UNIT_ROUNDOFF)
-    bound = Fraction(float(rn.evaluation_bound(net, box)[0]))
-    assert lost <= bound <= lost * 8
+    bound = Fraction(float(rn.evaluation_bound(net, rn.Box([0.5] * d, [1.0] * d))[0]))
+    assert lost <= bound <= (lost if n > 2 else 2 * lost) * 8
+
+
+def test_evaluation_bound_holds_for_a_dead_neuron_that_some_order_of_summation_switches_on():
+    # 3 + 3 + 2^53 - (2^53 + 6) = 0 exactly, but (2^53 + 3) + 3 is rounded up twice, to 2^53 + 8
+    row, b = [3.0, 3.0, 2.0**53], -(2.0**53 + 6.0)
+    worst = max(sum(order, 0.0) + b for order in permutations(row))
+    net = rn.Network([[row]], [[b]], [[1.0]])
+    assert worst == 2.0 and exact_forward(net, [1.0] * 3) == [0]
+    assert rn.evaluation_bound(net, rn.Box([0.0] * 3, [1.0] * 3))[0] >= worst
 
 
 @given(cases(activation="relu", kinds=("dead",), max_depth=1))
@@ -170,10 +184,12 @@ def test_reduction_bound_says_something_where_no_pair_is_needed(pair, bound):
 
 
 @given(networks_with_domains())
-def test_reduction_bound_is_more_than_both_evaluations(pair):
+def test_reduction_bound_charges_both_networks_the_roundings_of_the_mapping(pair):
+    # THEORY, section 7: gamma(2 n + 10) in the place of gamma(n + 2) is enough
     network, domain = pair
     red = rn.reduce(network, domain)
-    both = rn.evaluation_bound(network, domain) + rn.evaluation_bound(red, domain)
+    extra = max(red.sizes) + 8
+    both = rn.evaluation_bound(network, domain, extra) + rn.evaluation_bound(red, domain, extra)
     assert (rn.reduction_bound(network, red) >= both).all()
 
 
