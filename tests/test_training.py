@@ -11,6 +11,7 @@ import reducednet as rn
 from reducednet.gradients import Objective
 from reducednet.rounding import gamma
 from reducednet.training.coordinates import ReducedCoordinates
+from reducednet.training.monitor import Monitor
 
 few = settings(max_examples=20)
 seeds = strategies.seeds()
@@ -472,6 +473,16 @@ def test_run_from_a_minimum_has_converged():
     network = rn.Network([[[1.0]]], [[0.0]], [[2.0]])
     result = rn.train(network, X, 2.0 * X[:, 0], "lbfgs")
     assert result.converged and result.network == network and result.history["loss"].min() == 0.0
+
+
+def test_best_network_is_kept_where_the_loss_rises_again():
+    X, y = problem()
+    start = starts("standard", (2, 5, 1), 0)
+    monitor = Monitor(start, Objective(start, X, y))
+    vectors = [start.to_vector() + shift for shift in range(4)]
+    for vector, loss in zip(vectors, [3.0, 1.0, 2.0, 1.5]):
+        monitor.record(vector, loss)
+    assert monitor.result(False, "").network.to_vector().tobytes() == vectors[1].tobytes()
 
 
 def test_history_has_a_time_for_each_loss():
