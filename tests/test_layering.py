@@ -31,7 +31,7 @@ LINES = [  # the top first
     "networks",
     "parameters",
     "kernels intervals",
-    "activations sphere domains losses targets archives parallel",
+    "activations sphere domains losses targets archives parallel grouping",
     "_validation rounding",
 ]
 
