@@ -1,0 +1,146 @@
+"""One input: between breakpoints both networks are affine, so the supremum sits at one of them.
+
+Two ways. One hidden layer of any width: breakpoints t_j = -b_j / w_j are sorted, and slope and
+constant of f - g between them are running sums; in float64 with a bound, or in rationals. Any depth, small
+networks: every neuron's zeros are found layer by layer, in rationals.
+
+References
+----------
+THEORY, section 9.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validation import Array
+from ..domains import Ball, Box, Domain
+from ..networks import Network
+from ..rounding import SMALLEST, gamma
+from .exact import ExactNetwork, gap_at, rationals
+
+
+class Neurons(NamedTuple):
+    """f - g = sum_j c_j s(w_j x + b_j) + a: the neurons of both networks of one hidden layer and one input.
+
+    w, b : arrays (n,);  c : array (n_outputs, n);  a : array (n_outputs, 2), both biases, g's negated
+    """
+
+    w: Any
+    b: Any
+    c: Any
+    a: Any
+
+
+def joint_neurons(f: Network, g: Network) -> Neurons:
+    """Return the neurons of f - g."""
+    zero = np.zeros(f.n_outputs)
+    biases = [zero if network.output_bias is None else network.output_bias for network in (f, g)]
+    return Neurons(
+        np.concatenate([f.weights[0][:, 0], g.weights[0][:, 0]]),
+        np.concatenate([f.thresholds[0], g.thresholds[0]]),
+        np.concatenate([f.output_weights, -g.output_weights], axis=1),
+        np.stack([biases[0], -biases[1]], axis=1),
+    )
+
+
+def ends(domain: Domain) -> tuple[Fraction, Fraction]:
+    """Return the ends of a domain of one dimension, exactly."""
+    if isinstance(domain, Ball):
+        centre, radius = Fraction(float(domain.centre[0])), Fraction(domain.radius)
+        return centre - radius, centre + radius
+    points = [domain.low[0], domain.high[0]] if isinstance(domain, Box) else domain.points[:, 0]  # type: ignore
+    numbers = rationals(points)
+    return min(numbers), max(numbers)
+
+
+def knots_and_values(neurons: Neurons, low: Any, high: Any) -> tuple[Any, Any]:
+    """Return the breakpoints inside [low, high] with its ends, and f - g at them, (n_outputs, n_knots).
+
+    At a knot x the active neurons are those with w > 0 whose breakpoint is at most x, and those with
+    w < 0 whose breakpoint is beyond it: running sums of c w and c b over the sorted breakpoints. The
+    arithmetic is that of the arguments: with entries that are `Fraction` nothing rounds.
+    """
+    w, b, c, a = neurons
+    moving = w != 0
+    flat = c[:, ~moving] * np.maximum(b[~moving], 0 * b[~moving])
+    w, b, c = w[moving], b[moving], c[:, moving]
+    knots = -b / w
+    order = np.argsort(knots, kind="stable")
+    w, b, c, knots = w[order], b[order], c[:, order], knots[order]
+    down = w < 0
+    steps = np.where(down, -1, 1)
+    constant = a.sum(axis=1) + flat.sum(axis=1) + (c * b)[:, down].sum(axis=1)
+    slope = (c * w)[:, down].sum(axis=1)
+    slopes = slope[:, np.newaxis] + np.cumsum(c * (w * steps), axis=1)
+    constants = constant[:, np.newaxis] + np.cumsum(c * (b * steps), axis=1)
+    slopes = np.concatenate([slope[:, np.newaxis], slopes], axis=1)
+    constants = np.concatenate([constant[:, np.newaxis], constants], axis=1)
+    first, last = (np.searchsorted(knots, end) for end in (low, high))
+    inside = np.concatenate([[low], knots[first:last], [high]])
+    piece = np.concatenate([[first], np.arange(first, last), [last]])
+    return inside, slopes[:, piece] * inside + constants[:, piece]
+
+
+def shallow_bound(neurons: Neurons, low: float, high: float) -> tuple[float, Array]:
+    """Return a bound of sup |f - g| over [low, high] for ReLU, and the knots, the largest difference first.
+
+    All that float64 does, the place of a knot and the order of two that are as near as that included, is within
+    gamma(2 n + 16) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|.
+    """
+    w, b, c, a = neurons
+    X, n = max(abs(low), abs(high)), len(w)
+    terms = np.abs(c) @ (np.abs(w) * X + np.abs(b)) + np.abs(a).sum(axis=1)
+    lost = gamma(2 * n + 16) * terms * (1.0 + gamma(2 * n)) + 8.0 * n * SMALLEST * (1.0 + X + np.abs(c).sum())
+    knots, values = knots_and_values(neurons, low, high)
+    sizes = np.abs(values)
+    order = np.argsort(-sizes.max(axis=0), kind="stable")[:64]
+    return float((sizes.max(axis=1) + lost).max()), np.asarray(knots[order])
+
+
+def shallow_supremum(neurons: Neurons, low: Fraction, high: Fraction) -> tuple[Fraction, Fraction]:
+    """Return sup |f - g| over [low, high] for ReLU, exactly, and where it is attained."""
+    exact = Neurons(*(as_fractions(array) for array in neurons))
+    knots, values = knots_and_values(exact, low, high)
+    sizes = abs(values).max(axis=0)
+    best = int(np.argmax(sizes))
+    return Fraction(sizes[best]), Fraction(knots[best])
+
+
+def as_fractions(array: Array) -> Any:
+    """Return the numbers as an array of fractions, exactly."""
+    result = np.empty(array.size, dtype=object)
+    result[:] = [Fraction(value) for value in array.ravel().tolist()]
+    return result.reshape(array.shape)
+
+
+def deep_supremum(f: Network, g: Network, low: Fraction, high: Fraction) -> tuple[Fraction, Fraction, list[Fraction]]:
+    """Return sup |f - g| over [low, high] exactly, where it is, and the knots between which no neuron changes sign.
+
+    Binary networks: over the open intervals between knots, that is off the hyperplanes.
+    """
+    exact = ExactNetwork(f), ExactNetwork(g)
+    knots = [low, high]
+    for layer in range(f.depth):
+        if f.activation == "binary" and layer:
+            break  # deeper neurons are constant between the zeros of the first layer's
+        knots = _with_zeros(knots, [[z for network in exact for z in network.layers([x])[layer]] for x in knots])
+    points = knots
+    if f.activation == "binary":
+        points = [(one + other) / 2 for one, other in zip(knots, knots[1:])]
+    gaps = [gap_at(*exact, [x]) for x in points]
+    best = max(range(len(gaps)), key=gaps.__getitem__)
+    return gaps[best], points[best], knots
+
+
+def _with_zeros(knots: Sequence[Fraction], Z: Sequence[Sequence[Fraction]]) -> list[Fraction]:
+    """Return the knots and the zeros between them of neurons that are affine there and have values Z at them."""
+    result = set(knots)
+    for (x, z), (x_next, z_next) in zip(zip(knots, Z), zip(knots[1:], Z[1:])):
+        for one, other in zip(z, z_next):
+            if one * other < 0:
+                result.add(x + (x_next - x) * one / (one - other))
+    return sorted(result)

@@ -1,0 +1,333 @@
+"""Bounds of the difference of two networks of one depth, layer by layer, on many regions at once.
+
+Neurons of the two networks that are nearly multiples of each other form a **class**; one of them is
+its representative. With H_c the representatives' values, every neuron of a layer is written as
+
+    h_m = s_m H_c + r_m,        c = label_m,    s_m >= 0,
+
+and a small remainder r_m, known as a form; a neuron without a class has s_m = 0. What is multiplied
+by H_c in the difference of two neurons of the next layer, sum_m W_m s_m over a class on either side,
+is subtracted before it is bounded: so nothing of the size of H is left of two equal functions.
+
+A neuron may belong to a class with its sign turned, z_m near -s z_c: max(z_m, 0) = max(-z_m, 0) + z_m
+(binary: 1 - s(-z) off the hyperplane), and z_m goes to the remainder.
+
+References
+----------
+THEORY, section 9.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .._validation import Array
+from ..layers import Affine, affine_maps
+from ..networks import Network
+from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from .forms import GUARD, Forms, Region, relu, sloped, times, with_interval
+
+
+class Match(NamedTuple):
+    """Which neurons of one layer are multiples of each other: z_m = scale_m z_c up to a remainder.
+
+    labels : integer arrays (n_m,), one a network: the class of each neuron, or -1
+    scales : arrays (n_m,), negative where the sign is turned; 1 for a class's representative, which is
+        its first member in the last network that has one
+    """
+
+    labels: tuple[np.ndarray, ...]
+    scales: tuple[Array, ...]
+
+    def representatives(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return which network each class's representative is of, and its index there."""
+        n_classes = 1 + max(int(labels.max(initial=-1)) for labels in self.labels)
+        network, index = np.full(n_classes, -1), np.zeros(n_classes, dtype=int)
+        for number, labels in enumerate(self.labels):
+            members = np.flatnonzero(labels >= 0)[::-1]
+            network[labels[members]], index[labels[members]] = number, members
+        return network, index
+
+
+class Side(NamedTuple):
+    """One network's values at one layer: h_m = scales_m H_(labels_m) + rest_m."""
+
+    labels: np.ndarray
+    scales: Array
+    rest: Forms
+
+
+class Rows(NamedTuple):
+    """Pre-activations z = F H + rest of some neurons, H the representatives' values below them."""
+
+    F: Array
+    rest: Forms
+
+    def take(self, index: np.ndarray) -> Rows:
+        """Return the rows of these indices; themselves, and no copy, where that is all of them in order."""
+        if len(index) == len(self.F) and (index == np.arange(len(index))).all():
+            return self
+        return Rows(self.F[index], self.rest.take(index))
+
+
+class Known(NamedTuple):
+    """What is known of a network's neurons at one layer: h = s H_c + rest, low <= z <= high.
+
+    drift : |z - scale z_c| at most; 0 for neurons without a class. Arrays (n, B).
+    """
+
+    rest: Forms
+    low: Array
+    high: Array
+    drift: Array
+
+    def put(self, index: np.ndarray, other: Known) -> None:
+        """Set what is known of the neurons of these indices."""
+        for mine, theirs in zip((*self.rest, *self[1:]), (*other.rest, *other[1:])):
+            mine[index] = theirs
+
+
+class Difference(NamedTuple):
+    """What a pass over both networks found.
+
+    forms : the outputs of the first network minus those of the second, on each region
+    matches : list of Match, one a hidden layer
+    layers : list of lists of Known, for each hidden layer one a network
+    influence : array (d, B)
+        How much each input's slope takes part in what the linear bounds lose; 0 with intervals alone.
+    """
+
+    forms: Forms
+    matches: list[Match]
+    layers: list[list[Known]]
+    influence: Array
+
+
+Matcher = Callable[[int, Sequence[Rows], Forms], Match]
+"""Called with the hidden layer's number from 0, both networks' rows and the classes below."""
+
+
+def difference(
+    networks: Sequence[Network], region: Region, matcher: Matcher, linear: bool = True
+) -> Difference:
+    """Bound f - g over each region, for networks (f, g) of one depth and activation; or (f,) alone.
+
+    Parameters
+    ----------
+    networks : (f, g) or (f,)
+    region : Region
+    matcher : callable
+        Names the classes of each hidden layer.
+    linear : bool
+        Keep linear bounds in the inputs through all layers; otherwise intervals from the second layer on.
+    """
+    classes = region.inputs()
+    d = len(classes.values)
+    sides = [Side(np.arange(d), np.ones(d), classes.zeros(d)) for _ in networks]
+    maps = [affine_maps(network) for network in networks]
+    matches: list[Match] = []
+    layers: list[list[Known]] = []
+    influence = np.zeros((d, region.count))
+    step = binary_layer if networks[0].activation == "binary" else relu_layer
+    for number in range(networks[0].depth):
+        rows = [rows_of(own[number], side, classes) for own, side in zip(maps, sides)]
+        match = matcher(number, rows, classes)
+        classes, scales, known, lost = step(rows, match, classes, region)
+        if linear:
+            influence += lost
+        else:
+            classes = classes.intervals()
+            known = [own._replace(rest=own.rest.intervals()) for own in known]
+        sides = [Side(*side) for side in zip(match.labels, scales, (own.rest for own in known))]
+        matches.append(match)
+        layers.append(known)
+    rows = [rows_of(own[-1], side, classes) for own, side in zip(maps, sides)]
+    total = rows[0] if len(rows) == 1 else minus(rows[0], np.ones(len(rows[0].F)), rows[1])
+    return Difference(evaluate(total, classes), matches, layers, influence)
+
+
+def rows_of(layer: Affine, side: Side, classes: Forms) -> Rows:
+    """Return the pre-activations of a network's layer over the classes below.
+
+    F_kc = sum over the class of W_km s_m; the rest is W r + b. Charged here is what float64 loses in
+    both, and in what is done with them until they are evaluated.
+    """
+    W, b = layer.W, np.zeros(len(layer.W)) if layer.b is None else layer.b
+    n, size, member = W.shape[1], classes.magnitude, side.labels >= 0
+    largest = int(np.bincount(side.labels[member]).max(initial=0))
+    radii = side.rest.radii + gamma(n + 8) * side.rest.magnitude
+    shared = np.abs(side.scales[member])[:, np.newaxis, np.newaxis] * size[side.labels[member]]
+    radii[member] += gamma(largest + 8) * shared
+    values = classes.zeros(len(W)).values if not side.rest.values.any() else times(W, side.rest.values)
+    values[:, :2] += b[:, np.newaxis, np.newaxis]
+    underflow = SMALLEST * (4.0 * (n + 1) * values.shape[1] + n * size.sum(axis=0))
+    radii = times(np.abs(W), radii) + 8.0 * UNIT_ROUNDOFF * np.abs(b)[:, np.newaxis, np.newaxis] + underflow
+    return Rows(condensed(W, side, len(size)), Forms(values, radii * (GUARD + gamma(n + 8))))
+
+
+def condensed(W: Array, side: Side, n_classes: int) -> Array:
+    """Return sum_m W_km s_m over the members m of each class, (n_rows, n_classes)."""
+    if len(side.labels) == n_classes and (side.labels == np.arange(n_classes)).all():
+        return W if (side.scales == 1.0).all() else W * side.scales
+    members = np.flatnonzero(side.labels >= 0)
+    members = members[np.argsort(side.labels[members], kind="stable")]
+    F = np.zeros((len(W), n_classes))
+    if len(members):
+        present, starts = np.unique(side.labels[members], return_index=True)
+        F[:, present] = np.add.reduceat(W[:, members] * side.scales[members], starts, axis=1)
+    return F
+
+
+def minus(one: Rows, scale: Array, other: Rows) -> Rows:
+    """Return the rows of z_one - scale z_other."""
+    s = scale[:, np.newaxis]
+    values = one.rest.values - s[:, np.newaxis] * other.rest.values
+    radii = (one.rest.radii + np.abs(s)[:, np.newaxis] * other.rest.radii) * GUARD + SMALLEST
+    return Rows(one.F - s * other.F, Forms(values, radii))
+
+
+def evaluate(rows: Rows, classes: Forms) -> Forms:
+    """Return the forms of z = F H + rest."""
+    n = rows.F.shape[1]
+    values = times(rows.F, classes.values) + rows.rest.values
+    radii = times(np.abs(rows.F), classes.radii + gamma(n + 4) * classes.magnitude) + rows.rest.radii
+    return Forms(values, radii * (GUARD + gamma(n + 8)))
+
+
+def chosen(rows: Sequence[Rows], match: Match) -> Rows:
+    """Return the rows of the representatives, in the order of the classes."""
+    network, index = match.representatives()
+    if (network == len(rows) - 1).all():
+        return rows[-1].take(index)
+    parts = [own.take(index[network == number]) for number, own in enumerate(rows)]
+    place = np.argsort(np.argsort(network, kind="stable"), kind="stable")
+    values, radii = (np.concatenate([part.rest[i] for part in parts])[place] for i in (0, 1))
+    return Rows(np.concatenate([part.F for part in parts])[place], Forms(values, radii))
+
+
+def relu_layer(
+    rows: Sequence[Rows], match: Match, classes: Forms, region: Region
+) -> tuple[Forms, list[Array], list[Known], Array]:
+    """Return the classes' values above a ReLU layer, each network's scales and `Known`, and the influence."""
+    heads = chosen(rows, match)
+    z = evaluate(heads, classes)
+    low, high = region.bounds(z)
+    lost = _influence(z, low, high)
+    scales, sides = [], []
+    for own, labels, own_scales in zip(rows, match.labels, match.scales):
+        known = _nothing(z, len(labels))
+        alone, members = np.flatnonzero(labels < 0), np.flatnonzero(labels >= 0)
+        if len(alone):
+            z_alone = evaluate(own.take(alone), classes)
+            single = Known(relu(z_alone, region), *region.bounds(z_alone), np.zeros((len(alone), region.count)))
+            known.put(alone, single)
+            lost = lost + _influence(z_alone, single.low, single.high)
+        if len(members):
+            at = labels[members]
+            known.put(members, _relu_members(
+                own.take(members), own_scales[members], heads.take(at), (low[at], high[at]), classes, region
+            ))
+        sides.append(known)
+        scales.append(np.where(labels >= 0, np.abs(own_scales), 0.0))
+    return relu(z, region), scales, sides, lost
+
+
+def _nothing(forms: Forms, n: int) -> Known:
+    return Known(forms.zeros(n), *np.zeros((3, n, forms.radii.shape[2])))
+
+
+def _relu_members(
+    rows: Rows, scales: Array, heads: Rows, bounds: tuple[Array, Array], classes: Forms, region: Region
+) -> Known:
+    """Return what is known of members of classes: max(z, 0) = |s| max(z_c, 0) + rest.
+
+    rest = max(z', 0) - max(|s| z_c, 0) with z' = z, or for a negative scale z' = -z and z on top.
+    """
+    size, turned = np.abs(scales), np.flatnonzero(scales < 0.0)
+    if len(turned):
+        signs = np.sign(scales)[:, np.newaxis]
+        rows = Rows(signs * rows.F, Forms(signs[:, np.newaxis] * rows.rest.values, rows.rest.radii))
+    delta = evaluate(minus(rows, size, heads), classes)
+    head = [_outward(size[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
+    d = region.bounds(delta)
+    own = [_outward(h + end, step) for h, end, step in zip(head, d, (-1.0, 1.0))]
+    rest = _difference_of_relus(delta, d, own, head)
+    if len(turned):
+        z = evaluate(rows.take(turned), classes)  # of -z
+        rest.values[turned] -= z.values
+        sizes = z.magnitude + rest.magnitude[turned]
+        rest.radii[turned] = (rest.radii[turned] + z.radii) * GUARD + 4.0 * UNIT_ROUNDOFF * sizes
+        own[0][turned], own[1][turned] = -own[1][turned], -own[0][turned]
+    return Known(rest, own[0], own[1], np.maximum(np.abs(d[0]), np.abs(d[1])))
+
+
+def _outward(values: Array, direction: float) -> Array:
+    """Move a rounded result outwards by more than its rounding."""
+    return values + direction * (4.0 * UNIT_ROUNDOFF * np.abs(values) + SMALLEST)
+
+
+def _difference_of_relus(
+    delta: Forms, d: Sequence[Array], a: Sequence[Array], b: Sequence[Array]
+) -> Forms:
+    """Return forms of max(z_a, 0) - max(z_b, 0), where z_a - z_b = delta and each lies within its bounds.
+
+    1. delta + [-max(-b_low, 0), max(-a_low, 0)],   exact where both are active;
+    2. [max(min(d_low, 0), -max(b_high, 0)), min(max(d_high, 0), max(a_high, 0))],   0 where both are dead;
+    3. delta / 2 +- max|delta| / 2.
+
+    The interval is the intersection of 1 and 2, the linear form the one of the three that adds least to the error.
+    """
+    below_a, below_b = np.maximum(-a[0], 0.0), np.maximum(-b[0], 0.0)
+    low = np.maximum(np.minimum(d[0], 0.0), -np.maximum(b[1], 0.0))
+    high = np.minimum(np.maximum(d[1], 0.0), np.maximum(a[1], 0.0))
+    middles = np.stack([(below_a - below_b) / 2.0, low / 2.0 + high / 2.0, np.zeros_like(low)])
+    halves = np.stack([below_a + below_b, high - low, np.maximum(np.abs(d[0]), np.abs(d[1]))]) / 2.0
+    slopes = np.array([1.0, 0.0, 0.5])
+    best = np.argmin(slopes[:, np.newaxis, np.newaxis] * delta.radii[:, -1] + halves, axis=0)
+    pick = [np.take_along_axis(choices, best[np.newaxis], 0)[0] for choices in (middles, halves)]
+    result = sloped(delta, slopes[best], *pick)
+    low = np.maximum(low, _outward(d[0] - below_b, -1.0))
+    high = np.minimum(high, _outward(d[1] + below_a, 1.0))
+    return with_interval(*result, low, np.maximum(low, high))
+
+
+def _influence(z: Forms, low: Array, high: Array) -> Array:
+    """Return how much each input's slope takes part in what unstable neurons' linear bounds lose, (p, B)."""
+    u, l = np.maximum(high, 0.0), np.maximum(-low, 0.0)  # noqa: E741
+    slopes = np.abs(z.slopes)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = np.where(u * l > 0.0, u / (u + l) * l / slopes.sum(axis=1), 0.0)
+    return np.einsum("npb,nb->pb", slopes, np.where(np.isfinite(weight), weight, 0.0))
+
+
+def binary_layer(
+    rows: Sequence[Rows], match: Match, classes: Forms, region: Region
+) -> tuple[Forms, list[Array], list[Known], Array]:
+    """Return what `relu_layer` does, for s(z) = 1 if z > 0 else 0, at points further from hyperplanes than the drift.
+
+    A member's value is its representative's there, or 1 minus it where the sign is turned.
+    """
+    heads = chosen(rows, match)
+    scales, sides = [], []
+    for own, labels, own_scales in zip(rows, match.labels, match.scales):
+        z = evaluate(own, classes)
+        known = Known(_steps(z, region), *region.bounds(z), np.zeros((len(labels), region.count)))
+        members = np.flatnonzero(labels >= 0)
+        delta = evaluate(minus(own.take(members), own_scales[members], heads.take(labels[members])), classes)
+        known.drift[members] = np.abs(region.bounds(delta)).max(axis=0)
+        turned = (own_scales[members] < 0.0)[:, np.newaxis]
+        known.rest.radii[members], known.rest.values[members] = 0.0, 0.0
+        known.rest.values[members, 0] = known.rest.values[members, 1] = turned
+        sides.append(known)
+        scales.append(np.where(labels >= 0, np.sign(own_scales), 0.0))
+    return _steps(evaluate(heads, classes), region), scales, sides, np.zeros_like(region.middle)
+
+
+def _steps(z: Forms, region: Region) -> Forms:
+    """Return forms of s(z): 1, 0, or 1/2 +- 1/2 where the sign is not known."""
+    low, high = region.bounds(z)
+    values, known = np.zeros_like(z.values), (low > 0.0) | (high <= 0.0)
+    values[:, :2] = np.where(low > 0.0, 1.0, np.where(known, 0.0, 0.5))[:, np.newaxis]
+    return Forms(values, np.where(known, 0.0, 0.5)[:, np.newaxis] * np.ones_like(z.radii))

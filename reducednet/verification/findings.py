@@ -1,0 +1,103 @@
+"""The question that is put to the provers, and what they have found so far."""
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validation import Array
+from ..domains import Domain
+from ..networks import Network
+from .exact import above, below
+from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
+
+
+class Question(NamedTuple):
+    """Is |f - g| <= eps on the domain?
+
+    f, g : the networks, of one depth, rows scaled by powers of two: exactly the functions that were given
+    eps : float
+    slack : float
+        What both networks' own evaluation may add: 0 with semantics "real".
+    """
+
+    f: Network
+    g: Network
+    domain: Domain
+    eps: float
+    slack: float
+
+
+class OutOfTime(Exception):
+    """Raised by a prover when the time limit is reached; what it found is in the findings."""
+
+
+class Findings:
+    """The best bound and the best counterexample so far, with the evidence for each.
+
+    Attributes
+    ----------
+    bound, gap : float
+        gap <= sup |f - g| <= bound, evaluation charged where the semantics asks for it.
+    counterexample : array or None
+    evidence : dict with the proof of the bound for the certificate, or None
+    margin : float
+        That the bound holds with, see `Verdict`.
+    method : str
+        What found the bound.
+    """
+
+    def __init__(self, question: Question, time_limit: float) -> None:
+        self.question = question
+        self.bound, self.gap, self.margin = np.inf, 0.0, 0.0
+        self.counterexample: Array | None = None
+        self.evidence: dict[str, Any] | None = None
+        self.method, self.gap_method = "none", "none"
+        self.solver_bound = np.inf
+        self.stages: list[Stage] = []
+        self._start, self._limit = time.perf_counter(), time_limit
+
+    @property
+    def seconds(self) -> float:
+        """The time since the question was put."""
+        return time.perf_counter() - self._start
+
+    def check_time(self) -> None:
+        """Raise `OutOfTime` when the limit is reached."""
+        if self.seconds > self._limit:
+            raise OutOfTime
+
+    @property
+    def remaining(self) -> float:
+        """The seconds that are left."""
+        return max(0.0, self._limit - self.seconds)
+
+    def prove(self, bound: float, method: str, evidence: dict[str, Any], margin: float = 0.0) -> None:
+        """Note a proved bound of sup |f - g| of the real functions; a smaller one stays."""
+        bound = bound + self.question.slack
+        if np.isfinite(bound) and bound < self.bound:
+            self.bound, self.method, self.evidence, self.margin = float(bound), method, evidence, margin
+
+    def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
+        """Note an exact difference of the real functions at a point."""
+        lower = below(gap) if self.question.slack == 0.0 else below(gap - Fraction(self.question.slack))
+        if x is not None and lower > self.gap:
+            self.gap, self.counterexample, self.gap_method = lower, x, method
+
+    @property
+    def status(self) -> str:
+        """What is decided."""
+        if self.bound <= self.question.eps:
+            return EQUIVALENT
+        return DIFFERENT if self.gap > self.question.eps else UNKNOWN
+
+    def close(self, name: str, began: float) -> None:
+        """Note that a prover ended."""
+        self.stages.append(Stage(name, self.bound, self.gap, self.seconds - began))
+
+
+def upper(value: Fraction) -> float:
+    """Return a float64 that is at least the value."""
+    return above(value)

@@ -1,0 +1,124 @@
+"""The search for a counterexample: samples, corners and ascent in float64, confirmed in rationals."""
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from .._validation import Array
+from ..domains import Ball, Box, Domain, Hull
+from ..networks import Network
+from .exact import ExactNetwork, contains, corners_around, gap_at, rationals
+
+SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
+EXACT_OPERATIONS = 2_000_000
+"""About how many exact products a confirmation may cost in all."""
+
+
+def differences(f: Network, g: Network, X: Array) -> Array:
+    """Return max_k |f_k - g_k| at each sample as float64 finds it; 0 where it is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            values = np.abs(f(X) - g(X)).max(axis=1)
+        except ValueError:  # some output left the range of float64: sample by sample
+            values = np.array([_difference(f, g, x) for x in X])
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def _difference(f: Network, g: Network, x: Array) -> float:
+    try:
+        return float(np.abs(f(x[np.newaxis]) - g(x[np.newaxis])).max())
+    except ValueError:
+        return 0.0
+
+
+def candidates(f: Network, g: Network, domain: Domain, more: Array | None = None) -> Array:
+    """Return points of the domain where f and g seem to differ most, the best first."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([
+        domain.support_points(_directions(domain.n_inputs, rng)), domain.sample(SAMPLES, rng),
+        np.empty((0, domain.n_inputs)) if more is None else more,
+    ])
+    order = np.argsort(-differences(f, g, X), kind="stable")
+    best = X[order[:CLIMBERS]]
+    for _ in range(STEPS):
+        better = _climb(f, g, domain, best)
+        if np.array_equal(better, best):
+            break
+        best = better
+    order = np.argsort(-differences(f, g, best), kind="stable")
+    return np.concatenate([best[order], X[:4]])
+
+
+def _directions(d: int, rng: np.random.Generator) -> Array:
+    """Return directions whose support points are the corners of a box, or some of them."""
+    if d <= 8:
+        return np.array(np.meshgrid(*[[-1.0, 1.0]] * d)).reshape(d, -1).T
+    return np.concatenate([np.eye(d), -np.eye(d), rng.choice([-1.0, 1.0], (256, d))])
+
+
+def _climb(f: Network, g: Network, domain: Domain, X: Array) -> Array:
+    """Return better points between X and the domain's furthest points along the gradients (Frank & Wolfe)."""
+    far = domain.support_points(_gradients(f, g, X))
+    shares = 2.0 ** -np.arange(0, 24, 2)
+    tries = np.concatenate([X[np.newaxis], X + shares[:, np.newaxis, np.newaxis] * (far - X)])
+    values = differences(f, g, tries.reshape(-1, X.shape[1])).reshape(tries.shape[:2])
+    return np.asarray(tries[values.argmax(axis=0), np.arange(len(X))])
+
+
+def _gradients(f: Network, g: Network, X: Array) -> Array:
+    """Return the gradient by x of |f_k - g_k|, k the output that differs most, as (n_samples, n_inputs)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            values = f(X) - g(X)
+            k = np.abs(values).argmax(axis=1)
+            signs = np.sign(values[np.arange(len(X)), k])[:, np.newaxis]
+            gradients = signs * (_gradient(f, X, k) - _gradient(g, X, k))
+        except ValueError:
+            return np.ones_like(X)
+    return np.where(np.isfinite(gradients), gradients, 0.0)
+
+
+def _gradient(network: Network, X: Array, k: np.ndarray) -> Array:
+    D = network.output_weights[k]
+    for W, Z in zip(reversed(network.weights), reversed(network.pre_activations(X))):
+        D = (D * (Z > 0.0)) @ W
+    return D
+
+
+def confirm(f: Network, g: Network, domain: Domain, X: Array, enough: float) -> tuple[Fraction, Array | None]:
+    """Return the largest exact gap at these points of the domain, and where it is.
+
+    The points come in the order of hope; it ends at the first gap above `enough`, or when the price of
+    exact numbers is spent.
+    """
+    price = f.n_parameters + g.n_parameters
+    exact = ExactNetwork(f), ExactNetwork(g)
+    best: tuple[Fraction, Array | None] = Fraction(0), None
+    for x in X[:max(1, EXACT_OPERATIONS // price)]:
+        inner = surely_inside(domain, x)
+        if inner is None:
+            continue
+        gap = gap_at(*exact, rationals(inner))
+        if gap > best[0]:
+            best = gap, inner
+        if gap > enough:
+            break
+    return best
+
+
+def surely_inside(domain: Domain, x: Array) -> Array | None:
+    """Return a point near x that lies in the domain without any rounding, or None."""
+    if isinstance(domain, Box):
+        return np.clip(x, domain.low, domain.high)
+    middle = domain.centre if isinstance(domain, Ball) else _mean(domain)
+    for share in (0.0, 2.0**-50, 2.0**-44, 2.0**-30, 2.0**-12):
+        point = x + share * (middle - x)
+        if contains(domain, rationals(point), corners_around(domain, point)):
+            return np.asarray(point)
+    return None
+
+
+def _mean(domain: Domain) -> Array:
+    assert isinstance(domain, Hull)
+    return np.asarray(domain.points.mean(axis=0))

@@ -1,0 +1,73 @@
+"""What `verify` answers, and what its provers find on the way."""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .._validation import Array
+
+EQUIVALENT, DIFFERENT, UNKNOWN = "equivalent", "not_equivalent", "unknown"
+
+
+class Stage(NamedTuple):
+    """What was known after one prover: gap <= sup |f - g| <= bound."""
+
+    name: str
+    bound: float
+    gap: float
+    seconds: float
+
+
+class Verdict:
+    """The answer of `verify`: gap <= sup over the domain of max_k |f_k - g_k| <= bound.
+
+    Its truth value is refused, so that ``"unknown"`` is never read as "no": ask for `status`.
+
+    Attributes
+    ----------
+    status : "equivalent", "not_equivalent" or "unknown"
+        bound <= eps is proved; gap > eps is proved; or neither.
+    eps : float
+        The largest difference that was asked for.
+    bound, gap : float
+        inf and 0 where nothing is known.
+    counterexample : array (n_inputs,) or None
+        A point of the domain where the networks differ by at least `gap`, exactly.
+    method : str
+        The prover that decided, or came nearest.
+    rigorous : bool
+        Whether the bound is proved, every rounding charged. It is not where it is a solver's word.
+    semantics : "real" or "float64"
+    margin : float
+        Binary networks: the bound is of the points that lie further than this from every hyperplane of
+        both networks, as unit rows measure it. 0.0: of all points off the hyperplanes. ReLU: 0.0.
+    seconds : float
+    stages : list of Stage
+    certificate : Certificate or None
+        What lets a checker repeat the proof, or the refutation.
+    """
+
+    def __init__(
+        self, status: str, eps: float, bound: float, gap: float, counterexample: Array | None, method: str,
+        rigorous: bool, semantics: str, margin: float, seconds: float, stages: list[Stage], certificate: Any,
+    ) -> None:
+        self.status, self.eps, self.bound, self.gap = status, eps, bound, gap
+        self.counterexample, self.method, self.rigorous = counterexample, method, rigorous
+        self.semantics, self.margin, self.seconds = semantics, margin, seconds
+        self.stages, self.certificate = stages, certificate
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Verdict has no truth value, for 'unknown' is not 'no': ask for its `status`")
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.status}: {self._sentence()})"
+
+    def _sentence(self) -> str:
+        where = "" if self.margin == 0.0 else f", further than {self.margin:.3g} from every hyperplane"
+        by = f" (by {self.method}, {self.seconds:.2g} s)"
+        if self.status == EQUIVALENT:
+            return f"|f - g| <= {self.bound:.3g} on the domain{where}, asked for {self.eps:.3g}{by}"
+        if self.status == DIFFERENT:
+            return f"|f - g| >= {self.gap:.3g} at the counterexample, more than {self.eps:.3g}{by}"
+        word = "proved to be" if self.rigorous else "said by a solver, not proved, to be"
+        return (f"sup |f - g| is at least {self.gap:.3g} and {word} at most {self.bound:.3g}{where}; "
+                f"asked for {self.eps:.3g}{by}")
