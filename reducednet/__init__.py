@@ -33,6 +33,8 @@ _HOMES = {
     "loss_and_gradient": "gradients",
     "jacobian": "gradients",
     "check_gradient": "gradients",
+    "verify": "verification",
+    "Verdict": "verification",
     "train": "training",
     "TrainingResult": "training",
     "compare": "studies",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from .study_record import Study
     from .study_runs import Method
     from .training import TrainingResult, train
+    from .verification import Verdict, verify
 
 
 def __getattr__(name: str) -> Any:

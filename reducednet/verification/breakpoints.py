@@ -22,6 +22,11 @@ from ..networks import Network
 from ..rounding import SMALLEST, gamma
 from .exact import ExactNetwork, gap_at, rationals
 
+LARGEST_SHALLOW = 20_000
+"""The largest number of neurons whose breakpoints are sorted in rationals."""
+LARGEST_DEEP = 200_000
+"""The largest number of neurons times parameters for which all zeros are found in rationals."""
+
 
 class Neurons(NamedTuple):
     """f - g = sum_j c_j s(w_j x + b_j) + a: the neurons of both networks of one hidden layer and one input.

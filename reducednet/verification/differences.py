@@ -60,16 +60,26 @@ class Side(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Pre-activations z = F H + rest of some neurons, H the representatives' values below them."""
+    """Pre-activations z = F H + rest of some neurons, H the representatives' values below them.
+
+    size : array like `rest.radii`
+        No less than the sum of the absolute values of all terms of z: what a rounded factor is charged by.
+    """
 
     F: Array
     rest: Forms
+    size: Array
 
     def take(self, index: np.ndarray) -> Rows:
         """Return the rows of these indices; themselves, and no copy, where that is all of them in order."""
         if len(index) == len(self.F) and (index == np.arange(len(index))).all():
             return self
-        return Rows(self.F[index], self.rest.take(index))
+        return Rows(self.F[index], self.rest.take(index), self.size[index])
+
+    def signed(self, signs: Array) -> Rows:
+        """Return the rows times 1 or -1 each."""
+        s = signs[:, np.newaxis]
+        return Rows(s * self.F, Forms(s[:, np.newaxis] * self.rest.values, self.rest.radii), self.size)
 
 
 class Known(NamedTuple):
@@ -132,9 +142,9 @@ def difference(
     influence = np.zeros((d, region.count))
     step = binary_layer if networks[0].activation == "binary" else relu_layer
     for number in range(networks[0].depth):
-        rows = [rows_of(own[number], side, classes) for own, side in zip(maps, sides)]
-        match = matcher(number, rows, classes)
-        classes, scales, known, lost = step(rows, match, classes, region)
+        rows = [rows_of(own[number], side, classes.magnitude) for own, side in zip(maps, sides)]
+        match, below = matcher(number, rows, classes), classes
+        classes, scales, known, lost = step(rows, match, below, region)
         if linear:
             influence += lost
         else:
@@ -143,28 +153,41 @@ def difference(
         sides = [Side(*side) for side in zip(match.labels, scales, (own.rest for own in known))]
         matches.append(match)
         layers.append(known)
-    rows = [rows_of(own[-1], side, classes) for own, side in zip(maps, sides)]
-    total = rows[0] if len(rows) == 1 else minus(rows[0], np.ones(len(rows[0].F)), rows[1])
-    return Difference(evaluate(total, classes), matches, layers, influence)
+    forms = evaluate(outputs(maps, sides, classes.magnitude), classes)
+    if region.count == 1 and step is relu_layer and networks[0].depth > 1:
+        other = through_active(maps, sides, classes, rows, match, layers[-1], below)
+        forms = narrower(forms, other, region)
+    return Difference(forms, matches, layers, influence)
 
 
-def rows_of(layer: Affine, side: Side, classes: Forms) -> Rows:
-    """Return the pre-activations of a network's layer over the classes below.
+def outputs(maps: Sequence[Sequence[Affine]], sides: Sequence[Side], size: Array) -> Rows:
+    """Return the rows of f - g over the last hidden layer, or of f alone."""
+    rows = [rows_of(own[-1], side, size) for own, side in zip(maps, sides)]
+    return rows[0] if len(rows) == 1 else minus(rows[0], np.ones(len(rows[0].F)), rows[1])
 
-    F_kc = sum over the class of W_km s_m; the rest is W r + b. Charged here is what float64 loses in
-    both, and in what is done with them until they are evaluated.
+
+def rows_of(layer: Affine, side: Side, size: Array) -> Rows:
+    """Return the pre-activations of a network's layer over the classes below, whose magnitudes are `size`.
+
+    F_kc = sum over the class of W_km s_m; the rest is W r + b. What float64 loses in both is charged.
     """
-    W, b = layer.W, np.zeros(len(layer.W)) if layer.b is None else layer.b
-    n, size, member = W.shape[1], classes.magnitude, side.labels >= 0
+    W, b = layer.W, (np.zeros(len(layer.W)) if layer.b is None else layer.b)[:, np.newaxis, np.newaxis]
+    n, member = W.shape[1], side.labels >= 0
     largest = int(np.bincount(side.labels[member]).max(initial=0))
-    radii = side.rest.radii + gamma(n + 8) * side.rest.magnitude
-    shared = np.abs(side.scales[member])[:, np.newaxis, np.newaxis] * size[side.labels[member]]
-    radii[member] += gamma(largest + 8) * shared
-    values = classes.zeros(len(W)).values if not side.rest.values.any() else times(W, side.rest.values)
-    values[:, :2] += b[:, np.newaxis, np.newaxis]
-    underflow = SMALLEST * (4.0 * (n + 1) * values.shape[1] + n * size.sum(axis=0))
-    radii = times(np.abs(W), radii) + 8.0 * UNIT_ROUNDOFF * np.abs(b)[:, np.newaxis, np.newaxis] + underflow
-    return Rows(condensed(W, side, len(size)), Forms(values, radii * (GUARD + gamma(n + 8))))
+    roundings = largest - 1 + bool((np.abs(side.scales[member]) != 1.0).any()) if largest else 0
+    shared = np.zeros((n, *size.shape[1:]))
+    shared[member] = np.abs(side.scales[member])[:, np.newaxis, np.newaxis] * size[side.labels[member]]
+    own = side.rest.magnitude
+    error = side.rest.radii + gamma(n + 1) * own + (gamma(roundings) * shared if roundings else 0.0)
+    sums = times(np.abs(W), np.concatenate([error, shared + own], axis=1)) * (GUARD + gamma(n + 2))
+    radii, total = np.split(sums, 2, axis=1)
+    some = bool(side.rest.values.any())
+    values = times(W, side.rest.values) if some else np.zeros((len(W), *side.rest.values.shape[1:]))
+    values[:, :2] += b
+    radii += SMALLEST * (4.0 * (n + 1) * values.shape[1] + n * size.sum(axis=0))
+    if some:
+        radii += 2.0 * UNIT_ROUNDOFF * np.abs(b)
+    return Rows(condensed(W, side, len(size)), Forms(values, radii), total + np.abs(b))
 
 
 def condensed(W: Array, side: Side, n_classes: int) -> Array:
@@ -183,17 +206,82 @@ def condensed(W: Array, side: Side, n_classes: int) -> Array:
 def minus(one: Rows, scale: Array, other: Rows) -> Rows:
     """Return the rows of z_one - scale z_other."""
     s = scale[:, np.newaxis]
+    t = np.abs(s)[:, np.newaxis]
     values = one.rest.values - s[:, np.newaxis] * other.rest.values
-    radii = (one.rest.radii + np.abs(s)[:, np.newaxis] * other.rest.radii) * GUARD + SMALLEST
-    return Rows(one.F - s * other.F, Forms(values, radii))
+    radii = one.rest.radii + t * other.rest.radii + np.where(t != 1.0, UNIT_ROUNDOFF, 0.0) * t * other.size
+    rounded = 2.0 * UNIT_ROUNDOFF * Forms(values, radii).magnitude
+    return Rows(one.F - s * other.F, Forms(values, (radii + rounded) * GUARD + SMALLEST), one.size + t * other.size)
 
 
 def evaluate(rows: Rows, classes: Forms) -> Forms:
     """Return the forms of z = F H + rest."""
     n = rows.F.shape[1]
     values = times(rows.F, classes.values) + rows.rest.values
-    radii = times(np.abs(rows.F), classes.radii + gamma(n + 4) * classes.magnitude) + rows.rest.radii
-    return Forms(values, radii * (GUARD + gamma(n + 8)))
+    radii = times(np.abs(rows.F), classes.radii + gamma(n + 3) * classes.magnitude) + rows.rest.radii
+    radii += 2.0 * UNIT_ROUNDOFF * rows.rest.magnitude
+    return Forms(values, radii * (GUARD + gamma(n + 3)))
+
+
+def through_active(
+    maps: Sequence[Sequence[Affine]], sides: Sequence[Side], classes: Forms, rows: Sequence[Rows], match: Match,
+    known: Sequence[Known], below: Forms,
+) -> Forms:
+    """Return forms of f - g in which the last hidden layer's always-on neurons are replaced by what they are.
+
+    h = z + nu with 0 <= nu <= max(-low, 0), and z is linear in the layer below: what cancels between several
+    neurons, as in the pair (u, -u) that carries a constant, cancels before it is bounded.
+    """
+    heads, (network, index) = chosen(rows, match), match.representatives()
+    low = np.zeros(len(classes.values))
+    for number, own in enumerate(known):
+        low[network == number] = own.low[index[network == number], 0]
+    size, on = classes.magnitude, low >= -_thin(classes)
+    rest, parts = [], []
+    for own, labels, side in zip(known, match.labels, sides):
+        alone = (labels < 0) & (own.low[:, 0] >= -_thin(side.rest))
+        rest.append(side._replace(rest=_only_excess(side.rest, alone, own.low[:, 0])))
+        parts.append(np.flatnonzero(alone))
+    left = outputs(maps, rest, size)
+    q = [left.F[:, on], *(sign * own[-1].W[:, part] for sign, own, part in zip((1.0, -1.0), maps, parts))]
+    active = [heads.take(np.flatnonzero(on)), *(own.take(part) for own, part in zip(rows, parts))]
+    replaced = _combined(np.concatenate(q, axis=1), _stacked(active))
+    return plus(evaluate(left, _only_excess(classes, on, low)), evaluate(replaced, below))
+
+
+def _thin(forms: Forms) -> Array:
+    """Return how far below 0 a neuron's lowest value may be for it to count as always on."""
+    return 2.0**-30 * forms.magnitude[:, 0, 0]
+
+
+def _only_excess(forms: Forms, on: np.ndarray, low: Array) -> Forms:
+    """Return the forms with nu in [0, max(-low, 0)] in the place of the neurons that are on."""
+    values, radii = forms.values.copy(), forms.radii.copy()
+    values[on], radii[on] = 0.0, 0.0
+    half = np.maximum(-low[on], 0.0)[:, np.newaxis, np.newaxis] / 2.0
+    values[on, :2] = half
+    radii[on] = half * GUARD
+    return Forms(values, radii)
+
+
+def _combined(q: Array, rows: Rows) -> Rows:
+    """Return the rows of q z."""
+    n = len(rows.F)
+    size = times(np.abs(q), rows.size)
+    radii = times(np.abs(q), rows.rest.radii) * (GUARD + gamma(n + 2)) + gamma(n + 2) * size * GUARD
+    return Rows(q @ rows.F, Forms(times(q, rows.rest.values), radii + n * SMALLEST), size * (GUARD + gamma(n)))
+
+
+def plus(one: Forms, other: Forms) -> Forms:
+    """Return the sum of two quantities."""
+    values, radii = one.values + other.values, one.radii + other.radii
+    return Forms(values, (radii + 2.0 * UNIT_ROUNDOFF * Forms(values, radii).magnitude) * GUARD)
+
+
+def narrower(one: Forms, other: Forms, region: Region) -> Forms:
+    """Return, quantity by quantity, the forms with the smaller bound of the absolute value."""
+    sizes = [np.maximum(-low, high).max(axis=1) for low, high in (region.bounds(one), region.bounds(other))]
+    better = (sizes[1] < sizes[0])[:, np.newaxis, np.newaxis]
+    return Forms(np.where(better, other.values, one.values), np.where(better, other.radii, one.radii))
 
 
 def chosen(rows: Sequence[Rows], match: Match) -> Rows:
@@ -201,10 +289,15 @@ def chosen(rows: Sequence[Rows], match: Match) -> Rows:
     network, index = match.representatives()
     if (network == len(rows) - 1).all():
         return rows[-1].take(index)
-    parts = [own.take(index[network == number]) for number, own in enumerate(rows)]
     place = np.argsort(np.argsort(network, kind="stable"), kind="stable")
-    values, radii = (np.concatenate([part.rest[i] for part in parts])[place] for i in (0, 1))
-    return Rows(np.concatenate([part.F for part in parts])[place], Forms(values, radii))
+    return _stacked([own.take(index[network == number]) for number, own in enumerate(rows)]).take(place)
+
+
+def _stacked(parts: Sequence[Rows]) -> Rows:
+    """Return all rows, one part after the other."""
+    values, radii = (np.concatenate([part.rest[i] for part in parts]) for i in (0, 1))
+    F, size = (np.concatenate([getattr(part, name) for part in parts]) for name in ("F", "size"))
+    return Rows(F, Forms(values, radii), size)
 
 
 def relu_layer(
@@ -247,8 +340,7 @@ def _relu_members(
     """
     size, turned = np.abs(scales), np.flatnonzero(scales < 0.0)
     if len(turned):
-        signs = np.sign(scales)[:, np.newaxis]
-        rows = Rows(signs * rows.F, Forms(signs[:, np.newaxis] * rows.rest.values, rows.rest.radii))
+        rows = rows.signed(np.sign(scales))
     delta = evaluate(minus(rows, size, heads), classes)
     head = [_outward(size[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
     d = region.bounds(delta)

@@ -10,7 +10,7 @@ import numpy as np
 from .._validation import Array
 from ..domains import Domain
 from ..networks import Network
-from .exact import above, below
+from .exact import below
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
 
 
@@ -77,7 +77,7 @@ class Findings:
     def prove(self, bound: float, method: str, evidence: dict[str, Any], margin: float = 0.0) -> None:
         """Note a proved bound of sup |f - g| of the real functions; a smaller one stays."""
         bound = bound + self.question.slack
-        if np.isfinite(bound) and bound < self.bound:
+        if np.isfinite(bound) and (bound, margin) < (self.bound, self.margin):
             self.bound, self.method, self.evidence, self.margin = float(bound), method, evidence, margin
 
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
@@ -89,15 +89,10 @@ class Findings:
     @property
     def status(self) -> str:
         """What is decided."""
-        if self.bound <= self.question.eps:
+        if self.bound <= self.question.eps and (self.margin == 0.0 or self.question.eps > 0.0):
             return EQUIVALENT
         return DIFFERENT if self.gap > self.question.eps else UNKNOWN
 
     def close(self, name: str, began: float) -> None:
         """Note that a prover ended."""
         self.stages.append(Stage(name, self.bound, self.gap, self.seconds - began))
-
-
-def upper(value: Fraction) -> float:
-    """Return a float64 that is at least the value."""
-    return above(value)

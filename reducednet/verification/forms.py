@@ -157,7 +157,8 @@ def times(W: Array, stack: Array) -> Array:
 
     What float64 loses is at most gamma(n) |W| |v|, and is for the caller to charge.
     """
-    return (W @ stack.reshape(len(stack), -1)).reshape(len(W), *stack.shape[1:])
+    n, k, count = stack.shape
+    return (W @ stack.reshape(n, k * count)).reshape(len(W), k, count)
 
 
 def with_interval(values: Array, radii: Array, low: Array, high: Array) -> Forms:

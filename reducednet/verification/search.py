@@ -1,6 +1,7 @@
 """The search for a counterexample: samples, corners and ascent in float64, confirmed in rationals."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -84,6 +85,21 @@ def _gradient(network: Network, X: Array, k: np.ndarray) -> Array:
     for W, Z in zip(reversed(network.weights), reversed(network.pre_activations(X))):
         D = (D * (Z > 0.0)) @ W
     return D
+
+
+def across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
+    """Return points of the domain on the hyperplanes w.x + b = 0, rows (w, b), and beside them along w."""
+    rng, points = np.random.default_rng(0), [np.empty((0, domain.n_inputs))]
+    for row in rows:
+        w, b = row[:-1] / np.abs(row[:-1]).max(), row[-1] / np.abs(row[:-1]).max()
+        normal = w / (w @ w)
+        X = domain.sample(32, rng)
+        X = X - (X @ w + b)[:, np.newaxis] * normal
+        X = X[domain.contains(X)][:4]
+        steps = 2.0 ** -np.arange(4, 24, 4)[:, np.newaxis, np.newaxis] * domain.norm_bound * normal
+        points += [(X + sign * steps).reshape(-1, len(w)) for sign in (-1.0, 0.0, 1.0)]
+    X = np.concatenate(points)
+    return X[domain.contains(X)] if len(X) else X
 
 
 def confirm(f: Network, g: Network, domain: Domain, X: Array, enough: float) -> tuple[Fraction, Array | None]:

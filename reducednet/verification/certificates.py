@@ -1,0 +1,2 @@
+def certify(findings, f, g): return None
+class Certificate: pass
