@@ -7,13 +7,12 @@ THEORY, section 9.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from .._validation import Array
-from ..domains import Ball, Domain
-from ..rounding import gamma
+from ..domains import Ball, Box, Domain, Hull
+from ..rounding import SMALLEST, gamma
 from .differences import Match, difference
 from .findings import Findings
 from .forms import Region, boxes
@@ -27,11 +26,14 @@ MEMORY = 1 << 18
 class Tree:
     """The halvings of the domain's bounding box: node i is a leaf, or was cut at a place of an axis.
 
-    axis : -1 for a leaf;  place : where it was cut;  child : the first of its two halves, lower side first
+    axis : -1 for a leaf, -2 for one that does not meet the domain;  place : where it was cut
+    child : the first of its two halves, the lower side
+    directions : {node: u} of the leaves outside: u.x > h_D(u) on all of the box
     """
 
     def __init__(self) -> None:
         self.axis, self.place, self.child = [-1], [0.0], [-1]
+        self.directions: dict[int, Array] = {}
 
     def cut(self, nodes: np.ndarray, axes: np.ndarray, places: Array) -> np.ndarray:
         """Cut leaves, and return the numbers of the new leaves, all lower halves and then all upper ones."""
@@ -44,9 +46,10 @@ class Tree:
         lower = first + 2 * np.arange(len(nodes))
         return np.concatenate([lower, lower + 1])
 
-    def arrays(self) -> dict[str, Any]:
-        """Return the tree for a certificate."""
-        return {"axis": np.array(self.axis), "place": np.array(self.place), "child": np.array(self.child)}
+    def drop(self, nodes: np.ndarray, directions: Array) -> None:
+        """Note leaves that do not meet the domain, and the directions (n, d) that show it."""
+        for node, direction in zip(nodes.tolist(), directions):
+            self.axis[node], self.directions[node] = -2, direction
 
 
 class Frontier:
@@ -65,52 +68,62 @@ class Frontier:
         return Frontier(*(np.concatenate([one, more], axis=-1) for one, more in pairs))
 
 
-def branch(findings: Findings, matches: Sequence[Match]) -> None:
+def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
     """Halve boxes, the worst first, until the question is decided or the time is over.
 
     Each half is bounded by `difference`; halves outside the domain are dropped. The axis to cut is the one whose
     slopes take most part in what the linear bounds lose.
+
+    Parameters
+    ----------
+    findings : Findings
+    matches : list of Match
+        The classes of neurons, one Match a hidden layer.
+    margin : float
+        What the bounds hold with for binary networks, see `Verdict`.
     """
     question = findings.question
-    domain = question.domain
-    low, high = (end[:, np.newaxis] for end in domain.bounding_box())
+    low, high = (end[:, np.newaxis] for end in question.domain.bounding_box())
     tree, done = Tree(), 0.0
-    size = 2 * sum(question.f.sizes) * (domain.n_inputs + 2)
+    evidence = {"kind": "pieces", "matches": list(matches), "linear": True, "tree": tree}
+    size = 2 * sum(question.f.sizes) * (question.f.n_inputs + 2)
     batch = int(np.clip(MEMORY // size, 4, 4096))
     left = bounded(findings, matches, low, high, np.zeros(1, dtype=int))
     while len(left.node):
         findings.check_time()
         worst = np.argsort(-left.bound, kind="stable")
         now, later = left.take(worst[:batch]), left.take(worst[batch:])
-        middle = now.low / 2.0 + now.high / 2.0
-        index = np.arange(len(now.node))
-        places = middle[now.axis, index]
-        if not ((now.low[now.axis, index] < places) & (places < now.high[now.axis, index])).all():
+        halves = _halves(tree, now)
+        if halves is None:
             return  # boxes as small as float64 allows
-        nodes = tree.cut(now.node, now.axis, places)
-        lower_high, upper_low = now.high.copy(), now.low.copy()
-        lower_high[now.axis, index] = upper_low[now.axis, index] = places
-        halves = bounded(findings, matches, np.concatenate([now.low, upper_low], axis=1),
-                         np.concatenate([lower_high, now.high], axis=1), nodes)
+        halves = bounded(findings, matches, *halves)
         if not np.isfinite(halves.bound).all():
             return
         kept = ~(halves.bound + question.slack <= question.eps)
         done = max(done, float(halves.bound[~kept].max(initial=0.0)))
-        left = later.join(halves.take(np.flatnonzero(kept)))
-        worst_bound = max(done, float(left.bound.max(initial=0.0)))
-        findings.prove(worst_bound, "branching", {"kind": "pieces", "matches": list(matches), "linear": True, "tree": tree})
+        left = later.join(_inside(tree, question.domain, halves.take(np.flatnonzero(kept))))
+        findings.prove(max(done, float(left.bound.max(initial=0.0))), "branching", evidence, margin)
         if findings.gap > question.eps:
             return
+
+
+def _halves(tree: Tree, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
+    """Cut leaves in the middle of their axes; return corners and nodes of the halves, or None where there is no middle."""
+    index = np.arange(len(now.node))
+    places = (now.low / 2.0 + now.high / 2.0)[now.axis, index]
+    if not ((now.low[now.axis, index] < places) & (places < now.high[now.axis, index])).all():
+        return None
+    lower_high, upper_low = now.high.copy(), now.low.copy()
+    lower_high[now.axis, index] = upper_low[now.axis, index] = places
+    low, high = np.concatenate([now.low, upper_low], axis=1), np.concatenate([lower_high, now.high], axis=1)
+    return low, high, tree.cut(now.node, now.axis, places)
 
 
 def bounded(
     findings: Findings, matches: Sequence[Match], low: Array, high: Array, nodes: np.ndarray
 ) -> Frontier:
-    """Bound the difference on these boxes, look for a counterexample in them, and return those in the domain."""
-    question = findings.question
-    touching = np.flatnonzero(~outside(question.domain, low, high))
-    low, high, nodes = low[:, touching], high[:, touching], nodes[touching]
-    region = boxes(low, high)
+    """Bound the difference on these boxes, and look for a counterexample in them."""
+    question, region = findings.question, boxes(low, high)
     found = difference((question.f, question.g), region, given(matches))
     down, up = region.bounds(found.forms)
     sizes = np.maximum(-down, up)
@@ -123,24 +136,50 @@ def bounded(
 def _try_corners(findings: Findings, region: Region, slopes: Array, output: np.ndarray) -> None:
     """Evaluate f - g where its linear form is largest and smallest, and keep a new largest gap."""
     question, index = findings.question, np.arange(region.count)
-    signs = np.sign(slopes[output, :, index]).T
-    steps = signs * region.radius
+    steps = np.sign(slopes[output, :, index]).T * region.radius
     X = np.concatenate([region.middle + steps, region.middle - steps, region.middle], axis=1).T
-    low, high = question.domain.bounding_box()
-    X = np.clip(X, low, high)
-    X = X[question.domain.contains(X)]
-    if not len(X):
-        return
+    X = np.clip(X, *question.domain.bounding_box())
     values = differences(question.f, question.g, X)
-    best = np.argsort(-values, kind="stable")[:1]
-    if values[best[0]] > findings.gap * (1.0 + 1e-9):
+    best = np.argsort(-values, kind="stable")[:8]
+    best = best[values[best] > findings.gap * (1.0 + 1e-9)]
+    if len(best):
+        best = best[question.domain.contains(X[best])][:1]
         findings.refute(*confirm(question.f, question.g, question.domain, X[best], question.eps), "branching")
 
 
-def outside(domain: Domain, low: Array, high: Array) -> np.ndarray:
-    """Tell which boxes surely do not meet the domain, (n,). Only a ball's are looked at."""
-    if not isinstance(domain, Ball):
-        return np.zeros(low.shape[1], dtype=bool)
-    centre = domain.centre[:, np.newaxis]
-    nearest = np.maximum(np.maximum(low - centre, centre - high), 0.0)
-    return np.asarray(np.sqrt((nearest * nearest).sum(axis=0)) * (1.0 - gamma(len(low) + 8)) > domain.radius)
+def _inside(tree: Tree, domain: Domain, leaves: Frontier) -> Frontier:
+    """Return the leaves that may meet the domain; the others are noted in the tree.
+
+    A direction u separates a box from the domain if u.x > h_D(u) on the box, all roundings charged; tried is the
+    one from the domain's nearest point to the box's middle.
+    """
+    if isinstance(domain, Box) or not len(leaves.node):
+        return leaves
+    middle = leaves.low / 2.0 + leaves.high / 2.0
+    U = (middle - nearest_points(domain, middle)).T
+    nearest = np.minimum(U.T * leaves.low, U.T * leaves.high).sum(axis=0)
+    corner = np.maximum(np.abs(domain.bounding_box()).max(axis=0), np.abs(np.stack([leaves.low, leaves.high])).max(axis=0).T)
+    lost = gamma(4 * domain.n_inputs + 16) * (np.abs(U) * corner).sum(axis=1) * 4.0 + domain.n_inputs * SMALLEST
+    apart = nearest > domain.support(U) + lost
+    tree.drop(leaves.node[apart], U[apart])
+    return leaves.take(np.flatnonzero(~apart))
+
+
+def nearest_points(domain: Domain, X: Array) -> Array:
+    """Return about the nearest point of a Ball or a Hull to each column of X, (d, n)."""
+    if isinstance(domain, Ball):
+        away = X - domain.centre[:, np.newaxis]
+        lengths = np.hypot.reduce(away, axis=0)
+        return domain.centre[:, np.newaxis] + away * np.minimum(1.0, domain.radius / np.maximum(lengths, SMALLEST))
+    assert isinstance(domain, Hull)
+    middle = domain.points.mean(axis=0)
+    size = max(float(np.abs(domain.points - middle).max()), SMALLEST)
+    P = (domain.points - middle) / size
+    return np.stack([P.T @ _convex_weights(P, (x - middle) / size) * size + middle for x in X.T], axis=1)
+
+
+def _convex_weights(P: Array, x: Array) -> Array:
+    from scipy.optimize import nnls
+
+    weights, _ = nnls(np.vstack([P.T, np.full(len(P), 1e3)]), np.append(x, 1e3))
+    return np.asarray(weights / max(weights.sum(), SMALLEST))

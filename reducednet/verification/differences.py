@@ -19,6 +19,7 @@ THEORY, section 9.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from .._validation import Array
 from ..layers import Affine, affine_maps
 from ..networks import Network
 from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from .exact import dyadic
 from .forms import GUARD, Forms, Region, relu, sloped, times, with_interval
 
 
@@ -144,6 +146,8 @@ def difference(
     for number in range(networks[0].depth):
         rows = [rows_of(own[number], side, classes.magnitude) for own, side in zip(maps, sides)]
         match, below = matcher(number, rows, classes), classes
+        if number and step is binary_layer:
+            match = certain([own[number] for own in maps], sides, match)
         classes, scales, known, lost = step(rows, match, below, region)
         if linear:
             influence += lost
@@ -415,6 +419,70 @@ def binary_layer(
         sides.append(known)
         scales.append(np.where(labels >= 0, np.sign(own_scales), 0.0))
     return _steps(evaluate(heads, classes), region), scales, sides, np.zeros_like(region.middle)
+
+
+def certain(maps: Sequence[Affine], sides: Sequence[Side], match: Match) -> Match:
+    """Return the match without binary neurons above the first layer that are not surely their representatives.
+
+    There inputs are 0 or 1, so a whole cell can lie on a hyperplane, and nearness says nothing. With
+    z = s z_c + delta, delta in [low, high] in rationals, and z (or z_c) a multiple of q as its numbers are:
+    s(z) = s(z_c) if delta = 0; if 0 <= delta < q (z > 0 means z >= q > delta); or if -s q < delta <= 0.
+    """
+    network, index = match.representatives()
+    labels = [own.copy() for own in match.labels]
+    for number, (own, scales) in enumerate(zip(labels, match.scales)):
+        for m in np.flatnonzero(own >= 0):
+            at = network[own[m]], index[own[m]]
+            if at != (number, m) and not _surely_same(
+                _boolean_row(maps[number], sides[number], m), _boolean_row(maps[at[0]], sides[at[0]], at[1]), scales[m]
+            ):
+                own[m] = -1
+    return Match(tuple(labels), match.scales)
+
+
+class _BooleanRow(NamedTuple):
+    """z = sum_c F_c H_c + constant + something in [low, high], and z is a multiple of the unit."""
+
+    F: dict[int, Fraction]
+    constant: Fraction
+    low: Fraction
+    high: Fraction
+    unit: Fraction
+
+
+def _boolean_row(layer: Affine, side: Side, m: int) -> _BooleanRow:
+    assert layer.b is not None
+    numbers = dyadic(np.append(layer.W[m], layer.b[m]))
+    unit = Fraction(2) ** numbers.exponent
+    *row, constant = [value * unit for value in numbers.integers.tolist()]
+    F: dict[int, Fraction] = {}
+    low = high = Fraction(0)
+    for weight, label, scale, values, radii in zip(row, side.labels, side.scales, *side.rest):
+        if label >= 0:
+            F[label] = F.get(label, Fraction(0)) + weight * int(scale)
+            constant += weight * int(values[0, 0])
+        elif not radii.any() and (values[0] == values[0, 0]).all():
+            constant += weight * int(values[0, 0])
+        else:
+            low, high = low + min(weight, 0), high + max(weight, 0)
+    return _BooleanRow(F, constant, low, high, unit)
+
+
+def _surely_same(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
+    if scale <= 0.0:
+        return False
+    first = next((c for c, value in other.F.items() if value), None)
+    ratio = one.F.get(first, Fraction(0)) / other.F[first] if first is not None else Fraction(0)
+    for s in (ratio, Fraction(float(scale))):
+        if s <= 0:
+            continue
+        parts = [one.F.get(c, Fraction(0)) - s * other.F.get(c, Fraction(0)) for c in {*one.F, *other.F}]
+        middle = one.constant - s * other.constant
+        low = middle + sum(min(part, Fraction(0)) for part in parts) + one.low - s * other.high
+        high = middle + sum(max(part, Fraction(0)) for part in parts) + one.high - s * other.low
+        if low == high == 0 or 0 <= low and high < one.unit or -s * other.unit < low and high <= 0:
+            return True
+    return False
 
 
 def _steps(z: Forms, region: Region) -> Forms:

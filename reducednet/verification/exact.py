@@ -102,8 +102,11 @@ def rationals(x: Any) -> list[Fraction]:
 
 
 def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction]) -> Fraction:
-    """Return the largest |f_k(x) - g_k(x)| over the outputs k."""
-    return max(abs(one - other) for one, other in zip(f(x), g(x)))
+    """Return the largest |f_k(x) - g_k(x)| over the outputs k; 0 on a first hyperplane of a binary one."""
+    layers = f.layers(x), g.layers(x)
+    if f.binary and any(z == 0 for own in layers for z in own[0]):
+        return Fraction(0)
+    return max(abs(one - other) for one, other in zip(layers[0][-1], layers[1][-1]))
 
 
 def below(value: Fraction) -> float:

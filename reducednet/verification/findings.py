@@ -85,6 +85,8 @@ class Findings:
         lower = below(gap) if self.question.slack == 0.0 else below(gap - Fraction(self.question.slack))
         if x is not None and lower > self.gap:
             self.gap, self.counterexample, self.gap_method = lower, x, method
+            if self.gap > self.bound:  # nearer to a binary network's hyperplane than the bound's margin
+                self.bound, self.margin, self.evidence, self.method = np.inf, 0.0, None, "none"
 
     @property
     def status(self) -> str:

@@ -64,6 +64,8 @@ def same_hyperplanes(region: Region, tolerance: float, flips: bool) -> Matcher:
     matters, X the size of their inputs. With `flips`, (w, b) and -(w, b) are one hyperplane too.
     """
     def match(number: int, rows: Sequence[Rows], classes: Forms) -> Match:
+        if not len(classes.values):
+            return no_match(number, rows, classes)
         keys, norms, signs = zip(*(_keys(own, classes, region, flips) for own in rows))
         labels = groups_of_rows(np.concatenate(keys), tolerance)
         usable = np.concatenate(norms) > 0.0
@@ -89,6 +91,7 @@ def _keys(rows: Rows, classes: Forms, region: Region, flips: bool) -> tuple[Arra
         direction = np.random.default_rng(0).standard_normal(units.shape[1])
         signs[cuts & (units @ direction < 0.0)] = -1.0
     keys = np.column_stack([units, b]) * signs[:, np.newaxis]
+    norms = np.where(high > 0.0, norms, 0.0)  # never active: 0, and needs no class
     return np.where(np.isfinite(keys), keys, 0.0), norms, signs
 
 

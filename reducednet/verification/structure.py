@@ -1,16 +1,19 @@
-"""Exact equality by structure: neurons that are positive multiples of each other, counted in rationals.
+"""Exact equality by structure: both networks written over one basis of functions, in rationals.
 
-Two ways to see that f - g is exactly 0. Any depth: layer by layer, neurons of both networks with the same
-primitive integer row (w, b) are one class, and every class's outgoing weights cancel. One hidden layer:
-the same with opposite rows as one hyperplane and always-on neurons as an affine part, on a domain; that form
-is unique (THEORY, Prop. 5), so what is left over also proves that f and g differ.
+The basis is 1, the inputs x_i, and a function H = s(z) for each different hyperplane; a neuron is a sum
+over it. Neurons whose z are positive multiples of each other share an H; for opposite ones s(-z) = s(z) - z
+(binary, first layer: 1 - s(z), off the hyperplane). A neuron that is never active is 0, one that is always active is z
+itself (binary: 1). If nothing is left of f - g, they are equal, exactly.
+
+For one hidden layer on a domain with interior this form is unique (THEORY, Prop. 5): what is left over then
+proves a difference, and says at which hyperplane to look for it.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
 from math import gcd, lcm
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,152 +22,134 @@ from ..layers import affine_maps
 from ..networks import Network
 from .exact import dyadic, rationals
 
-Key = tuple[int, ...]
+Sum = dict[int, Fraction]
+"""A function: coefficients by the number of the basis function. 0 is the constant 1, 1 .. d are the inputs."""
 
 
-def primitive(row: Sequence[Any]) -> tuple[Key, Fraction]:
-    """Return the row as scale times integers without a common factor, scale > 0.
+class Basis:
+    """The basis functions met so far, with exact bounds of each on the domain."""
 
-    Examples
-    --------
-    >>> primitive([Fraction(3, 2), Fraction(-3)])
-    ((1, -2), Fraction(3, 2))
-    """
-    below = lcm(*(value.denominator for value in row))
-    integers = [value.numerator * (below // value.denominator) for value in row]
-    common = gcd(*integers)
-    if common == 0:
-        return tuple(integers), Fraction(1)
-    return tuple(value // common for value in integers), Fraction(common, below)
+    def __init__(self, domain: Domain, binary: bool) -> None:
+        self.domain, self.binary = domain, binary
+        self._bounds: list[tuple[Fraction, Fraction]] = [(Fraction(1), Fraction(1)), *_box(domain)]
+        self._numbers: dict[tuple[tuple[int, int], ...], int] = {}
+        self.hyperplanes: dict[int, Sum] = {}
+
+    def neuron(self, z: Sum) -> Sum:
+        """Return s(z) over the basis, which grows if its hyperplane is new."""
+        low, high = self.extremes(z)
+        if high <= 0:
+            return {}
+        if low > 0 or (low == 0 and not self.binary):
+            return {0: Fraction(1)} if self.binary else z
+        if self.binary and len(z) <= 2 and max(z) > self.domain.n_inputs and sorted(z)[:-1] in ([], [0]):
+            return _of_one(max(z), z)
+        key, scale = primitive(z)
+        first = next(value for number, value in key if number or len(key) == 1)
+        turned = first < 0 and (not self.binary or max(z) <= self.domain.n_inputs)
+        if turned:
+            key = tuple((number, -value) for number, value in key)
+        number = self._number(key)
+        if not self.binary:
+            return added({number: scale}, z if turned else {})
+        return {0: Fraction(1), number: Fraction(-1)} if turned else {number: Fraction(1)}
+
+    def _number(self, key: tuple[tuple[int, int], ...]) -> int:
+        if key not in self._numbers:
+            z = {number: Fraction(value) for number, value in key}
+            self._numbers[key] = len(self._bounds)
+            self.hyperplanes[len(self._bounds)] = z
+            high = self._reach(z)[1]
+            self._bounds.append((Fraction(0), Fraction(1) if self.binary else max(high, Fraction(0))))
+        return self._numbers[key]
+
+    def _reach(self, z: Sum) -> tuple[Fraction, Fraction]:
+        """Return bounds of z, each basis function between its own."""
+        terms = [sorted((c * self._bounds[i][0], c * self._bounds[i][1])) for i, c in z.items()]
+        return sum((low for low, _ in terms), Fraction(0)), sum((high for _, high in terms), Fraction(0))
+
+    def extremes(self, z: Sum) -> tuple[Fraction, Fraction]:
+        """Return two numbers with z in between, or for a ball two with the signs of such numbers."""
+        if not z or max(z) > self.domain.n_inputs or isinstance(self.domain, Box):
+            return self._reach(z)
+        w, b = [z.get(i, Fraction(0)) for i in range(1, self.domain.n_inputs + 1)], z.get(0, Fraction(0))
+        if isinstance(self.domain, Ball):
+            middle = b + _dot(w, rationals(self.domain.centre))
+            reach = Fraction(self.domain.radius) ** 2 * _dot(w, w)
+            square = middle * abs(middle)
+            return square - reach, square + reach
+        values = [b + _dot(w, rationals(point)) for point in self.domain.points]  # type: ignore[attr-defined]
+        return min(values), max(values)
 
 
-def exact_rows(W: Any, b: Any) -> list[list[Fraction]]:
-    """Return (w_j, b_j) of each neuron in rationals."""
-    together = dyadic(np.column_stack([W, b]))
-    unit = Fraction(2) ** together.exponent
-    return [[value * unit for value in row] for row in together.integers.tolist()]
+def _of_one(number: int, z: Sum) -> Sum:
+    """Return s(z) of z = b + c H, H in {0, 1}: it is s(b) + (s(b + c) - s(b)) H."""
+    b, c = z.get(0, Fraction(0)), z[number]
+    at_0, at_1 = int(b > 0), int(b + c > 0)
+    return {i: Fraction(value) for i, value in ((0, at_0), (number, at_1 - at_0)) if value}
 
 
-def same_structure(f: Network, g: Network, domain: Domain) -> bool:
-    """Tell whether f = g is seen exactly: positive multiples of one row are one class, layer by layer.
-
-    Neurons of the first layer that are never active on the domain are left out. False means "not seen".
-    """
-    maps = [affine_maps(network) for network in (f, g)]
-    values: list[list[dict[int, Fraction]]] = []  # h_m = sum over classes of coefficient times H
-    for number in range(f.depth):
-        classes: dict[Key, int] = {}
-        layers = []
-        for own, (W, b) in enumerate(layers_of[number] for layers_of in maps):
-            rows = exact_rows(W, b) if number == 0 else _condensed(W, b, values[own], n_classes)
-            layers.append([_member(row, classes, f.activation, domain if number == 0 else None) for row in rows])
-        values, n_classes = layers, len(classes)
-    outputs = []
-    for own, layers_of in enumerate(maps):
-        C, a = layers_of[-1]
-        outputs.append(_condensed(C, np.zeros(len(C)) if a is None else a, values[own], n_classes))
-    return outputs[0] == outputs[1]
+def _box(domain: Domain) -> list[tuple[Fraction, Fraction]]:
+    """Return the exact bounds of each input."""
+    if isinstance(domain, Ball):
+        return [(c - Fraction(domain.radius), c + Fraction(domain.radius)) for c in rationals(domain.centre)]
+    low, high = domain.bounding_box()
+    return list(zip(rationals(low), rationals(high)))
 
 
-def _member(row: list[Fraction], classes: dict[Key, int], activation: str, domain: Domain | None) -> dict[int, Fraction]:
-    """Return a neuron's value over the classes: {class: scale}, or {} where it is never active."""
-    key, scale = primitive(row)
-    if not any(key[:-1]) and key[-1] <= 0:
-        return {}
-    if domain is not None and extremes(domain, key)[1] <= 0:
-        return {}
-    return {classes.setdefault(key, len(classes)): scale if activation == "relu" else Fraction(1)}
+def _dot(one: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
+    return sum((a * b for a, b in zip(one, other)), Fraction(0))
 
 
-def _condensed(W: Any, b: Any, values: list[dict[int, Fraction]], n_classes: int) -> list[list[Fraction]]:
-    """Return each row's weights over the classes below, and its threshold, in rationals."""
-    result = []
-    for row in exact_rows(W, b):
-        sums = [Fraction(0)] * n_classes
-        for weight, value in zip(row, values):
-            for name, scale in value.items():
-                sums[name] += weight * scale
-        result.append([*sums, row[-1]])
+def added(one: Sum, other: Sum, factor: Fraction = Fraction(1)) -> Sum:
+    """Return one + factor * other, without zeros."""
+    result = dict(one)
+    for number, value in other.items():
+        total = result.pop(number, Fraction(0)) + factor * value
+        if total:
+            result[number] = total
     return result
 
 
-class ShallowForm(NamedTuple):
-    """f - g = alpha.x + beta + sum over hyperplanes of coefficient s(key.(x, 1)) on the domain, nothing left out.
+def primitive(z: Sum) -> tuple[tuple[tuple[int, int], ...], Fraction]:
+    """Return z as scale times integers without a common factor, scale > 0.
 
-    affine : list of rows (alpha_k, beta_k) of rationals, one an output
-    kinks : {key: list of the outputs' coefficients}, not all 0, hyperplanes that cut the domain
+    Examples
+    --------
+    >>> primitive({0: Fraction(-3), 1: Fraction(3, 2)})
+    (((0, -2), (1, 1)), Fraction(3, 2))
     """
-
-    affine: list[list[Fraction]]
-    kinks: dict[Key, list[Fraction]]
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether f = g on the domain (binary: off the hyperplanes)."""
-        return not self.kinks and not any(value for row in self.affine for value in row)
+    below = lcm(*(value.denominator for value in z.values()))
+    integers = [(number, value.numerator * (below // value.denominator)) for number, value in sorted(z.items())]
+    common = gcd(*(value for _, value in integers))
+    return tuple((number, value // common) for number, value in integers), Fraction(common, below)
 
 
-def shallow_form(f: Network, g: Network, domain: Domain) -> ShallowForm:
-    """Return the canonical form of f - g, exactly, for networks of one hidden layer.
-
-    s(-z) = s(z) - z for ReLU, 1 - s(z) for binary (off the hyperplane).
-    """
-    binary, d = f.activation == "binary", f.n_inputs
-    affine = [[Fraction(0)] * (d + 1) for _ in range(f.n_outputs)]
-    kinks: dict[Key, list[Fraction]] = {}
-    for sign, network in ((1, f), (-1, g)):
-        if network.output_bias is not None:
-            for row, value in zip(affine, rationals(network.output_bias)):
-                row[-1] += sign * value
-        columns = exact_rows(network.output_weights.T, np.zeros(len(network.output_weights.T)))
-        for row, column in zip(exact_rows(network.weights[0], network.thresholds[0]), columns):
-            key, scale = primitive(row)
-            _add(key, [sign * value * (1 if binary else scale) for value in column[:-1]], binary, affine, kinks)
-    for key in list(kinks):
-        low, high = extremes(domain, key)
-        if low >= 0 or high <= 0 or not any(kinks[key]):
-            coefficients = kinks.pop(key)
-            if low >= 0:
-                _add_affine(affine, coefficients, [0] * d + [1] if binary else key)
-    return ShallowForm(affine, kinks)
+def over_basis(network: Network, basis: Basis) -> list[Sum]:
+    """Return the outputs of a network over the basis, exactly."""
+    values: list[Sum] = [{i: Fraction(1)} for i in range(1, network.n_inputs + 1)]
+    *hidden, outgoing = affine_maps(network)
+    for W, b in hidden:
+        values = [basis.neuron(z) for z in _affine(W, b, values)]
+    return _affine(*outgoing, values)
 
 
-def _add(key: Key, coefficients: list[Fraction], binary: bool, affine: Any, kinks: dict[Key, list[Fraction]]) -> None:
-    """Add coefficients times s(key.(x, 1)), with the key turned so that its first non-zero weight is positive."""
-    first = next((value for value in key[:-1] if value), 0)
-    if first == 0:
-        constant = (1 if key[-1] > 0 else 0) if binary else max(key[-1], 0)
-        _add_affine(affine, coefficients, [0] * (len(key) - 1) + [constant])
-        return
-    if first < 0:
-        _add_affine(affine, coefficients, [0] * (len(key) - 1) + [1] if binary else key)
-        key = tuple(-value for value in key)
-        coefficients = [-value for value in coefficients] if binary else coefficients
-    sums = kinks.setdefault(key, [Fraction(0)] * len(coefficients))
-    for k, value in enumerate(coefficients):
-        sums[k] += value
+def _affine(W: Any, b: Any, values: list[Sum]) -> list[Sum]:
+    together = dyadic(np.column_stack([W, np.zeros(len(W)) if b is None else b]))
+    unit = Fraction(2) ** together.exponent
+    result = []
+    for *row, threshold in together.integers.tolist():
+        sums: Sum = {0: threshold * unit}
+        for weight, value in zip(row, values):
+            if weight:
+                for number, coefficient in value.items():
+                    sums[number] = sums.get(number, Fraction(0)) + weight * unit * coefficient
+        result.append({number: value for number, value in sums.items() if value})
+    return result
 
 
-def _add_affine(affine: Any, coefficients: Sequence[Fraction], row: Sequence[int]) -> None:
-    for own, value in zip(affine, coefficients):
-        for i, entry in enumerate(row):
-            own[i] += value * entry
-
-
-def extremes(domain: Domain, key: Key) -> tuple[Any, Any]:
-    """Return numbers with the signs that the smallest and the largest w.x + b over the domain have, key = (w, b).
-
-    For a box and a hull they are those values; for a ball both are replaced by sign(v) v^2 - r^2 |w|^2 and the like.
-    """
-    *w, b = key
-    if isinstance(domain, Box):
-        low, high = rationals(domain.low), rationals(domain.high)
-        pairs = [(value * one, value * other) for value, one, other in zip(w, low, high)]
-        return b + sum(min(pair) for pair in pairs), b + sum(max(pair) for pair in pairs)
-    if isinstance(domain, Ball):
-        middle = b + sum(value * centre for value, centre in zip(w, rationals(domain.centre)))
-        reach = Fraction(domain.radius) ** 2 * sum(value * value for value in w)
-        square = middle * middle * (1 if middle > 0 else -1)
-        return square - reach, square + reach
-    values = [b + sum(value * x for value, x in zip(w, rationals(point))) for point in domain.points]  # type: ignore
-    return min(values), max(values)
+def what_is_left(f: Network, g: Network, domain: Domain) -> tuple[list[Sum], Basis]:
+    """Return f_k - g_k over the basis, one sum an output; all empty if the networks are equal on the domain."""
+    basis = Basis(domain, f.activation == "binary")
+    one, other = over_basis(f, basis), over_basis(g, basis)
+    return [added(a, b, Fraction(-1)) for a, b in zip(one, other)], basis

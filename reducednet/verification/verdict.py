@@ -31,7 +31,8 @@ class Verdict:
     bound, gap : float
         inf and 0 where nothing is known.
     counterexample : array (n_inputs,) or None
-        A point of the domain where the networks differ by at least `gap`, exactly.
+        A point of the domain where the networks differ by at least `gap`, exactly; None unless that refutes. Where
+        one input's floating-point numbers are too coarse for it, a `fractions.Fraction`.
     method : str
         The prover that decided, or came nearest.
     rigorous : bool
@@ -39,7 +40,7 @@ class Verdict:
     semantics : "real" or "float64"
     margin : float
         Binary networks: the bound is of the points that lie further than this from every hyperplane of
-        both networks, as unit rows measure it. 0.0: of all points off the hyperplanes. ReLU: 0.0.
+        both first layers. 0.0: of all points off these hyperplanes. ReLU: 0.0.
     seconds : float
     stages : list of Stage
     certificate : Certificate or None

@@ -1,13 +1,13 @@
 """`verify`: are two networks the same function on a domain? The provers in turn, the cheapest first."""
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from .._validation import Array, choice, message, number
+from .._validation import choice, message, number
 from ..domains import Domain
 from ..error_bounds import evaluation_bound
 from ..networks import Network, check_network
@@ -18,12 +18,12 @@ from . import breakpoints, mixed_integer, search
 from .branching import branch
 from .certificates import Certificate, certify
 from .differences import Difference, Matcher, difference
-from .exact import above, below
+from .exact import ExactNetwork, above, below, gap_at
 from .findings import Findings, OutOfTime, Question
 from .forms import region_of
 from .matching import TOLERANCES, no_match, same_hyperplanes, same_places
-from .structure import same_structure, shallow_form
-from .verdict import EQUIVALENT, UNKNOWN, Verdict
+from .structure import what_is_left
+from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 SEMANTICS = ("real", "float64")
 EXACT_PARAMETERS = 200_000
@@ -72,8 +72,8 @@ def verify(
     Notes
     -----
     Binary networks jump: two whose hyperplanes differ by a rounding differ by a whole step between them. So their bound
-    is of the points off the hyperplanes, further than the verdict's `margin` from each; with eps = 0.0
-    "equivalent" needs the margin 0.
+    is of the points off the first layer's hyperplanes, further than the verdict's `margin` from each; with
+    eps = 0.0 "equivalent" needs the margin 0.
 
     References
     ----------
@@ -155,8 +155,10 @@ def _differences(findings: Findings, state: dict[str, Difference]) -> None:
     f, g, region = question.f, question.g, region_of(question.domain)
     linear = max(f.sizes + g.sizes) * (f.n_inputs + 2) <= LINEAR_NUMBERS
     flips = f.depth == 1 and linear
-    matchers: list[Matcher] = [same_hyperplanes(region, tolerance, flips) for tolerance in TOLERANCES]
-    for matcher in [same_places, *matchers, no_match]:
+    matchers: list[Matcher] = [same_places, *(same_hyperplanes(region, one, flips) for one in TOLERANCES), no_match]
+    if f.activation == "binary":  # the same only within rounding: what else is matched, the margin would tell
+        matchers = [same_hyperplanes(region, TOLERANCES[0], flips=True), no_match]
+    for matcher in matchers:
         findings.check_time()
         found = difference((f, g), region, matcher, linear)
         low, high = region.bounds(found.forms)
@@ -174,12 +176,10 @@ def _margin(question: Question, found: Difference) -> float:
     """Return how far from every hyperplane a point must be for binary members to be their representatives."""
     if question.f.activation == "relu":
         return 0.0
-    largest = 0.0
-    for number, layer in enumerate(found.layers):
-        for known, network in zip(layer, (question.f, question.g)):
-            norms = row_norms(network.weights[number])
-            drift = known.drift[:, 0]
-            largest = max(largest, float(np.divide(drift, norms, out=np.zeros_like(drift), where=norms > 0.0).max()))
+    largest = 0.0  # above the first layer members are surely their representatives
+    for known, network in zip(found.layers[0], (question.f, question.g)):
+        norms, drift = row_norms(network.weights[0]), known.drift[:, 0]
+        largest = max(largest, float(np.divide(drift, norms, out=np.zeros_like(drift), where=norms > 0.0).max()))
     return largest
 
 
@@ -203,23 +203,25 @@ def _breakpoints(findings: Findings, state: dict[str, Difference]) -> None:
         neurons = breakpoints.joint_neurons(f, g)
         bound, knots = breakpoints.shallow_bound(neurons, below(low), above(high))
         findings.prove(bound, "breakpoints", {"kind": "sorted", "exact": False})
-        _confirm(findings, knots)
+        findings.refute(*search.confirm(f, g, question.domain, knots[:, np.newaxis], question.eps), "breakpoints")
     if findings.status == UNKNOWN and shallow and n <= breakpoints.LARGEST_SHALLOW:
         supremum, x = breakpoints.shallow_supremum(neurons, low, high)
         findings.prove(above(supremum), "breakpoints", {"kind": "sorted", "exact": True})
-        _confirm(findings, np.array([float(x)]))
+        _confirm(findings, x)
     elif findings.status == UNKNOWN and n * (f.n_parameters + g.n_parameters) <= breakpoints.LARGEST_DEEP:
         supremum, x, all_knots = breakpoints.deep_supremum(f, g, low, high)
         findings.prove(above(supremum), "breakpoints", {"kind": "line", "knots": all_knots})
-        _confirm(findings, np.array([float(x)]))
+        _confirm(findings, x)
 
 
-def _confirm(findings: Findings, knots: Array) -> None:
-    """Confirm the differences at points of one dimension, the most promising first."""
-    question = findings.question
-    X = np.concatenate([knots[:1], np.nextafter(knots[:1], -np.inf), np.nextafter(knots[:1], np.inf), knots[1:]])
-    X = X[:, np.newaxis]
+def _confirm(findings: Findings, x: Fraction) -> None:
+    """Note the difference at an exact point of one dimension: at a float64 beside it if that refutes too."""
+    question, nearest = findings.question, float(x)
+    X = np.array([[nearest], [np.nextafter(nearest, -np.inf)], [np.nextafter(nearest, np.inf)]])
     findings.refute(*search.confirm(question.f, question.g, question.domain, X, question.eps), "breakpoints")
+    if findings.gap <= question.eps:
+        exact = ExactNetwork(question.f), ExactNetwork(question.g)
+        findings.refute(gap_at(*exact, [x]), np.array([x]), "breakpoints")
 
 
 def _structure(findings: Findings, state: dict[str, Difference]) -> None:
@@ -228,16 +230,14 @@ def _structure(findings: Findings, state: dict[str, Difference]) -> None:
     f, g, domain = question.f, question.g, question.domain
     if findings.gap > 0.0 or f.n_parameters + g.n_parameters > EXACT_PARAMETERS:
         return
-    if same_structure(f, g, domain):
+    left, basis = what_is_left(f, g, domain)
+    if not any(left):
         findings.prove(0.0, "structure", {"kind": "exact"})
     elif f.depth == 1:
-        form = shallow_form(f, g, domain)
-        if form.is_zero:
-            findings.prove(0.0, "structure", {"kind": "exact"})
-            return
-        keys = sorted(form.kinks, key=lambda key: -max(abs(value) for value in form.kinks[key]))[:16]
-        X = search.across_hyperplanes(domain, [np.array([float(value) for value in key]) for key in keys])
-        X = search.candidates(f, g, domain, X)
+        kinks = {number: max(abs(row.get(number, 0)) for row in left) for number in basis.hyperplanes}
+        worst = sorted(kinks, key=lambda number: -kinks[number])[:16]
+        rows = [[float(basis.hyperplanes[number].get(i, 0)) for i in [*range(1, f.n_inputs + 1), 0]] for number in worst]
+        X = search.candidates(f, g, domain, search.across_hyperplanes(domain, np.array(rows)))
         findings.refute(*search.confirm(f, g, domain, X, question.eps), "structure")
 
 
@@ -248,7 +248,7 @@ def _branching(findings: Findings, state: dict[str, Difference]) -> None:
         return
     if "found" not in state:
         _differences(findings, state)
-    branch(findings, state["found"].matches)
+    branch(findings, state["found"].matches, _margin(question, state["found"]))
 
 
 def _milp(findings: Findings, state: dict[str, Difference]) -> None:
@@ -267,11 +267,11 @@ PROVERS: dict[str, Callable[[Findings, dict[str, Difference]], None]] = {
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str) -> Verdict:
     """Write down what was found."""
     question, status = findings.question, findings.status
-    rigorous = not (status == UNKNOWN and findings.solver_bound < findings.bound)
+    rigorous = not (status == UNKNOWN and findings.gap <= findings.solver_bound < findings.bound)
     method = findings.method if status == EQUIVALENT or findings.gap <= question.eps else findings.gap_method
     certificate = certify(findings, f, g)
     return Verdict(
         status, question.eps, findings.bound if rigorous else findings.solver_bound, findings.gap,
-        findings.counterexample, method if rigorous else "milp", rigorous, semantics, findings.margin,
+        findings.counterexample if status == DIFFERENT else None, method if rigorous else "milp", rigorous, semantics, findings.margin,
         findings.seconds, findings.stages, certificate,
     )
