@@ -13,7 +13,8 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
 from ..rounding import SMALLEST, gamma
-from .differences import Match, difference
+from .classes import Match
+from .differences import difference
 from .findings import Findings
 from .forms import Region, boxes
 from .matching import given
@@ -60,7 +61,7 @@ class Frontier:
 
     def take(self, index: np.ndarray) -> Frontier:
         """Return the leaves of these indices."""
-        return Frontier(self.low[:, index], self.high[:, index], self.bound[index], self.axis[index], self.node[index])
+        return Frontier(*(values[..., index] for values in vars(self).values()))
 
     def join(self, other: Frontier) -> Frontier:
         """Return both together."""
@@ -93,10 +94,10 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
         findings.check_time()
         worst = np.argsort(-left.bound, kind="stable")
         now, later = left.take(worst[:batch]), left.take(worst[batch:])
-        halves = _halves(tree, now)
-        if halves is None:
+        corners = _halves(tree, now)
+        if corners is None:
             return  # boxes as small as float64 allows
-        halves = bounded(findings, matches, *halves)
+        halves = bounded(findings, matches, *corners)
         if not np.isfinite(halves.bound).all():
             return
         kept = ~(halves.bound + question.slack <= question.eps)
@@ -108,7 +109,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
 
 
 def _halves(tree: Tree, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
-    """Cut leaves in the middle of their axes; return corners and nodes of the halves, or None where there is no middle."""
+    """Halve leaves in the middle of their axes; return corners and nodes of the halves, None if there is no middle."""
     index = np.arange(len(now.node))
     places = (now.low / 2.0 + now.high / 2.0)[now.axis, index]
     if not ((now.low[now.axis, index] < places) & (places < now.high[now.axis, index])).all():
@@ -135,7 +136,7 @@ def bounded(
 
 def _try_corners(findings: Findings, region: Region, slopes: Array, output: np.ndarray) -> None:
     """Evaluate f - g where its linear form is largest and smallest, and keep a new largest gap."""
-    question, index = findings.question, np.arange(region.count)
+    question, index = findings.question, np.arange(region.n_sets)
     steps = np.sign(slopes[output, :, index]).T * region.radius
     X = np.concatenate([region.middle + steps, region.middle - steps, region.middle], axis=1).T
     X = np.clip(X, *question.domain.bounding_box())
@@ -158,7 +159,8 @@ def _inside(tree: Tree, domain: Domain, leaves: Frontier) -> Frontier:
     middle = leaves.low / 2.0 + leaves.high / 2.0
     U = (middle - nearest_points(domain, middle)).T
     nearest = np.minimum(U.T * leaves.low, U.T * leaves.high).sum(axis=0)
-    corner = np.maximum(np.abs(domain.bounding_box()).max(axis=0), np.abs(np.stack([leaves.low, leaves.high])).max(axis=0).T)
+    ends = np.stack([leaves.low, leaves.high, *(end[:, np.newaxis] + 0 * leaves.low for end in domain.bounding_box())])
+    corner = np.abs(ends).max(axis=0).T
     lost = gamma(4 * domain.n_inputs + 16) * (np.abs(U) * corner).sum(axis=1) * 4.0 + domain.n_inputs * SMALLEST
     apart = nearest > domain.support(U) + lost
     tree.drop(leaves.node[apart], U[apart])

@@ -93,8 +93,8 @@ def knots_and_values(neurons: Neurons, low: Any, high: Any) -> tuple[Any, Any]:
 def shallow_bound(neurons: Neurons, low: float, high: float) -> tuple[float, Array]:
     """Return a bound of sup |f - g| over [low, high] for ReLU, and the knots, the largest difference first.
 
-    All that float64 does, the place of a knot and the order of two that are as near as that included, is within
-    gamma(2 n + 16) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|.
+    All that float64 does, the place of a knot and the order of two that are as near as that included, is
+    within gamma(2 n + 16) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|.
     """
     w, b, c, a = neurons
     X, n = max(abs(low), abs(high)), len(w)
@@ -122,8 +122,10 @@ def as_fractions(array: Array) -> Any:
     return result.reshape(array.shape)
 
 
-def deep_supremum(f: Network, g: Network, low: Fraction, high: Fraction) -> tuple[Fraction, Fraction, list[Fraction]]:
-    """Return sup |f - g| over [low, high] exactly, where it is, and the knots between which no neuron changes sign.
+def deep_supremum(
+    f: Network, g: Network, low: Fraction, high: Fraction
+) -> tuple[Fraction, Fraction, list[Fraction]]:
+    """Return sup |f - g| over [low, high] exactly, where it is, and knots between which no neuron changes sign.
 
     Binary networks: over the open intervals between knots, that is off the hyperplanes.
     """

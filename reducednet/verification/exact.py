@@ -126,7 +126,8 @@ def contains(domain: Domain, x: Sequence[Fraction], corners: Sequence[int] = ())
     corners : indices of points of a Hull; asked is whether x lies in the simplex that they span.
     """
     if isinstance(domain, Box):
-        return all(low <= value <= high for low, value, high in zip(rationals(domain.low), x, rationals(domain.high)))
+        low, high = rationals(domain.low), rationals(domain.high)
+        return all(one <= value <= other for one, value, other in zip(low, x, high))
     if isinstance(domain, Ball):
         distance = sum((value - centre) ** 2 for value, centre in zip(x, rationals(domain.centre)))
         return bool(distance <= Fraction(domain.radius) ** 2)

@@ -10,6 +10,7 @@ import numpy as np
 from .._validation import Array
 from ..domains import Domain
 from ..networks import Network
+from .differences import Difference
 from .exact import below
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
 
@@ -47,6 +48,10 @@ class Findings:
         That the bound holds with, see `Verdict`.
     method : str
         What found the bound.
+    difference : Difference or None
+        The best that is known of the whole domain at once, for the provers that go on from it.
+    solver_bound : float
+        A solver's word, which is no proof.
     """
 
     def __init__(self, question: Question, time_limit: float) -> None:
@@ -56,6 +61,7 @@ class Findings:
         self.evidence: dict[str, Any] | None = None
         self.method, self.gap_method = "none", "none"
         self.solver_bound = np.inf
+        self.difference: Difference | None = None
         self.stages: list[Stage] = []
         self._start, self._limit = time.perf_counter(), time_limit
 

@@ -82,17 +82,17 @@ class Region(NamedTuple):
     points: Array
 
     @property
-    def count(self) -> int:
+    def n_sets(self) -> int:
         """The number B of sets."""
         return self.middle.shape[1]
 
     def inputs(self) -> Forms:
         """Return x itself, with p = d."""
-        d, count = self.middle.shape
-        values = np.zeros((d, 2 + d, count))
+        d, n = self.middle.shape
+        values = np.zeros((d, 2 + d, n))
         values[:, 0] = values[:, 1] = self.middle
         values[np.arange(d), np.arange(2, d + 2)] = self.radius
-        return Forms(values, np.stack([self.radius, np.zeros((d, count))], axis=1))
+        return Forms(values, np.stack([self.radius, np.zeros((d, n))], axis=1))
 
     def extremes(self, slopes: Array) -> tuple[Array, Array]:
         """Return bounds (low, high) of a.t for slopes (n, p, B), each (n, B), from outside."""

@@ -12,7 +12,8 @@ from .._validation import Array
 from ..grouping import groups_of_rows
 from ..rounding import UNIT_ROUNDOFF
 from ..sphere import normalise
-from .differences import Match, Matcher, Rows, evaluate
+from .classes import Match, Rows, evaluate
+from .differences import Matcher
 from .forms import Forms, Region
 
 TOLERANCES = (2.0**-44, 2.0**-34, 2.0**-20)

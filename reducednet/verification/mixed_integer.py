@@ -47,7 +47,7 @@ class Programme:
         self.integer += [integer] * len(low)
         return np.arange(first, len(self.low))
 
-    def constrain(self, terms: Sequence[tuple[np.ndarray, Array]], low: float, high: float) -> None:
+    def constrain(self, terms: Sequence[tuple[np.ndarray, Any]], low: float, high: float) -> None:
         """Add low <= sum of coefficients times variables <= high; terms are (variables, coefficients)."""
         for columns, entries in terms:
             self._rows += [len(self._limits)] * len(columns)
@@ -63,11 +63,14 @@ class Programme:
         shape = len(self._limits), len(self.low)
         A = csr_array((self._entries, (self._rows, self._columns)), shape=shape)
         constraints = [LinearConstraint(A, *np.array(self._limits).T)] if self._limits else []
-        return milp(-objective, integrality=np.array(self.integer), bounds=Bounds(np.array(self.low), np.array(self.high)),
-                    constraints=constraints, options={"time_limit": seconds})
+        bounds = Bounds(np.array(self.low), np.array(self.high))
+        return milp(-objective, integrality=np.array(self.integer), bounds=bounds, constraints=constraints,
+                    options={"time_limit": seconds})
 
 
-def programme(networks: Sequence[Network], domain: Domain, found: Difference) -> tuple[Programme, np.ndarray, list[np.ndarray]]:
+def programme(
+    networks: Sequence[Network], domain: Domain, found: Difference
+) -> tuple[Programme, np.ndarray, list[np.ndarray]]:
     """Return the programme of both networks on the domain, its inputs and the last hidden layers' values."""
     result = Programme()
     inputs = _inputs(result, domain)

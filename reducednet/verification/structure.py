@@ -1,9 +1,9 @@
 """Exact equality by structure: both networks written over one basis of functions, in rationals.
 
 The basis is 1, the inputs x_i, and a function H = s(z) for each different hyperplane; a neuron is a sum
-over it. Neurons whose z are positive multiples of each other share an H; for opposite ones s(-z) = s(z) - z
-(binary, first layer: 1 - s(z), off the hyperplane). A neuron that is never active is 0, one that is always active is z
-itself (binary: 1). If nothing is left of f - g, they are equal, exactly.
+over it. Neurons whose z are positive multiples of each other share an H; for opposite ones
+s(-z) = s(z) - z (binary, first layer: 1 - s(z), off the hyperplane). A neuron that is never active is 0,
+one that is always active is z itself (binary: 1). If nothing is left of f - g, they are equal, exactly.
 
 For one hidden layer on a domain with interior this form is unique (THEORY, Prop. 5): what is left over then
 proves a difference, and says at which hyperplane to look for it.

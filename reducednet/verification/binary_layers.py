@@ -1,0 +1,118 @@
+"""One binary layer of two networks: members of a class have its value, or 1 minus it.
+
+In the first layer this holds at points further from the hyperplanes than the members' drift. Above it, where
+inputs are 0 or 1 and whole cells can lie on a hyperplane, only members that surely agree are kept.
+
+References
+----------
+THEORY, sections 7 and 9.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from .._validation import Array
+from ..layers import Affine
+from .classes import Known, Match, Rows, Side, chosen, evaluate, minus
+from .exact import dyadic
+from .forms import Forms, Region
+
+
+def binary_layer(
+    rows: Sequence[Rows], match: Match, classes: Forms, region: Region
+) -> tuple[Forms, list[Array], list[Known], Array]:
+    """Return what `relu_layer` does, for s(z) = 1 if z > 0 else 0, further from hyperplanes than the drift.
+
+    A member's value is its representative's there, or 1 minus it where the sign is turned.
+    """
+    heads = chosen(rows, match)
+    scales, sides = [], []
+    for own, labels, own_scales in zip(rows, match.labels, match.scales):
+        z = evaluate(own, classes)
+        known = Known(_steps(z, region), *region.bounds(z), np.zeros((len(labels), region.n_sets)))
+        members = np.flatnonzero(labels >= 0)
+        delta = evaluate(minus(own.take(members), own_scales[members], heads.take(labels[members])), classes)
+        known.drift[members] = np.abs(region.bounds(delta)).max(axis=0)
+        turned = (own_scales[members] < 0.0)[:, np.newaxis]
+        known.rest.radii[members], known.rest.values[members] = 0.0, 0.0
+        known.rest.values[members, 0] = known.rest.values[members, 1] = turned
+        sides.append(known)
+        scales.append(np.where(labels >= 0, np.sign(own_scales), 0.0))
+    return _steps(evaluate(heads, classes), region), scales, sides, np.zeros_like(region.middle)
+
+
+def _steps(z: Forms, region: Region) -> Forms:
+    """Return forms of s(z): 1, 0, or 1/2 +- 1/2 where the sign is not known."""
+    low, high = region.bounds(z)
+    values, known = np.zeros_like(z.values), (low > 0.0) | (high <= 0.0)
+    values[:, :2] = np.where(low > 0.0, 1.0, np.where(known, 0.0, 0.5))[:, np.newaxis]
+    return Forms(values, np.where(known, 0.0, 0.5)[:, np.newaxis] * np.ones_like(z.radii))
+
+
+def certain(maps: Sequence[Affine], sides: Sequence[Side], match: Match) -> Match:
+    """Return the match without binary neurons above the first layer that are not surely their representatives.
+
+    There inputs are 0 or 1, so a whole cell can lie on a hyperplane, and nearness says nothing. With
+    z = s z_c + delta, delta in [low, high] in rationals, and z (or z_c) a multiple of q as its numbers are:
+    s(z) = s(z_c) if delta = 0; if 0 <= delta < q (z > 0 means z >= q > delta); or if -s q < delta <= 0.
+    """
+    network, index = match.representatives()
+    labels = [own.copy() for own in match.labels]
+    for number, (own, scales) in enumerate(zip(labels, match.scales)):
+        for m in np.flatnonzero(own >= 0):
+            at = network[own[m]], index[own[m]]
+            if at == (number, m):
+                continue
+            one, other = (_boolean_row(maps[side], sides[side], int(j)) for side, j in ((number, m), at))
+            if not _surely_same(one, other, scales[m]):
+                own[m] = -1
+    return Match(tuple(labels), match.scales)
+
+
+class _BooleanRow(NamedTuple):
+    """z = sum_c F_c H_c + constant + something in [low, high], and z is a multiple of the unit."""
+
+    F: dict[int, Fraction]
+    constant: Fraction
+    low: Fraction
+    high: Fraction
+    unit: Fraction
+
+
+def _boolean_row(layer: Affine, side: Side, m: int) -> _BooleanRow:
+    assert layer.b is not None
+    numbers = dyadic(np.append(layer.W[m], layer.b[m]))
+    unit = Fraction(2) ** numbers.exponent
+    *row, constant = [value * unit for value in numbers.integers.tolist()]
+    F: dict[int, Fraction] = {}
+    low = high = Fraction(0)
+    for weight, label, scale, values, radii in zip(row, side.labels, side.scales, *side.rest):
+        if label >= 0:
+            F[label] = F.get(label, Fraction(0)) + weight * int(scale)
+            constant += weight * int(values[0, 0])
+        elif not radii.any() and (values[0] == values[0, 0]).all():
+            constant += weight * int(values[0, 0])
+        else:
+            low, high = low + min(weight, 0), high + max(weight, 0)
+    return _BooleanRow(F, constant, low, high, unit)
+
+
+def _surely_same(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
+    if scale <= 0.0:
+        return False
+    first = next((c for c, value in other.F.items() if value), None)
+    ratio = one.F.get(first, Fraction(0)) / other.F[first] if first is not None else Fraction(0)
+    for s in (ratio, Fraction(float(scale))):
+        if s <= 0:
+            continue
+        parts = [one.F.get(c, Fraction(0)) - s * other.F.get(c, Fraction(0)) for c in {*one.F, *other.F}]
+        middle = one.constant - s * other.constant
+        low = middle + sum(min(part, Fraction(0)) for part in parts) + one.low - s * other.high
+        high = middle + sum(max(part, Fraction(0)) for part in parts) + one.high - s * other.low
+        if low == high == 0 or 0 <= low and high < one.unit or -s * other.unit < low and high <= 0:
+            return True
+    return False

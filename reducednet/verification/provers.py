@@ -1,0 +1,146 @@
+"""The provers of `verify`, the cheapest first; each notes what it finds, and returns if it does not serve."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+
+from ..sphere import row_norms
+from . import breakpoints, mixed_integer, search
+from .branching import branch
+from .differences import Difference, Matcher, difference
+from .exact import ExactNetwork, above, below, gap_at
+from .findings import Findings, Question
+from .forms import region_of
+from .matching import TOLERANCES, no_match, same_hyperplanes, same_places
+from .structure import what_is_left
+from .verdict import EQUIVALENT, UNKNOWN
+
+EXACT_PARAMETERS = 200_000
+"""The largest number of parameters that is counted in rationals."""
+LINEAR_NUMBERS = 20_000_000
+"""The largest number of slopes that is kept of a layer."""
+BRANCHING_INPUTS = 12
+
+
+def by_differences(findings: Findings) -> None:
+    """Bound the difference on the whole domain, with neurons matched by place, then by hyperplane."""
+    question = findings.question
+    f, g, region = question.f, question.g, region_of(question.domain)
+    linear = max(f.sizes + g.sizes) * (f.n_inputs + 2) <= LINEAR_NUMBERS
+    flips = f.depth == 1 and linear
+    ladder = [same_hyperplanes(region, tolerance, flips) for tolerance in TOLERANCES]
+    matchers: list[Matcher] = [same_places, *ladder, no_match]
+    if f.activation == "binary":  # the same only within rounding: what else is matched, the margin would tell
+        matchers = [same_hyperplanes(region, TOLERANCES[0], flips=True), no_match]
+    for matcher in matchers:
+        findings.check_time()
+        found = difference((f, g), region, matcher, linear)
+        low, high = region.bounds(found.forms)
+        bound = float(np.maximum(-low, high).max())
+        best = findings.bound
+        findings.prove(bound, "differences", {"kind": "pieces", "matches": found.matches, "linear": linear},
+                       _margin(question, found))
+        if findings.bound < best or findings.difference is None:
+            findings.difference = found
+        if findings.status == EQUIVALENT:
+            return
+
+
+def _margin(question: Question, found: Difference) -> float:
+    """Return how far from every hyperplane a point must be for binary members to be their representatives."""
+    if question.f.activation == "relu":
+        return 0.0
+    largest = 0.0  # above the first layer members are surely their representatives
+    for known, network in zip(found.layers[0], (question.f, question.g)):
+        norms, drift = row_norms(network.weights[0]), known.drift[:, 0]
+        largest = max(largest, float(np.divide(drift, norms, out=np.zeros_like(drift), where=norms > 0.0).max()))
+    return largest
+
+
+def by_search(findings: Findings) -> None:
+    """Look for a counterexample and confirm it."""
+    question = findings.question
+    X = search.candidates(question.f, question.g, question.domain)
+    findings.refute(*search.confirm(question.f, question.g, question.domain, X, question.eps), "search")
+
+
+def by_breakpoints(findings: Findings) -> None:
+    """One input: the supremum sits at a breakpoint."""
+    question = findings.question
+    f, g = question.f, question.g
+    if f.n_inputs > 1:
+        return
+    low, high = breakpoints.ends(question.domain)
+    shallow = f.depth == 1 and f.activation == "relu"
+    n = sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
+    if shallow:
+        neurons = breakpoints.joint_neurons(f, g)
+        bound, knots = breakpoints.shallow_bound(neurons, below(low), above(high))
+        findings.prove(bound, "breakpoints", {"kind": "sorted", "exact": False})
+        findings.refute(*search.confirm(f, g, question.domain, knots[:, np.newaxis], question.eps), "breakpoints")
+    if findings.status == UNKNOWN and shallow and n <= breakpoints.LARGEST_SHALLOW:
+        supremum, x = breakpoints.shallow_supremum(neurons, low, high)
+        findings.prove(above(supremum), "breakpoints", {"kind": "sorted", "exact": True})
+        _confirm(findings, x)
+    elif findings.status == UNKNOWN and n * (f.n_parameters + g.n_parameters) <= breakpoints.LARGEST_DEEP:
+        supremum, x, all_knots = breakpoints.deep_supremum(f, g, low, high)
+        findings.prove(above(supremum), "breakpoints", {"kind": "line", "knots": all_knots})
+        _confirm(findings, x)
+
+
+def _confirm(findings: Findings, x: Fraction) -> None:
+    """Note the difference at an exact point of one dimension: at a float64 beside it if that refutes too."""
+    question, nearest = findings.question, float(x)
+    X = np.array([[nearest], [np.nextafter(nearest, -np.inf)], [np.nextafter(nearest, np.inf)]])
+    findings.refute(*search.confirm(question.f, question.g, question.domain, X, question.eps), "breakpoints")
+    if findings.gap <= question.eps:
+        exact = ExactNetwork(question.f), ExactNetwork(question.g)
+        findings.refute(gap_at(*exact, [x]), np.array([x]), "breakpoints")
+
+
+def by_structure(findings: Findings) -> None:
+    """Count in rationals whether everything cancels; for one hidden layer, look at the hyperplanes that stay."""
+    question = findings.question
+    f, g, domain = question.f, question.g, question.domain
+    if findings.gap > 0.0 or f.n_parameters + g.n_parameters > EXACT_PARAMETERS:
+        return
+    left, basis = what_is_left(f, g, domain)
+    if not any(left):
+        findings.prove(0.0, "structure", {"kind": "exact"})
+    elif f.depth == 1:
+        kinks = {i: max(abs(row.get(i, Fraction(0))) for row in left) for i in basis.hyperplanes}
+        worst = [basis.hyperplanes[i] for i in sorted(kinks, key=lambda i: -kinks[i])[:16]]
+        order = [*range(1, f.n_inputs + 1), 0]
+        rows = [np.array([float(z.get(i, Fraction(0))) for i in order]) for z in worst]
+        X = search.candidates(f, g, domain, search.across_hyperplanes(domain, rows))
+        findings.refute(*search.confirm(f, g, domain, X, question.eps), "structure")
+
+
+def by_branching(findings: Findings) -> None:
+    """Split the inputs."""
+    question = findings.question
+    if question.f.n_inputs > BRANCHING_INPUTS:
+        return
+    found = _whole_domain(findings)
+    branch(findings, found.matches, _margin(question, found))
+
+
+def by_milp(findings: Findings) -> None:
+    """Ask a mixed-integer solver for points, and for its word."""
+    mixed_integer.propose(findings, _whole_domain(findings))
+
+
+def _whole_domain(findings: Findings) -> Difference:
+    """Return the best difference over the whole domain."""
+    if findings.difference is None:
+        by_differences(findings)
+    assert findings.difference is not None
+    return findings.difference
+
+
+PROVERS: dict[str, Callable[[Findings], None]] = {
+    "differences": by_differences, "breakpoints": by_breakpoints, "search": by_search, "structure": by_structure,
+    "branching": by_branching, "milp": by_milp,
+}

@@ -1,0 +1,155 @@
+"""`verify`: are two networks the same function on a domain? The provers in turn, the cheapest first."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._validation import choice, message, number
+from ..domains import Domain
+from ..error_bounds import evaluation_bound
+from ..networks import Network, check_network
+from ..orbit import rescale
+from ..reduced_networks import check_domain
+from .certificates import certify
+from .findings import Findings, OutOfTime, Question
+from .provers import PROVERS
+from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
+
+SEMANTICS = ("real", "float64")
+
+
+def verify(
+    f: Network, g: Network, domain: Domain, eps: float | None = None, semantics: str = "real",
+    time_limit: float = 60.0, method: str = "auto",
+) -> Verdict:
+    """Prove, or refute, that two networks differ by at most eps on a domain.
+
+    sup over x in D of max_k |f_k(x) - g_k(x)| <= eps ?
+
+    Provers take turns, the cheapest first, until one decides. All of them charge every rounding of their
+    own; a counterexample counts if it is one in rationals.
+
+    Parameters
+    ----------
+    f, g : Network
+        Of the same numbers of inputs and outputs and the same activation; of any, also different, structure.
+    domain : Box, Ball or Hull
+    eps : float, optional
+        None: equal up to rounding, that is to the a-priori bound of both networks' own evaluation errors
+        in float64 on the domain (`evaluation_bound`), which the verdict shows. 0.0: exactly.
+    semantics : "real" or "float64"
+        ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what computers
+        return, so that both networks' own evaluation in any order of summation is charged too.
+    time_limit : float
+        Seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and gap so far.
+    method : "auto" or the name of one prover
+        "differences", "search", "breakpoints", "structure", "branching" or "milp".
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, the networks or the domain do not fit, or eps is negative.
+
+    Notes
+    -----
+    Binary networks jump: two whose hyperplanes differ by a rounding differ by a whole step between them. So
+    their bound is of the points off the first layer's hyperplanes, further than the verdict's `margin` from each; with
+    eps = 0.0 "equivalent" needs the margin 0.
+
+    References
+    ----------
+    THEORY, section 9.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> from reducednet.reduction import reduce
+    >>> net, box = Network.random((2, 10, 10, 1), rng=0), Box([0, 0], [1, 1])
+    >>> verify(net, reduce(net, box), box).status
+    'equivalent'
+    >>> verify(net, rescale(net), box, eps=0.0).bound
+    0.0
+    >>> half = Network(net.weights, net.thresholds, net.output_weights / 2)
+    >>> verify(net, half, box).status
+    'not_equivalent'
+    """
+    question, time_limit = _question(f, g, domain, eps, semantics, time_limit)
+    findings = Findings(question, time_limit)
+    names = list(PROVERS) if choice(method, "method", ["auto", *PROVERS]) == "auto" else [method]
+    try:
+        with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
+            _ask(findings, names)
+    except (OutOfTime, KeyboardInterrupt):
+        pass
+    return _verdict(findings, f, g, semantics)
+
+
+def _ask(findings: Findings, names: Sequence[str]) -> None:
+    """Let the provers take turns until one decides."""
+    for name in names:
+        began = findings.seconds
+        try:
+            PROVERS[name](findings)
+        finally:
+            findings.close(name, began)
+        if findings.status != UNKNOWN:
+            return
+        findings.check_time()
+
+
+def _question(
+    f: Any, g: Any, domain: Any, eps: Any, semantics: Any, time_limit: Any
+) -> tuple[Question, float]:
+    """Check the arguments and return the question about networks that the provers work with."""
+    f, g = check_network(f, "f"), check_network(g, "g")
+    if (f.n_inputs, f.n_outputs) != (g.n_inputs, g.n_outputs):
+        expected = f"a network of {f.n_inputs} inputs and {f.n_outputs} outputs, as `f`"
+        raise ValueError(message("g", expected, f"{g.n_inputs} and {g.n_outputs}"))
+    if f.activation != g.activation:
+        raise ValueError(message("g", f"a {f.activation} network, as `f`", g.activation))
+    domain = check_domain(f, domain)
+    float64 = choice(semantics, "semantics", SEMANTICS) == "float64"
+    time_limit = number(time_limit, "time_limit", above=0.0)
+    rounding = 0.0
+    if float64 or eps is None:
+        rounding = float((evaluation_bound(f, domain) + evaluation_bound(g, domain)).max())
+    slack = rounding if float64 else 0.0
+    if eps is None:
+        if not np.isfinite(rounding):
+            raise ValueError(message("eps", "given, for the evaluation errors have no finite bound here", None))
+        eps = slack + rounding
+    eps = number(eps, "eps", minimum=0.0)
+    depth = max(f.depth, g.depth)
+    one, other = (_deepened(rescale(network), depth) for network in (f, g))
+    return Question(one, other, domain, eps, slack), time_limit
+
+
+def _deepened(network: Network, depth: int) -> Network:
+    """Return the same function with so many hidden layers: s(h) = h for what a hidden layer gives."""
+    missing = depth - network.depth
+    if not missing:
+        return network
+    n = network.sizes[-2]
+    weights = [*network.weights, *[np.eye(n)] * missing]
+    thresholds = [*network.thresholds, *[np.zeros(n)] * missing]
+    return Network(weights, thresholds, network.output_weights, network.output_bias, network.activation)
+
+
+def _verdict(findings: Findings, f: Network, g: Network, semantics: str) -> Verdict:
+    """Write down what was found."""
+    question, status = findings.question, findings.status
+    rigorous = not (status == UNKNOWN and findings.gap <= findings.solver_bound < findings.bound)
+    method = findings.method if status == EQUIVALENT or findings.gap <= question.eps else findings.gap_method
+    counterexample = findings.counterexample if status == DIFFERENT else None
+    certificate = certify(findings, f, g)
+    return Verdict(
+        status, question.eps, findings.bound if rigorous else findings.solver_bound, findings.gap,
+        counterexample, method if rigorous else "milp", rigorous, semantics, findings.margin, findings.seconds,
+        findings.stages, certificate,
+    )
