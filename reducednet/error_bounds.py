@@ -10,8 +10,8 @@ import numpy as np
 
 from . import sphere
 from ._validation import Array, instance, integer, samples
-from .domains import Box, Domain
-from .intervals import LayerSpace, activation_range
+from .domains import Domain
+from .intervals import LayerSpace
 from .layers import affine_maps
 from .networks import Network, check_network
 from .reduced_networks import ReducedNetwork, check_domain
@@ -46,6 +46,7 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
 
     Examples
     --------
+    >>> from reducednet.domains import Box
     >>> net = Network([[[1.0]]], [[0.0]], [[1.0]])
     >>> bool(0.0 < evaluation_bound(net, Box(0, 1))[0] < 1e-14)
     True
@@ -56,28 +57,34 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
     A, e = np.maximum(np.abs(low), np.abs(high)) * (1.0 + gamma(domain.n_inputs + 4)), np.zeros(len(low))
     *hidden, (C, a) = affine_maps(network)
     with np.errstate(over="ignore", invalid="ignore"):
-        for W, b in hidden:
+        for number, (W, b) in enumerate(hidden):
             if network.activation == "binary":
                 A, e = np.ones(len(W)), np.zeros(len(W))
                 continue
             assert b is not None
-            error = _affine_error(W, b, A, e, extra)
+            error, spread = _affine_error(W, b, A, e, extra, high / 2.0 - low / 2.0)
             if not np.isfinite(error).all():
                 return np.full(network.n_outputs, np.inf)
-            z_high = b + domain.support(W)
-            low, high = activation_range(domain, W, b, network._activation, error)
-            domain = Box(low, high + SMALLEST)
+            if number:
+                middle = b + W @ (low / 2.0 + high / 2.0)
+                z_low, z_high = middle - spread, middle + spread
+            else:
+                z_low, z_high = b - domain.support(-W), b + domain.support(W)
+            low, high = (network._activation.value(end) for end in (z_low - 2.0 * error, z_high + 2.0 * error))
             A, e = high, np.clip(z_high + 2.0 * error, 0.0, error)
-        result = _affine_error(C, np.zeros(len(C)) if a is None else a, A, e, extra)
+        result, _ = _affine_error(C, np.zeros(len(C)) if a is None else a, A, e, extra, A)
     return np.where(np.isfinite(result), result, np.inf)
 
 
-def _affine_error(W: Array, b: Array, A: Array, e: Array, extra: int) -> Array:
-    """Return the error bound of the computed W h + b, where |h| <= A carries the error e."""
+def _affine_error(
+    W: Array, b: Array, A: Array, e: Array, extra: int, half: Array
+) -> tuple[Array, Array]:
+    """Return the error bound of the computed W h + b, where |h| <= A carries the error e, and |W| half."""
     n = W.shape[1]
-    terms = np.abs(W) @ (A + e) + np.abs(b)
+    terms, carried, spread = (np.abs(W) @ np.stack([A + e, e, half], axis=1)).T
     underflow = 4.0 * SMALLEST * (n + 2 + (A + e).sum())
-    return (np.abs(W) @ e + gamma(n + 2 + extra) * terms) * (1.0 + gamma(2 * n + 8)) + underflow
+    lost = gamma(n + 2 + extra) * (terms + np.abs(b))
+    return (carried + lost) * (1.0 + gamma(2 * n + 8)) + underflow, spread
 
 
 def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
@@ -103,6 +110,7 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
 
     Examples
     --------
+    >>> from reducednet.domains import Box
     >>> from reducednet.reduction import reduce
     >>> net = Network.random((2, 10, 1), rng=0)
     >>> red = reduce(net, Box([0, 0], [1, 1]))
@@ -139,6 +147,7 @@ def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:
 
     Examples
     --------
+    >>> from reducednet.domains import Box
     >>> net = Network([[[3.0]]], [[-1.0]], [[1.0]], activation="binary")
     >>> decided(net, Box(0, 1), [[0.5], [1 / 3]]).tolist()
     [True, False]

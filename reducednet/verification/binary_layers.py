@@ -18,7 +18,7 @@ import numpy as np
 from .._validation import Array
 from ..layers import Affine
 from .classes import Known, Match, Rows, Side, chosen, evaluate, minus
-from .exact import dyadic
+from .exact import integers, rationals
 from .forms import Forms, Region
 
 
@@ -85,9 +85,10 @@ class _BooleanRow(NamedTuple):
 
 def _boolean_row(layer: Affine, side: Side, m: int) -> _BooleanRow:
     assert layer.b is not None
-    numbers = dyadic(np.append(layer.W[m], layer.b[m]))
-    unit = Fraction(2) ** numbers.exponent
-    *row, constant = [value * unit for value in numbers.integers.tolist()]
+    numbers = np.append(layer.W[m], layer.b[m])
+    *row, constant = rationals(numbers)
+    powers = integers(numbers)[1][numbers != 0.0]
+    unit = Fraction(2) ** int(powers.min()) if len(powers) else Fraction(1)
     F: dict[int, Fraction] = {}
     low = high = Fraction(0)
     for weight, label, scale, values, radii in zip(row, side.labels, side.scales, *side.rest):

@@ -109,7 +109,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
 
 
 def _halves(tree: Tree, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
-    """Halve leaves in the middle of their axes; return corners and nodes of the halves, None if there is no middle."""
+    """Halve leaves along their axes; return corners and nodes of the halves, None if there is no middle."""
     index = np.arange(len(now.node))
     places = (now.low / 2.0 + now.high / 2.0)[now.axis, index]
     if not ((now.low[now.axis, index] < places) & (places < now.high[now.axis, index])).all():
@@ -145,7 +145,7 @@ def _try_corners(findings: Findings, region: Region, slopes: Array, output: np.n
     best = best[values[best] > findings.gap * (1.0 + 1e-9)]
     if len(best):
         best = best[question.domain.contains(X[best])][:1]
-        findings.refute(*confirm(question.f, question.g, question.domain, X[best], question.eps), "branching")
+        confirm(findings, X[best], "branching")
 
 
 def _inside(tree: Tree, domain: Domain, leaves: Frontier) -> Frontier:
@@ -159,8 +159,8 @@ def _inside(tree: Tree, domain: Domain, leaves: Frontier) -> Frontier:
     middle = leaves.low / 2.0 + leaves.high / 2.0
     U = (middle - nearest_points(domain, middle)).T
     nearest = np.minimum(U.T * leaves.low, U.T * leaves.high).sum(axis=0)
-    ends = np.stack([leaves.low, leaves.high, *(end[:, np.newaxis] + 0 * leaves.low for end in domain.bounding_box())])
-    corner = np.abs(ends).max(axis=0).T
+    size = np.abs(domain.bounding_box()).max(axis=0)[:, np.newaxis]
+    corner = np.maximum(size, np.maximum(np.abs(leaves.low), np.abs(leaves.high))).T
     lost = gamma(4 * domain.n_inputs + 16) * (np.abs(U) * corner).sum(axis=1) * 4.0 + domain.n_inputs * SMALLEST
     apart = nearest > domain.support(U) + lost
     tree.drop(leaves.node[apart], U[apart])

@@ -19,7 +19,7 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Box, Domain
 from ..networks import Network
-from ..rounding import SMALLEST, gamma
+from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from .exact import ExactNetwork, gap_at, rationals
 
 LARGEST_SHALLOW = 20_000
@@ -90,8 +90,8 @@ def knots_and_values(neurons: Neurons, low: Any, high: Any) -> tuple[Any, Any]:
     return inside, slopes[:, piece] * inside + constants[:, piece]
 
 
-def shallow_bound(neurons: Neurons, low: float, high: float) -> tuple[float, Array]:
-    """Return a bound of sup |f - g| over [low, high] for ReLU, and the knots, the largest difference first.
+def shallow_bounds(neurons: Neurons, low: float, high: float) -> tuple[float, float, Array]:
+    """Return bounds (gap, bound) of sup |f - g| over [low, high] for ReLU, and where the largest differences are.
 
     All that float64 does, the place of a knot and the order of two that are as near as that included, is
     within gamma(2 n + 16) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|.
@@ -102,8 +102,10 @@ def shallow_bound(neurons: Neurons, low: float, high: float) -> tuple[float, Arr
     lost = gamma(2 * n + 16) * terms * (1.0 + gamma(2 * n)) + 8.0 * n * SMALLEST * (1.0 + X + np.abs(c).sum())
     knots, values = knots_and_values(neurons, low, high)
     sizes = np.abs(values)
-    order = np.argsort(-sizes.max(axis=0), kind="stable")[:64]
-    return float((sizes.max(axis=1) + lost).max()), np.asarray(knots[order])
+    gaps = (sizes - lost[:, np.newaxis]).max(axis=0) * (1.0 - 4.0 * UNIT_ROUNDOFF)
+    best = np.argpartition(-gaps, min(16, len(gaps) - 1))[:16]
+    best = best[np.argsort(-gaps[best], kind="stable")]
+    return float(gaps[best[0]]), float((sizes.max(axis=1) + lost).max()), np.asarray(knots[best])
 
 
 def shallow_supremum(neurons: Neurons, low: Fraction, high: Fraction) -> tuple[Fraction, Fraction]:
@@ -134,7 +136,8 @@ def deep_supremum(
     for layer in range(f.depth):
         if f.activation == "binary" and layer:
             break  # deeper neurons are constant between the zeros of the first layer's
-        knots = _with_zeros(knots, [[z for network in exact for z in network.layers([x])[layer]] for x in knots])
+        Z = [[z for network in exact for z in network.layers([x])[layer].values()] for x in knots]
+        knots = _with_zeros(knots, Z)
     points = knots
     if f.activation == "binary":
         points = [(one + other) / 2 for one, other in zip(knots, knots[1:])]

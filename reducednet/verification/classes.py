@@ -23,7 +23,7 @@ import numpy as np
 from .._validation import Array
 from ..layers import Affine
 from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .forms import GUARD, Forms, times
+from .forms import GUARD, Forms, times, times_absolute
 
 
 class Match(NamedTuple):
@@ -108,7 +108,7 @@ def rows_of(layer: Affine, side: Side, size: Array) -> Rows:
     shared[member] = np.abs(side.scales[member])[:, np.newaxis, np.newaxis] * size[side.labels[member]]
     own = side.rest.magnitude
     error = side.rest.radii + gamma(n + 1) * own + (gamma(roundings) * shared if roundings else 0.0)
-    sums = times(np.abs(W), np.concatenate([error, shared + own], axis=1)) * (GUARD + gamma(n + 2))
+    sums = times_absolute(W, np.concatenate([error, shared + own], axis=1)) * (GUARD + gamma(n + 2))
     radii, total = np.split(sums, 2, axis=1)
     some = bool(side.rest.values.any())
     values = times(W, side.rest.values) if some else np.zeros((len(W), *side.rest.values.shape[1:]))
@@ -140,14 +140,15 @@ def minus(one: Rows, scale: Array, other: Rows) -> Rows:
     radii = one.rest.radii + t * other.rest.radii + np.where(t != 1.0, UNIT_ROUNDOFF, 0.0) * t * other.size
     rounded = 2.0 * UNIT_ROUNDOFF * Forms(values, radii).magnitude
     rest = Forms(values, (radii + rounded) * GUARD + SMALLEST)
-    return Rows(one.F - s * other.F, rest, one.size + t * other.size)
+    F = s * other.F
+    return Rows(np.subtract(one.F, F, out=F), rest, one.size + t * other.size)
 
 
 def evaluate(rows: Rows, classes: Forms) -> Forms:
     """Return the forms of z = F H + rest."""
     n = rows.F.shape[1]
     values = times(rows.F, classes.values) + rows.rest.values
-    radii = times(np.abs(rows.F), classes.radii + gamma(n + 3) * classes.magnitude) + rows.rest.radii
+    radii = times_absolute(rows.F, classes.radii + gamma(n + 3) * classes.magnitude) + rows.rest.radii
     radii += 2.0 * UNIT_ROUNDOFF * rows.rest.magnitude
     return Forms(values, radii * (GUARD + gamma(n + 3)))
 

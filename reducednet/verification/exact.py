@@ -16,39 +16,63 @@ from ..domains import Ball, Box, Domain, Hull
 from ..layers import affine_maps
 from ..networks import Network
 
-Integers = Any
-"""An array of dtype object that holds Python integers."""
+DIGIT = 26
+MASK = (1 << DIGIT) - 1
+"""Integers are written in digits of 26 bits: a sum of 2^10 products of two fits into an int64."""
+TERMS = 1 << 10
 
 
-class Dyadic(NamedTuple):
-    """An array of numbers, integers times 2^exponent."""
-
-    integers: Integers
-    exponent: int
-
-    def at(self, exponent: int) -> Integers:
-        """Return the integers that stand for the same numbers with a smaller exponent."""
-        return self.integers << (self.exponent - exponent) if exponent < self.exponent else self.integers
-
-
-def dyadic(array: Array) -> Dyadic:
-    """Return float64 numbers as integers times one power of two.
+def integers(array: Array) -> tuple[Array, Array]:
+    """Return int64 arrays (M, p) with M 2^p equal to the numbers, M odd or 0.
 
     Examples
     --------
-    >>> dyadic(np.array([0.75, -2.0]))
-    Dyadic(integers=array([3, -8], dtype=object), exponent=-2)
+    >>> [part.tolist() for part in integers(np.array([0.75, -2.0, 0.0]))]
+    [[3, -1, 0], [-2, 1, 0]]
     """
-    numbers = np.asarray(array, dtype=np.float64)
-    mantissas, exponents = np.frexp(numbers)
-    integers, powers = (mantissas * 2.0**53).astype(np.int64), exponents.astype(np.int64) - 53
-    used = integers != 0
-    trailing = np.frexp((integers & -integers).astype(np.float64))[1] - 1  # zeros at the end of each integer
-    lowest = int((powers + trailing)[used].min()) if used.any() else 0
-    shifts = np.where(used, powers - lowest, 0)
-    result = np.empty(numbers.size, dtype=object)
-    result[:] = [i << s if s >= 0 else i >> -s for i, s in zip(integers.ravel().tolist(), shifts.ravel().tolist())]
-    return Dyadic(result.reshape(numbers.shape), lowest)
+    mantissas, exponents = np.frexp(array)
+    M = (mantissas * 2.0**53).astype(np.int64)
+    zeros = np.where(M == 0, 0, np.frexp((M & -M).astype(np.float64))[1] - 1)  # at the end of each integer
+    return M >> zeros, np.where(M == 0, 0, exponents.astype(np.int64) - 53 + zeros)
+
+
+class ExactRows:
+    """A matrix of float64 numbers: row j is an integer row times 2^exponents_j, the integers in digits.
+
+    digits : list of int64 arrays (m, n), the lowest first, each with the sign of its number
+    """
+
+    def __init__(self, W: Array) -> None:
+        M, p = integers(W)
+        used = M != 0
+        self.exponents = np.where(used.any(axis=1), np.where(used, p, np.iinfo(np.int64).max).min(axis=1), 0)
+        shifts = np.where(used, p - self.exponents[:, np.newaxis], 0)
+        bits = int((shifts + np.frexp(np.abs(M).astype(np.float64))[1]).max(initial=1))
+        size, sign = np.abs(M), np.sign(M)
+        self.digits = [sign * _digit(size, DIGIT * k - shifts) for k in range(-(-bits // DIGIT))]
+
+    def dot(self, h: Sequence[int]) -> list[int]:
+        """Return the integer rows times the integers h."""
+        bits = max((value.bit_length() for value in h), default=1)
+        H = np.array([
+            [((abs(value) >> DIGIT * k) & MASK) * (1 if value >= 0 else -1) for k in range(-(-bits // DIGIT) or 1)]
+            for value in h
+        ], dtype=np.int64).reshape(len(h), -1)
+        total = np.zeros(len(self.exponents), dtype=object)
+        for start in range(0, len(h), TERMS):
+            part = slice(start, start + TERMS)
+            for a, digits in enumerate(self.digits):
+                for b, column in enumerate((digits[:, part] @ H[part]).T):
+                    if column.any():
+                        total += column.astype(object) << DIGIT * (a + b)
+        return list(total)
+
+
+def _digit(size: Array, places: Array) -> Array:
+    """Return 26 bits of each non-negative integer, from a place (below 0: with zeros appended) on."""
+    down = (size >> np.clip(places, 0, 63)) & MASK
+    up = ((size & MASK) << np.clip(-places, 0, DIGIT)) & MASK
+    return np.where(places >= 0, down, np.where(places > -DIGIT, up, 0))
 
 
 class ExactNetwork:
@@ -64,36 +88,40 @@ class ExactNetwork:
     def __init__(self, network: Network) -> None:
         self.binary = network.activation == "binary"
         self._maps = [
-            (dyadic(layer.W), dyadic(np.zeros(len(layer.W)) if layer.b is None else layer.b))
+            (ExactRows(layer.W), *integers(np.zeros(len(layer.W)) if layer.b is None else layer.b))
             for layer in affine_maps(network)
         ]
 
-    def layers(self, x: Sequence[Fraction]) -> list[list[Fraction]]:
+    def layers(self, x: Sequence[Fraction]) -> list[Scaled]:
         """Return the pre-activations of each hidden layer, and the outputs, at one point."""
         unit = lcm(*(value.denominator for value in x))
-        h = Dyadic(np.array([value.numerator * (unit // value.denominator) for value in x], dtype=object), 0)
-        result = []
-        for layer in self._maps:
-            z = _affine(layer, h, unit)
-            scale = Fraction(2) ** z.exponent / unit
-            result.append([int(value) * scale for value in z.integers])
-            active = z.integers > 0
-            h = Dyadic(np.where(active, 1, 0).astype(object), 0) if self.binary else \
-                Dyadic(np.where(active, z.integers, 0), z.exponent)
-            unit = 1 if self.binary else unit
+        h, power, result = [value.numerator * (unit // value.denominator) for value in x], 0, []
+        for W, M, p in self._maps:  # the numbers are h 2^power / unit
+            own = W.exponents + power
+            lowest = int(min(own.min(), p.min()))
+            sums = zip(W.dot(h), (own - lowest).tolist(), M.tolist(), (p - lowest).tolist())
+            z = [(total << up) + (threshold * unit << more) for total, up, threshold, more in sums]
+            result.append(Scaled(z, Fraction(2) ** lowest / unit))
+            if self.binary:
+                h, power, unit = [int(value > 0) for value in z], 0, 1
+            else:
+                h, power = [max(value, 0) for value in z], lowest
         return result
 
     def __call__(self, x: Sequence[Fraction]) -> list[Fraction]:
         """Return the outputs at one point."""
-        return self.layers(x)[-1]
+        return self.layers(x)[-1].values()
 
 
-def _affine(layer: tuple[Dyadic, Dyadic], h: Dyadic, unit: int) -> Dyadic:
-    """Return W h + b unit: `unit` times the pre-activations, where h is so too (ReLU is homogeneous)."""
-    W, b = layer
-    z = Dyadic(W.integers.dot(h.integers), W.exponent + h.exponent)
-    exponent = min(z.exponent, b.exponent)
-    return Dyadic(z.at(exponent) + b.at(exponent) * unit, exponent)
+class Scaled(NamedTuple):
+    """Numbers: integers times one rational."""
+
+    integers: list[int]
+    scale: Fraction
+
+    def values(self) -> list[Fraction]:
+        """Return the numbers."""
+        return [value * self.scale for value in self.integers]
 
 
 def rationals(x: Any) -> list[Fraction]:
@@ -104,9 +132,9 @@ def rationals(x: Any) -> list[Fraction]:
 def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction]) -> Fraction:
     """Return the largest |f_k(x) - g_k(x)| over the outputs k; 0 on a first hyperplane of a binary one."""
     layers = f.layers(x), g.layers(x)
-    if f.binary and any(z == 0 for own in layers for z in own[0]):
+    if f.binary and any(z == 0 for own in layers for z in own[0].integers):
         return Fraction(0)
-    return max(abs(one - other) for one, other in zip(layers[0][-1], layers[1][-1]))
+    return max(abs(one - other) for one, other in zip(*(own[-1].values() for own in layers)))
 
 
 def below(value: Fraction) -> float:

@@ -22,6 +22,8 @@ class Question(NamedTuple):
     eps : float
     slack : float
         What both networks' own evaluation may add: 0 with semantics "real".
+    rounding : float
+        A bound of what both networks' evaluation in float64 is off by; inf where it was not asked for.
     """
 
     f: Network
@@ -29,6 +31,7 @@ class Question(NamedTuple):
     domain: Domain
     eps: float
     slack: float
+    rounding: float
 
 
 class OutOfTime(Exception):

@@ -25,6 +25,9 @@ from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 GUARD = 1.0 + 64.0 * UNIT_ROUNDOFF
 """Makes up for the few roundings with which sums of errors are found themselves."""
 
+CACHE = 1 << 17
+"""How many numbers of a matrix are worked on at a time, where a new array of its size would be needed."""
+
 
 class Forms(NamedTuple):
     """n quantities over each of B regions.
@@ -159,6 +162,14 @@ def times(W: Array, stack: Array) -> Array:
     """
     n, k, count = stack.shape
     return (W @ stack.reshape(n, k * count)).reshape(len(W), k, count)
+
+
+def times_absolute(W: Array, stack: Array) -> Array:
+    """Return |W| v, without an array of the size of W in between."""
+    rows = max(1, CACHE // max(1, W.shape[1]))
+    if len(W) <= rows:
+        return times(np.abs(W), stack)
+    return np.concatenate([times(np.abs(W[start:start + rows]), stack) for start in range(0, len(W), rows)])
 
 
 def with_interval(values: Array, radii: Array, low: Array, high: Array) -> Forms:

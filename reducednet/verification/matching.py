@@ -10,6 +10,7 @@ import numpy as np
 
 from .._validation import Array
 from ..grouping import groups_of_rows
+from ..networks import Network
 from ..rounding import UNIT_ROUNDOFF
 from ..sphere import normalise
 from .classes import Match, Rows, evaluate
@@ -56,6 +57,14 @@ def _as_match(near: np.ndarray, scales: Array, n_one: int, n_other: int) -> Matc
     first = np.append(np.where(near, scales, 0.0), np.zeros(n_one - n))
     second = np.append(np.where(near, 1.0, 0.0), np.zeros(n_other - n))
     return Match(tuple(labels), (first, second))
+
+
+def look_alike(f: Network, g: Network) -> bool:
+    """Tell whether matching by places is worth a try: most of some first rows of either point the same way."""
+    n = min(f.sizes[1], g.sizes[1])
+    some = np.unique(np.linspace(0, n - 1, 64).astype(int))
+    one, other = (normalise(network.weights[0][some])[0] for network in (f, g))
+    return bool(2 * (np.einsum("ij,ij->i", one, other) > 0.7).sum() >= len(some))
 
 
 def same_hyperplanes(region: Region, tolerance: float, flips: bool) -> Matcher:

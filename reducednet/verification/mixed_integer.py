@@ -153,7 +153,7 @@ def propose(findings: Findings, found: Difference) -> None:
             largest = max(largest, bound + sign * (biases[0] - biases[1]))
             if answer.x is not None:
                 X = candidates(*networks, question.domain, answer.x[inputs][np.newaxis])
-                findings.refute(*confirm(*networks, question.domain, X, question.eps), "milp")
+                confirm(findings, X, "milp")
             if findings.gap > question.eps:
                 return
     findings.solver_bound = largest + question.slack

@@ -13,9 +13,10 @@ from .differences import Difference, Matcher, difference
 from .exact import ExactNetwork, above, below, gap_at
 from .findings import Findings, Question
 from .forms import region_of
-from .matching import TOLERANCES, no_match, same_hyperplanes, same_places
+from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
+from .search import confirm
 from .structure import what_is_left
-from .verdict import EQUIVALENT, UNKNOWN
+from .verdict import UNKNOWN
 
 EXACT_PARAMETERS = 200_000
 """The largest number of parameters that is counted in rationals."""
@@ -25,27 +26,41 @@ BRANCHING_INPUTS = 12
 
 
 def by_differences(findings: Findings) -> None:
-    """Bound the difference on the whole domain, with neurons matched by place, then by hyperplane."""
+    """Bound the difference on the whole domain, with neurons matched by their places."""
     question = findings.question
-    f, g, region = question.f, question.g, region_of(question.domain)
-    linear = max(f.sizes + g.sizes) * (f.n_inputs + 2) <= LINEAR_NUMBERS
-    flips = f.depth == 1 and linear
-    ladder = [same_hyperplanes(region, tolerance, flips) for tolerance in TOLERANCES]
-    matchers: list[Matcher] = [same_places, *ladder, no_match]
-    if f.activation == "binary":  # the same only within rounding: what else is matched, the margin would tell
-        matchers = [same_hyperplanes(region, TOLERANCES[0], flips=True), no_match]
-    for matcher in matchers:
-        findings.check_time()
-        found = difference((f, g), region, matcher, linear)
-        low, high = region.bounds(found.forms)
-        bound = float(np.maximum(-low, high).max())
-        best = findings.bound
-        findings.prove(bound, "differences", {"kind": "pieces", "matches": found.matches, "linear": linear},
-                       _margin(question, found))
-        if findings.bound < best or findings.difference is None:
-            findings.difference = found
-        if findings.status == EQUIVALENT:
-            return
+    if question.f.activation == "relu" and look_alike(question.f, question.g):
+        _bound_with(findings, same_places)
+
+
+def by_matching(findings: Findings) -> None:
+    """Bound the difference on the whole domain, with neurons matched by their hyperplanes."""
+    question = findings.question
+    region, binary = region_of(question.domain), question.f.activation == "binary"
+    flips = question.f.depth == 1 and _linear(question)
+    # binary: the same only within rounding, for what else is matched the margin would have to tell
+    ladder = [same_hyperplanes(region, one, flips or binary) for one in TOLERANCES[:1 if binary else None]]
+    for matcher in [*ladder, no_match]:
+        if findings.status == UNKNOWN:
+            findings.check_time()
+            _bound_with(findings, matcher)
+
+
+def _linear(question: Question) -> bool:
+    """Tell whether linear bounds of all layers can be kept."""
+    return max(question.f.sizes + question.g.sizes) * (question.f.n_inputs + 2) <= LINEAR_NUMBERS
+
+
+def _bound_with(findings: Findings, matcher: Matcher) -> None:
+    """Bound the difference on the whole domain with this matcher's classes."""
+    question = findings.question
+    region, linear = region_of(question.domain), _linear(question)
+    found = difference((question.f, question.g), region, matcher, linear)
+    low, high = region.bounds(found.forms)
+    bound, best = float(np.maximum(-low, high).max()), findings.bound
+    evidence = {"kind": "pieces", "matches": found.matches, "linear": linear}
+    findings.prove(bound, "differences" if matcher is same_places else "matching", evidence, _margin(question, found))
+    if findings.bound < best or findings.difference is None:
+        findings.difference = found
 
 
 def _margin(question: Question, found: Difference) -> float:
@@ -62,8 +77,11 @@ def _margin(question: Question, found: Difference) -> float:
 def by_search(findings: Findings) -> None:
     """Look for a counterexample and confirm it."""
     question = findings.question
-    X = search.candidates(question.f, question.g, question.domain)
-    findings.refute(*search.confirm(question.f, question.g, question.domain, X, question.eps), "search")
+    f, g = question.f, question.g
+    X = search.candidates(f, g, question.domain)
+    seen = search.differences(f, g, X[:1]).item()
+    if seen > 0.5 * question.eps or question.rounding > 2.0 * question.eps:  # else float64 sees enough
+        confirm(findings, X, "search")
 
 
 def by_breakpoints(findings: Findings) -> None:
@@ -77,24 +95,27 @@ def by_breakpoints(findings: Findings) -> None:
     n = sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
     if shallow:
         neurons = breakpoints.joint_neurons(f, g)
-        bound, knots = breakpoints.shallow_bound(neurons, below(low), above(high))
+        gap, bound, knots = breakpoints.shallow_bounds(neurons, below(low), above(high))
         findings.prove(bound, "breakpoints", {"kind": "sorted", "exact": False})
-        findings.refute(*search.confirm(f, g, question.domain, knots[:, np.newaxis], question.eps), "breakpoints")
+        if low <= knots[0] <= high:
+            findings.refute(Fraction(max(gap, 0.0)), knots[:1], "breakpoints")
+        if findings.status == UNKNOWN:
+            confirm(findings, knots[:, np.newaxis], "breakpoints")
     if findings.status == UNKNOWN and shallow and n <= breakpoints.LARGEST_SHALLOW:
         supremum, x = breakpoints.shallow_supremum(neurons, low, high)
         findings.prove(above(supremum), "breakpoints", {"kind": "sorted", "exact": True})
-        _confirm(findings, x)
+        _confirm_exactly(findings, x)
     elif findings.status == UNKNOWN and n * (f.n_parameters + g.n_parameters) <= breakpoints.LARGEST_DEEP:
         supremum, x, all_knots = breakpoints.deep_supremum(f, g, low, high)
         findings.prove(above(supremum), "breakpoints", {"kind": "line", "knots": all_knots})
-        _confirm(findings, x)
+        _confirm_exactly(findings, x)
 
 
-def _confirm(findings: Findings, x: Fraction) -> None:
+def _confirm_exactly(findings: Findings, x: Fraction) -> None:
     """Note the difference at an exact point of one dimension: at a float64 beside it if that refutes too."""
     question, nearest = findings.question, float(x)
     X = np.array([[nearest], [np.nextafter(nearest, -np.inf)], [np.nextafter(nearest, np.inf)]])
-    findings.refute(*search.confirm(question.f, question.g, question.domain, X, question.eps), "breakpoints")
+    confirm(findings, X, "breakpoints")
     if findings.gap <= question.eps:
         exact = ExactNetwork(question.f), ExactNetwork(question.g)
         findings.refute(gap_at(*exact, [x]), np.array([x]), "breakpoints")
@@ -114,8 +135,7 @@ def by_structure(findings: Findings) -> None:
         worst = [basis.hyperplanes[i] for i in sorted(kinks, key=lambda i: -kinks[i])[:16]]
         order = [*range(1, f.n_inputs + 1), 0]
         rows = [np.array([float(z.get(i, Fraction(0))) for i in order]) for z in worst]
-        X = search.candidates(f, g, domain, search.across_hyperplanes(domain, rows))
-        findings.refute(*search.confirm(f, g, domain, X, question.eps), "structure")
+        confirm(findings, search.candidates(f, g, domain, search.across_hyperplanes(domain, rows)), "structure")
 
 
 def by_branching(findings: Findings) -> None:
@@ -134,13 +154,14 @@ def by_milp(findings: Findings) -> None:
 
 def _whole_domain(findings: Findings) -> Difference:
     """Return the best difference over the whole domain."""
-    if findings.difference is None:
-        by_differences(findings)
+    for prover in (by_differences, by_matching):
+        if findings.difference is None:
+            prover(findings)
     assert findings.difference is not None
     return findings.difference
 
 
 PROVERS: dict[str, Callable[[Findings], None]] = {
-    "differences": by_differences, "breakpoints": by_breakpoints, "search": by_search, "structure": by_structure,
-    "branching": by_branching, "milp": by_milp,
+    "differences": by_differences, "breakpoints": by_breakpoints, "search": by_search, "matching": by_matching,
+    "structure": by_structure, "branching": by_branching, "milp": by_milp,
 }

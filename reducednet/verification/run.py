@@ -10,7 +10,7 @@ from .._validation import choice, message, number
 from ..domains import Domain
 from ..error_bounds import evaluation_bound
 from ..networks import Network, check_network
-from ..orbit import rescale
+from ..orbit import rescale, unit_exponents
 from ..reduced_networks import check_domain
 from .certificates import certify
 from .findings import Findings, OutOfTime, Question
@@ -18,6 +18,8 @@ from .provers import PROVERS
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 SEMANTICS = ("real", "float64")
+WELL_SCALED = 8
+"""Rows of norms from 2^-8 to 2^9 are left as they are."""
 
 
 def verify(
@@ -45,7 +47,7 @@ def verify(
     time_limit : float
         Seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and gap so far.
     method : "auto" or the name of one prover
-        "differences", "search", "breakpoints", "structure", "branching" or "milp".
+        "differences", "breakpoints", "search", "matching", "structure", "branching" or "milp".
 
     Returns
     -------
@@ -59,8 +61,8 @@ def verify(
     Notes
     -----
     Binary networks jump: two whose hyperplanes differ by a rounding differ by a whole step between them. So
-    their bound is of the points off the first layer's hyperplanes, further than the verdict's `margin` from each; with
-    eps = 0.0 "equivalent" needs the margin 0.
+    their bound is of the points off the first layer's hyperplanes, further than the verdict's `margin` from
+    each; with eps = 0.0 "equivalent" needs the margin 0.
 
     References
     ----------
@@ -116,7 +118,7 @@ def _question(
     domain = check_domain(f, domain)
     float64 = choice(semantics, "semantics", SEMANTICS) == "float64"
     time_limit = number(time_limit, "time_limit", above=0.0)
-    rounding = 0.0
+    rounding = np.inf
     if float64 or eps is None:
         rounding = float((evaluation_bound(f, domain) + evaluation_bound(g, domain)).max())
     slack = rounding if float64 else 0.0
@@ -126,8 +128,14 @@ def _question(
         eps = slack + rounding
     eps = number(eps, "eps", minimum=0.0)
     depth = max(f.depth, g.depth)
-    one, other = (_deepened(rescale(network), depth) for network in (f, g))
-    return Question(one, other, domain, eps, slack), time_limit
+    one, other = (_deepened(_well_scaled(network), depth) for network in (f, g))
+    return Question(one, other, domain, eps, slack, rounding), time_limit
+
+
+def _well_scaled(network: Network) -> Network:
+    """Return the same function with row norms of about 1; itself if they are."""
+    well = all((np.abs(unit_exponents(W)) <= WELL_SCALED).all() for W in network.weights)
+    return network if well else rescale(network)
 
 
 def _deepened(network: Network, depth: int) -> Network:

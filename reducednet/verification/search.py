@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 
@@ -10,10 +9,15 @@ from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
 from ..networks import Network
 from .exact import ExactNetwork, contains, corners_around, gap_at, rationals
+from .findings import Findings
 
 SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
-EXACT_OPERATIONS = 2_000_000
-"""About how many exact products a confirmation may cost in all."""
+BUDGET = 100_000_000
+"""About how many products the samples may cost, and the climbing as many: fewer are taken of large networks."""
+EXACT_BUDGET = 2_000_000
+"""About how many exact products a confirmation may cost, but for its first point."""
+SHARES = 2.0 ** -np.arange(0, 24, 2)
+"""How far a climber goes along a line, as shares of it."""
 
 
 def differences(f: Network, g: Network, X: Array) -> Array:
@@ -35,14 +39,13 @@ def _difference(f: Network, g: Network, x: Array) -> float:
 
 def candidates(f: Network, g: Network, domain: Domain, more: Array | None = None) -> Array:
     """Return points of the domain where f and g seem to differ most, the best first."""
-    rng = np.random.default_rng(0)
-    X = np.concatenate([
-        domain.support_points(_directions(domain.n_inputs, rng)), domain.sample(SAMPLES, rng),
-        np.empty((0, domain.n_inputs)) if more is None else more,
-    ])
-    order = np.argsort(-differences(f, g, X), kind="stable")
-    best = X[order[:CLIMBERS]]
-    for _ in range(STEPS):
+    rng, price = np.random.default_rng(0), f.n_parameters + g.n_parameters
+    corners = domain.support_points(_directions(domain.n_inputs, rng))
+    X = domain.sample(int(np.clip(BUDGET // price, 16, SAMPLES)), rng)
+    X = np.concatenate([X[:0] if more is None else more, corners[:len(X)], X])
+    best = X[np.argsort(-differences(f, g, X), kind="stable")[:CLIMBERS]]
+    best = best[:max(1, len(best) * len(X) // SAMPLES)]
+    for _ in range(min(STEPS, 1 + BUDGET // (price * len(best) * len(SHARES)))):
         better = _climb(f, g, domain, best)
         if np.array_equal(better, best):
             break
@@ -61,8 +64,7 @@ def _directions(d: int, rng: np.random.Generator) -> Array:
 def _climb(f: Network, g: Network, domain: Domain, X: Array) -> Array:
     """Return better points between X and the domain's furthest points along the gradients (Frank & Wolfe)."""
     far = domain.support_points(_gradients(f, g, X))
-    shares = 2.0 ** -np.arange(0, 24, 2)
-    tries = np.concatenate([X[np.newaxis], X + shares[:, np.newaxis, np.newaxis] * (far - X)])
+    tries = np.concatenate([X[np.newaxis], X + SHARES[:, np.newaxis, np.newaxis] * (far - X)])
     values = differences(f, g, tries.reshape(-1, X.shape[1])).reshape(tries.shape[:2])
     return np.asarray(tries[values.argmax(axis=0), np.arange(len(X))])
 
@@ -102,25 +104,19 @@ def across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
     return X[domain.contains(X)] if len(X) else X
 
 
-def confirm(f: Network, g: Network, domain: Domain, X: Array, enough: float) -> tuple[Fraction, Array | None]:
-    """Return the largest exact gap at these points of the domain, and where it is.
+def confirm(findings: Findings, X: Array, method: str) -> None:
+    """Note the largest exact difference at these points, those of the domain, which come in the order of hope.
 
-    The points come in the order of hope; it ends at the first gap above `enough`, or when the price of
-    exact numbers is spent.
+    It ends at the first difference above eps, or when the price of exact numbers is spent.
     """
-    price = f.n_parameters + g.n_parameters
+    f, g, domain, eps, *_ = findings.question
     exact = ExactNetwork(f), ExactNetwork(g)
-    best: tuple[Fraction, Array | None] = Fraction(0), None
-    for x in X[:max(1, EXACT_OPERATIONS // price)]:
+    for x in X[:max(1, EXACT_BUDGET // (f.n_parameters + g.n_parameters))]:
         inner = surely_inside(domain, x)
-        if inner is None:
-            continue
-        gap = gap_at(*exact, rationals(inner))
-        if gap > best[0]:
-            best = gap, inner
-        if gap > enough:
-            break
-    return best
+        if inner is not None:
+            findings.refute(gap_at(*exact, rationals(inner)), inner, method)
+        if findings.gap > eps:
+            return
 
 
 def surely_inside(domain: Domain, x: Array) -> Array | None:

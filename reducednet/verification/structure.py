@@ -20,7 +20,7 @@ import numpy as np
 from ..domains import Ball, Box, Domain
 from ..layers import affine_maps
 from ..networks import Network
-from .exact import dyadic, rationals
+from .exact import rationals
 
 Sum = dict[int, Fraction]
 """A function: coefficients by the number of the basis function. 0 is the constant 1, 1 .. d are the inputs."""
@@ -135,15 +135,13 @@ def over_basis(network: Network, basis: Basis) -> list[Sum]:
 
 
 def _affine(W: Any, b: Any, values: list[Sum]) -> list[Sum]:
-    together = dyadic(np.column_stack([W, np.zeros(len(W)) if b is None else b]))
-    unit = Fraction(2) ** together.exponent
     result = []
-    for *row, threshold in together.integers.tolist():
-        sums: Sum = {0: threshold * unit}
-        for weight, value in zip(row, values):
+    for row, threshold in zip(W, rationals(np.zeros(len(W)) if b is None else b)):
+        sums: Sum = {0: threshold}
+        for weight, value in zip(rationals(row), values):
             if weight:
                 for number, coefficient in value.items():
-                    sums[number] = sums.get(number, Fraction(0)) + weight * unit * coefficient
+                    sums[number] = sums.get(number, Fraction(0)) + weight * coefficient
         result.append({number: value for number, value in sums.items() if value})
     return result
 
