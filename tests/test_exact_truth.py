@@ -8,6 +8,7 @@ import pytest
 
 import reducednet as rn
 from exact_models import KEEPING, Model, Unrepresentable, as_model, as_network, permute, scale, split
+from exact_suprema import subdivide
 from exact_truth import (
     BINARY, CHANGED, EQUAL, KINDS, domain_contains, exact_difference, exact_outputs, off_hyperplanes, pairs,
     random_pair, rationals, supremum, truth_of_kind, vertices,
@@ -274,6 +275,26 @@ def test_binary_supremum_is_the_largest_difference_at_centroids():
 
 
 # Laws
+
+def size(cell):
+    """Return the length of an interval, or twice the area of a polygon by the shoelace formula."""
+    if len(cell[0]) == 1:
+        return max(cell)[0] - min(cell)[0]
+    return sum(p[0] * q[1] - q[0] * p[1] for p, q in zip(cell, cell[1:] + cell[:1]))
+
+
+def test_cells_tile_the_domain():
+    """None is missing and none counted twice, also where lines run through corners (a square's diagonal)."""
+    diagonal = shallow([[1.0, -1.0]], [0.0], [[1.0]])
+    cases = [(diagonal, zero(2), rn.Box([-1, -1], [1, 1]))] + [pair[:3] for pair in PAIRS]
+    for f, g, domain in cases:
+        d = domain.n_inputs
+        cells = [[v[:d] for v in cell] for cell in subdivide(subdivide([vertices(domain)], f), g)]
+        sizes = [size(cell) for cell in cells]
+        flat = d == 2 and len(vertices(domain)) == 2
+        assert sum(sizes) == size(vertices(domain)), (f, g, domain)
+        assert all(s > 0 or flat for s in sizes)
+
 
 def test_supremum_is_attained_at_its_point():
     for f, g, domain, kind in PAIRS:
