@@ -7,7 +7,9 @@ ReLU networks over a Box, a Hull or an interval.
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import time
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +17,11 @@ import numpy as np
 import reducednet as rn
 
 
+TOLERANCE = 1e-4  # Marabou's own are of the order of 1e-6 a constraint, those of HiGHS 1e-6 and 1e-7
+
+
 class Answer(NamedTuple):
-    """What a solver says of max |f - g|: "at most" or "above" the eps, "time" or "failed"; its bounds."""
+    """What a solver says of max |f - g|: "at most" or "above" the eps, "undecided" or "failed"; its bounds."""
 
     status: str
     gap: float
@@ -29,6 +34,7 @@ class Programme:
 
     def __init__(self):
         self.low, self.high, self.integer, self.rows, self.relus = [], [], [], [], []
+        self.n_inputs = 0
 
     def variables(self, low, high, integer=False):
         """Add variables and return their indices."""
@@ -46,6 +52,7 @@ def inputs(programme, domain):
     """Add x in the domain, and return its variables and their bounds."""
     low, high = domain.bounding_box()
     x = programme.variables(low, high)
+    programme.n_inputs = len(x)
     if isinstance(domain, rn.Hull):
         n = len(domain.points)
         t = programme.variables(np.zeros(n), np.ones(n))
@@ -58,11 +65,11 @@ def inputs(programme, domain):
 def add_affine(programme, W, b, h, low, high):
     """Add z = W h + b with interval bounds; return z and its bounds."""
     plus, minus = np.maximum(W, 0.0), np.minimum(W, 0.0)
-    l, u = plus @ low + minus @ high + b, plus @ high + minus @ low + b
-    z = programme.variables(l, u)
+    lower, upper = plus @ low + minus @ high + b, plus @ high + minus @ low + b
+    z = programme.variables(lower, upper)
     for index, row, t in zip(z, W, b):
         programme.constrain([*h, index], [*row, -1.0], -t, -t)
-    return z, l, u
+    return z, lower, upper
 
 
 def add_network(programme, network, x, low, high, big_m=True):
@@ -89,9 +96,9 @@ def add_big_m(programme, z, h, l, u):
         programme.constrain([h, z], [1.0, -1.0], 0.0, 0.0)
         return
     (delta,) = programme.variables([0.0], [1.0], integer=True)
-    programme.constrain([h, z], [1.0, -1.0], 0.0, np.inf)
-    programme.constrain([h, delta], [1.0, -u], -np.inf, 0.0)
-    programme.constrain([h, z, delta], [1.0, -1.0, -l], -np.inf, -l)
+    programme.constrain([h, z], [1.0, -1.0], 0.0, inf)
+    programme.constrain([h, delta], [1.0, -u], -inf, 0.0)
+    programme.constrain([h, z, delta], [1.0, -1.0, -l], -inf, -l)
 
 
 def difference_programme(f, g, domain, big_m=True):
@@ -103,7 +110,7 @@ def difference_programme(f, g, domain, big_m=True):
     return programme, y, v
 
 
-def milp(f, g, domain, eps, tolerance=1e-6, time_limit=60.0):
+def milp(f, g, domain, eps, tolerance=TOLERANCE, time_limit=60.0):
     """Maximise each +-(f_k - g_k) by scipy.optimize.milp; above means by more than eps + tolerance."""
     from scipy.optimize import Bounds, LinearConstraint, milp as solve
     from scipy.sparse import coo_array
@@ -125,17 +132,17 @@ def milp(f, g, domain, eps, tolerance=1e-6, time_limit=60.0):
                            bounds=Bounds(programme.low, programme.high), options={"time_limit": left})
             gap = max(gap, -result.fun) if result.fun is not None else gap
             dual = getattr(result, "mip_dual_bound", None)
-            bound = max(bound, np.inf if dual is None else -dual)
+            bound = max(bound, inf if dual is None else -dual)
             ok = ok and result.status in (0, 1)
     seconds = time.perf_counter() - began
     if gap > eps + tolerance:
         return Answer("above", gap, bound, seconds)
     if not ok:
         return Answer("failed", gap, bound, seconds)
-    return Answer("at most" if bound <= eps + tolerance else "time", gap, bound, seconds)
+    return Answer("at most" if bound <= eps + tolerance else "undecided", gap, bound, seconds)
 
 
-def marabou(f, g, domain, eps, tolerance=1e-6, time_limit=60.0):
+def marabou(f, g, domain, eps, tolerance=TOLERANCE, time_limit=60.0):
     """Ask Marabou for an x with +-(f_k - g_k) >= eps + tolerance, output by output."""
     from maraboupy import MarabouCore
 
@@ -153,10 +160,10 @@ def marabou(f, g, domain, eps, tolerance=1e-6, time_limit=60.0):
             except Exception:  # whatever its C++ core throws
                 code = "failed"
             if code == "sat":
-                return Answer("above", threshold, np.inf, time.perf_counter() - began)
+                return Answer("above", threshold, inf, time.perf_counter() - began)
             if code != "unsat":
-                status = "time" if code.lower() in ("timeout", "unknown") else "failed"
-    return Answer(status, 0.0, threshold if status == "at most" else np.inf, time.perf_counter() - began)
+                status = "undecided" if code.lower() in ("timeout", "unknown") else "failed"
+    return Answer(status, 0.0, threshold if status == "at most" else inf, time.perf_counter() - began)
 
 
 def marabou_query(programme, difference, threshold):
@@ -168,6 +175,8 @@ def marabou_query(programme, difference, threshold):
     for index, (low, high) in enumerate(zip(programme.low, programme.high)):
         query.setLowerBound(index, low)
         query.setUpperBound(index, high)
+    for i in range(programme.n_inputs):  # without these its search may not end
+        query.markInputVariable(i, i)
     for indices, coefficients, low, _ in programme.rows:  # all are equations here
         equation = MarabouCore.Equation(MarabouCore.Equation.EQ)
         for index, value in zip(indices, coefficients):
@@ -184,10 +193,10 @@ def marabou_query(programme, difference, threshold):
     return query
 
 
-def ours(f, g, domain, eps, tolerance=1e-6, time_limit=60.0):
+def ours(f, g, domain, eps, tolerance=TOLERANCE, time_limit=60.0):
     """Ask rn.verify whether |f - g| <= eps + tolerance."""
     verdict = rn.verify(f, g, domain, eps=eps + tolerance, time_limit=time_limit)
-    status = {"equivalent": "at most", "not_equivalent": "above", "unknown": "time"}[verdict.status]
+    status = {"equivalent": "at most", "not_equivalent": "above", "unknown": "undecided"}[verdict.status]
     return Answer(status, verdict.gap, verdict.bound, verdict.seconds)
 
 
@@ -196,9 +205,33 @@ def rescaled(solver):
     return lambda f, g, *rest, **options: solver(rn.rescale(f), rn.rescale(g), *rest, **options)
 
 
+def killed_in_time(solver):
+    """Return the solver, run in a process of its own that is killed when it overstays its time limit."""
+    def run(connection, arguments, options):
+        connection.send(solver(*arguments, **options))
+
+    def bounded(*arguments, time_limit=60.0, **options):
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=run, args=(sender, arguments, {**options, "time_limit": time_limit}))
+        process.start()
+        sender.close()
+        try:
+            in_time = receiver.poll(1.5 * time_limit + 1.0)
+            return receiver.recv() if in_time else Answer("undecided", 0.0, inf, time_limit)
+        except EOFError:  # it crashed
+            return Answer("failed", 0.0, inf, 0.0)
+        finally:
+            process.kill()
+            process.join()
+
+    return bounded
+
+
 def solvers():
     """Return name -> solver of those that are installed."""
     found = {"reducednet": ours, "milp": milp, "milp, rescaled": rescaled(milp)}
     if importlib.util.find_spec("maraboupy") is not None:
-        found.update({"marabou": marabou, "marabou, rescaled": rescaled(marabou)})
+        own = killed_in_time(marabou)
+        found.update({"marabou": own, "marabou, rescaled": rescaled(own)})
     return found
