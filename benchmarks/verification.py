@@ -18,6 +18,7 @@ import time
 import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from verification_solvers import TOLERANCE, solvers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from exact_judge import complaints, thresholds_to_ask, wrong_counterexample  # noqa: E402
-from exact_truth import BINARY, pairs, supremum  # noqa: E402
+from exact_truth import BINARY, exact_difference, pairs, supremum  # noqa: E402
 
 CHUNK = 100
 
@@ -121,10 +122,13 @@ def proved(number, what, pair, most, within=None):
     f, g, domain = pair
     verdict, seconds = clocked(f, g, domain)
     relative = float(verdict.bound / cases.largest_output(f, domain))
-    reached = verdict.rigorous and verdict.status == "equivalent" and relative <= most
+    false = f.n_parameters < 200_000 and any(  # larger ones take minutes in rationals
+        exact_difference(f, g, x) > Fraction(float(verdict.bound)) for x in domain.sample(3, 0))
+    reached = verdict.rigorous and verdict.status == "equivalent" and relative <= most and not false
     limit = "" if within is None else f", {within} s"
-    return row(number, what, f"{most:g}{limit}", relative, reached and (within is None or seconds <= within), seconds,
-               {"status": verdict.status, "method": verdict.method, "eps": verdict.eps})
+    return row(number, what, f"{most:g}{limit}", relative, reached and (within is None or seconds <= within),
+               seconds, {"status": verdict.status, "method": verdict.method, "eps": verdict.eps,
+                         **({"FALSE": "bound exceeded at a point"} if false else {})})
 
 
 def rows_3():
@@ -155,13 +159,19 @@ def rows_5(n=100_000):
                   right and not wrong and seconds <= 5.0, seconds, {"wrong": wrong, "method": verdict.method})
 
 
+def believable(verdict, largest):
+    """Tell whether 1.1 times the largest difference found, known to about 1e-9, is proved, by a bound above it."""
+    return verdict.status == "equivalent" and verdict.rigorous and verdict.bound >= largest * (1.0 - 1e-9)
+
+
 def rows_6(n=500_000, n_exact=10_000):
     f, domain, rng = cases.shallow(n, 1, 0), cases.box(1), np.random.default_rng(1)
     g = cases.moved(f, 1e-4, rng)
-    eps = 1.1 * cases.difference_on_a_line(f, g, domain)
-    verdict, seconds = clocked(f, g, domain, eps=eps)
-    yield row(6, f"d = 1, {n} + {n} breakpoints, bound / (1.1 max)", "proved, 1 s", verdict.bound / eps,
-              verdict.status == "equivalent" and seconds <= 1.0, seconds, {"method": verdict.method})
+    largest = cases.difference_on_a_line(f, g, domain)
+    verdict, seconds = clocked(f, g, domain, eps=1.1 * largest)
+    yield row(6, f"d = 1, {n} + {n} breakpoints, bound / largest", "proved, 1 s", verdict.bound / largest,
+              believable(verdict, largest) and seconds <= 1.0, seconds,
+              {"status": verdict.status, "method": verdict.method})
     f = cases.shallow(n_exact, 1, 0)
     verdict, seconds = clocked(f, cases.permuted(f, rng), domain, eps=0.0)
     yield row(6, f"d = 1, {n_exact} neurons, exactly equal (eps = 0)", "proved, 10 s", verdict.status,
@@ -182,7 +192,7 @@ def rows_7():
     for name, f, g, domain, largest, within in perturbed_pairs():
         verdict, seconds = clocked(f, g, domain, eps=1.1 * largest)
         yield row(7, f"{name} perturbed by 1e-2, bound / largest", f"1.1, {within} s", verdict.bound / largest,
-                  verdict.status == "equivalent" and verdict.rigorous and seconds <= within, seconds,
+                  believable(verdict, largest) and seconds <= within, seconds,
                   {"status": verdict.status, "method": verdict.method})
 
 

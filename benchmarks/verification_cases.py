@@ -27,6 +27,7 @@ def deep(sizes, rng):
 
 def shallow(n, d, rng):
     """Return a network of n neurons that all cut [-1, 1]^d, of one output, and an output bias."""
+    rng = np.random.default_rng(rng)
     W = rng.standard_normal((n, d))
     b = -(W * rng.uniform(-1.0, 1.0, (n, d))).sum(axis=1)
     return rn.Network([W], [b], rng.standard_normal((1, n)) / math.sqrt(n), [rng.standard_normal()])

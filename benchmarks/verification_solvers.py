@@ -76,29 +76,29 @@ def add_network(programme, network, x, low, high, big_m=True):
     """Add the network's variables; return those of its outputs and their bounds."""
     h = x
     for W, b in zip(network.weights, network.thresholds):
-        z, l, u = add_affine(programme, W, b, h, low, high)
-        low, high = np.maximum(l, 0.0), np.maximum(u, 0.0)
+        z, lower, upper = add_affine(programme, W, b, h, low, high)
+        low, high = np.maximum(lower, 0.0), np.maximum(upper, 0.0)
         h = programme.variables(low, high)
         for j in range(len(b)):
             if big_m:
-                add_big_m(programme, z[j], h[j], l[j], u[j])
+                add_big_m(programme, z[j], h[j], lower[j], upper[j])
             else:
                 programme.relus.append((int(z[j]), int(h[j])))
     bias = np.zeros(len(network.output_weights)) if network.output_bias is None else network.output_bias
     return add_affine(programme, network.output_weights, bias, h, low, high)
 
 
-def add_big_m(programme, z, h, l, u):
-    """Add h = max(z, 0) with z in [l, u]."""
-    if u <= 0.0:
+def add_big_m(programme, z, h, lower, upper):
+    """Add h = max(z, 0) with z in [lower, upper]."""
+    if upper <= 0.0:
         return  # h has the bounds [0, 0]
-    if l >= 0.0:
+    if lower >= 0.0:
         programme.constrain([h, z], [1.0, -1.0], 0.0, 0.0)
         return
     (delta,) = programme.variables([0.0], [1.0], integer=True)
     programme.constrain([h, z], [1.0, -1.0], 0.0, inf)
-    programme.constrain([h, delta], [1.0, -u], -inf, 0.0)
-    programme.constrain([h, z, delta], [1.0, -1.0, -l], -inf, -l)
+    programme.constrain([h, delta], [1.0, -upper], -inf, 0.0)
+    programme.constrain([h, z, delta], [1.0, -1.0, -lower], -inf, -lower)
 
 
 def difference_programme(f, g, domain, big_m=True):
