@@ -98,7 +98,7 @@ def _boolean_row(layer: Affine, side: Side, m: int) -> _BooleanRow:
         elif not radii.any() and (values[0] == values[0, 0]).all():
             constant += weight * int(values[0, 0])
         else:
-            low, high = low + min(weight, 0), high + max(weight, 0)
+            low, high = low + min(weight, Fraction(0)), high + max(weight, Fraction(0))
     return _BooleanRow(F, constant, low, high, unit)
 
 

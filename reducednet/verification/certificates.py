@@ -1,2 +1,7 @@
-def certify(findings, f, g): return None
-class Certificate: pass
+"""Certificates: to come."""
+from typing import Any
+
+
+def certify(findings: Any, f: Any, g: Any) -> Any:
+    """Return None: a stand-in."""
+    return None

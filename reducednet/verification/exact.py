@@ -10,11 +10,14 @@ from math import lcm
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
 from ..layers import affine_maps
 from ..networks import Network
+
+Integers = npt.NDArray[np.int64]
 
 DIGIT = 26
 MASK = (1 << DIGIT) - 1
@@ -22,7 +25,7 @@ MASK = (1 << DIGIT) - 1
 TERMS = 1 << 10
 
 
-def integers(array: Array) -> tuple[Array, Array]:
+def integers(array: Array) -> tuple[Integers, Integers]:
     """Return int64 arrays (M, p) with M 2^p equal to the numbers, M odd or 0.
 
     Examples
@@ -68,11 +71,11 @@ class ExactRows:
         return list(total)
 
 
-def _digit(size: Array, places: Array) -> Array:
+def _digit(size: Integers, places: Integers) -> Integers:
     """Return 26 bits of each non-negative integer, from a place (below 0: with zeros appended) on."""
     down = (size >> np.clip(places, 0, 63)) & MASK
     up = ((size & MASK) << np.clip(-places, 0, DIGIT)) & MASK
-    return np.where(places >= 0, down, np.where(places > -DIGIT, up, 0))
+    return np.asarray(np.where(places >= 0, down, np.where(places > -DIGIT, up, 0)))
 
 
 class ExactNetwork:
