@@ -35,6 +35,8 @@ _HOMES = {
     "check_gradient": "gradients",
     "verify": "verification",
     "Verdict": "verification",
+    "stable_neurons": "verification",
+    "StableNeurons": "verification",
     "train": "training",
     "TrainingResult": "training",
     "compare": "studies",
@@ -65,7 +67,7 @@ if TYPE_CHECKING:
     from .study_record import Study
     from .study_runs import Method
     from .training import TrainingResult, train
-    from .verification import Verdict, verify
+    from .verification import StableNeurons, Verdict, stable_neurons, verify
 
 
 def __getattr__(name: str) -> Any:

@@ -44,6 +44,20 @@ INSIDE = {  # the same within the packages
         "coordinates monitor",
         "result progress candidates",
     ],
+    "verification": [
+        "__init__",
+        "run",
+        "provers certificates",
+        "branching mixed_integer",
+        "search",
+        "findings stability",
+        "matching",
+        "differences",
+        "relu_layers binary_layers",
+        "classes",
+        "breakpoints structure",
+        "forms exact verdict checker",
+    ],
 }
 
 HEAVY = ("scipy", "matplotlib", "hypothesis", "pytest", "pandas", "sklearn", "torch", "keras", "onnx", "tqdm")

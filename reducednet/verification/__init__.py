@@ -1,5 +1,6 @@
 """Proving that two networks are the same function, or showing where they are not (THEORY, section 9)."""
-from .verdict import Verdict
 from .run import verify
+from .stability import StableNeurons, stable_neurons
+from .verdict import Verdict
 
-__all__ = ["Verdict", "verify"]
+__all__ = ["StableNeurons", "Verdict", "stable_neurons", "verify"]

@@ -58,7 +58,8 @@ def _bound_with(findings: Findings, matcher: Matcher) -> None:
     low, high = region.bounds(found.forms)
     bound, best = float(np.maximum(-low, high).max()), findings.bound
     evidence = {"kind": "pieces", "matches": found.matches, "linear": linear}
-    findings.prove(bound, "differences" if matcher is same_places else "matching", evidence, _margin(question, found))
+    name = "differences" if matcher is same_places else "matching"
+    findings.prove(bound, name, evidence, _margin(question, found))
     if findings.bound < best or findings.difference is None:
         findings.difference = found
 
