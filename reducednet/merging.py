@@ -121,6 +121,6 @@ def exact_sums(terms: Array) -> Array:
     >>> exact_sums(np.array([[1.0], [1e100], [-1e100]]))
     array([1.])
     """
-    flat = terms.reshape(len(terms), -1) if terms.size else np.zeros((1, terms[0].size))
+    flat = terms.reshape(len(terms), math.prod(terms.shape[1:]))
     sums = np.array([exact_sum(column) for column in flat.T.tolist()])
     return finite_result(sums.reshape(terms.shape[1:]), "a sum of the canonical form")
