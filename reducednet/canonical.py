@@ -63,15 +63,15 @@ class CanonicalForm:
     activation : "relu" or "binary"
     domain : Domain
     tolerance : float
-        Neurons are merged whose oriented unit rows differ by at most this in each entry, and their thresholds by
-        this times X_B.
+        Neurons are merged whose oriented unit rows differ by at most this in each entry, and their
+        thresholds by this times X_B.
     bound : array (K,)
         |N(x) - F(x)| is at most this for each output on the domain, N and F in real arithmetic: what
-        merging, folding and rounding have changed.
+        merging, folding and rounding have changed. inf where that leaves the range of float64.
     margin : float
         Binary: the bound holds where no neuron has |w_j.x + b_j| <= margin |w_j|. 0 for ReLU.
     turned : bool array (n,)
-        Whether the network has the neuron the other way round (its largest one, of those that were merged).
+        Whether the network has the neuron the other way round (its largest, of those merged into it).
     terms : Terms
         What the rounding of the entries is measured by.
 
@@ -105,15 +105,20 @@ class CanonicalForm:
 
     def __call__(self, X: Any) -> Array:
         """Return the outputs at X, shape (n_samples, n_inputs), as (n_samples, n_outputs)."""
-        X = samples(X, self.domain.n_inputs)
-        H = activation_named(self.activation).value(X @ self.weights.T + self.thresholds)
-        return finite_result(X @ self.linear.T + self.constant + H @ self.output_weights.T, "the form's output")
+        X, activate = samples(X, self.domain.n_inputs), activation_named(self.activation).value
+        result = X @ self.linear.T + self.constant
+        block = max(1, 2**20 // max(1, self.n_neurons))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(X), block):
+                H = activate(X[start:start + block] @ self.weights.T + self.thresholds)
+                result[start:start + block] += H @ self.output_weights.T
+        return finite_result(result, "the form's output")
 
     def to_network(self) -> Network:
         """Return a network, with output bias, that is this function on the domain.
 
-        The affine part takes as many more ReLU neurons, always on, as `linear` has rank: at most one for one
-        output. `minimal_form` tries to do with less.
+        The affine part takes as many more ReLU neurons, always on, as `linear` has rank: at most one for
+        one output. `minimal_form` tries to do with less.
         """
         A = largest_inputs(self.domain)
         noise = gamma(4 * len(A) + 32) * self.terms.linear
@@ -159,9 +164,9 @@ def canonical_form(net: Network, domain: Domain, tolerance: float | None = None)
     domain : Domain
         Convex with interior points, of the network's dimension; elsewhere the form is not unique.
     tolerance : float, optional
-        For merging, in units of the rows' length 1 and, for thresholds, of X_B; below 1 / sqrt(d). By default
-        4 gamma(d + 8): more than two normalised copies of one neuron differ by. A larger one merges more,
-        and `bound` says what that costs; 0.0 merges what is equal bit for bit.
+        For merging, in units of the rows' length 1 and, for thresholds, of X_B; below 1 / sqrt(d). By
+        default 4 gamma(d + 8): more than two normalised copies of one neuron differ by. A larger one
+        merges more, and `bound` says what that costs; 0.0 merges what is equal bit for bit.
 
     Returns
     -------
@@ -289,4 +294,5 @@ def _bound(
     bound = np.abs(neurons.C) @ off + rounding @ highest
     bound += 2.0 * UNIT_ROUNDOFF * (terms.linear @ neurons.A + terms.constant)
     underflow = 2.0 * SMALLEST * (n + 1) * (1.0 + neurons.A.sum() + highest.sum())
-    return (bound + underflow) * safety, 0.0
+    bound = (bound + underflow) * safety
+    return np.where(np.isfinite(bound), bound, np.inf), 0.0

@@ -34,8 +34,9 @@ class MinimalForm:
     n_neurons : int
         Its number of neurons.
     lower_bound : int
-        No network of one hidden layer, with an output bias or without as `network`, has fewer and the
-        same function, up to rounding.
+        No network of one hidden layer, with an output bias or without as `network`, is the function of the
+        canonical form with fewer; what is left of the affine part counts as 0, or as of lower
+        rank, where rounding can explain it.
     exact : bool
         Whether the two numbers are the same.
     bound : array (K,)
@@ -88,11 +89,12 @@ def minimal_form(net: Network, domain: Domain, *, output_bias: bool | None = Non
     Notes
     -----
     Whether a subset of the c_i w_i has a given sum is a hard question (subset sum). The library asks it of every
-    subset up to 10 hyperplanes; up to 30 it finds a set that leaves nothing, if there is one, by meeting in the
-    middle; beyond, it tries the neurons as the network has them, all one way, and all the other. So a
-    network without always-on and opposite neurons is always answered exactly. Where the fewest is not
-    certain, `lower_bound` is less than `n_neurons`: by at most 1 for one output with an output bias, by at most
-    2 without. A sum counts as 0 if rounding of its terms can explain it.
+    subset up to 10 hyperplanes; up to 30 it finds a set that leaves nothing, if there is one, by meeting
+    in the middle; beyond, it tries the neurons as the network has them, all one way, and all the other.
+    So a network without always-on neurons, with no two neurons on one hyperplane, is always answered
+    exactly. Where the fewest is not certain, `lower_bound` is less than `n_neurons`: for one output by at
+    most 1 with an output bias, by at most 2 without. A sum counts as 0 if rounding of its terms can
+    explain it.
 
     References
     ----------
@@ -313,4 +315,5 @@ def _constant_and_charge(problem: _Problem, turned: np.ndarray, more: _More) -> 
     if not binary and not paired.any():
         slack = end_slack(form.domain, extra.W)
         charge += np.abs(extra.C) @ np.maximum(form.domain.support(-extra.W) - extra.b + slack, 0.0)
-    return constant, charge * (1.0 + gamma(4 * (len(terms) + d) + 64))
+    charge *= 1.0 + gamma(4 * (len(terms) + d) + 64)
+    return constant, np.where(np.isfinite(charge), charge, np.inf)
