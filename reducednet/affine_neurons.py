@@ -130,7 +130,8 @@ def positive_neurons(R: Array, noise: Array, sizes: Array, domain: Domain) -> tu
     r = len(Q)
     if r == 0:
         return AffineNeurons(Q[:, :-1], Q[:, -1], M), True
-    f = _nearest_to_one(Q, domain)
+    p = _nearest_to_one(Q, domain)
+    f = p @ Q
     lowest = f[-1] - domain.support(-f[np.newaxis, :-1])[0]
     highest = np.abs(f) @ sizes
     if r == 1:
@@ -138,7 +139,7 @@ def positive_neurons(R: Array, noise: Array, sizes: Array, domain: Domain) -> tu
     else:
         positive = lowest > 2.0**-20 * highest  # less would need huge multiples of f
     if positive:
-        return _on_a_positive_basis(M, Q, f, lowest, domain), True
+        return _on_a_positive_basis(M, Q, p, lowest, domain), True
     linear = affine_neurons(R[:, :-1], noise[:, :-1], sizes[:-1], domain)
     W, b = np.vstack([linear.W, np.zeros(R.shape[1] - 1)]), np.append(linear.b, 1.0)
     C = np.column_stack([linear.C, R[:, -1] - linear.C @ linear.b])
@@ -152,27 +153,30 @@ def _end_noise(M: Array, noise: Array, highest: Any, n: int) -> float:
 
 
 def _nearest_to_one(Q: Array, domain: Domain) -> Array:
-    """Return the combination f of the rows of Q that is nearest to 1 on average over the bounding box.
+    """Return p with f = p Q as near to the constant 1 as can be, on average over the bounding box.
 
-    Of a single row it is that one itself, with the sign that it has in the middle.
+    For a single row f is that one itself, with the sign that it has in the middle.
     """
     low, high = domain.bounding_box()
     middle, half = low / 2 + high / 2, high / 2 - low / 2
     values = np.column_stack([Q[:, :-1] * half / np.sqrt(3.0), Q[:, :-1] @ middle + Q[:, -1]])
     if len(Q) == 1:
-        return Q[0] if values[0, -1] >= 0.0 else -Q[0]
+        return np.where(values[:, -1] >= 0.0, 1.0, -1.0)
     target = np.zeros(Q.shape[1])
     target[-1] = 1.0
-    return np.asarray(np.linalg.lstsq(values.T, target, rcond=None)[0] @ Q)
+    return np.asarray(np.linalg.lstsq(values.T, target, rcond=None)[0])
 
 
-def _on_a_positive_basis(M: Array, Q: Array, f: Array, lowest: float, domain: Domain) -> AffineNeurons:
-    """Return the neurons q_i + lambda_i f >= 0, f itself in the place of the q_i that it has most of."""
-    part = np.linalg.lstsq(Q.T, f, rcond=None)[0]
-    first = int(np.argmax(np.abs(part)))
+def _on_a_positive_basis(M: Array, Q: Array, p: Array, lowest: float, domain: Domain) -> AffineNeurons:
+    """Return the neurons q_i + lambda_i f >= 0, and f = p Q itself in place of the q_l it has most of.
+
+    M Q = sum over i != l of m_i (q_i + lambda_i f) + (M_l / p_l - sum of m_i lambda_i) f,  m_i = M_i - M_l p_i / p_l
+    """
+    f, first = p @ Q, int(np.argmax(np.abs(p)))
     lows = Q[:, -1] - domain.support(-Q[:, :-1])
-    basis = Q.copy()
-    for i in range(len(Q)):
-        basis[i] = f if i == first else Q[i] + max(0.0, 2.0 * -lows[i] / lowest) * f
-    change = np.linalg.lstsq(basis.T, Q.T, rcond=None)[0]  # Q = change.T basis
-    return AffineNeurons(basis[:, :-1], basis[:, -1], M @ change.T)
+    multiples = np.zeros(len(Q)) if len(Q) == 1 else np.maximum(0.0, -2.0 * lows / lowest)
+    multiples[first] = 0.0
+    basis, last = Q + multiples[:, np.newaxis] * f, M[:, [first]] / p[first]
+    C = M - last * p
+    basis[first], C[:, first] = f, last[:, 0] - C @ multiples
+    return AffineNeurons(basis[:, :-1], basis[:, -1], C)
