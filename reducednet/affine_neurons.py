@@ -170,7 +170,9 @@ def _nearest_to_one(Q: Array, domain: Domain) -> Array:
 def _on_a_positive_basis(M: Array, Q: Array, p: Array, lowest: float, domain: Domain) -> AffineNeurons:
     """Return the neurons q_i + lambda_i f >= 0, and f = p Q itself in place of the q_l it has most of.
 
-    M Q = sum over i != l of m_i (q_i + lambda_i f) + (M_l / p_l - sum of m_i lambda_i) f,  m_i = M_i - M_l p_i / p_l
+    M Q = sum over i != l of m_i (q_i + lambda_i f) + (M_l / p_l - sum of m_i lambda_i) f,
+
+    m_i = M_i - M_l p_i / p_l
     """
     f, first = p @ Q, int(np.argmax(np.abs(p)))
     lows = Q[:, -1] - domain.support(-Q[:, :-1])

@@ -351,6 +351,15 @@ def test_tolerance_zero_merges_equal_rows_only():
     assert rn.canonical_form(net, rn.Box(0, 1)).output_weights.tolist() == [[7.0]]
 
 
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+def test_dropped_column_is_charged(activation):
+    net = rn.Network([[[1.0], [1.0]]], [[-0.5, -0.5]], [[1.0, -1.0 + 2.0**-49]], activation=activation)
+    form = rn.canonical_form(net, rn.Box(0, 1))
+    assert form.n_neurons == 0
+    X = np.array([[0.0], [0.75], [1.0]])
+    assert_within(net, lambda x: exact_form(form, x), X, form.bound, form.margin, "sum")
+
+
 def test_direction_is_told_by_the_first_entry_above_the_tolerance():
     net = rn.Network([[[1e-17, -1.0], [-1e-17, 1.0]]], [[0.25, -0.25]], [[1.0, 2.0]])
     form = rn.canonical_form(net, rn.Box([-1, -1], [1, 1]))

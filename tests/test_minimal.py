@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 import reducednet as rn
 from assertions import assert_close, gamma
 from reducednet.affine_neurons import affine_neurons, numerical_ranks, positive_neurons, row_factors
+from reducednet.rounding import UNIT_ROUNDOFF
 from reducednet.subset_sums import all_subsets, subset_with_sum
 from reference import exact_forward
 from strategies import cases, networks_with_domains, seeds
-from test_canonical import FAR, HUGE, TINY, assert_within, disguised, largest, shallow
+from test_canonical import FAR, HUGE, TINY, assert_within, beyond, disguised, exact_form, largest, shallow
 
 BIAS = st.sampled_from([None, False, True])
 
@@ -30,6 +31,17 @@ def test_minimal_network_is_the_function_to_within_its_bound(case, output_bias):
     form = rn.minimal_form(network, domain, output_bias=output_bias)
     assert np.isfinite(form.bound).all()
     assert_within(network, lambda x: exact_forward(form.network, x), X, form.bound, form.form.margin, f"{form!r}")
+
+
+@given(cases(**shallow()), BIAS)
+def test_minimal_network_is_the_form_to_within_what_its_bound_adds(case, output_bias):
+    network, domain, X = case
+    form = rn.minimal_form(network, domain, output_bias=output_bias)
+    added = (form.bound - form.form.bound) + 2 * UNIT_ROUNDOFF * form.bound  # the difference is rounded itself
+    for x in X:
+        if network.activation == "relu" or beyond(form.network, x, 0):
+            for left, right, most in zip(exact_form(form.form, x), exact_forward(form.network, x), added):
+                assert abs(left - right) <= Fraction(float(most)), f"{form!r}: {float(abs(left - right))!r}"
 
 
 @given(networks_with_domains(**shallow()), BIAS)
