@@ -1,6 +1,7 @@
 """Canonical forms of one hidden layer: the same function, in one way only, to within a proved bound."""
 import dataclasses
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -343,6 +344,13 @@ def test_many_disguised_neurons_are_brought_back():
     form = rn.canonical_form(red, domain)
     assert form.n_neurons == 5000
     assert_same_form(form, rn.canonical_form(other, domain), len(other.thresholds[0]), "5000 neurons")
+
+
+def test_order_does_not_matter_where_each_neuron_is_near_the_next():
+    b, c = np.array([0.0, 0.075, 0.15]), np.array([[1.0, 2.0, 4.0]])
+    nets = [rn.Network([np.ones((3, 1))], [b[list(i)]], c[:, list(i)]) for i in permutations(range(3))]
+    forms = {rn.canonical_form(net, rn.Box(-1, 1), 0.1) for net in nets}
+    assert len(forms) == 1 and forms.pop().n_neurons == 2
 
 
 def test_tolerance_zero_merges_equal_rows_only():

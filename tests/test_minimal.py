@@ -44,6 +44,14 @@ def test_minimal_network_is_the_form_to_within_what_its_bound_adds(case, output_
                 assert abs(left - right) <= Fraction(float(most)), f"{form!r}: {float(abs(left - right))!r}"
 
 
+def test_neuron_that_is_not_quite_always_on_is_charged():
+    net = one_input([(1, -0.1 - 2e-15, 1)])  # within rounding of the end: the form is x - 0.1 - 2e-15
+    form = rn.minimal_form(net, rn.Box(0.1, 1))
+    (left,), (right,) = exact_form(form.form, [0.1]), exact_forward(form.network, [0.1])
+    assert form.form.n_neurons == 0 and form.n_neurons == 1 and left < right == 0
+    assert right - left <= Fraction(float(form.bound[0] - form.form.bound[0]))
+
+
 @given(networks_with_domains(**shallow()), BIAS)
 def test_record_fits_its_network(case, output_bias):
     network, domain = case
