@@ -28,6 +28,10 @@ _HOMES = {
     "evaluation_bound": "error_bounds",
     "reduction_bound": "error_bounds",
     "decided": "error_bounds",
+    "canonical_form": "canonical",
+    "CanonicalForm": "canonical",
+    "minimal_form": "minimal",
+    "MinimalForm": "minimal",
     "StandardSpace": "spaces",
     "ReducedSpace": "spaces",
     "loss_and_gradient": "gradients",
@@ -53,11 +57,13 @@ __all__ = ["__version__", *_HOMES, *_MODULES]
 
 if TYPE_CHECKING:
     from . import activations, losses, plotting, sphere, targets
+    from .canonical import CanonicalForm, canonical_form
     from .demo import sin4pi_demo
     from .domains import Ball, Box, Hull
     from .error_bounds import decided, evaluation_bound, reduction_bound
     from .files import load, load_box, save
     from .gradients import check_gradient, jacobian, loss_and_gradient
+    from .minimal import MinimalForm, minimal_form
     from .networks import Network
     from .orbit import expand, rescale
     from .reduced_networks import Feasibility, ReducedNetwork

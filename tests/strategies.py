@@ -86,6 +86,21 @@ def domains(n_inputs):
     return st.one_of(boxes(n_inputs), balls(n_inputs), hulls(n_inputs))
 
 
+@st.composite
+def solid_hulls(draw, n_inputs):
+    """Hulls with interior points: a simplex with right angles, and up to three points more."""
+    rng = np.random.default_rng(draw(seeds()))
+    numbers = draw(st.sampled_from(NUMBERS))
+    corner, more = entries(rng, n_inputs, numbers), entries(rng, (draw(st.integers(0, 3)), n_inputs), numbers)
+    sides = rng.choice([-1.0, 0.5, 2.0], n_inputs)
+    return rn.Hull(np.vstack([corner, corner + np.diag(sides), corner + more]))
+
+
+def solid_domains(n_inputs):
+    """Domains with interior points, of all three kinds."""
+    return st.one_of(boxes(n_inputs, flat=False), balls(n_inputs), solid_hulls(n_inputs))
+
+
 def plant_layer(rng, kinds, numbers, support):
     """Return (W, b) of a layer whose neuron j is of kind kinds[j] on the set of this support function."""
     n_inputs = support.n_inputs
