@@ -51,7 +51,7 @@ INSIDE = {  # the same within the packages
         "provers certificates",
         "branching mixed_integer",
         "search",
-        "findings stability",
+        "findings stability norms",
         "matching",
         "differences",
         "relu_layers binary_layers",

@@ -46,7 +46,8 @@ class Findings:
     bound, gap : float
         gap <= sup |f - g| <= bound, evaluation charged where the semantics asks for it.
     counterexample : array or None
-    evidence : dict with the proof of the bound for the certificate, or None
+    evidence, evidence_bound : dict or None, float
+        What a certificate needs, and the bound that it proves.
     margin : float
         That the bound holds with, see `Verdict`.
     method : str
@@ -62,6 +63,7 @@ class Findings:
         self.bound, self.gap, self.margin = np.inf, 0.0, 0.0
         self.counterexample: Array | None = None
         self.evidence: dict[str, Any] | None = None
+        self.evidence_bound = np.inf
         self.method, self.gap_method = "none", "none"
         self.solver_bound = np.inf
         self.difference: Difference | None = None
@@ -83,11 +85,17 @@ class Findings:
         """The seconds that are left."""
         return max(0.0, self._limit - self.seconds)
 
-    def prove(self, bound: float, method: str, evidence: dict[str, Any], margin: float = 0.0) -> None:
-        """Note a proved bound of sup |f - g| of the real functions; a smaller one stays."""
-        bound = bound + self.question.slack
-        if np.isfinite(bound) and (bound, margin) < (self.bound, self.margin):
-            self.bound, self.method, self.evidence, self.margin = float(bound), method, evidence, margin
+    def prove(self, bound: float, method: str, evidence: dict[str, Any] | None, margin: float = 0.0) -> None:
+        """Note a proved bound of sup |f - g| of the real functions; a smaller one stays.
+
+        Evidence None: no certificate can be had of this proof; that of a larger bound stays.
+        """
+        bound = float(bound + self.question.slack)
+        if not (np.isfinite(bound) and (bound, margin) < (self.bound, self.margin)):
+            return
+        self.bound, self.method, self.margin = bound, method, margin
+        if evidence is not None:
+            self.evidence, self.evidence_bound = evidence, bound
 
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
         """Note an exact difference of the real functions at a point."""
@@ -95,7 +103,8 @@ class Findings:
         if x is not None and lower > self.gap:
             self.gap, self.counterexample, self.gap_method = lower, x, method
             if self.gap > self.bound:  # nearer to a binary network's hyperplane than the bound's margin
-                self.bound, self.margin, self.evidence, self.method = np.inf, 0.0, None, "none"
+                self.bound, self.margin, self.method = np.inf, 0.0, "none"
+                self.evidence, self.evidence_bound = None, np.inf
 
     @property
     def status(self) -> str:

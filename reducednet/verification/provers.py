@@ -14,6 +14,7 @@ from .exact import ExactNetwork, above, below, gap_at
 from .findings import Findings, Question
 from .forms import region_of
 from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
+from .norms import norm_bound
 from .search import confirm
 from .structure import what_is_left
 from .verdict import UNKNOWN
@@ -62,6 +63,10 @@ def _bound_with(findings: Findings, matcher: Matcher) -> None:
     findings.prove(bound, name, evidence, _margin(question, found))
     if findings.bound < best or findings.difference is None:
         findings.difference = found
+    if question.f.activation == "relu":
+        bounds = norm_bound(question.f, question.g, question.domain, found)
+        if bounds is not None:
+            findings.prove(float(bounds.max()), name, None)
 
 
 def _margin(question: Question, found: Difference) -> float:
