@@ -1,4 +1,4 @@
-"""The command line: ``python -m reducednet demo | compare | reduce``."""
+"""The command line: ``python -m reducednet demo | compare | reduce | verify``."""
 from __future__ import annotations
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__
+from .verify_command import add_verify
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -23,6 +24,8 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 for a bad call, 130 for Ctrl-C.
+
+    The command `verify` has 1 and 3 besides: refuted, undecided.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except KeyboardInterrupt:
         print("\nreducednet: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -46,7 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"reducednet: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE_ERROR
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     reduce.add_argument("--json", action="store_true", help="print one JSON object, for machines")
     reduce._negative_number_matcher = re.compile(r"^-\.?\d.*$")  # -1e3 and -1,0 are values
     reduce.set_defaults(run=_reduce)
+    add_verify(commands)
     return parser
 
 
@@ -214,6 +217,7 @@ def _reduce(options: argparse.Namespace) -> None:
     from .error_bounds import decided, reduction_bound
     from .files import load, load_box, save
     from .networks import Network
+    from .options import box_of
     from .reduction import reduce, reduction_report
 
     if options.output.suffix != ".npz":
@@ -221,7 +225,7 @@ def _reduce(options: argparse.Namespace) -> None:
     network = load(options.file)
     if not isinstance(network, Network):
         raise ValueError(f"FILE must hold a network, got a {type(network).__name__} in {options.file}")
-    domain = load_box(options.file) if options.box is None else _box(options.box, network.n_inputs)
+    domain = load_box(options.file) if options.box is None else box_of(options.box, network.n_inputs)
     reduced = reduce(network, domain, options.bound)
     X = domain.sample(10_000, rng=0)
     X = X[decided(network, domain, X)]
@@ -242,19 +246,6 @@ def _reduce(options: argparse.Namespace) -> None:
                   for number, layer in enumerate(layers, start=1)])
     print(f"\nlargest difference at {len(X)} points: {_short(difference)}  (rounding bound {_short(bound)})")
     print(f"written: {options.output}")
-
-
-def _box(ends: Sequence[str], n_inputs: int) -> Any:
-    """Return the Box of the two `--box` values: numbers, or lists with commas."""
-    from .domains import Box
-
-    try:
-        low, high = ([float(part) for part in end.split(",")] for end in ends)
-    except ValueError:
-        got = " ".join(ends)
-        raise ValueError(f"`--box` must be numbers, or lists of numbers with commas, got {got}") from None
-    spread = [end * n_inputs if len(end) == 1 else end for end in (low, high)]
-    return Box(*spread)
 
 
 def _progress(what: str) -> Callable[[int, int], None] | None:

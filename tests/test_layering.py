@@ -17,7 +17,8 @@ ROOT = pathlib.Path(rn.__file__).resolve().parent
 LINES = [  # the top first
     "__main__",
     "cli",
-    "plotting estimators convert",
+    "verify_command",
+    "plotting estimators convert options",
     "demo",
     "compression studies",
     "study_record",

@@ -60,9 +60,11 @@ class Verdict:
         raise TypeError("a Verdict has no truth value, for 'unknown' is not 'no': ask for its `status`")
 
     def __repr__(self) -> str:
-        return f"Verdict({self.status}: {self._sentence()})"
+        return f"Verdict({self.status}: {self.sentence})"
 
-    def _sentence(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """What it says, in one sentence."""
         where = "" if self.margin == 0.0 else f", further than {self.margin:.3g} from every hyperplane"
         by = f" (by {self.method}, {self.seconds:.2g} s)"
         if self.status == EQUIVALENT:
