@@ -88,10 +88,11 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
     tree, done = Tree(), 0.0
     evidence = {"kind": "pieces", "matches": list(matches), "linear": True, "tree": tree}
     size = 2 * sum(question.f.sizes) * (question.f.n_inputs + 2)
-    batch = int(np.clip(MEMORY // size, 4, 4096))
+    batch, largest = 4, int(np.clip(MEMORY // size, 4, 4096))
     left = bounded(findings, matches, low, high, np.zeros(1, dtype=int))
     while len(left.node):
         findings.check_time()
+        began = findings.seconds
         worst = np.argsort(-left.bound, kind="stable")
         now, later = left.take(worst[:batch]), left.take(worst[batch:])
         corners = _halves(tree, now)
@@ -106,6 +107,8 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
         findings.prove(max(done, float(left.bound.max(initial=0.0))), "branching", evidence, margin)
         if findings.gap > question.eps:
             return
+        quick = findings.seconds - began < findings.remaining / 32.0
+        batch = min(2 * batch, largest) if quick else max(4, batch // 2)
 
 
 def _halves(tree: Tree, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:

@@ -23,7 +23,7 @@ import numpy as np
 from .._validation import Array
 from ..layers import Affine
 from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .forms import GUARD, Forms, times, times_absolute
+from .forms import GUARD, Forms, roundings, times, times_absolute
 
 
 class Match(NamedTuple):
@@ -72,6 +72,10 @@ class Rows(NamedTuple):
             return self
         return Rows(self.F[index], self.rest.take(index), self.size[index])
 
+    def intervals(self) -> Rows:
+        """Return the rows with the intervals of their rests alone."""
+        return Rows(self.F, self.rest.intervals(), self.size[:, :1])
+
     def signed(self, signs: Array) -> Rows:
         """Return the rows times 1 or -1 each."""
         s = signs[:, np.newaxis]
@@ -103,11 +107,11 @@ def rows_of(layer: Affine, side: Side, size: Array) -> Rows:
     W, b = layer.W, (np.zeros(len(layer.W)) if layer.b is None else layer.b)[:, np.newaxis, np.newaxis]
     n, member = W.shape[1], side.labels >= 0
     largest = int(np.bincount(side.labels[member]).max(initial=0))
-    roundings = largest - 1 + bool((np.abs(side.scales[member]) != 1.0).any()) if largest else 0
+    in_F = largest - 1 + bool((np.abs(side.scales[member]) != 1.0).any()) if largest else 0
     shared = np.zeros((n, *size.shape[1:]))
     shared[member] = np.abs(side.scales[member])[:, np.newaxis, np.newaxis] * size[side.labels[member]]
     own = side.rest.magnitude
-    error = side.rest.radii + gamma(n + 1) * own + (gamma(roundings) * shared if roundings else 0.0)
+    error = side.rest.radii + gamma(roundings(W) + 1) * own + (gamma(in_F) * shared if in_F else 0.0)
     sums = times_absolute(W, np.concatenate([error, shared + own], axis=1)) * (GUARD + gamma(n + 2))
     radii, total = np.split(sums, 2, axis=1)
     some = bool(side.rest.values.any())
@@ -127,8 +131,9 @@ def condensed(W: Array, side: Side, n_classes: int) -> Array:
     members = members[np.argsort(side.labels[members], kind="stable")]
     F = np.zeros((len(W), n_classes))
     if len(members):
-        present, starts = np.unique(side.labels[members], return_index=True)
-        F[:, present] = np.add.reduceat(W[:, members] * side.scales[members], starts, axis=1)
+        labels = side.labels[members]
+        starts = np.flatnonzero(np.diff(labels, prepend=-1))
+        F[:, labels[starts]] = np.add.reduceat(W[:, members] * side.scales[members], starts, axis=1)
     return F
 
 
@@ -148,7 +153,8 @@ def evaluate(rows: Rows, classes: Forms) -> Forms:
     """Return the forms of z = F H + rest."""
     n = rows.F.shape[1]
     values = times(rows.F, classes.values) + rows.rest.values
-    radii = times_absolute(rows.F, classes.radii + gamma(n + 3) * classes.magnitude) + rows.rest.radii
+    lost = gamma(roundings(rows.F) + 3) * classes.magnitude
+    radii = times_absolute(rows.F, classes.radii + lost) + rows.rest.radii
     radii += 2.0 * UNIT_ROUNDOFF * rows.rest.magnitude
     return Forms(values, radii * (GUARD + gamma(n + 3)))
 

@@ -27,6 +27,8 @@ GUARD = 1.0 + 64.0 * UNIT_ROUNDOFF
 
 CACHE = 1 << 17
 """How many numbers of a matrix are worked on at a time, where a new array of its size would be needed."""
+LONG, FEW = 2048, 32
+"""Rows of at least so many entries, if they are no more than so many, are summed in blocks."""
 
 
 class Forms(NamedTuple):
@@ -158,10 +160,29 @@ def _middle_and_reach(low: Array, high: Array) -> tuple[Array, Array]:
 def times(W: Array, stack: Array) -> Array:
     """Return W v for a matrix (m, n) and an array (n, k, B), as (m, k, B).
 
-    What float64 loses is at most gamma(n) |W| |v|, and is for the caller to charge.
+    What float64 loses is at most gamma(roundings(W)) |W| |v|, and is for the caller to charge. A few long rows are
+    summed in blocks, so that no term goes through more than about 2 sqrt(n) additions.
     """
     n, k, count = stack.shape
-    return (W @ stack.reshape(n, k * count)).reshape(len(W), k, count)
+    block = _block(W)
+    columns = stack.reshape(n, k * count)
+    if block == n:
+        return (W @ columns).reshape(len(W), k, count)
+    whole = n - n % block
+    parts = W[:, :whole].reshape(len(W), -1, block).transpose(1, 0, 2) @ columns[:whole].reshape(-1, block, k * count)
+    return (parts.sum(axis=0) + W[:, whole:] @ columns[whole:]).reshape(len(W), k, count)
+
+
+def roundings(W: Array) -> int:
+    """Return through how many roundings a term of W v goes in `times`."""
+    n, block = W.shape[1], _block(W)
+    return n if block == n else block + n // block + 2
+
+
+def _block(W: Array) -> int:
+    """Return the length of the blocks that the sums of W v are taken in."""
+    n = W.shape[1]
+    return n if n < LONG or len(W) > FEW else int(np.sqrt(n))
 
 
 def times_absolute(W: Array, stack: Array) -> Array:

@@ -62,7 +62,7 @@ def _as_match(near: np.ndarray, scales: Array, n_one: int, n_other: int) -> Matc
 def look_alike(f: Network, g: Network) -> bool:
     """Tell whether matching by places is worth a try: most of some first rows of either point the same way."""
     n = min(f.sizes[1], g.sizes[1])
-    some = np.unique(np.linspace(0, n - 1, 64).astype(int))
+    some = np.linspace(0, n - 1, min(n, 64)).astype(int)
     one, other = (normalise(network.weights[0][some])[0] for network in (f, g))
     return bool(2 * (np.einsum("ij,ij->i", one, other) > 0.7).sum() >= len(some))
 
@@ -76,7 +76,7 @@ def same_hyperplanes(region: Region, tolerance: float, flips: bool) -> Matcher:
     def match(number: int, rows: Sequence[Rows], classes: Forms) -> Match:
         if not len(classes.values):
             return no_match(number, rows, classes)
-        keys, norms, signs = zip(*(_keys(own, classes, region, flips) for own in rows))
+        keys, norms, signs = zip(*(_keys(number, own, classes, region, flips) for own in rows))
         labels = groups_of_rows(np.concatenate(keys), tolerance)
         usable = np.concatenate(norms) > 0.0
         return _classes(np.where(usable, labels, -1), np.concatenate(norms), np.concatenate(signs),
@@ -85,11 +85,14 @@ def same_hyperplanes(region: Region, tolerance: float, flips: bool) -> Matcher:
     return match
 
 
-def _keys(rows: Rows, classes: Forms, region: Region, flips: bool) -> tuple[Array, Array, Array]:
+def _keys(
+    number: int, rows: Rows, classes: Forms, region: Region, flips: bool
+) -> tuple[Array, Array, Array]:
     """Return what neurons are compared by, the norms of their rows and the signs they are turned by."""
     units, norms = normalise(rows.F)
-    z = evaluate(rows, classes)
-    low, high = (end[:, 0] for end in region.bounds(z))
+    if region.kind == "box" and number == 0:  # there intervals are as good as slopes
+        rows, classes = rows.intervals(), classes.intervals()
+    low, high = (end[:, 0] for end in region.bounds(evaluate(rows, classes)))
     size = max(float(np.hypot.reduce(classes.magnitude[:, 0, 0])), np.finfo(float).tiny)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         b = np.where(norms > 0.0, rows.rest.values[:, 0, 0] / norms, 0.0)

@@ -28,9 +28,13 @@ def relu_layer(
     low, high = region.bounds(z)
     lost = _influence(z, low, high)
     scales, sides = [], []
-    for own, labels, own_scales in zip(rows, match.labels, match.scales):
-        known = _nothing(z, len(labels))
-        alone, members = np.flatnonzero(labels < 0), np.flatnonzero(labels >= 0)
+    network, index = match.representatives()
+    for number, (own, labels, own_scales) in enumerate(zip(rows, match.labels, match.scales)):
+        known, here = _nothing(z, len(labels)), network == number
+        known.low[index[here]], known.high[index[here]] = low[here], high[here]
+        others = labels.copy()
+        others[index[here]] = -1
+        alone, members = np.flatnonzero(labels < 0), np.flatnonzero(others >= 0)
         if len(alone):
             z_alone = evaluate(own.take(alone), classes)
             single = Known(relu(z_alone, region), *region.bounds(z_alone), np.zeros((len(alone), region.n_sets)))

@@ -12,7 +12,7 @@ from .exact import ExactNetwork, contains, corners_around, gap_at, rationals
 from .findings import Findings
 
 SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
-BUDGET = 100_000_000
+BUDGET = 30_000_000
 """About how many products the samples may cost, and the climbing as many: fewer are taken of large networks."""
 EXACT_BUDGET = 2_000_000
 """About how many exact products a confirmation may cost, but for its first point."""
