@@ -90,6 +90,7 @@ class ExactNetwork:
 
     def __init__(self, network: Network) -> None:
         self.binary = network.activation == "binary"
+        self._hyperplanes = network.weights[0].any(axis=1).tolist()
         self._maps = [
             (ExactRows(layer.W), *integers(np.zeros(len(layer.W)) if layer.b is None else layer.b))
             for layer in affine_maps(network)
@@ -110,6 +111,10 @@ class ExactNetwork:
             else:
                 h, power = [max(value, 0) for value in z], lowest
         return result
+
+    def on_hyperplane(self, layers: Sequence[Scaled]) -> bool:
+        """Tell whether the point with these pre-activations lies on a hyperplane of the first layer."""
+        return any(cuts and z == 0 for cuts, z in zip(self._hyperplanes, layers[0].integers))
 
     def __call__(self, x: Sequence[Fraction]) -> list[Fraction]:
         """Return the outputs at one point."""
@@ -135,7 +140,7 @@ def rationals(x: Any) -> list[Fraction]:
 def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction]) -> Fraction:
     """Return the largest |f_k(x) - g_k(x)| over the outputs k; 0 on a first hyperplane of a binary one."""
     layers = f.layers(x), g.layers(x)
-    if f.binary and any(z == 0 for own in layers for z in own[0].integers):
+    if f.binary and any(network.on_hyperplane(own) for network, own in zip((f, g), layers)):
         return Fraction(0)
     return max(abs(one - other) for one, other in zip(*(own[-1].values() for own in layers)))
 

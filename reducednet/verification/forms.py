@@ -169,8 +169,9 @@ def times(W: Array, stack: Array) -> Array:
     if block == n:
         return (W @ columns).reshape(len(W), k, count)
     whole = n - n % block
-    parts = W[:, :whole].reshape(len(W), -1, block).transpose(1, 0, 2) @ columns[:whole].reshape(-1, block, k * count)
-    return (parts.sum(axis=0) + W[:, whole:] @ columns[whole:]).reshape(len(W), k, count)
+    pieces = W[:, :whole].reshape(len(W), -1, block).transpose(1, 0, 2)
+    sums = pieces @ columns[:whole].reshape(-1, block, k * count)
+    return np.asarray((sums.sum(axis=0) + W[:, whole:] @ columns[whole:]).reshape(len(W), k, count))
 
 
 def roundings(W: Array) -> int:
