@@ -142,3 +142,57 @@ def test_largest_difference_is_taken_at_decided_points_of_binary_networks(tmp_pa
     rn.save(tmp_path / "in.npz", network)
     result = run("reduce", tmp_path / "in.npz", "--box", "0", "1", "-o", tmp_path / "out.npz", "--json")
     assert json.loads(result.stdout)["largest_difference"] == 0.0
+
+
+@pytest.fixture(scope="module")
+def two_files(tmp_path_factory):
+    """A network, its reduction and a network that differs from it, in files."""
+    folder, box = tmp_path_factory.mktemp("verify"), rn.Box([0, 0], [1, 1])
+    net = rn.Network.random((2, 6, 1), rng=0)
+    other = rn.Network(net.weights, net.thresholds, 2.0 * net.output_weights)
+    paths = [folder / name for name in ("net.npz", "reduced.npz", "other.npz")]
+    for path, network in zip(paths, (net, rn.reduce(net, box), other)):
+        rn.save(path, network)
+    return paths
+
+
+def test_verify_command_proves_a_network_equal_to_its_reduction(two_files):
+    net, reduced, _ = two_files
+    result = run("verify", net, reduced)  # on the reduced network's domain
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("equivalent: |f - g| <= ") and "Box([0, 0], [1, 1])" in result.stdout
+
+
+def test_verify_command_prints_a_true_counterexample_and_ends_with_1(two_files):
+    net, _, other = two_files
+    result = run("verify", net, other, "--box", "-1", "1", "--json")
+    assert result.returncode == 1
+    report = json.loads(result.stdout)
+    f, g, x = rn.load(net), rn.load(other), np.array([report["counterexample"]])
+    difference = np.abs(f(x) - g(x)).item()
+    assert report["status"] == "not_equivalent" and report["eps"] < report["gap"]
+    rounding = sum(rn.evaluation_bound(network, rn.Box([-1, -1], [1, 1])).item() for network in (f, g))
+    assert abs(difference - report["gap"]) <= rounding
+
+
+def test_verify_command_ends_with_3_when_it_does_not_know(two_files, monkeypatch):
+    net, reduced, _ = two_files
+    assert cli.main(["verify", str(net), str(reduced), "--eps", "1e-18", "--time-limit", "0.001"]) == 3
+
+
+@pytest.mark.parametrize("extra, words", [
+    (["--eps", "-1"], "`eps` must be"), (["--time-limit", "0"], "`time_limit` must be"),
+    (["--box", "0", "x"], "`--box` must be"), (["--box", "0,0,0", "1,1,1"], "dimension"),
+])
+def test_bad_calls_of_verify_end_with_2_and_one_line(two_files, capsys, extra, words):
+    net, _, other = two_files
+    box = [] if "--box" in extra else ["--box", "0", "1"]
+    assert cli.main(["verify", str(net), str(other), *box, *extra]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and words in printed.err and printed.err.count("\n") == 1
+
+
+def test_verify_without_a_domain_says_so(two_files, capsys):
+    net, _, other = two_files
+    assert cli.main(["verify", str(net), str(other)]) == 2
+    assert "`--box` must be given" in capsys.readouterr().err

@@ -90,7 +90,7 @@ class ExactNetwork:
 
     def __init__(self, network: Network) -> None:
         self.binary = network.activation == "binary"
-        self._hyperplanes = network.weights[0].any(axis=1).tolist()
+        self._hyperplanes = [bool(row.any()) for row in network.weights[0]]
         self._maps = [
             (ExactRows(layer.W), *integers(np.zeros(len(layer.W)) if layer.b is None else layer.b))
             for layer in affine_maps(network)

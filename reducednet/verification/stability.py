@@ -91,10 +91,10 @@ def stable_neurons(network: Network, domain: Domain) -> StableNeurons:
 
 def _sharpen(network: Network, domain: Domain, low: np.ndarray, high: np.ndarray) -> None:
     """Put exact signs in the place of the first layer's bounds that end within rounding of 0."""
-    size = np.maximum(np.abs(low), np.abs(high))
-    near = np.flatnonzero(np.minimum(np.abs(low), np.abs(high)) <= 2.0**-30 * size)
+    ends = np.abs(domain.bounding_box()).max(axis=0)
+    size = np.abs(network.weights[0]) @ ends + np.abs(network.thresholds[0])
     basis = Basis(domain, network.activation == "binary")
-    for j in near:
+    for j in np.flatnonzero(np.minimum(np.abs(low), np.abs(high)) <= 2.0**-30 * size + 2.0**-1000):
         row = rationals([network.thresholds[0][j], *network.weights[0][j]])
-        ends = basis.extremes({i: value for i, value in enumerate(row) if value != Fraction(0)})
-        low[j], high[j] = (float((end > 0) - (end < 0)) * size[j] for end in ends)
+        signs = basis.extremes({i: value for i, value in enumerate(row) if value != Fraction(0)})
+        low[j], high[j] = (float((end > 0) - (end < 0)) for end in signs)
