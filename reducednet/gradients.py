@@ -16,7 +16,9 @@ from .spaces import space_of
 class Objective:
     """The loss of networks of one shape at fixed samples, as a function of the flat vector.
 
-    It owns the buffers, so that a call allocates next to nothing: what optimisers call.
+    It owns the buffers, so that a call allocates next to nothing: what optimisers call. Its `gradient`
+    and `vector` are the first and the last row of `rows` (5, n_parameters); the rows between are the
+    optimiser's.
 
     Parameters
     ----------
@@ -34,7 +36,8 @@ class Objective:
         self.H = kernels.feature_first(X)
         self.n_samples = len(X)
         self.activation = network._activation
-        self.vector, self.gradient = np.empty(network.n_parameters), np.empty(network.n_parameters)
+        self.rows = np.zeros((5, network.n_parameters))
+        self.gradient, self.vector = self.rows[0], self.rows[4]
         self._layout = network.layout
         self._evaluate = self._evaluation(self.H, self.y)
         self._batches: dict[int, tuple[Array, Any, kernels.LossAndGradient]] = {}

@@ -16,16 +16,12 @@ from .kernels import Layout
 
 
 class Rows(NamedTuple):
-    """The parts of k flat vectors that belong to the weight rows of one layer, with buffers for them."""
+    """A flat vector, and the parts of it that belong to the weight rows of each layer."""
 
-    parts: Array
-    """(k, n_in, n_out), a view: columns are rows of the weight matrix."""
-    ones: Array
-    """(n_in,)"""
-    products: Array
-    """(k, 1, n_out)"""
-    along: Array
-    """(k, n_in, n_out)"""
+    vector: Array
+    """(n_parameters,)"""
+    parts: list[Array]
+    """Views (n_in, n_out): columns are rows of the weight matrix."""
 
 
 class MovingPoint:
@@ -36,7 +32,7 @@ class MovingPoint:
     """
 
     def rows(self, vectors: Array) -> list[Rows]:
-        """Return the parts of the flat vectors (k, n_parameters) that belong to points of spheres."""
+        """Return the flat vectors (k, n_parameters) with their parts that belong to points of spheres."""
         return []
 
     def project(self, rows: list[Rows]) -> None:
@@ -52,6 +48,10 @@ class MovingPoint:
 class ReducedMovingPoint(MovingPoint):
     """The geometry of a reduced space at a flat vector that moves in place: views are made once.
 
+    NumPy works through arrays of one shape, without gaps, two to three times as fast as through small
+    arrays that it has to broadcast. So products are taken over whole flat vectors, sums over rows are
+    products with a vector of ones, and what is the same for a row is written out for its entries.
+
     Parameters
     ----------
     layout : Layout
@@ -65,7 +65,8 @@ class ReducedMovingPoint(MovingPoint):
     """
 
     def __init__(self, layout: Layout, first: LayerSpace, vector: Array, tangent: bool) -> None:
-        self._layout = layout
+        self._layout, self._vector = layout, vector
+        self._products, self._along = np.empty(len(vector)), np.zeros(len(vector))
         blocks, layer_space = layout.blocks(vector), first
         self._layers: list[_MovingLayer] = []
         for block, above in zip(blocks, blocks[1:]):
@@ -74,34 +75,41 @@ class ReducedMovingPoint(MovingPoint):
             if first.bound == "ball":  # the sets of the layers above do not depend on the parameters
                 layer_space = layer_space.next_layer(block[:-1].T, block[-1])
             self._layers.append(layer)
+        self._moves = not all(layer.fixed for layer in self._layers)
+        self._sums = list(zip(self._layers, self._parts(self._products), self._parts(self._along)))
+
+    def _parts(self, vector: Array) -> list[Array]:
+        return [block[:-1] for block in self._layout.blocks(vector)[:-1]]
 
     def rows(self, vectors: Array) -> list[Rows]:
-        """Return the parts of the flat vectors (k, n_parameters) that belong to points of spheres."""
-        result, start, k = [], 0, len(vectors)
-        for rows, columns in self._layout.shapes[:-1]:
-            parts = vectors[:, start:start + (rows - 1) * columns].reshape(k, rows - 1, columns)
-            result.append(Rows(
-                parts, np.ones(rows - 1), np.empty((k, 1, columns)), np.empty(parts.shape)
-            ))
-            start += rows * columns
-        return result
+        """Return the flat vectors (k, n_parameters) with their parts that belong to points of spheres."""
+        return [Rows(vector, self._parts(vector)) for vector in vectors]
 
     def project(self, rows: list[Rows]) -> None:
         """Take the part along the sphere's point away: g <- g - (w.g) w; nothing is left for w = +-1."""
-        for layer, (parts, _, products, along) in zip(self._layers, rows):
-            if layer.fixed:
-                parts.fill(0.0)
-                continue
-            np.einsum("kij,ij->kj", parts, layer.weights, out=products[:, 0])
-            np.multiply(products, layer.weights, out=along)
-            np.subtract(parts, along, out=parts)
+        for vector, parts in rows:
+            if self._layers[0].fixed:
+                parts[0].fill(0.0)
+            if self._moves:
+                self._project(vector)
+
+    def _project(self, vector: Array) -> None:
+        """Do one vector; beside the weights of the layers that move `along` is and stays 0."""
+        np.multiply(vector, self._vector, out=self._products)
+        for layer, products, along in self._sums:
+            if not layer.fixed:
+                np.dot(layer.ones, products, out=layer.sums)
+                np.copyto(along, layer.sums)
+        np.multiply(self._along, self._vector, out=self._along)
+        np.subtract(vector, self._along, out=vector)
 
     def pool(self, rows: list[Rows]) -> None:
         """Replace each entry by the sum over its point of a sphere."""
-        for layer, (parts, ones, products, _) in zip(self._layers, rows):
-            if not layer.fixed:
-                np.matmul(ones, parts, out=products[:, 0])
-                np.copyto(parts, products)
+        for _, parts in rows:
+            for layer, part in zip(self._layers, parts):
+                if not layer.fixed:
+                    np.dot(layer.ones, part, out=layer.sums)
+                    np.copyto(part, layer.sums)
 
     def retract(self) -> None:
         """Bring the vector back to the space, see `ReducedSpace.step`."""
@@ -126,8 +134,8 @@ class _MovingLayer:
         self.fixed = tangent and n == 1 and below is None
         relu = space.activation.name == "relu"
         self.scaled = above[:m] if relu else None
-        self.norms = np.empty(m)
-        self.norms_column = self.norms[:, np.newaxis]
+        self.ones, self.sums, self.norms = np.ones(n), np.empty(m), np.empty(m)
+        self.norms_column, self.divisors, self.squares = self.norms[:, np.newaxis], np.empty((n + 1, m)), np.empty((n, m))
         self.ends = np.empty((2, m))
         self.low, self.high = self.ends
         self.constant = space.bound == "ball" or self.fixed
@@ -135,9 +143,19 @@ class _MovingLayer:
         if self.constant:
             self.ends[...] = space.intervals(self.units).T
         elif self.has_box:
-            self.box, self.terms, self.extremes = np.empty((2, n, 1)), _summands(n, m), _summands(n, m)
-            if isinstance(space.domain, Box) and below is None:
-                self.box[..., 0] = -space.domain.low, -space.domain.high
+            self._make_box()
+
+    def _make_box(self) -> None:
+        """Make buffers for the ends over a box: `faces` has -low_i and -high_i for each weight w_i.
+
+        The first layer's box stays; those of deeper layers have low_i = 0.
+        """
+        shape = (2, *self.weights.shape)
+        self.faces, self.terms, self.extremes = np.zeros(shape), np.zeros(shape), np.empty(shape)
+        self.least, self.largest = self.extremes
+        self.depth = np.zeros(len(self.weights))
+        if isinstance(self.space.domain, Box) and self.below is None:
+            self.faces[...] = -np.stack([self.space.domain.low, self.space.domain.high])[..., np.newaxis]
 
     def retract(self) -> None:
         """Normalise the rows, give their norms to thresholds and outgoing weights, clip the thresholds."""
@@ -150,9 +168,11 @@ class _MovingLayer:
 
     def _normalise(self) -> None:
         if self.tangent:
-            np.einsum("ij,ij->j", self.weights, self.weights, out=self.norms)
+            np.multiply(self.weights, self.weights, out=self.squares)
+            np.dot(self.ones, self.squares, out=self.norms)
             np.sqrt(self.norms, out=self.norms)
-            np.divide(self.block, self.norms, out=self.block)
+            np.copyto(self.divisors, self.norms)
+            np.divide(self.block, self.divisors, out=self.block)
         else:
             units, self.norms[...] = sphere.normalise(self.units)
             self.weights[...] = units.T
@@ -168,25 +188,21 @@ class _MovingLayer:
                 self.space = self.below.space.next_layer(self.below.units, self.below.b)
             self.ends[...] = self.space.intervals(self.units).T
             return
-        if self.below is not None:
-            self._box_of(self.below)
-        np.multiply(self.weights, self.box, out=self.terms)
-        np.minimum(self.terms[0], self.terms[1], out=self.extremes[0])
-        np.maximum(self.terms[0], self.terms[1], out=self.extremes[1])
-        np.add.reduce(self.extremes, axis=1, out=self.ends)
+        if self.below is None:
+            np.multiply(self.weights, self.faces[0], out=self.terms[0])
+        else:
+            self._take_box_of(self.below)
+        np.multiply(self.weights, self.faces[1], out=self.terms[1])
+        np.minimum(self.terms[0], self.terms[1], out=self.least)
+        np.maximum(self.terms[0], self.terms[1], out=self.largest)
+        if self.extremes.shape[2] > 1:
+            np.add.reduce(self.extremes, axis=1, out=self.ends)
+        else:  # here `reduce` would not add the terms one after the other
+            self.ends[...] = np.add.accumulate(self.extremes, axis=1)[:, -1]
 
-    def _box_of(self, below: _MovingLayer) -> None:
-        """Write minus the ends of the box of activations below: max(b - high, 0), max(b - low, 0)."""
-        box = self.box[..., 0]
-        np.subtract(below.ends[::-1], below.b, out=box)
-        np.minimum(box, 0.0, out=box)
-        if not np.count_nonzero(box[0] > box[1]):
-            box[1] -= 1.0  # as `LayerSpace.next_layer` widens a box of one point
-
-
-def _summands(n: int, m: int) -> Array:
-    """Return a buffer (2, n, m) in that order of memory in which NumPy adds n terms as `Box.support` does.
-
-    Eight and more are added in pairs along contiguous memory, fewer one after the other in any order.
-    """
-    return np.empty((2, n, m)) if n < 8 else np.empty((2, m, n)).transpose(0, 2, 1)
+    def _take_box_of(self, below: _MovingLayer) -> None:
+        """Write minus the upper ends of the box of activations below, which is [0, b - low]."""
+        np.subtract(below.low, below.b, out=self.depth)
+        if not np.count_nonzero(self.depth):
+            self.depth -= 1.0  # as `LayerSpace.next_layer` widens a box of one point
+        np.copyto(self.faces[1], self.depth[:, np.newaxis])
