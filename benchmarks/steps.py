@@ -121,7 +121,7 @@ class Products(Stepper):
     def step(self):
         for _ in range(self.blocks):
             for left, right, out in self.calls:
-                np.dot(left, right, out=out)
+                left.dot(right, out=out)
 
 
 class ScikitLearn:

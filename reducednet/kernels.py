@@ -11,7 +11,8 @@ are one matrix product each, thresholds included (THEORY, section 6).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,8 +64,8 @@ class Buffers(NamedTuple):
     outputs : array (n_outputs, n)
     mask : boolean array (largest n_l, n), where Z^l > 0
     spare, zeros : arrays (largest n_l, n)
-    weighted : array (n_inputs + 1, n), the samples times the loss's derivative by one output
-    terms : array (n_inputs + 1, n_1)
+    weighted : array (n_inputs + 1, n), the samples times the loss's derivative by one output; this takes
+        the place of the outputs, and is its own product with the row of ones
     """
 
     activations: Sequence[Array]
@@ -73,7 +74,6 @@ class Buffers(NamedTuple):
     spare: Array
     zeros: Array
     weighted: Array
-    terms: Array
 
     @classmethod
     def empty(cls, layout: Layout, n: int) -> Buffers:
@@ -81,12 +81,13 @@ class Buffers(NamedTuple):
         n_inputs, *hidden, n_outputs = layout.sizes
         largest, zeros = max(hidden), aligned((max(hidden), n))
         zeros.fill(0.0)
+        weighted = aligned((n_inputs + 1, n))
         activations = [aligned((units + 1, n)) for units in hidden]
         for H in activations:
             H[-1] = 1.0
         return cls(
-            activations, np.empty((n_outputs, n)), np.empty((largest, n), dtype=bool), aligned((largest, n)),
-            zeros, aligned((n_inputs + 1, n)), np.empty((n_inputs + 1, hidden[0])),
+            activations, weighted[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
+            np.empty((largest, n), dtype=bool), aligned((largest, n)), zeros, weighted,
         )
 
 
@@ -144,6 +145,15 @@ def feature_first(X: Array) -> Array:
     return H
 
 
+def times(left: Array, out: Array) -> Callable[..., Array]:
+    """Return the function of (right, out=out) that writes left @ right.
+
+    `dot` fills its result with zeros first, `matmul` takes longer to begin and avoids BLAS for an
+    outer product.
+    """
+    return partial(np.matmul, left) if out.size > 1 << 13 and left.shape[1] > 1 else left.dot
+
+
 class ForwardPass:
     """`forward` for arrays that stay where they are: its views are made once, a call makes none."""
 
@@ -152,82 +162,118 @@ class ForwardPass:
         self._activation = activation.ufunc
         self._maps = []
         for block, A, H_next in zip(blocks, inputs, buffers.activations):
-            self._maps.append((block.T, A, H_next[:-1], buffers.zeros[:len(H_next) - 1]))
-        self._outgoing = blocks[-1].T, inputs[-1][:len(blocks[-1])], buffers.outputs
+            Z = H_next[:-1]
+            self._maps.append((times(block.T, Z), A, Z, buffers.zeros[:len(Z)]))
+        self._outgoing = blocks[-1].T.dot, inputs[-1][:len(blocks[-1])], buffers.outputs
 
     def __call__(self) -> Array:
         """Return the outputs (n_outputs, n); Z^l = W^l H^(l-1) + b^l, H^l = s(Z^l), N = C H^L + a."""
-        for weights, inputs, Z, zeros in self._maps:
-            np.dot(weights, inputs, out=Z)
+        for weights_times, inputs, Z, zeros in self._maps:
+            weights_times(inputs, out=Z)
             self._activation(Z, zeros, out=Z)  # twice as fast as with one 0 for all
-        weights, inputs, outputs = self._outgoing
-        return np.dot(weights, inputs, out=outputs)
+        weights_times, inputs, outputs = self._outgoing
+        return weights_times(inputs, out=outputs)
 
 
 class BackwardPass:
-    """`backward` for arrays that stay where they are: its views are made once, a call makes none.
+    """Writes the loss's gradient by each block, after `forward` on the same block of samples.
 
-    With one output and one hidden layer D = c * (mask * delta) is an outer product. Where the inputs
-    have fewer rows it is not formed: with S = (H^0 * delta) mask^T, of the block's shape,
+    The activations in the buffers are used up. Views are made once, a call makes none.
 
-        dblock = c * S        dC = the sums over the columns of block * S,
+    D^L = C^T delta * s'(Z^L),    D^l = W^(l+1)^T D^(l+1) * s'(Z^l),    dblock^l = H^(l-1) D^l^T
 
-    for C's derivative sum_i delta_i H_ji has H_ji = mask_ji (w_j.x_i + b_j).
+    Parameters
+    ----------
+    delta : array (n_outputs, n)
+        The loss's derivative by the outputs.
+    gradients : list of arrays
+        Where the gradients go, of the shapes of the blocks. A binary layer's slope is 0
+        everywhere, so all but the outgoing gradient is 0.
     """
 
     def __init__(
         self, blocks: Sequence[Array], H: Array, delta: Array, activation: Activation, buffers: Buffers,
         gradients: Sequence[Array],
     ) -> None:
-        inputs, n_layers = [H, *buffers.activations], len(blocks) - 1
-        self._outgoing = inputs[-1][:len(blocks[-1])], delta.T, gradients[-1]
+        inputs = [H, *buffers.activations]
+        self._outgoing = inputs[-1][:len(blocks[-1])].dot, delta.T, gradients[-1]
         self._flat = gradients[:-1] if activation.name == "binary" else ()
-        self._layers, above = [], delta
-        for layer in () if self._flat else range(n_layers - 1, -1, -1):
+        self._layers: list[tuple[Any, ...]] = []
+        above = delta
+        for layer in () if self._flat else range(len(blocks) - 2, -1, -1):
             D = buffers.activations[layer][:-1]
+            spare = buffers.spare[:len(D)]
             self._layers.append((
-                blocks[layer + 1][:len(D)], above, D, buffers.mask[:len(D)], buffers.spare[:len(D)],
-                inputs[layer], D.T, gradients[layer],
+                times(blocks[layer + 1][:len(D)], spare), above, D, buffers.mask[:len(D)], spare,
+                inputs[layer].dot, D.T, gradients[layer],
             ))
             above = D
-        self._outer = None
-        if n_layers == len(delta) == 1 and not self._flat and len(H) < len(above):
-            m = len(above)
-            self._outer = (
-                H, delta, above, above.T, buffers.mask[:m], buffers.weighted, blocks[0], gradients[0],
-                buffers.terms, np.ones(len(H)), blocks[1][:m, 0], gradients[1][:m, 0], gradients[1][m:, 0],
-            )
 
     def __call__(self) -> None:
-        """Write the gradients: D^l = W^(l+1)^T D^(l+1) * s'(Z^l), dblock^l = H^(l-1) D^l^T."""
-        if self._outer is not None:
-            return self._outer_product(*self._outer)
-        inputs, delta, gradient = self._outgoing
-        np.dot(inputs, delta, out=gradient)
+        """Write the gradients, layer by layer from the last one."""
+        inputs_times, delta, gradient = self._outgoing
+        inputs_times(delta, out=gradient)
         for gradient in self._flat:
             gradient.fill(0.0)
-        for weights, above, D, mask, spare, inputs, D_transposed, gradient in self._layers:
+        for weights_times, above, D, mask, spare, inputs_times, D_transposed, gradient in self._layers:
             np.greater(D, ZERO, out=mask)  # D is still H^l
-            np.copyto(D, mask)
-            np.dot(weights, above, out=spare)
-            np.multiply(D, spare, out=D)
-            np.dot(inputs, D_transposed, out=gradient)
+            D[...] = mask
+            weights_times(above, out=spare)
+            D *= spare
+            inputs_times(D_transposed, out=gradient)
+
+
+class OuterBackwardPass:
+    """The backward pass of one output over one hidden layer with fewer inputs than neurons.
+
+    There D = c * (mask * delta) is an outer product, which is not formed: with
+    S = (H^0 * delta) mask^T, of the block's shape,
+
+        dblock = c * S        dC = the sums over the columns of block * S,
+
+    for the derivative by c_j is sum_i delta_i H_ji, and H_ji = mask_ji (w_j.x_i + b_j).
+    """
 
     @staticmethod
-    def _outer_product(
-        H: Array, delta: Array, D: Array, D_transposed: Array, mask: Any, weighted: Array, block: Array,
-        gradient: Array, terms: Array, ones: Array, column: Array, outgoing: Array, bias: Array,
+    def serves(blocks: Sequence[Array], delta: Array, activation: Activation) -> bool:
+        """Tell whether a network of these blocks is of this kind."""
+        rows, units = blocks[0].shape
+        return len(blocks) == 2 and len(delta) == 1 and activation.name == "relu" and rows < units
+
+    def __init__(
+        self, blocks: Sequence[Array], H: Array, delta: Array, buffers: Buffers, gradients: Sequence[Array]
     ) -> None:
-        """Do a network of one output and one hidden layer; D is the mask alone."""
-        np.greater(D, ZERO, out=mask)  # D is still H^1
-        np.copyto(D, mask)
-        np.multiply(H, delta, out=weighted)
-        np.dot(weighted, D_transposed, out=gradient)
-        np.multiply(block, gradient, out=terms)
-        np.dot(ones, terms, out=outgoing)
-        np.multiply(gradient, column, out=gradient)
-        if len(bias):
-            np.add.reduce(delta, axis=1, out=bias)
+        block, self._D = blocks[0], buffers.activations[0][:-1]
+        m = len(self._D)
+        self._delta, self._mask = delta, buffers.mask[:m]
+        self._samples, self._weighted = H[:-1], buffers.weighted[:-1]
+        self._sums = buffers.weighted.dot, self._D.T, gradients[0]
+        self._block, self._terms, self._ones = block, np.empty(block.shape), np.ones(len(block))
+        self._column, self._outgoing, self._bias = blocks[1][:m, 0], gradients[1][:m, 0], gradients[1][m:, 0]
+
+    def __call__(self) -> None:
+        """Write the gradients; D is the mask alone, and delta the last row of the weighted samples."""
+        np.greater(self._D, ZERO, out=self._mask)  # D is still H^1
+        self._D[...] = self._mask
+        np.multiply(self._samples, self._delta, out=self._weighted)
+        weighted_times, mask_transposed, S = self._sums
+        weighted_times(mask_transposed, out=S)
+        np.multiply(self._block, S, out=self._terms)
+        self._ones.dot(self._terms, out=self._outgoing)
+        self._terms[...] = self._column
+        S *= self._terms
+        if len(self._bias):
+            np.add.reduce(self._delta, axis=1, out=self._bias)
+
+
+def backward_pass(
+    blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers, gradients: Sequence[Array]
+) -> BackwardPass | OuterBackwardPass:
+    """Return the backward pass for these arrays; the loss's derivative takes the place of the outputs."""
+    delta = buffers.outputs
+    if OuterBackwardPass.serves(blocks, delta, activation):
+        return OuterBackwardPass(blocks, H, delta, buffers, gradients)
+    return BackwardPass(blocks, H, delta, activation, buffers, gradients)
 
 
 def forward(blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers) -> Array:
@@ -245,27 +291,6 @@ def forward(blocks: Sequence[Array], H: Array, activation: Activation, buffers: 
     return ForwardPass(blocks, H, activation, buffers)()
 
 
-def backward(
-    blocks: Sequence[Array], H: Array, delta: Array, activation: Activation, buffers: Buffers,
-    gradients: Sequence[Array],
-) -> None:
-    """Write the loss's gradient by each block, after `forward` on the same block of samples.
-
-    The activations in the buffers are used up.
-
-    D^L = C^T delta * s'(Z^L),    D^l = W^(l+1)^T D^(l+1) * s'(Z^l),    dblock^l = H^(l-1) D^l^T
-
-    Parameters
-    ----------
-    delta : array (n_outputs, n)
-        The loss's derivative by the outputs.
-    gradients : list of arrays
-        Where the gradients go, of the shapes of the blocks. A binary layer's slope is 0
-        everywhere, so all but the outgoing gradient is 0.
-    """
-    BackwardPass(blocks, H, delta, activation, buffers, gradients)()
-
-
 class LossAndGradient:
     """`loss_and_gradient` for arrays that stay where they are, made once and called at every step.
 
@@ -278,14 +303,14 @@ class LossAndGradient:
     ) -> None:
         self._loss, self._gradients, self._products = loss, gradients, workspace.products
         n_samples = H.shape[1]
-        self._parts: list[tuple[ForwardPass, BackwardPass, Array, Any, float]] = []
+        self._parts: list[tuple[ForwardPass, BackwardPass | OuterBackwardPass, Array, Any, float]] = []
         for part in workspace.slices(n_samples):
             n = part.stop - part.start
             buffers, inputs = workspace.part(n), H[:, part]
             into = workspace.products if self._parts else gradients
             self._parts.append((
                 ForwardPass(blocks, inputs, activation, buffers),
-                BackwardPass(blocks, inputs, buffers.outputs, activation, buffers, into),
+                backward_pass(blocks, inputs, activation, buffers, into),
                 buffers.outputs.T, y[part], n / n_samples,
             ))
 

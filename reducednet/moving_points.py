@@ -4,24 +4,26 @@ It is what `ReducedSpace.gradient` and `ReducedSpace.step` say, without a new ar
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from . import sphere
 from ._validation import Array
-from .domains import Box
+from .domains import Box, Domain
 from .intervals import LayerSpace
 from .kernels import Layout
 
 
 class Rows(NamedTuple):
-    """A flat vector, and the parts of it that belong to the weight rows of each layer."""
+    """A flat vector, and the parts (n_in, n_out) of it whose columns belong to points of spheres."""
 
     vector: Array
-    """(n_parameters,)"""
-    parts: list[Array]
-    """Views (n_in, n_out): columns are rows of the weight matrix."""
+    fixed: list[Array]
+    """Parts of points that do not move: rows of one weight."""
+    moving: Sequence[tuple[Callable[..., Array], Array, Array]]
+    """(product with ones, part, buffer for its sums over columns)"""
 
 
 class MovingPoint:
@@ -50,7 +52,9 @@ class ReducedMovingPoint(MovingPoint):
 
     NumPy works through arrays of one shape, without gaps, two to three times as fast as through small
     arrays that it has to broadcast. So products are taken over whole flat vectors, sums over rows are
-    products with a vector of ones, and what is the same for a row is written out for its entries.
+    products with a vector of ones, and what is the same for a row is written out for its entries. The
+    method `dot`, an assignment to ``[...]`` and ``*=`` begin sooner than `np.dot`, `np.copyto` and
+    `np.multiply`.
 
     Parameters
     ----------
@@ -66,7 +70,6 @@ class ReducedMovingPoint(MovingPoint):
 
     def __init__(self, layout: Layout, first: LayerSpace, vector: Array, tangent: bool) -> None:
         self._layout, self._vector = layout, vector
-        self._products, self._along = np.empty(len(vector)), np.zeros(len(vector))
         blocks, layer_space = layout.blocks(vector), first
         self._layers: list[_MovingLayer] = []
         for block, above in zip(blocks, blocks[1:]):
@@ -75,41 +78,49 @@ class ReducedMovingPoint(MovingPoint):
             if first.bound == "ball":  # the sets of the layers above do not depend on the parameters
                 layer_space = layer_space.next_layer(block[:-1].T, block[-1])
             self._layers.append(layer)
-        self._moves = not all(layer.fixed for layer in self._layers)
-        self._sums = list(zip(self._layers, self._parts(self._products), self._parts(self._along)))
+        self._products, self._along = self._rows(np.empty(len(vector))), self._rows(np.zeros(len(vector)))
+        self._sums = [
+            (*product, along) for product, (_, along, _) in zip(self._products.moving, self._along.moving)
+        ]
 
-    def _parts(self, vector: Array) -> list[Array]:
-        return [block[:-1] for block in self._layout.blocks(vector)[:-1]]
+    def _rows(self, vector: Array) -> Rows:
+        parts = zip(self._layers, self._layout.blocks(vector))
+        fixed, moving = [], []
+        for layer, block in parts:
+            if layer.fixed:
+                fixed.append(block[:-1])
+            else:
+                moving.append((layer.ones.dot, block[:-1], layer.sums))
+        return Rows(vector, fixed, moving)
 
     def rows(self, vectors: Array) -> list[Rows]:
         """Return the flat vectors (k, n_parameters) with their parts that belong to points of spheres."""
-        return [Rows(vector, self._parts(vector)) for vector in vectors]
+        return [self._rows(vector) for vector in vectors]
 
     def project(self, rows: list[Rows]) -> None:
         """Take the part along the sphere's point away: g <- g - (w.g) w; nothing is left for w = +-1."""
-        for vector, parts in rows:
-            if self._layers[0].fixed:
-                parts[0].fill(0.0)
-            if self._moves:
-                self._project(vector)
+        for vector, fixed, _ in rows:
+            for part in fixed:
+                part.fill(0.0)
+            if self._sums:
+                self._take_away(vector)
 
-    def _project(self, vector: Array) -> None:
-        """Do one vector; beside the weights of the layers that move `along` is and stays 0."""
-        np.multiply(vector, self._vector, out=self._products)
-        for layer, products, along in self._sums:
-            if not layer.fixed:
-                np.dot(layer.ones, products, out=layer.sums)
-                np.copyto(along, layer.sums)
-        np.multiply(self._along, self._vector, out=self._along)
-        np.subtract(vector, self._along, out=vector)
+    def _take_away(self, vector: Array) -> None:
+        """Do one vector; beside the weights that move `along` is and stays 0."""
+        point, along = self._vector, self._along.vector
+        np.multiply(vector, point, out=self._products.vector)
+        for ones_times, part, sums, spread in self._sums:
+            ones_times(part, out=sums)
+            spread[...] = sums
+        along *= point
+        vector -= along
 
     def pool(self, rows: list[Rows]) -> None:
         """Replace each entry by the sum over its point of a sphere."""
-        for _, parts in rows:
-            for layer, part in zip(self._layers, parts):
-                if not layer.fixed:
-                    np.dot(layer.ones, part, out=layer.sums)
-                    np.copyto(part, layer.sums)
+        for _, _, moving in rows:
+            for ones_times, part, sums in moving:
+                ones_times(part, out=sums)
+                part[...] = sums
 
     def retract(self) -> None:
         """Bring the vector back to the space, see `ReducedSpace.step`."""
@@ -135,7 +146,8 @@ class _MovingLayer:
         relu = space.activation.name == "relu"
         self.scaled = above[:m] if relu else None
         self.ones, self.sums, self.norms = np.ones(n), np.empty(m), np.empty(m)
-        self.norms_column, self.divisors, self.squares = self.norms[:, np.newaxis], np.empty((n + 1, m)), np.empty((n, m))
+        self.squares, self.divisors = np.empty((n, m)), np.empty((n + 1, m))
+        self.norms_column = self.norms[:, np.newaxis]
         self.ends = np.empty((2, m))
         self.low, self.high = self.ends
         self.constant = space.bound == "ball" or self.fixed
@@ -143,19 +155,21 @@ class _MovingLayer:
         if self.constant:
             self.ends[...] = space.intervals(self.units).T
         elif self.has_box:
-            self._make_box()
+            self._make_box(space.domain)
 
-    def _make_box(self) -> None:
-        """Make buffers for the ends over a box: `faces` has -low_i and -high_i for each weight w_i.
+    def _make_box(self, domain: Domain) -> None:
+        """Make buffers for the ends over a box, with -low_i and -high_i written out for each weight w_i.
 
-        The first layer's box stays; those of deeper layers have low_i = 0.
+        The first layer's box stays; those of deeper layers have low_i = 0, so that `at_low` stays 0.
         """
-        shape = (2, *self.weights.shape)
-        self.faces, self.terms, self.extremes = np.zeros(shape), np.zeros(shape), np.empty(shape)
+        shape = self.weights.shape
+        self.at_low, self.at_high, self.minus_low, self.minus_high = np.zeros((4, *shape))
+        self.extremes, self.depth = np.empty((2, *shape)), np.empty(len(self.weights))
         self.least, self.largest = self.extremes
-        self.depth = np.zeros(len(self.weights))
-        if isinstance(self.space.domain, Box) and self.below is None:
-            self.faces[...] = -np.stack([self.space.domain.low, self.space.domain.high])[..., np.newaxis]
+        self.depth_column = self.depth[:, np.newaxis]
+        if isinstance(domain, Box) and self.below is None:
+            self.minus_low[...] = -domain.low[:, np.newaxis]
+            self.minus_high[...] = -domain.high[:, np.newaxis]
 
     def retract(self) -> None:
         """Normalise the rows, give their norms to thresholds and outgoing weights, clip the thresholds."""
@@ -169,17 +183,17 @@ class _MovingLayer:
     def _normalise(self) -> None:
         if self.tangent:
             np.multiply(self.weights, self.weights, out=self.squares)
-            np.dot(self.ones, self.squares, out=self.norms)
+            self.ones.dot(self.squares, out=self.norms)
             np.sqrt(self.norms, out=self.norms)
-            np.copyto(self.divisors, self.norms)
-            np.divide(self.block, self.divisors, out=self.block)
+            self.divisors[...] = self.norms
+            self.block /= self.divisors
         else:
             units, self.norms[...] = sphere.normalise(self.units)
             self.weights[...] = units.T
             with np.errstate(over="ignore"):  # inf is clipped to the interval's end
                 np.divide(self.b, self.norms, out=self.b)
         if self.scaled is not None:
-            np.multiply(self.scaled, self.norms_column, out=self.scaled)
+            self.scaled *= self.norms_column
 
     def _find_ends(self) -> None:
         """Write low = sum_i min(-w_i low_i, -w_i high_i) and high, the sum of the maxima."""
@@ -189,15 +203,15 @@ class _MovingLayer:
             self.ends[...] = self.space.intervals(self.units).T
             return
         if self.below is None:
-            np.multiply(self.weights, self.faces[0], out=self.terms[0])
+            np.multiply(self.weights, self.minus_low, out=self.at_low)
         else:
             self._take_box_of(self.below)
-        np.multiply(self.weights, self.faces[1], out=self.terms[1])
-        np.minimum(self.terms[0], self.terms[1], out=self.least)
-        np.maximum(self.terms[0], self.terms[1], out=self.largest)
-        if self.extremes.shape[2] > 1:
+        np.multiply(self.weights, self.minus_high, out=self.at_high)
+        np.minimum(self.at_low, self.at_high, out=self.least)
+        np.maximum(self.at_low, self.at_high, out=self.largest)
+        if len(self.b) > 1:
             np.add.reduce(self.extremes, axis=1, out=self.ends)
-        else:  # here `reduce` would not add the terms one after the other
+        else:  # here `reduce` would add in pairs, not one after the other
             self.ends[...] = np.add.accumulate(self.extremes, axis=1)[:, -1]
 
     def _take_box_of(self, below: _MovingLayer) -> None:
@@ -205,4 +219,4 @@ class _MovingLayer:
         np.subtract(below.low, below.b, out=self.depth)
         if not np.count_nonzero(self.depth):
             self.depth -= 1.0  # as `LayerSpace.next_layer` widens a box of one point
-        np.copyto(self.faces[1], self.depth[:, np.newaxis])
+        self.minus_high[...] = self.depth_column

@@ -66,9 +66,10 @@ class _HeavyBall:
         self._gradient, self._moment = rows[0], rows[2]
 
     def write_step(self, t: int, step: Array) -> None:
-        np.multiply(self._moment, self._momentum, out=self._moment)
-        np.add(self._moment, self._gradient, out=self._moment)
-        np.multiply(self._moment, self._rate, out=step)
+        moment = self._moment
+        moment *= self._momentum
+        moment += self._gradient
+        np.multiply(moment, self._rate, out=step)
 
 
 class _Adam:
@@ -85,12 +86,12 @@ class _Adam:
         self._learning_rate = number(learning_rate, "learning_rate", above=0.0)
         self._betas = _fraction(beta1, "beta1"), _fraction(beta2, "beta2")
         self._epsilon = number(epsilon, "epsilon", above=0.0)
-        self._decays = np.array(self._betas[0]), np.array(self._betas[1])
         self._rate, self._floor = np.empty(()), np.empty(())
 
     def begin(self, rows: Array, point: MovingPoint) -> None:
         self._gradient, self._squares, self._mean, self._square = rows[:4]
         self._additions, self._moments = rows[:2], rows[2:4]
+        self._decays = np.repeat(self._betas, rows.shape[1]).reshape(self._moments.shape)
         self._point, self._rows = point, point.rows(rows[1:2])
 
     def write_step(self, t: int, step: Array) -> None:
@@ -100,13 +101,13 @@ class _Adam:
         self._floor.fill(self._epsilon / s)
         np.multiply(self._gradient, self._gradient, out=self._squares)
         self._point.pool(self._rows)
-        np.multiply(self._mean, self._decays[0], out=self._mean)
-        np.multiply(self._square, self._decays[1], out=self._square)
-        np.add(self._moments, self._additions, out=self._moments)
+        moments = self._moments
+        moments *= self._decays
+        moments += self._additions
         np.sqrt(self._square, out=step)
-        np.add(step, self._floor, out=step)
+        step += self._floor
         np.divide(self._mean, step, out=step)
-        np.multiply(step, self._rate, out=step)
+        step *= self._rate
 
 
 class _Batches:
@@ -169,7 +170,7 @@ class _Run:
 
     def _take_gradient(self) -> float:
         self.point.project(self._tangents)
-        return math.sqrt(np.dot(self.gradient, self.gradient))
+        return math.sqrt(self.gradient.dot(self.gradient))
 
     def step(self, observed: bool) -> None:
         """Make one step; with mini-batches, observe all samples after it only where asked to."""
@@ -178,7 +179,7 @@ class _Run:
             self.gradient_norm = self._take_gradient()
         self.t += 1
         self.rule.write_step(self.t, self._step)
-        np.add(self.vector, self._step, out=self.vector)
+        self.vector += self._step
         if self.t % FLUSH_EVERY == 0:
             self.rows[np.abs(self.rows) < SMALL] = 0.0
         self.point.retract()
@@ -191,7 +192,7 @@ class _Run:
 
     def save(self) -> None:
         """Keep what `state` returns: an interrupt may come at any place, here too."""
-        np.copyto(self._kept[self.t % 2], self._moving)
+        self._kept[self.t % 2] = self._moving
         batches = self.batches
         self.saved = self.t, *((batches.permutation, batches.position, batches.rng_state) if batches else ())
 
