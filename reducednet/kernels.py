@@ -63,6 +63,7 @@ class Buffers(NamedTuple):
         the loss's derivative by Z^l takes the place of H^l, which is used no more then
     outputs : array (n_outputs, n)
     mask : boolean array (largest n_l, n), where Z^l > 0
+    digits : the mask as integers, which become floats sooner than truth values
     spare, zeros : arrays (largest n_l, n)
     weighted : array (n_inputs + 1, n), the samples times the loss's derivative by one output; this takes
         the place of the outputs, and is its own product with the row of ones
@@ -71,6 +72,7 @@ class Buffers(NamedTuple):
     activations: Sequence[Array]
     outputs: Array
     mask: Any
+    digits: Any
     spare: Array
     zeros: Array
     weighted: Array
@@ -79,23 +81,22 @@ class Buffers(NamedTuple):
     def empty(cls, layout: Layout, n: int) -> Buffers:
         """Return new buffers for n samples."""
         n_inputs, *hidden, n_outputs = layout.sizes
-        largest, zeros = max(hidden), aligned((max(hidden), n))
-        zeros.fill(0.0)
-        weighted = aligned((n_inputs + 1, n))
+        largest, weighted = max(hidden), aligned((n_inputs + 1, n))
+        mask = np.empty((largest, n), dtype=bool)
         activations = [aligned((units + 1, n)) for units in hidden]
         for H in activations:
             H[-1] = 1.0
         return cls(
             activations, weighted[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
-            np.empty((largest, n), dtype=bool), aligned((largest, n)), zeros, weighted,
+            mask, mask.view(np.int8), aligned((largest, n)), aligned((largest, n)), weighted,
         )
 
 
 def aligned(shape: tuple[int, ...]) -> Array:
-    """Return an empty array that begins at a cache line: vector instructions then load one line, not two."""
+    """Return zeros that begin at a cache line: vector instructions then load one line at a time, not two."""
     size = math.prod(shape)
-    memory = np.empty(size + 8)
-    start = -memory.ctypes.data % 64 // 8
+    memory = np.zeros(size + 8)
+    start = -memory.__array_interface__["data"][0] % 64 // 8
     return memory[start:start + size].reshape(shape)
 
 
@@ -204,8 +205,8 @@ class BackwardPass:
             D = buffers.activations[layer][:-1]
             spare = buffers.spare[:len(D)]
             self._layers.append((
-                times(blocks[layer + 1][:len(D)], spare), above, D, buffers.mask[:len(D)], spare,
-                inputs[layer].dot, D.T, gradients[layer],
+                times(blocks[layer + 1][:len(D)], spare), above, D, buffers.mask[:len(D)],
+                buffers.digits[:len(D)], spare, inputs[layer].dot, D.T, gradients[layer],
             ))
             above = D
 
@@ -215,9 +216,9 @@ class BackwardPass:
         inputs_times(delta, out=gradient)
         for gradient in self._flat:
             gradient.fill(0.0)
-        for weights_times, above, D, mask, spare, inputs_times, D_transposed, gradient in self._layers:
+        for weights_times, above, D, mask, digits, spare, inputs_times, D_transposed, gradient in self._layers:
             np.greater(D, ZERO, out=mask)  # D is still H^l
-            D[...] = mask
+            D[...] = digits
             weights_times(above, out=spare)
             D *= spare
             inputs_times(D_transposed, out=gradient)
@@ -245,7 +246,7 @@ class OuterBackwardPass:
     ) -> None:
         block, self._D = blocks[0], buffers.activations[0][:-1]
         m = len(self._D)
-        self._delta, self._mask = delta, buffers.mask[:m]
+        self._delta, self._mask, self._digits = delta, buffers.mask[:m], buffers.digits[:m]
         self._samples, self._weighted = H[:-1], buffers.weighted[:-1]
         self._sums = buffers.weighted.dot, self._D.T, gradients[0]
         self._block, self._terms, self._ones = block, np.empty(block.shape), np.ones(len(block))
@@ -254,7 +255,7 @@ class OuterBackwardPass:
     def __call__(self) -> None:
         """Write the gradients; D is the mask alone, and delta the last row of the weighted samples."""
         np.greater(self._D, ZERO, out=self._mask)  # D is still H^1
-        self._D[...] = self._mask
+        self._D[...] = self._digits
         np.multiply(self._samples, self._delta, out=self._weighted)
         weighted_times, mask_transposed, S = self._sums
         weighted_times(mask_transposed, out=S)
@@ -348,10 +349,12 @@ def loss_and_gradient(
     return LossAndGradient(blocks, H, y, loss, activation, workspace, gradients)()
 
 
-def outputs(layout: Layout, vector: Array, H: Array, activation: Activation) -> Array:
+def outputs(
+    layout: Layout, vector: Array, H: Array, activation: Activation, workspace: Workspace | None = None
+) -> Array:
     """Return the outputs (n_samples, n_outputs) at the samples H (n_inputs + 1, n_samples)."""
     n_samples = H.shape[1]
-    workspace, blocks = Workspace(layout, n_samples), layout.blocks(vector)
+    workspace, blocks = workspace or Workspace(layout, n_samples), layout.blocks(vector)
     result = np.empty((n_samples, layout.sizes[-1]))
     for block_of_samples in workspace.slices(n_samples):
         n = block_of_samples.stop - block_of_samples.start

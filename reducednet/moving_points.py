@@ -146,7 +146,8 @@ class _MovingLayer:
         relu = space.activation.name == "relu"
         self.scaled = above[:m] if relu else None
         self.ones, self.sums, self.norms = np.ones(n), np.empty(m), np.empty(m)
-        self.squares, self.divisors = np.empty((n, m)), np.empty((n + 1, m))
+        self.divisors = np.empty((n + 1, m))
+        self.squares = self.divisors[:-1]  # used up when the divisors are written
         self.norms_column = self.norms[:, np.newaxis]
         self.ends = np.empty((2, m))
         self.low, self.high = self.ends
@@ -163,7 +164,7 @@ class _MovingLayer:
         The first layer's box stays; those of deeper layers have low_i = 0, so that `at_low` stays 0.
         """
         shape = self.weights.shape
-        self.at_low, self.at_high, self.minus_low, self.minus_high = np.zeros((4, *shape))
+        self.at_low, self.minus_low, self.minus_high = np.zeros((3, *shape))
         self.extremes, self.depth = np.empty((2, *shape)), np.empty(len(self.weights))
         self.least, self.largest = self.extremes
         self.depth_column = self.depth[:, np.newaxis]
@@ -206,9 +207,10 @@ class _MovingLayer:
             np.multiply(self.weights, self.minus_low, out=self.at_low)
         else:
             self._take_box_of(self.below)
-        np.multiply(self.weights, self.minus_high, out=self.at_high)
-        np.minimum(self.at_low, self.at_high, out=self.least)
-        np.maximum(self.at_low, self.at_high, out=self.largest)
+        at_low, at_high = self.at_low, self.largest
+        np.multiply(self.weights, self.minus_high, out=at_high)
+        np.minimum(at_low, at_high, out=self.least)
+        np.maximum(at_low, at_high, out=self.largest)
         if len(self.b) > 1:
             np.add.reduce(self.extremes, axis=1, out=self.ends)
         else:  # here `reduce` would add in pairs, not one after the other
