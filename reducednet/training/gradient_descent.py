@@ -91,6 +91,7 @@ class _Adam:
     def begin(self, rows: Array, point: MovingPoint) -> None:
         self._gradient, self._squares, self._mean, self._square = rows[:4]
         self._additions, self._moments = rows[:2], rows[2:4]
+        # written out: an array of one shape with the moments is multiplied sooner than two numbers
         self._decays = np.repeat(self._betas, rows.shape[1]).reshape(self._moments.shape)
         self._point, self._rows = point, point.rows(rows[1:2])
 
