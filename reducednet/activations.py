@@ -60,16 +60,17 @@ def binary_slope(Z: Array) -> Array:
 
 
 class Activation(NamedTuple):
-    """An activation: its name, its value s(Z, out=None) and its slope s'(Z)."""
+    """An activation: its name, its value s(Z, out=None), its slope s'(Z) and its ufunc, s(z) = ufunc(z, 0)."""
 
     name: str
     value: Callable[..., Array]
     slope: Callable[[Array], Array]
+    ufunc: np.ufunc
 
 
 ACTIVATIONS = {
-    "relu": Activation("relu", relu, relu_slope),
-    "binary": Activation("binary", binary, binary_slope),
+    "relu": Activation("relu", relu, relu_slope, np.maximum),
+    "binary": Activation("binary", binary, binary_slope, np.heaviside),
 }
 
 

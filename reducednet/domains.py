@@ -155,9 +155,13 @@ class Box(Domain):
         return self.low, self.high
 
     def support(self, U: Any) -> Array:
-        """Return h(u) = sum_i max(u_i low_i, u_i high_i) of each row of U, shape (m, n_inputs), as (m,)."""
+        """Return h(u) = sum_i max(u_i low_i, u_i high_i) of each row of U, shape (m, n_inputs), as (m,).
+
+        The terms are added one after the other, which a sum over rows kept as columns does too.
+        """
         U = self._directions(U)
-        return np.maximum(U * self.low, U * self.high).sum(axis=1)
+        sums: Array = np.add.accumulate(np.maximum(U * self.low, U * self.high), axis=1)
+        return sums[:, -1].copy()
 
     def _support_points(self, U: Array) -> Array:
         return np.where(U > 0.0, self.high, self.low)

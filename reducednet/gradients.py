@@ -16,7 +16,9 @@ from .spaces import space_of
 class Objective:
     """The loss of networks of one shape at fixed samples, as a function of the flat vector.
 
-    It owns the buffers, so that a call allocates next to nothing: what optimisers call.
+    It owns the buffers, so that a call allocates next to nothing: what optimisers call. Its `gradient`
+    and `vector` are the first and the last row of `rows` (5, n_parameters); the rows between are the
+    optimiser's.
 
     Parameters
     ----------
@@ -34,16 +36,18 @@ class Objective:
         self.H = kernels.feature_first(X)
         self.n_samples = len(X)
         self.activation = network._activation
-        self.vector, self.gradient = np.empty(network.n_parameters), np.empty(network.n_parameters)
+        self.rows = np.zeros((5, network.n_parameters))
+        self.gradient, self.vector = self.rows[0], self.rows[4]
         self._layout = network.layout
-        self._evaluate = self._evaluation(self.H, self.y)
+        self._workspace = kernels.Workspace(self._layout, self.n_samples)
+        self._evaluate = self._evaluation(self.H, self.y, self._workspace)
         self._batches: dict[int, tuple[Array, Any, kernels.LossAndGradient]] = {}
 
-    def _evaluation(self, H: Array, y: Any) -> kernels.LossAndGradient:
+    def _evaluation(self, H: Array, y: Any, workspace: kernels.Workspace) -> kernels.LossAndGradient:
         """Return the loss and gradient at these samples as a function of the buffer `vector`."""
         return kernels.LossAndGradient(
-            self._layout.blocks(self.vector), H, y, self.loss, self.activation,
-            kernels.Workspace(self._layout, H.shape[1]), self._layout.blocks(self.gradient),
+            self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
+            self._layout.blocks(self.gradient),
         )
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
@@ -59,7 +63,8 @@ class Objective:
         """Return the mean loss over the samples of these indices, and its gradient, as a call does."""
         if len(indices) not in self._batches:
             H, y = self.H[:, :len(indices)].copy(), self.y[:len(indices)].copy(order="F")
-            self._batches[len(indices)] = H, y, self._evaluation(H, y)
+            workspace = kernels.Workspace(self._layout, len(indices))
+            self._batches[len(indices)] = H, y, self._evaluation(H, y, workspace)
         H, y, evaluate = self._batches[len(indices)]
         np.take(self.H, indices, axis=1, out=H, mode="clip")  # "clip" writes to `out` without a copy
         np.take(self.y.T, indices, axis=-1, out=y.T, mode="clip")
@@ -70,7 +75,7 @@ class Objective:
     def value(self, theta: Array) -> float:
         """Return the loss at theta: inf or nan where it leaves the range of float64."""
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = kernels.outputs(self._layout, theta, self.H, self.activation)
+            outputs = kernels.outputs(self._layout, theta, self.H, self.activation, self._workspace)
             return self.loss(outputs, self.y)[0]
 
     def count_constant(self, theta: Array) -> tuple[int, int]:

@@ -33,8 +33,9 @@ def mean_squared_error(outputs: Array, y: Array, out: Array | None = None) -> tu
     """
     residuals = np.subtract(outputs, y, out=out)
     flat = residuals.ravel(order="K")
-    value = float(np.dot(flat, flat)) / len(outputs)
-    return value, np.multiply(residuals, 2.0 / len(outputs), out=residuals)
+    value = float(flat.dot(flat)) / len(outputs)
+    residuals *= np.array(2.0 / len(outputs))  # sooner taken than a Python number
+    return value, residuals
 
 
 def cross_entropy(outputs: Array, y: Array, out: Array | None = None) -> tuple[float, Array]:

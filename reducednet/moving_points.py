@@ -4,28 +4,26 @@ It is what `ReducedSpace.gradient` and `ReducedSpace.step` say, without a new ar
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from . import sphere
 from ._validation import Array
-from .domains import Box
+from .domains import Box, Domain
 from .intervals import LayerSpace
 from .kernels import Layout
 
 
 class Rows(NamedTuple):
-    """The parts of k flat vectors that belong to the weight rows of one layer, with buffers for them."""
+    """A flat vector, and the parts (n_in, n_out) of it whose columns belong to points of spheres."""
 
-    parts: Array
-    """(k, n_in, n_out), a view: columns are rows of the weight matrix."""
-    ones: Array
-    """(n_in,)"""
-    products: Array
-    """(k, 1, n_out)"""
-    along: Array
-    """(k, n_in, n_out)"""
+    vector: Array
+    fixed: list[Array]
+    """Parts of points that do not move: rows of one weight."""
+    moving: Sequence[tuple[Callable[..., Array], Array, Array]]
+    """(product with ones, part, buffer for its sums over columns)"""
 
 
 class MovingPoint:
@@ -36,7 +34,7 @@ class MovingPoint:
     """
 
     def rows(self, vectors: Array) -> list[Rows]:
-        """Return the parts of the flat vectors (k, n_parameters) that belong to points of spheres."""
+        """Return the flat vectors (k, n_parameters) with their parts that belong to points of spheres."""
         return []
 
     def project(self, rows: list[Rows]) -> None:
@@ -52,6 +50,12 @@ class MovingPoint:
 class ReducedMovingPoint(MovingPoint):
     """The geometry of a reduced space at a flat vector that moves in place: views are made once.
 
+    NumPy works through arrays of one shape, without gaps, two to three times as fast as through small
+    arrays that it has to broadcast. So products are taken over whole flat vectors, sums over rows are
+    products with a vector of ones, and what is the same for a row is written out for its entries. The
+    method `dot`, an assignment to ``[...]`` and ``*=`` begin sooner than `np.dot`, `np.copyto` and
+    `np.multiply`.
+
     Parameters
     ----------
     layout : Layout
@@ -65,7 +69,7 @@ class ReducedMovingPoint(MovingPoint):
     """
 
     def __init__(self, layout: Layout, first: LayerSpace, vector: Array, tangent: bool) -> None:
-        self._layout = layout
+        self._layout, self._vector = layout, vector
         blocks, layer_space = layout.blocks(vector), first
         self._layers: list[_MovingLayer] = []
         for block, above in zip(blocks, blocks[1:]):
@@ -74,34 +78,49 @@ class ReducedMovingPoint(MovingPoint):
             if first.bound == "ball":  # the sets of the layers above do not depend on the parameters
                 layer_space = layer_space.next_layer(block[:-1].T, block[-1])
             self._layers.append(layer)
+        self._products, self._along = self._rows(np.empty(len(vector))), self._rows(np.zeros(len(vector)))
+        self._sums = [
+            (*product, along) for product, (_, along, _) in zip(self._products.moving, self._along.moving)
+        ]
+
+    def _rows(self, vector: Array) -> Rows:
+        parts = zip(self._layers, self._layout.blocks(vector))
+        fixed, moving = [], []
+        for layer, block in parts:
+            if layer.fixed:
+                fixed.append(block[:-1])
+            else:
+                moving.append((layer.ones.dot, block[:-1], layer.sums))
+        return Rows(vector, fixed, moving)
 
     def rows(self, vectors: Array) -> list[Rows]:
-        """Return the parts of the flat vectors (k, n_parameters) that belong to points of spheres."""
-        result, start, k = [], 0, len(vectors)
-        for rows, columns in self._layout.shapes[:-1]:
-            parts = vectors[:, start:start + (rows - 1) * columns].reshape(k, rows - 1, columns)
-            result.append(Rows(
-                parts, np.ones(rows - 1), np.empty((k, 1, columns)), np.empty(parts.shape)
-            ))
-            start += rows * columns
-        return result
+        """Return the flat vectors (k, n_parameters) with their parts that belong to points of spheres."""
+        return [self._rows(vector) for vector in vectors]
 
     def project(self, rows: list[Rows]) -> None:
         """Take the part along the sphere's point away: g <- g - (w.g) w; nothing is left for w = +-1."""
-        for layer, (parts, _, products, along) in zip(self._layers, rows):
-            if layer.fixed:
-                parts.fill(0.0)
-                continue
-            np.einsum("kij,ij->kj", parts, layer.weights, out=products[:, 0])
-            np.multiply(products, layer.weights, out=along)
-            np.subtract(parts, along, out=parts)
+        for vector, fixed, _ in rows:
+            for part in fixed:
+                part.fill(0.0)
+            if self._sums:
+                self._take_away(vector)
+
+    def _take_away(self, vector: Array) -> None:
+        """Do one vector; beside the weights that move `along` is and stays 0."""
+        point, along = self._vector, self._along.vector
+        np.multiply(vector, point, out=self._products.vector)
+        for ones_times, part, sums, spread in self._sums:
+            ones_times(part, out=sums)
+            spread[...] = sums
+        along *= point
+        vector -= along
 
     def pool(self, rows: list[Rows]) -> None:
         """Replace each entry by the sum over its point of a sphere."""
-        for layer, (parts, ones, products, _) in zip(self._layers, rows):
-            if not layer.fixed:
-                np.matmul(ones, parts, out=products[:, 0])
-                np.copyto(parts, products)
+        for _, _, moving in rows:
+            for ones_times, part, sums in moving:
+                ones_times(part, out=sums)
+                part[...] = sums
 
     def retract(self) -> None:
         """Bring the vector back to the space, see `ReducedSpace.step`."""
@@ -126,7 +145,9 @@ class _MovingLayer:
         self.fixed = tangent and n == 1 and below is None
         relu = space.activation.name == "relu"
         self.scaled = above[:m] if relu else None
-        self.norms = np.empty(m)
+        self.ones, self.sums, self.norms = np.ones(n), np.empty(m), np.empty(m)
+        self.divisors = np.empty((n + 1, m))
+        self.squares = self.divisors[:-1]  # used up when the divisors are written
         self.norms_column = self.norms[:, np.newaxis]
         self.ends = np.empty((2, m))
         self.low, self.high = self.ends
@@ -135,9 +156,21 @@ class _MovingLayer:
         if self.constant:
             self.ends[...] = space.intervals(self.units).T
         elif self.has_box:
-            self.box, self.terms, self.extremes = np.empty((2, n, 1)), _summands(n, m), _summands(n, m)
-            if isinstance(space.domain, Box) and below is None:
-                self.box[..., 0] = -space.domain.low, -space.domain.high
+            self._make_box(space.domain)
+
+    def _make_box(self, domain: Domain) -> None:
+        """Make buffers for the ends over a box, with -low_i and -high_i written out for each weight w_i.
+
+        The first layer's box stays; those of deeper layers have low_i = 0, so that `at_low` stays 0.
+        """
+        shape = self.weights.shape
+        self.at_low, self.minus_low, self.minus_high = np.zeros((3, *shape))
+        self.extremes, self.depth = np.empty((2, *shape)), np.empty(len(self.weights))
+        self.least, self.largest = self.extremes
+        self.depth_column = self.depth[:, np.newaxis]
+        if isinstance(domain, Box) and self.below is None:
+            self.minus_low[...] = -domain.low[:, np.newaxis]
+            self.minus_high[...] = -domain.high[:, np.newaxis]
 
     def retract(self) -> None:
         """Normalise the rows, give their norms to thresholds and outgoing weights, clip the thresholds."""
@@ -150,16 +183,18 @@ class _MovingLayer:
 
     def _normalise(self) -> None:
         if self.tangent:
-            np.einsum("ij,ij->j", self.weights, self.weights, out=self.norms)
+            np.multiply(self.weights, self.weights, out=self.squares)
+            self.ones.dot(self.squares, out=self.norms)
             np.sqrt(self.norms, out=self.norms)
-            np.divide(self.block, self.norms, out=self.block)
+            self.divisors[...] = self.norms
+            self.block /= self.divisors
         else:
             units, self.norms[...] = sphere.normalise(self.units)
             self.weights[...] = units.T
             with np.errstate(over="ignore"):  # inf is clipped to the interval's end
                 np.divide(self.b, self.norms, out=self.b)
         if self.scaled is not None:
-            np.multiply(self.scaled, self.norms_column, out=self.scaled)
+            self.scaled *= self.norms_column
 
     def _find_ends(self) -> None:
         """Write low = sum_i min(-w_i low_i, -w_i high_i) and high, the sum of the maxima."""
@@ -168,25 +203,22 @@ class _MovingLayer:
                 self.space = self.below.space.next_layer(self.below.units, self.below.b)
             self.ends[...] = self.space.intervals(self.units).T
             return
-        if self.below is not None:
-            self._box_of(self.below)
-        np.multiply(self.weights, self.box, out=self.terms)
-        np.minimum(self.terms[0], self.terms[1], out=self.extremes[0])
-        np.maximum(self.terms[0], self.terms[1], out=self.extremes[1])
-        np.add.reduce(self.extremes, axis=1, out=self.ends)
+        if self.below is None:
+            np.multiply(self.weights, self.minus_low, out=self.at_low)
+        else:
+            self._take_box_of(self.below)
+        at_low, at_high = self.at_low, self.largest
+        np.multiply(self.weights, self.minus_high, out=at_high)
+        np.minimum(at_low, at_high, out=self.least)
+        np.maximum(at_low, at_high, out=self.largest)
+        if len(self.b) > 1:
+            np.add.reduce(self.extremes, axis=1, out=self.ends)
+        else:  # here `reduce` would add in pairs, not one after the other
+            self.ends[...] = np.add.accumulate(self.extremes, axis=1)[:, -1]
 
-    def _box_of(self, below: _MovingLayer) -> None:
-        """Write minus the ends of the box of activations below: max(b - high, 0), max(b - low, 0)."""
-        box = self.box[..., 0]
-        np.subtract(below.ends[::-1], below.b, out=box)
-        np.minimum(box, 0.0, out=box)
-        if not np.count_nonzero(box[0] > box[1]):
-            box[1] -= 1.0  # as `LayerSpace.next_layer` widens a box of one point
-
-
-def _summands(n: int, m: int) -> Array:
-    """Return a buffer (2, n, m) in that order of memory in which NumPy adds n terms as `Box.support` does.
-
-    Eight and more are added in pairs along contiguous memory, fewer one after the other in any order.
-    """
-    return np.empty((2, n, m)) if n < 8 else np.empty((2, m, n)).transpose(0, 2, 1)
+    def _take_box_of(self, below: _MovingLayer) -> None:
+        """Write minus the upper ends of the box of activations below, which is [0, b - low]."""
+        np.subtract(below.low, below.b, out=self.depth)
+        if not np.count_nonzero(self.depth):
+            self.depth -= 1.0  # as `LayerSpace.next_layer` widens a box of one point
+        self.minus_high[...] = self.depth_column

@@ -5,6 +5,7 @@ from assertions import assert_close, assert_equal_bits, assert_feasible, gamma
 
 import reducednet as rn
 from reducednet.gradients import Objective
+from reducednet.training import gradient_descent
 from reducednet.training.gradient_descent import FLUSH_EVERY, SMALL, minimise_adam, minimise_sgd
 from reducednet.training.monitor import Monitor, NotFinite, StopTraining
 
@@ -265,6 +266,26 @@ def test_interrupt_within_a_step_leaves_the_state_before_it(minimise, batch_size
     assert monitor.state["vector"].tobytes() == monitor.vectors[-1].tobytes() == whole.vectors[done].tobytes()
     rest = run(minimise, network, 20 - done, batch_size=batch_size, state=monitor.state)
     assert rest.vectors[-1].tobytes() == whole.vectors[-1].tobytes()
+
+
+@all_methods
+def test_interrupt_within_the_saving_of_a_step_leaves_the_state_before_it(minimise, monkeypatch):
+    network, steps = networks["support"](), []
+    whole = run(minimise, network, 20)
+    original = gradient_descent._Run.save
+
+    def save(self):
+        if len(steps) == 9:
+            self._kept[self.t % 2] = self._moving
+            raise KeyboardInterrupt
+        steps.append(original(self))
+
+    monkeypatch.setattr(gradient_descent._Run, "save", save)
+    monitor = Recorder(network, Objective(network, *problem(network)))
+    with pytest.raises(KeyboardInterrupt):
+        minimise(network, monitor.objective, monitor, 20, 0.0, rng=3)
+    state = monitor.state
+    assert state["vector"].tobytes() == monitor.vectors[-1].tobytes() == whole.vectors[state["n_steps"]].tobytes()
 
 
 @all_methods

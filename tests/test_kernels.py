@@ -178,6 +178,29 @@ def test_gradient_of_one_output_is_that_of_two_with_one_of_no_weight(case):
         assert_close(*pair, tolerance, repr(network))
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("block", [None, 3])
+@pytest.mark.parametrize("d, units", [(1, 3), (2, 7), (3, 5)])
+def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, units, block, bias):
+    network, rng = Network.random((d, units, 1), d, output_bias=bias), np.random.default_rng(units)
+    X, y = rng.standard_normal((10, d)), rng.standard_normal((10, 1))
+    blocks, delta = network.layout.blocks(network.to_vector()), np.empty((1, 10))
+    assert kernels.OuterBackwardPass.serves(blocks, delta, activation_named("relu"))
+    with pytest.MonkeyPatch.context() as patch:
+        if block:
+            forced_blocks(patch, block)
+        computed = evaluate(network, X, "mse", y)[1]
+    expected = reference.flat(reference.backward(network, X, y, "mse")[1])
+    assert_close(computed, expected, path_sums.gradient_tolerance(network, X, y, "mse"), repr(network))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=3))
+def test_aligned_arrays_begin_at_a_cache_line_and_are_zero(shape):
+    array = kernels.aligned(tuple(shape))
+    assert array.shape == tuple(shape) and array.flags.c_contiguous and not array.any()
+    assert array.__array_interface__["data"][0] % 64 == 0
+
+
 @few
 @given(smooth_cases(), st.integers(2, 3))
 def test_loss_and_gradient_of_repeated_samples_are_the_same(case, times):

@@ -39,73 +39,76 @@ SMALL = 1e-290
 
 
 class _Rule(Protocol):
-    """How a gradient becomes a step. `vectors` has the gradient in row 0, moments in the others."""
+    """How a gradient becomes a step; it works on the first four rows of an objective.
+
+    Row 0 has the gradient, row 1 is a buffer, and the moments are in rows 2 and 3.
+    """
 
     name: str
-    n_vectors: int
+    n_moments: int
 
-    def begin(self, vectors: Array, point: MovingPoint) -> None: ...
+    def begin(self, rows: Array, point: MovingPoint) -> None: ...
 
     def write_step(self, t: int, step: Array) -> None:
         """Write step number t = 1, 2, ..., and bring the moments up to date."""
 
 
 class _HeavyBall:
-    """vectors: g, M."""
+    """rows: g, -, M."""
 
-    name, n_vectors = "sgd", 2
+    name, n_moments = "sgd", 1
 
     def __init__(self, learning_rate: float, momentum: float) -> None:
         self._rate = np.array(-number(learning_rate, "learning_rate", above=0.0))
         self._momentum = np.array(_fraction(momentum, "momentum"))
 
-    def begin(self, vectors: Array, point: MovingPoint) -> None:
-        self._gradient, self._moment = vectors
+    def begin(self, rows: Array, point: MovingPoint) -> None:
+        self._gradient, self._moment = rows[0], rows[2]
 
     def write_step(self, t: int, step: Array) -> None:
-        np.multiply(self._moment, self._momentum, out=self._moment)
-        np.add(self._moment, self._gradient, out=self._moment)
-        np.multiply(self._moment, self._rate, out=step)
+        moment = self._moment
+        moment *= self._momentum
+        moment += self._gradient
+        np.multiply(moment, self._rate, out=step)
 
 
 class _Adam:
-    """vectors: g, M = m / (1 - beta1), V = v / (1 - beta2).
+    """rows: g, g^2, M = m / (1 - beta1), V = v / (1 - beta2).
 
     Without those factors the averages cost two operations less, and with s^2 = (1 - beta2) / (1 - beta2^t)
 
     step = -learning_rate (1 - beta1) / ((1 - beta1^t) s) M / (sqrt(V) + epsilon / s)
     """
 
-    name, n_vectors = "adam", 3
+    name, n_moments = "adam", 2
 
     def __init__(self, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> None:
         self._learning_rate = number(learning_rate, "learning_rate", above=0.0)
         self._betas = _fraction(beta1, "beta1"), _fraction(beta2, "beta2")
         self._epsilon = number(epsilon, "epsilon", above=0.0)
-        self._decays = np.array(self._betas[0]), np.array(self._betas[1])
         self._rate, self._floor = np.empty(()), np.empty(())
 
-    def begin(self, vectors: Array, point: MovingPoint) -> None:
-        self._gradient, self._mean, self._square = vectors
-        self._point, self._squares = point, np.empty((1, vectors.shape[1]))
-        self._rows = point.rows(self._squares)
+    def begin(self, rows: Array, point: MovingPoint) -> None:
+        self._gradient, self._squares, self._mean, self._square = rows[:4]
+        self._additions, self._moments = rows[:2], rows[2:4]
+        # written out: an array of one shape with the moments is multiplied sooner than two numbers
+        self._decays = np.repeat(self._betas, rows.shape[1]).reshape(self._moments.shape)
+        self._point, self._rows = point, point.rows(rows[1:2])
 
     def write_step(self, t: int, step: Array) -> None:
         beta1, beta2 = self._betas
         s = math.sqrt((1.0 - beta2) / (1.0 - beta2**t))
-        self._rate[...] = -self._learning_rate * (1.0 - beta1) / ((1.0 - beta1**t) * s)
-        self._floor[...] = self._epsilon / s
-        squares = self._squares[0]
-        np.multiply(self._gradient, self._gradient, out=squares)
+        self._rate.fill(-self._learning_rate * (1.0 - beta1) / ((1.0 - beta1**t) * s))
+        self._floor.fill(self._epsilon / s)
+        np.multiply(self._gradient, self._gradient, out=self._squares)
         self._point.pool(self._rows)
-        np.multiply(self._mean, self._decays[0], out=self._mean)
-        np.add(self._mean, self._gradient, out=self._mean)
-        np.multiply(self._square, self._decays[1], out=self._square)
-        np.add(self._square, squares, out=self._square)
+        moments = self._moments
+        moments *= self._decays
+        moments += self._additions
         np.sqrt(self._square, out=step)
-        np.add(step, self._floor, out=step)
+        step += self._floor
         np.divide(self._mean, step, out=step)
-        np.multiply(step, self._rate, out=step)
+        step *= self._rate
 
 
 class _Batches:
@@ -137,27 +140,28 @@ class _Batches:
 
 
 class _Run:
-    """A point on its way: the vector, which is the objective's own buffer, and what the rule keeps."""
+    """A point on its way: the rows of the objective, its vector the last, and what is kept of them."""
 
     def __init__(self, network: Network, objective: Objective, rule: _Rule, rng: np.random.Generator,
                  batch_size: int | None, state: dict[str, Any] | None) -> None:
-        n = network.n_parameters
         self.objective, self.rule, self.rng = objective, rule, rng
-        self.vector, self.vectors, self._step = objective.vector, np.zeros((rule.n_vectors, n)), np.empty(n)
-        self.saved_vector, self.saved_moments = np.empty(n), np.empty((rule.n_vectors - 1, n))
+        self.rows, self.gradient, self.vector = objective.rows, objective.gradient, objective.vector
+        self.moments, self._moving = self.rows[2:2 + rule.n_moments], self.rows[2:]
+        self._kept, self._step = np.empty((2, *self._moving.shape)), np.empty_like(self.vector)
         self.t = 0
+        self.rows.fill(0.0)
         self.vector[...] = network.to_vector()
         if state is not None:
             self.vector[...], self.t = state["vector"], int(state["n_steps"])
             rng.bit_generator.state = state["rng"]
         self.point = space_of(network).moving_point(self.vector, tangent=True)
-        self._rows = self.point.rows(self.vectors[:2])
-        rule.begin(self.vectors, self.point)
+        self._tangents, self._moment = self.point.rows(self.rows[0:3:2]), self.point.rows(self.rows[2:3])
+        rule.begin(self.rows, self.point)
         full = batch_size is None or batch_size >= objective.n_samples
         self.batches = None if full else _Batches(objective.n_samples, batch_size or 1, rng, state)
         self.loss, self.gradient_norm = self.observe()
         if state is not None:  # projecting the moment once more, as `observe` does, would change its last bits
-            self.vectors[1:] = state["moments"]
+            self.moments[...] = state["moments"]
         self.save()
 
     def observe(self) -> tuple[float, float]:
@@ -166,10 +170,8 @@ class _Run:
         return loss, self._take_gradient()
 
     def _take_gradient(self) -> float:
-        gradient = self.vectors[0]
-        np.copyto(gradient, self.objective.gradient)
-        self.point.project(self._rows)
-        return math.sqrt(np.dot(gradient, gradient))
+        self.point.project(self._tangents)
+        return math.sqrt(self.gradient.dot(self.gradient))
 
     def step(self, observed: bool) -> None:
         """Make one step; with mini-batches, observe all samples after it only where asked to."""
@@ -178,30 +180,29 @@ class _Run:
             self.gradient_norm = self._take_gradient()
         self.t += 1
         self.rule.write_step(self.t, self._step)
-        np.add(self.vector, self._step, out=self.vector)
+        self.vector += self._step
         if self.t % FLUSH_EVERY == 0:
-            for array in (self.vector, self.vectors):
-                array[np.abs(array) < SMALL] = 0.0
+            self.rows[np.abs(self.rows) < SMALL] = 0.0
         self.point.retract()
         if self.batches is None or observed:
             self.loss, self.gradient_norm = self.observe()
         else:
-            self.point.project(self._rows)
+            self.point.project(self._moment)
         if self.batches is not None:
             self.batches.settle()
 
     def save(self) -> None:
-        """Keep what `state` returns: an interrupt may come at any place of the next step."""
-        np.copyto(self.saved_vector, self.vector)
-        np.copyto(self.saved_moments, self.vectors[1:])
+        """Keep what `state` returns: an interrupt may come at any place, here too."""
+        self._kept[self.t % 2] = self._moving
         batches = self.batches
         self.saved = self.t, *((batches.permutation, batches.position, batches.rng_state) if batches else ())
 
     def state(self) -> dict[str, Any]:
         """Return the run after its last whole step: what a further run goes on from."""
+        *moments, vector = self._kept[self.saved[0] % 2]
         state: dict[str, Any] = {
-            "method": self.rule.name, "n_steps": self.saved[0], "vector": self.saved_vector.copy(),
-            "moments": self.saved_moments.copy(),
+            "method": self.rule.name, "n_steps": self.saved[0], "vector": vector.copy(),
+            "moments": np.array(moments[:self.rule.n_moments]),
         }
         if self.batches is None:
             return {**state, "rng": self.rng.bit_generator.state}
@@ -236,7 +237,7 @@ def _minimise(
             return False, f"the limit of {n_steps} steps is reached"
         finally:
             monitor.state = run.state()
-            run.vector[...] = run.saved_vector  # a passed-over record is of this vector
+            run.vector[...] = monitor.state["vector"]  # a passed-over record is of this vector
             monitor.flush()
 
 
@@ -256,7 +257,7 @@ def _check_state(
     if state.get("method") != rule.name:
         raise ValueError(message("state", f"one of method {rule.name!r}", repr(state.get("method"))))
     real_array(state["vector"], "state['vector']", (network.n_parameters,))
-    real_array(state["moments"], "state['moments']", (rule.n_vectors - 1, network.n_parameters))
+    real_array(state["moments"], "state['moments']", (rule.n_moments, network.n_parameters))
     kind = rng.bit_generator.state["bit_generator"]
     if state["rng"]["bit_generator"] != kind:
         raise ValueError(message("rng", f"a generator of {state['rng']['bit_generator']}, as in `state`", kind))

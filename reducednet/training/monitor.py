@@ -1,6 +1,7 @@
 """What watches a run: the history, the best network so far, callbacks and early stopping."""
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from types import MappingProxyType
@@ -121,7 +122,7 @@ class Monitor:
         StopTraining
             If the loss is not finite, the callback asks for it or patience has run out.
         """
-        if not np.isfinite(loss):
+        if not math.isfinite(loss):
             raise NotFinite
         self.step += 1
         self.on_step(self.step)
@@ -136,7 +137,7 @@ class Monitor:
         if self._pending is not None:
             (vector, _, gradient_norm), self._pending = self._pending, None
             loss = self.objective(vector)[0]  # that of a step that is passed over may be a batch's
-            if np.isfinite(loss):
+            if math.isfinite(loss):
                 self._write(vector, loss, gradient_norm)
 
     def _write(self, vector: Array, loss: float, gradient_norm: float) -> None:
