@@ -23,6 +23,7 @@ LINES = [  # the top first
     "study_record",
     "files study_format",
     "npz_format nnet_format study_runs",
+    "result_format",
     "training verification",
     "gradients canonical",
     "reduction spaces orbit error_bounds starts",
@@ -39,8 +40,8 @@ INSIDE = {  # the same within the packages
     "training": [
         "__init__",
         "run",
-        "levenberg_marquardt",
-        "lbfgs slsqp varpro exchange gradient_descent surrogate",
+        "lbfgs slsqp varpro exchange gradient_descent surrogate levenberg_marquardt",
+        "continuation projection",
         "coordinates monitor",
         "result progress candidates",
     ],

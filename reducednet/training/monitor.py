@@ -84,6 +84,7 @@ class Monitor:
         self.began = time.perf_counter()
         self.on_step: Callable[[int], Any] = lambda step: None
         self._pending: tuple[Array, float, float] | None = None
+        self._earlier: list[tuple[float, ...]] = []
         if earlier is not None:
             self._take_over(earlier)
 
@@ -98,6 +99,7 @@ class Monitor:
                    for name in self.COLUMNS]
         self.rows = [tuple(float(value) for value in row) for row in zip(*columns)]
         last = self.rows.pop()
+        self._earlier = [last]
         self.step, self.began = int(last[0]) - 1, time.perf_counter() - last[-1]
         if self.validation is None:
             # the kernel that optimisers record losses by: `value` may differ from it in the last bits
@@ -124,6 +126,7 @@ class Monitor:
         if not np.isfinite(loss):
             raise NotFinite
         self.step += 1
+        self._earlier = []
         self.on_step(self.step)
         if self.step % self.record_every and self.rows:
             self._pending = vector.copy(), loss, gradient_norm
@@ -159,7 +162,7 @@ class Monitor:
 
     def result(self, converged: bool, message: str) -> TrainingResult:
         """Return the finished run."""
-        columns = np.array(self.rows, dtype=float).reshape(-1, len(self.COLUMNS)).T
+        columns = np.array(self.rows + self._earlier, dtype=float).reshape(-1, len(self.COLUMNS)).T
         history: Any = {name: column for name, column in zip(self.COLUMNS, columns)}
         if self.validation is None:
             del history["validation_loss"]

@@ -1,13 +1,15 @@
 """`train`: checks, and the choice of the optimiser."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from .._validation import RandomLike, choice, flag, generator, instance, integer, message, number, samples
+from .._validation import (
+    RandomLike, choice, flag, generator, instance, integer, message, number, real_array, samples,
+)
 from ..gradients import Objective
 from ..networks import Network, check_network
 from ..reduced_networks import ReducedNetwork
@@ -58,9 +60,12 @@ def train(
     Parameters
     ----------
     network : Network, ReducedNetwork or TrainingResult
-        Where training starts; it is not changed. A TrainingResult is continued: with the state of
-        its optimiser for ``"sgd"`` and ``"adam"``, which then gives what one uninterrupted run gives;
-        from its best network for the others.
+        Where training starts; it is not changed. A TrainingResult is continued: with the same method,
+        samples and options, n steps and m more give what n + m steps give, bit for bit. ``"lbfgs"`` and
+        ``"slsqp"`` make the earlier steps again to get there, which costs their time. (The last step of a
+        part is recorded, so that with `record_every` it may be the best network.) With another
+        method or, but for ``"sgd"``, ``"adam"`` and ``"surrogate"``, other samples, training starts
+        anew at the best network. To start anew in any case, give ``result.network``.
     X : array (n_samples, n_inputs)
     y : array (n_samples, n_outputs), or (n_samples,) for one output or class labels
     method : str
@@ -131,7 +136,7 @@ def train(
     if optimiser in RANDOM:
         arguments["rng"] = generator(rng)
     if earlier is not None and earlier.state.get("method") == optimiser:
-        arguments["state"] = earlier.state
+        arguments["state"] = _checked_state(earlier.state, network)
     monitor = Monitor(
         network, objective, _validation(network, validation, loss), callback,
         None if patience is None else integer(patience, "patience", 1),
@@ -214,6 +219,18 @@ def _validation(network: Network, validation: Any, loss: str) -> Objective | Non
         raise ValueError(message("validation", "a pair (X, y)", f"{len(validation)} entries"))
     X, y = validation
     return Objective(network, X, y, loss)
+
+
+def _checked_state(state: Mapping[str, Any], network: Network) -> Mapping[str, Any]:
+    """Return the state of a TrainingResult, its points checked to be points of the network's space."""
+    for name in ("vector", "best", "origin"):
+        if name in state:
+            vector = real_array(state[name], f"network.state[{name!r}]", (network.n_parameters,))
+            point = network.with_vector(vector)
+            if isinstance(point, ReducedNetwork) and not (feasible := point.feasibility()):
+                expected = "of a feasible network"
+                raise ValueError(message(f"network.state[{name!r}]", expected, f"one with {feasible.reason}"))
+    return state
 
 
 def _check_reduced(network: ReducedNetwork, X: np.ndarray, allow_outside: bool) -> None:
