@@ -113,10 +113,10 @@ class Recorder(Monitor):
         super().__init__(network, objective)
         self.vectors, self.losses = [], []
 
-    def record(self, vector, loss, gradient_norm=np.nan):
+    def record(self, vector, loss, gradient_norm=np.nan, *, state=None):
         self.vectors.append(vector.copy())
         self.losses.append(loss)
-        super().record(vector, loss, gradient_norm)
+        super().record(vector, loss, gradient_norm, state=state)
 
 
 def run(network, n_steps, tolerance=0.0):

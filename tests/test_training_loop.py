@@ -220,6 +220,20 @@ def test_progress_of_a_continued_run_counts_all_steps(without_tqdm, capsys):
     assert capsys.readouterr().err.endswith("\rstep 10 of at most 10\n")
 
 
+def test_progress_is_a_bar_where_tqdm_is_installed(capsys):
+    pytest.importorskip("tqdm")
+    train("sgd", train("sgd", n_steps=4), n_steps=6, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "10/10" in err and "step" in err
+
+
+def test_bar_is_closed_where_a_run_stops_early(capsys):
+    pytest.importorskip("tqdm")
+    train("sgd", n_steps=50, progress=True, callback=lambda state: state.step == 3)
+    err = capsys.readouterr().err
+    assert "3/50" in err and err.endswith("\n")
+
+
 # runs that break
 
 
@@ -228,9 +242,9 @@ def test_progress_of_a_continued_run_counts_all_steps(without_tqdm, capsys):
 def test_loss_that_is_no_number_ends_a_run_with_its_best_network(method, reduced, monkeypatch):
     original, calls = Monitor.record, [0]
 
-    def record(self, vector, loss, gradient_norm=np.nan):
+    def record(self, vector, loss, gradient_norm=np.nan, *, state=None):
         calls[0] += 1
-        original(self, vector, np.nan if calls[0] == 5 else loss, gradient_norm)
+        original(self, vector, np.nan if calls[0] == 5 else loss, gradient_norm, state=state)
 
     monkeypatch.setattr(Monitor, "record", record)
     result = train(method, start(method, reduced), tolerance=0.0)
@@ -254,11 +268,11 @@ def test_interrupted_run_keeps_steps_that_were_passed_over(method):
         calls = [0]
         original = Monitor.record
 
-        def record(self, *arguments):
+        def record(self, *arguments, **state):
             calls[0] += 1
             if calls[0] == 7:
                 raise KeyboardInterrupt
-            original(self, *arguments)
+            original(self, *arguments, **state)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Monitor, "record", record)
@@ -378,8 +392,8 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(method, options, monkeypa
     options = options | {"tolerance": 0.0}
     whole = train(method, network, n_steps=20, rng=5, **options)
 
-    def record(self, *arguments):
-        original(self, *arguments)
+    def record(self, *arguments, **state):
+        original(self, *arguments, **state)
         calls[0] += 1
         if calls[0] in (8, 9):  # the second one as the first step of the further run is recorded
             raise KeyboardInterrupt
@@ -391,6 +405,29 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(method, options, monkeypa
     third = train(method, second, n_steps=13, **options)
     assert_same_network(third.network, whole.network, "the best network")
     assert_same_history(third, whole)
+
+
+@every_method
+@pytest.mark.parametrize("at", ["count_constant", "value"])
+def test_interrupt_while_a_step_is_recorded_keeps_it_and_its_state(method, at, monkeypatch):
+    network, options = start(method, True, (2, 8, 1)), {"tolerance": 0.0, "validation": problem(9, 5)}
+    whole = train(method, network, n_steps=20, rng=5, **options)
+    original, calls = getattr(Objective, at), [0]
+
+    def interrupted(self, theta):
+        calls[0] += self.n_samples == (9 if at == "value" else 40)
+        if calls[0] == 8:
+            calls[0] += 1
+            raise KeyboardInterrupt
+        return original(self, theta)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, at, interrupted)
+        first = train(method, network, n_steps=20, rng=5, **options)
+    assert first.message == "interrupted" and first.steps == 7
+    found = train(method, first, n_steps=13, **options)
+    assert_same_network(found.network, whole.network, "the best network")
+    assert_same_history(found, whole)
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "slsqp"])

@@ -75,11 +75,9 @@ class Replay:
         self.done = 0 if state is None else int(state["n_steps"])
         vector = self.start.to_vector()
         self._state = {"method": method, "vector": vector, "loss": objective.value(vector)}
-        monitor.state = {**self._state, "n_steps": self.done}
 
     def record(self, point: Callable[[], tuple[Array, float]]) -> None:
         """Count a step, the start first; have the monitor record (vector, loss) of a new one."""
         self.step += 1
         if self.step >= self.done:
-            self.monitor.state = {**self._state, "n_steps": self.step}
-            self.monitor.record(*point())
+            self.monitor.record(*point(), state={**self._state, "n_steps": self.step})

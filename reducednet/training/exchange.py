@@ -94,7 +94,7 @@ def minimise(
     failures, ended = 0, False
     if state is not None:
         current, best = _point(objective, state["vector"]), _point(objective, state["best"])
-        failures, ended, monitor.state = int(state["failures"]), bool(state["ended"]), dict(state)
+        failures, ended = int(state["failures"]), bool(state["ended"])
     monitor.record(*best)
     for done in range(n_steps + 1):
         if failures > ATTEMPTS or best.loss <= _noise(objective):
@@ -108,11 +108,10 @@ def minimise(
         better = best.loss - current.loss > tolerance * best.loss
         failures = 0 if better else failures + ended
         best = min(best, current, key=_loss)
-        monitor.state = {
+        monitor.record(*best, state={
             "method": "exchange", "vector": current.vector, "loss": current.loss, "best": best.vector,
             "failures": failures, "ended": ended, "rng": rng.bit_generator.state,
-        }
-        monitor.record(*best)
+        })
     return False, f"the limit of {n_steps} steps is reached"
 
 

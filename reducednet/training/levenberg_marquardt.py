@@ -72,18 +72,16 @@ def minimise(
     theta, damping, before, largest = network.to_vector(), FIRST_DAMPING, np.inf, np.zeros(network.n_parameters)
     state = state_for(objective, state)
     if state is not None:
-        theta, largest, monitor.state = np.array(state["vector"]), np.array(state["scales"]), dict(state)
+        theta, largest = np.array(state["vector"]), np.array(state["scales"])
         damping, before = float(state["damping"]), float(state["previous"])
     space, loss = space_of(network), objective.value(theta)
     for done in range(n_steps + 1):
         matrix, slope = normal_equations(network, objective, theta)
         largest = np.maximum(largest, np.diag(matrix))
-        if done:
-            monitor.state = {
-                "method": "levenberg_marquardt", "vector": theta, "loss": loss, "previous": before,
-                "damping": damping, "scales": largest,
-            }
-        monitor.record(theta, loss, gradient_norm(slope, objective))
+        monitor.record(theta, loss, gradient_norm(slope, objective), state={
+            "method": "levenberg_marquardt", "vector": theta, "loss": loss, "previous": before,
+            "damping": damping, "scales": largest,
+        } if done else None)
         if before - loss <= tolerance * before < np.inf:
             return True, "converged: the loss stands still"
         if done == n_steps:

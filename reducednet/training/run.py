@@ -142,6 +142,7 @@ def train(
         None if patience is None else integer(patience, "patience", 1),
         integer(record_every, "record_every", 1), earlier,
     )
+    monitor.state = dict(arguments.get("state", {}))
     last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
     with np.errstate(over="ignore", invalid="ignore"), bar(last_step, progress) as monitor.on_step:
         return _run(optimiser, network, objective, monitor, arguments)

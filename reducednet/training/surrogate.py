@@ -95,8 +95,9 @@ def minimise(
             raise NotFinite
         gradient = space.gradient(theta, gradient)
         norm = float(np.linalg.norm(gradient))
-        monitor.state = {"method": "surrogate", "n_steps": step, "vector": theta, "moments": moments.copy()}
-        monitor.record(theta, value, norm)
+        monitor.record(theta, value, norm, state={
+            "method": "surrogate", "n_steps": step, "vector": theta, "moments": moments.copy(),
+        })
         if norm <= tolerance:
             return True, "converged: the surrogate gradient is 0 to the tolerance"
         if step < made + n_steps:

@@ -68,7 +68,7 @@ def minimise(
     else:
         rng, descent = restored(state["rng"]), Descent.restored(projection, state)
         best, number, count = projection.solve_at(state["best"]), int(state["round"]), int(state["count"])
-        monitor.state = dict(state)
+        descent.kept = {name: state[name] for name in ("best", "round", "count", "rng")}
         descent.record(monitor)
     last_step = monitor.step + n_steps
     while True:
@@ -137,17 +137,12 @@ class Descent:
         self.directions, self.matrix, self.slope = self.projection.linearise(self.solved)
 
     def record(self, monitor: Monitor) -> None:
-        """Record where the descent stands."""
-        monitor.record(self.projection.vector(self.solved), self.solved.loss,
-                       self.projection.gradient_norm(self.slope))
-
-    def save(self, monitor: Monitor) -> None:
-        """Leave in the monitor's state what `restored` reads."""
+        """Record where the descent stands, with what `restored` reads."""
         vector = self.projection.vector(self.solved)
-        monitor.state = {
+        monitor.record(vector, self.solved.loss, self.projection.gradient_norm(self.slope), state={
             "method": "varpro", "vector": vector, "loss": monitor.objective.value(vector),
             "origin": self.origin, "previous": self.previous, "damping": self.damping, **self.kept,
-        }
+        })
 
     def run(self, monitor: Monitor, n_steps: int, tolerance: float) -> tuple[bool, str]:
         """Make steps, record them, and return (converged, message)."""
@@ -159,10 +154,8 @@ class Descent:
             if not self.step():
                 if self.previous == np.inf:  # the outgoing weights alone have moved
                     self.previous = self.solved.loss
-                    self.save(monitor)
                     self.record(monitor)
                 return True, "converged: no step decreases the loss"
-            self.save(monitor)
             self.record(monitor)
         return False, f"stopped at the limit of {n_steps} steps"
 
