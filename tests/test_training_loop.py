@@ -771,9 +771,13 @@ CLASSES = rn.Network.random((2, 3, 2), 0)
     (RELU_NET, {"X": X * np.nan}, ValueError, r"`X` must be finite, got nan at index \(0, 0\)"),
     (RELU_NET, {"validation": [X, Y]}, TypeError, r"`validation` must be a pair \(X, y\), got list"),
     (RELU_NET, {"validation": (X, Y, Y)}, ValueError, r"`validation` must be a pair \(X, y\), got 3 entries"),
-    (RELU_NET, {"validation": (X, Y[1:])}, ValueError, "`y` must be of shape"),
-    (RELU_NET, {"validation": (X[:, :1], Y)}, ValueError, "`X` must be of shape"),
-    (RELU_NET, {"validation": (X * np.nan, Y)}, ValueError, "`X` must be finite"),
+    (RELU_NET, {"validation": (X, Y[1:])}, ValueError, r"`validation\[1\]` must be of shape"),
+    (RELU_NET, {"validation": (X[:, :1], Y)}, ValueError, r"`validation\[0\]` must be of shape"),
+    (RELU_NET, {"validation": (X * np.nan, Y)}, ValueError, r"`validation\[0\]` must be finite"),
+    (RELU_NET, {"validation": (X[:0], Y[:0])}, ValueError, r"`validation\[0\]` must be non-empty"),
+    (CLASSES, {"validation": (X, [0, 1, 2] * 2), "loss": "cross_entropy", "y": [0, 1] * 3}, ValueError,
+     r"`validation\[1\]` must be class labels from 0 to 1, got 2"),
+    (RELU_NET, {"y": np.ma.masked_array(Y, [0, 1, 0, 1, 0, 0])}, ValueError, "without masked entries, got 2"),
     (RELU_NET, {"patience": 0}, ValueError, "`patience` must be at least 1"),
     (RELU_NET, {"record_every": 0}, ValueError, "`record_every` must be at least 1"),
     (RELU_NET, {"n_steps": 0}, ValueError, "`n_steps` must be at least 1"),
@@ -794,6 +798,12 @@ def test_samples_outside_the_domain_are_refused_by_every_method(method):
     with pytest.raises(ValueError, match="got 6 of 6 samples outside"):
         rn.train(start(), X + 9.0, Y, method)
     assert_feasible(rn.train(start(), X + 9.0, Y, method, n_steps=2, allow_outside=True).network)
+
+
+def test_validation_samples_outside_the_domain_are_refused():
+    with pytest.raises(ValueError, match=r"`validation\[0\]` must lie in the network's domain .* got 6 of 6"):
+        train(validation=(X + 9.0, Y))
+    assert "validation_loss" in train(validation=(X + 9.0, Y), allow_outside=True).history
 
 
 @descents
