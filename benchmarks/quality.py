@@ -3,9 +3,8 @@
     python benchmarks/quality.py [--starts 100] [--jobs 2] [--rows sin,slsqp,...] [--json]
 
 sin: sin(4 pi x) on [0, 1], 200 equispaced samples, 20 neurons; Franke: [0, 1]^2, 500 random samples,
-40 neurons; no output bias; test mean squared error on 4000 points; medians over the starts. The
-peers (PyTorch's Adam, scikit-learn) run where they are installed, with their CPU time. Set
-OMP_NUM_THREADS=1 for one thread a process.
+40 neurons; no output bias; test mean squared error on 4000 points; medians over the starts. Set
+OMP_NUM_THREADS=1 for one thread a process. PyTorch, scikit-learn and geoopt on the same problems: peers.py.
 """
 from __future__ import annotations
 
@@ -91,35 +90,6 @@ def one(label, seed):
     return float(np.mean((result.network(X_test)[:, 0] - y_test) ** 2)), seconds, int(inactive)
 
 
-def peer(library, name, seed, seconds=5.0):
-    """Return (test error, CPU seconds) of a peer's network of the same size, trained for about `seconds`."""
-    X, y, X_test, y_test, _ = data(name)
-    width = (SIN if name == "sin" else FRANKE)[1]
-    began = time.process_time()
-    if library == "scikit-learn lbfgs":
-        from sklearn.neural_network import MLPRegressor
-
-        model = MLPRegressor((width,), solver="lbfgs", max_iter=20000, max_fun=10**6, alpha=0.0, tol=1e-12,
-                             random_state=seed).fit(X, y)
-        predicted = model.predict(X_test)
-    else:
-        import torch
-
-        torch.set_num_threads(1)
-        torch.manual_seed(seed)
-        torch.set_default_dtype(torch.float64)
-        hidden, outgoing = torch.nn.Linear(X.shape[1], width), torch.nn.Linear(width, 1)
-        model = torch.nn.Sequential(hidden, torch.nn.ReLU(), outgoing)
-        optimiser = torch.optim.Adam(model.parameters(), lr=1e-2, fused=True)
-        inputs, target = torch.tensor(X), torch.tensor(y[:, np.newaxis])
-        while time.process_time() - began < seconds:
-            optimiser.zero_grad()
-            torch.nn.functional.mse_loss(model(inputs), target).backward()
-            optimiser.step()
-        predicted = model(torch.tensor(X_test)).detach().numpy()[:, 0]
-    return float(np.mean((predicted - y_test) ** 2)), time.process_time() - began
-
-
 def gates(m, runs):
     """Return rows (what, target, reached figure, whether) from the medians m by label."""
     failures = {label: float(np.mean([run[0] > FAILURE for run in rows])) for label, rows in runs.items()}
@@ -164,7 +134,6 @@ def main():
     parser.add_argument("--starts", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rows", default="", help="only runs whose label holds one of these words (commas)")
-    parser.add_argument("--peers", type=int, default=5, help="starts of the peers (0: none)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     words = [word for word in options.rows.split(",") if word]
@@ -178,17 +147,6 @@ def main():
             print(f"{label:36s} median {median:.2e}  quartiles {low:.1e} .. {high:.1e}  worst {errors.max():.1e}  "
                   f"failures {np.mean(errors > FAILURE):4.0%}  CPU {np.median(seconds):.2f} s", flush=True)
     medians = {label: float(np.median([run[0] for run in rows])) for label, rows in runs.items()}
-    for library, module in (("scikit-learn lbfgs", "sklearn"), ("torch Adam", "torch")):
-        for name in ("sin", "franke") if options.peers else ():
-            try:
-                __import__(module)
-            except ImportError:
-                print(f"{library}: not installed")
-                break
-            rows = [peer(library, name, seed) for seed in range(options.peers)]
-            error, seconds = np.median(rows, axis=0)
-            print(f"{name} {library:30s} median {error:.2e}  CPU {seconds:.2f} s  ({options.peers} starts)",
-                  flush=True)
     print()
     table = gates(medians, runs)
     for what, target, value, reached in table:

@@ -43,6 +43,8 @@ def real_array(
         raise ValueError(message(name, "a rectangular array", "rows of different lengths")) from error
     if array.dtype.kind not in "biuf":
         raise TypeError(message(name, "an array of real numbers", f"dtype {array.dtype}"))
+    if np.ma.is_masked(value):
+        raise ValueError(message(name, "without masked entries", f"{np.ma.count_masked(value)} of them"))
     if shape is not None and not _matches(array.shape, shape):
         raise ValueError(message(name, f"of shape {describe_shape(shape)}", f"shape {array.shape}"))
     if array.size == 0 and not allow_empty:

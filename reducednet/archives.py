@@ -143,3 +143,13 @@ def read_array(data: bytes, name: str, dtype: str = "<f8") -> np.ndarray:
     if len(data) - start != math.prod(shape) * np.dtype(dtype).itemsize or 0 in shape:
         raise ValueError(f"member {name} claims the shape {shape}, but holds {len(data) - start} bytes")
     return np.frombuffer(data, dtype, offset=start).reshape(shape)
+
+
+def check_names(members: Mapping[str, bytes], names: Sequence[str]) -> None:
+    """Refuse an archive that lacks one of the members of these names, or has another."""
+    for name in names:
+        if name not in members:
+            raise ValueError(f"member {name} is missing")
+    unexpected = members.keys() - names
+    if unexpected:
+        raise ValueError(f"member {min(unexpected)} is not expected")

@@ -111,7 +111,7 @@ def _demo(options: argparse.Namespace) -> None:
     from .demo import FAILURE, N_STEPS, SIZES, sin4pi_demo
     from .plotting import comparison_figure
 
-    options.out.mkdir(parents=True, exist_ok=True)
+    _make_folder(options.out)
     comparison = sin4pi_demo(options.starts, options.seed, _progress("starts"))
     path = options.out / "reducednet-demo.png"
     _write_figure(comparison_figure(comparison, targets.sin4pi()), path)
@@ -137,6 +137,13 @@ def _demo(options: argparse.Namespace) -> None:
     print(f"\nFigure: {path}")
 
 
+def _make_folder(folder: Path) -> None:
+    """Make the folder, or say before the work begins that nothing can be written there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"`--out` must be a folder to write in, got {folder}")
+
+
 def _compare(options: argparse.Namespace) -> None:
     from matplotlib.figure import Figure
 
@@ -145,7 +152,7 @@ def _compare(options: argparse.Namespace) -> None:
     from .targets import target_named
 
     target, hidden = target_named(options.target), _widths(options.neurons)
-    options.out.mkdir(parents=True, exist_ok=True)
+    _make_folder(options.out)
     with _workers(options.jobs) as executor:
         study = compare(target, (target.n_inputs, *hidden, 1), options.starts, options.methods.split(","),
                         options.seed, executor, n_steps=options.steps, progress=_progress("runs"))

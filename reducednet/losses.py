@@ -88,7 +88,7 @@ def loss_named(name: str) -> Loss:
     return LOSSES[choice(name, "loss", LOSSES)]
 
 
-def check_responses(loss: str, y: Any, n_samples: int, n_outputs: int) -> Any:
+def check_responses(loss: str, y: Any, n_samples: int, n_outputs: int, name: str = "y") -> Any:
     """Return `y` in the form that the loss takes: a matrix for ``"mse"``, labels for ``"cross_entropy"``.
 
     Raises
@@ -102,4 +102,4 @@ def check_responses(loss: str, y: Any, n_samples: int, n_outputs: int) -> Any:
     (2, 1)
     """
     check = class_labels if choice(loss, "loss", LOSSES) == "cross_entropy" else responses
-    return check(y, n_samples, n_outputs)
+    return check(y, n_samples, n_outputs, name)

@@ -4,33 +4,26 @@ Members: ``header`` (JSON as bytes), W0, b0, W1, b1, ..., C, a (with an output b
 ``domain_...`` for each argument of a `ReducedNetwork`'s domain. `np.load` opens it too. Members are
 stored without compression, so that a file can claim no more than it holds.
 
-A training result is its best network's file with an entry ``result`` in the header, a member
-``history_...`` for each column and, where the optimiser has a state, ``state_vector``,
-``state_moments`` and, with mini-batches, ``state_permutation``. The random generator's state is in
-the header: integers, its arrays as lists.
+A training result is its best network's file with an entry ``result`` in the header and the members
+of `result_format`.
 """
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from ._validation import Array, choice, flag, instance, integer, layer_sizes, message, real_array
-from .archives import read_archive, read_array, zip_bytes
+from ._validation import Array, choice, flag, layer_sizes, message
+from .archives import check_names, read_archive, read_array, zip_bytes
 from .domains import DOMAINS, Domain
 from .networks import Network
 from .reduced_networks import ReducedNetwork
+from .result_format import read_result, result_parts
 from .training import TrainingResult
 
 FORMAT, VERSION = "reducednet network", 1
 _KINDS = ("Network", "ReducedNetwork")
-_COLUMNS = ("step", "loss", "validation_loss", "gradient_norm", "dead", "always_on", "seconds")
-_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-_LIMITS = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "uinteger": 2**32 - 1}
-_MOMENTS = {"sgd": 1, "adam": 2}
 
 
 def npz_bytes(content: Network | TrainingResult) -> bytes:
@@ -41,29 +34,8 @@ def npz_bytes(content: Network | TrainingResult) -> bytes:
     if not isinstance(content, TrainingResult):
         return zip_bytes(FORMAT, VERSION, *_network_parts(content))
     header, arrays = _network_parts(content.network)
-    state = content.state
-    header["result"] = {
-        "converged": bool(content.converged), "message": content.message, "records": len(content.history["step"]),
-        "columns": list(content.history), "state": None,
-    }
-    arrays |= {f"history_{name}": column for name, column in content.history.items() if len(column)}
-    if state:
-        choice(state["rng"]["bit_generator"], "result.state['rng']['bit_generator']", _GENERATORS)
-        method = choice(state["method"], "result.state['method']", _MOMENTS)
-        header["result"]["state"] = {
-            "method": method, "n_steps": state["n_steps"], "position": state.get("position"),
-            "rng": _plain(state["rng"]),
-        }
-        names = [name for name in ("vector", "moments", "permutation") if name in state]
-        arrays |= {f"state_{name}": np.asarray(state[name]) for name in names}
-    return zip_bytes(FORMAT, VERSION, header, arrays)
-
-
-def _plain(value: Any) -> Any:
-    """Return a generator's state with lists for arrays and Python's integers for NumPy's."""
-    if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+    header["result"], of_result = result_parts(content)
+    return zip_bytes(FORMAT, VERSION, header, arrays | of_result)
 
 
 def _network_parts(network: Network) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -111,7 +83,7 @@ def read_npz(path: str) -> Network | TrainingResult:
     network = _read_network(header, {name: members[name] for name in members.keys() - of_result})
     if not has_result:
         return network
-    return _read_result(header["result"], {name: members[name] for name in of_result}, network)
+    return read_result(header["result"], {name: members[name] for name in of_result}, network)
 
 
 def _read_network(header: dict[str, Any], members: dict[str, bytes]) -> Network:
@@ -136,17 +108,8 @@ def _names(header: dict[str, Any], depth: int) -> list[str]:
 
 
 def _arrays(members: dict[str, bytes], names: list[str]) -> dict[str, Array]:
-    _check_names(members, names)
+    check_names(members, names)
     return {name: read_array(members[name], name) for name in names}
-
-
-def _check_names(members: dict[str, bytes], names: list[str]) -> None:
-    for name in names:
-        if name not in members:
-            raise ValueError(f"member {name} is missing")
-    unexpected = members.keys() - names
-    if unexpected:
-        raise ValueError(f"member {min(unexpected)} is not expected")
 
 
 def _network(header: dict[str, Any], arrays: dict[str, Array], depth: int) -> Network:
@@ -159,87 +122,3 @@ def _network(header: dict[str, Any], arrays: dict[str, Array], depth: int) -> Ne
         return Network(*parameters)
     parts = {name.removeprefix("domain_"): array[()] for name, array in arrays.items() if "_" in name}
     return ReducedNetwork(*parameters, domain=DOMAINS[header["domain"]](**parts), bound=bound)
-
-
-def _read_result(entry: Any, members: dict[str, bytes], network: Network) -> TrainingResult:
-    """Return the training result of the header's entry, its arrays' bytes and its best network."""
-    entry = instance(entry, "result", dict, "a dict in the header")
-    converged = flag(entry.get("converged"), "converged")
-    text = instance(entry.get("message"), "message", str, "text")
-    records = integer(entry.get("records"), "records", 0)
-    columns = instance(entry.get("columns"), "columns", list, "a list of names")
-    if columns not in ([*_COLUMNS], [name for name in _COLUMNS if name != "validation_loss"]):
-        raise ValueError(message("columns", f"those of a history, {list(_COLUMNS)}", columns))
-    state = {} if entry.get("state") is None else instance(entry["state"], "state", dict, "a dict")
-    names = [f"history_{name}" for name in columns] if records else []
-    if state:
-        names += ["state_vector", "state_moments"] + ["state_permutation"] * (state.get("position") is not None)
-    _check_names(members, names)
-    history = {name: _column(members, f"history_{name}", records) for name in columns}
-    if records and not _are_steps(history["step"]):
-        raise ValueError("member history_step must be whole numbers of at least 0 that grow")
-    return TrainingResult(network, MappingProxyType(history), converged, text,
-                          _read_state(state, members, network) if state else {})
-
-
-def _column(members: dict[str, bytes], name: str, records: int) -> Array:
-    column: Array = read_array(members[name], name) if records else np.empty(0)
-    column.setflags(write=False)
-    if column.shape != (records,):
-        raise ValueError(message(f"member {name}", f"of shape ({records},)", f"shape {column.shape}"))
-    return column
-
-
-def _are_steps(steps: Array) -> bool:
-    whole = (0 <= steps) & (steps < 2.0**53) & (steps == np.floor(steps))
-    return bool(whole.all() and (np.diff(steps) > 0.0).all())
-
-
-def _read_state(state: dict[str, Any], members: dict[str, bytes], network: Network) -> dict[str, Any]:
-    """Return what a further run goes on from, checked: nothing of it may surprise an optimiser."""
-    method, n = choice(state.get("method"), "method", _MOMENTS), network.n_parameters
-    result: dict[str, Any] = {"method": method, "n_steps": integer(state.get("n_steps"), "n_steps", 0)}
-    for name, shape in ("vector", (n,)), ("moments", (_MOMENTS[method], n)):
-        array = read_array(members[f"state_{name}"], f"state_{name}")
-        result[name] = real_array(array, f"member state_{name}", shape)
-    if state.get("position") is not None:
-        permutation = read_array(members["state_permutation"], "state_permutation", "<i8")
-        if permutation.ndim != 1 or (np.sort(permutation) != np.arange(len(permutation))).any():
-            raise ValueError("member state_permutation must hold each of 0, 1, ... once")
-        position = _below(state["position"], "position", len(permutation) - 1)
-        result |= {"permutation": permutation.astype(np.int64), "position": position}
-    result["rng"] = _generator_state(state.get("rng"))
-    return result
-
-
-def _generator_state(plain: Any) -> dict[str, Any]:
-    """Return a bit generator's state as NumPy has it, from what `_plain` made of it."""
-    name = choice(instance(plain, "rng", dict, "a dict").get("bit_generator"), "bit_generator", _GENERATORS)
-    bits = getattr(np.random, name)(0)
-    state: dict[str, Any] = _shaped(plain, bits.state, "rng")
-    bits.state = state
-    if _plain(bits.state) != plain:
-        raise ValueError(f"`rng` is no state of {name}")
-    return state
-
-
-def _shaped(plain: Any, like: Any, name: str) -> Any:
-    """Return the plain state in the types of another one, every number in its range."""
-    if isinstance(like, str):
-        return choice(plain, name, [like])
-    if isinstance(like, dict):
-        if instance(plain, name, dict, "a dict").keys() != like.keys():
-            raise ValueError(message(name, f"a dict of {sorted(like)}", sorted(plain)))
-        return {part: _shaped(plain[part], like[part], part) for part in like}
-    if isinstance(like, np.ndarray):
-        limit = int(np.iinfo(like.dtype).max)
-        if len(instance(plain, name, list, "a list")) != like.size:
-            raise ValueError(message(name, f"a list of {like.size} numbers", len(plain)))
-        return np.array([_below(value, name, limit) for value in plain], dtype=like.dtype)
-    return _below(plain, name, _LIMITS.get(name, 2**128 - 1))
-
-
-def _below(value: Any, name: str, limit: int) -> int:
-    if integer(value, name, 0) > limit:
-        raise ValueError(message(name, f"at most {limit}", value))
-    return int(value)

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed, wait
 from typing import Any
 
-from ._validation import message
+from ._validation import instance, message
 
 BATCHES_PER_WORKER = 8
 LARGEST_BATCH = 4
@@ -66,9 +66,19 @@ def results(
     if isinstance(executor, Executor):
         return _submitted(work, batches(units, executor), executor, failed)
     if callable(executor):
-        return iter(executor(work, batches(units, executor)))
+        return _mapped(executor(work, batches(units, executor)))
     expected = "None, a concurrent.futures.Executor (a dask client has get_executor()) or a callable like map"
     raise TypeError(message("executor", expected, type(executor).__name__))
+
+
+def _mapped(found: Any) -> Results:
+    """Yield what a function like `map` gave, or refuse it."""
+    instance(found, "executor", Iterable, "a callable like map, which gives results")
+    for result in found:
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], list)):
+            raise TypeError(message("executor", "a callable like map, which gives the work's results",
+                                    type(result).__name__))
+        yield result
 
 
 def _submitted(

@@ -126,6 +126,8 @@ def compare(
     [('standard', 3), ('ball', 3)]
     """
     chosen, root = _methods(methods), _seed(rng)
+    if progress is not None and not callable(progress):
+        raise TypeError(message("progress", "a function of (done, total)", type(progress).__name__))
     starts = integer(starts, "starts", 1)
     layout = layer_sizes(sizes), flag(output_bias, "output_bias"), activation_named(activation).name
     steps = None if n_steps is None else integer(n_steps, "n_steps", 1)
@@ -219,10 +221,11 @@ def _domain(target: Any, domain: Domain | None, data: tuple[Array, Array, Array,
         return Box(both.min(axis=0), both.max(axis=0))
     instance(domain, "domain", Domain, "a Box, Ball or Hull")
     same_inputs(X.shape[1], domain.n_inputs)
-    outside = int((~domain.contains(X)).sum())
-    if outside:
-        got = f"{domain!r} with {outside} of {len(X)} outside"
-        raise ValueError(message("domain", "one that contains the samples", got))
+    for what, inputs in ("the samples", X), ("the test samples", X_test):
+        outside = int((~domain.contains(inputs)).sum())
+        if outside:
+            got = f"{domain!r} with {outside} of {len(inputs)} outside"
+            raise ValueError(message("domain", f"one that contains {what}", got))
     return domain
 
 
@@ -245,6 +248,10 @@ def _collect(
         if not runs:
             raise
         ending = f"interrupted after {len(runs)} of {len(units)} runs"
+    if ending == "finished" and sorted((run.start, run.label) for run in runs) != sorted(
+            (unit.start, unit.method.label) for unit in units):
+        expected = "one that gives the result of every batch once"
+        raise ValueError(message("executor", expected, f"{len(runs)} results of {len(units)} runs"))
     if all(run.failed for run in runs):
         raise ValueError(f"every run failed, the first, {runs[0].label!r}, with {runs[0].message}")
     return runs, ending

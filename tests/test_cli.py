@@ -115,6 +115,14 @@ def test_unknown_usage_ends_with_code_2(arguments, capsys):
     assert "usage" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["demo"], ["compare", "sin4pi"]])
+def test_folder_that_cannot_be_written_to_is_refused_before_the_work(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert cli.main([*command, "--starts", "1", "--out", str(tmp_path)]) == 2
+    assert "`--out` must be a folder to write in" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_figure_is_not_left_half_written(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 

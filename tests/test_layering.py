@@ -24,6 +24,7 @@ LINES = [  # the top first
     "study_record",
     "files study_format",
     "npz_format nnet_format study_runs",
+    "result_format",
     "training verification",
     "minimal",
     "gradients canonical",
@@ -41,8 +42,8 @@ INSIDE = {  # the same within the packages
     "training": [
         "__init__",
         "run",
-        "levenberg_marquardt",
-        "lbfgs slsqp varpro exchange gradient_descent surrogate",
+        "lbfgs slsqp varpro exchange gradient_descent surrogate levenberg_marquardt",
+        "continuation projection",
         "coordinates monitor",
         "result progress candidates",
     ],

@@ -304,6 +304,31 @@ def test_a_study_of_which_every_run_fails_is_an_error_that_says_why():
         compare(methods=[FAILING])
 
 
+@pytest.mark.parametrize("like_map, error, words", [
+    (lambda work, parts: [], ValueError, "`executor` must be one that gives .* once, got 0 results of 9 runs"),
+    (lambda work, parts: [work(part) for part in parts[1:]], ValueError, "got 8 results of 9 runs"),
+    (lambda work, parts: [work(part) for part in [*parts[1:], parts[1]]], ValueError, "got 9 results of 9 runs"),
+    (lambda work, parts: None, TypeError, "`executor` must be a callable like map, .* got NoneType"),
+    (lambda work, parts: parts, TypeError, "`executor` must be a callable like map, .* got list"),
+], ids=["nothing", "one too few", "one twice", "None", "no work done"])
+def test_a_function_that_is_not_like_map_is_refused(like_map, error, words):
+    with pytest.raises(error, match=words):
+        compare(executor=like_map, n_steps=2)
+
+
+def test_test_samples_outside_the_domain_are_refused():
+    X = np.linspace(0.0, 1.0, 9)[:, np.newaxis]
+    words = "`domain` must be one that contains the test samples, got .* 4 of 9 outside"
+    with pytest.raises(ValueError, match=words):
+        rn.compare((X, X[:, 0]), (1, 3, 1), 1, test=(2.0 * X, X[:, 0]), domain=rn.Box(0.0, 1.0))
+
+
+def test_progress_that_is_no_function_is_refused_before_any_run(monkeypatch):
+    monkeypatch.setattr(studies, "train", None)
+    with pytest.raises(TypeError, match=r"`progress` must be a function of \(done, total\), got bool"):
+        compare(progress=True)
+
+
 def test_an_error_of_the_progress_function_is_not_swallowed():
     with pytest.raises(ZeroDivisionError):
         compare(progress=lambda done, total: 1 / 0)

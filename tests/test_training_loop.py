@@ -220,6 +220,20 @@ def test_progress_of_a_continued_run_counts_all_steps(without_tqdm, capsys):
     assert capsys.readouterr().err.endswith("\rstep 10 of at most 10\n")
 
 
+def test_progress_is_a_bar_where_tqdm_is_installed(capsys):
+    pytest.importorskip("tqdm")
+    train("sgd", train("sgd", n_steps=4), n_steps=6, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "10/10" in err and "step" in err
+
+
+def test_bar_is_closed_where_a_run_stops_early(capsys):
+    pytest.importorskip("tqdm")
+    train("sgd", n_steps=50, progress=True, callback=lambda state: state.step == 3)
+    err = capsys.readouterr().err
+    assert "3/50" in err and err.endswith("\n")
+
+
 # runs that break
 
 
@@ -228,9 +242,9 @@ def test_progress_of_a_continued_run_counts_all_steps(without_tqdm, capsys):
 def test_loss_that_is_no_number_ends_a_run_with_its_best_network(method, reduced, monkeypatch):
     original, calls = Monitor.record, [0]
 
-    def record(self, vector, loss, gradient_norm=np.nan):
+    def record(self, vector, loss, gradient_norm=np.nan, *, state=None):
         calls[0] += 1
-        original(self, vector, np.nan if calls[0] == 5 else loss, gradient_norm)
+        original(self, vector, np.nan if calls[0] == 5 else loss, gradient_norm, state=state)
 
     monkeypatch.setattr(Monitor, "record", record)
     result = train(method, start(method, reduced), tolerance=0.0)
@@ -254,11 +268,11 @@ def test_interrupted_run_keeps_steps_that_were_passed_over(method):
         calls = [0]
         original = Monitor.record
 
-        def record(self, *arguments):
+        def record(self, *arguments, **state):
             calls[0] += 1
             if calls[0] == 7:
                 raise KeyboardInterrupt
-            original(self, *arguments)
+            original(self, *arguments, **state)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Monitor, "record", record)
@@ -289,6 +303,171 @@ def test_two_runs_are_one_uninterrupted_run(method, reduced, batch_size, record_
     assert_same_network(continued.network, whole.network, "the best network")
     assert_equal_bits(continued.state["vector"], whole.state["vector"], "the last vector")
     assert_same_history(continued, whole)
+
+
+LONG = [("varpro", {"rounds": 3}), *((method, {}) for method in ("lbfgs", "slsqp", "varpro", *BINARY))]
+"""With the options, for runs of some length."""
+DEEP = ["lbfgs", "slsqp", "varpro", "surrogate"]
+
+
+def assert_same_run(one, other):
+    """Check that two runs are the same but for their times: also where a further run would go on from."""
+    assert_same_network(one.network, other.network, "the best network")
+    assert_same_history(one, other)
+    assert one.converged == other.converged
+    assert one.state.keys() == other.state.keys()
+    for name, value in one.state.items():
+        np.testing.assert_equal(value, other.state[name], err_msg=name)
+
+
+def continued(parts, method, network, path=None, **options):
+    """Return a run made in parts of so many steps, each saved and loaded where a path is given."""
+    result = network
+    for index, n_steps in enumerate(parts):
+        result = train(method, result, n_steps=n_steps, rng=5 + index, **options)
+        if path is not None:
+            rn.save(path, result)
+            result = rn.load(path)
+    return result
+
+
+@pytest.mark.parametrize("method, options", LONG, ids=str)
+@both
+@pytest.mark.parametrize("saved", [False, True], ids=["in memory", "from a file"])
+@pytest.mark.parametrize("first, record_every", [(1, 1), (9, 3), (26, 1)])
+def test_a_run_in_parts_is_one_uninterrupted_run(method, options, reduced, saved, first, record_every, tmp_path):
+    # the last step of a part is recorded: where record_every passes it over it may be the best network
+    network = start(method, reduced, (2, 8, 1))
+    options = options | {"tolerance": 0.0, "record_every": record_every, "validation": problem(9, 5)}
+    whole = train(method, network, n_steps=40, rng=5, **options)
+    found = continued((first, 6, 34 - first), method, network, tmp_path / "run.npz" if saved else None, **options)
+    assert whole.steps > first + 6 or whole.converged
+    assert_same_run(found, whole)
+
+
+@pytest.mark.parametrize("method", DEEP)
+@both
+def test_a_deep_run_in_parts_is_one_uninterrupted_run(method, reduced, tmp_path):
+    network = start(method, reduced, (2, 5, 4, 1))
+    whole = train(method, network, n_steps=30, rng=5, tolerance=0.0)
+    found = continued((11, 19), method, network, tmp_path / "run.npz", tolerance=0.0)
+    assert whole.steps > 11
+    assert_same_run(found, whole)
+
+
+@pytest.mark.parametrize("stop", range(1, 40, 3))
+def test_rounds_go_on_wherever_a_run_stopped(stop):
+    network, options = start("varpro", True, (2, 6, 1)), {"tolerance": 1e-4, "rounds": 4}
+    whole = train("varpro", network, n_steps=200, rng=5, **options)
+    assert whole.converged and whole.steps >= 40 and whole.state["round"] == 4
+    found = continued((stop, 200 - stop), "varpro", network, **options)
+    assert_same_network(found.network, whole.network, "the best network")
+    assert_same_history(found, whole)
+
+
+@pytest.mark.parametrize("stop", range(1, 30, 3))
+def test_displacements_go_on_wherever_a_run_stopped(stop):
+    network = start("exchange", True, (2, 4, 1))
+    whole = train("exchange", network, n_steps=30, rng=5)
+    assert whole.state["failures"] > 0  # some sweeps began at displaced neurons
+    assert_same_run(continued((stop, 30 - stop), "exchange", network), whole)
+
+
+@every_method
+def test_a_converged_run_stays_where_it_is(method):
+    network, options = start(method, True, (2, 3, 1)), {"tolerance": 1e-2}
+    if method in BINARY:
+        options = {"tolerance": 0.9}
+    whole = train(method, network, n_steps=5000, rng=5, **options)
+    assert whole.converged
+    again = train(method, whole, n_steps=5000, **options)
+    assert again.converged and again.steps == whole.steps
+    assert_same_network(again.network, whole.network, "the best network")
+    assert_same_history(again, whole)
+
+
+@pytest.mark.parametrize("method, options", LONG, ids=str)
+def test_interrupted_run_goes_on_as_if_it_had_not_been(method, options, monkeypatch):
+    network, original, calls = start(method, True, (2, 8, 1)), Monitor.record, [0]
+    options = options | {"tolerance": 0.0}
+    whole = train(method, network, n_steps=20, rng=5, **options)
+
+    def record(self, *arguments, **state):
+        original(self, *arguments, **state)
+        calls[0] += 1
+        if calls[0] in (8, 9):  # the second one as the first step of the further run is recorded
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Monitor, "record", record)
+    first = train(method, network, n_steps=20, rng=5, **options)
+    second = train(method, first, n_steps=13, **options)
+    assert first.message == second.message == "interrupted" and first.steps == second.steps == 7
+    third = train(method, second, n_steps=13, **options)
+    assert_same_network(third.network, whole.network, "the best network")
+    assert_same_history(third, whole)
+
+
+@every_method
+@pytest.mark.parametrize("at", ["count_constant", "value"])
+def test_interrupt_while_a_step_is_recorded_keeps_it_and_its_state(method, at, monkeypatch):
+    network, options = start(method, True, (2, 8, 1)), {"tolerance": 0.0, "validation": problem(9, 5)}
+    whole = train(method, network, n_steps=20, rng=5, **options)
+    original, calls = getattr(Objective, at), [0]
+
+    def interrupted(self, theta):
+        calls[0] += self.n_samples == (9 if at == "value" else 40)
+        if calls[0] == 8:
+            calls[0] += 1
+            raise KeyboardInterrupt
+        return original(self, theta)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, at, interrupted)
+        first = train(method, network, n_steps=20, rng=5, **options)
+    assert first.message == "interrupted" and first.steps == 7
+    found = train(method, first, n_steps=13, **options)
+    assert_same_network(found.network, whole.network, "the best network")
+    assert_same_history(found, whole)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "slsqp"])
+def test_interrupt_while_steps_are_made_again_loses_nothing(method, monkeypatch):
+    network, original = start(method), Objective.__call__
+    first = train(method, network, n_steps=10, tolerance=0.0)
+    calls = [0]
+
+    def interrupted(self, theta):
+        calls[0] += 1
+        if calls[0] == 6:
+            raise KeyboardInterrupt
+        return original(self, theta)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, "__call__", interrupted)
+        second = train(method, first, n_steps=10, tolerance=0.0)
+    assert second.message == "interrupted"
+    assert_same_history(second, first)
+    third = train(method, second, n_steps=10, tolerance=0.0)
+    assert_same_run(third, train(method, network, n_steps=20, tolerance=0.0))
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "slsqp", "varpro", "exchange"])
+def test_other_samples_start_the_method_anew_at_the_best_network(method):
+    first, other = train(method, n_steps=8, rng=5), problem(30, 11)
+    found = rn.train(first, *other, method, n_steps=6, rng=9)
+    anew = rn.train(first.network, *other, method, n_steps=6, rng=9)
+    assert_same_network(found.network, anew.network, "the best network")
+    assert_equal_bits(found.history["loss"][first.steps:], anew.history["loss"], "the new losses")
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "varpro", "exchange"])
+def test_a_state_outside_the_space_is_refused(method):
+    first = train(method)
+    for name in {"vector", "best", "origin"} & first.state.keys():
+        state = first.state | {name: 2.0 * first.state[name]}
+        broken = rn.TrainingResult(first.network, first.history, False, "", state)
+        with pytest.raises(ValueError, match=rf"`network.state\['{name}'\]` must be of a feasible network"):
+            train(method, broken)
 
 
 @every_method
@@ -439,7 +618,8 @@ def without(name):
     (array("history_step", np.arange(13.0) + 0.5), "member history_step must be whole numbers"),
     (array("history_step", np.full(13, np.nan)), "member history_step must be whole numbers"),
     (array("history_loss", np.arange(13)), "member history_loss must have dtype <f8"),
-    (in_state(method="lbfgs"), "`method` must be one of"),
+    (in_state(method="newton"), "`method` must be one of"),
+    (in_state(method="lbfgs"), "member state_.* is not expected"),
     (in_state(method="sgd"), r"`member state_moments` must be of shape \(1, "),
     (in_state(n_steps=-3), "`n_steps` must be at least 0"),
     (in_state(n_steps=1.5), "`n_steps` must be an integer"),
@@ -471,6 +651,32 @@ def test_file_that_save_never_wrote_is_refused_in_one_sentence(change, match, tm
     with pytest.raises(ValueError, match=match) as caught:
         rn.load(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("method, change, match", [
+    ("varpro", in_state(damping=-1.0), "`damping` must be finite and at least 0"),
+    ("varpro", in_state(previous=None), "`previous` must be a real number"),
+    ("varpro", in_state(loss="0"), "`loss` must be a real number"),
+    ("varpro", in_state(round=0.5), "`round` must be an integer"),
+    ("varpro", in_state(count=6), "`count` must be at most 5"),
+    ("varpro", in_state(rng=None), "`rng` must be a dict"),
+    ("varpro", without("state_origin"), "member state_origin is missing"),
+    ("varpro", array("state_best", [1.0]), "`member state_best` must be of shape"),
+    ("exchange", in_state(ended=1), "`ended` must be True or False"),
+    ("exchange", in_state(failures=-1), "`failures` must be at least 0"),
+    ("exchange", in_state(position=3, permutation=[0]), None),
+    ("lbfgs", in_state(n_steps=True), "`n_steps` must be an integer"),
+    ("lbfgs", array("state_moments", np.zeros((1, 21))), "member state_moments is not expected"),
+    ("surrogate", array("state_moments", np.zeros((1, 21))), "`member state_moments` must be of shape"),
+])
+def test_state_of_each_method_is_checked(method, change, match, tmp_path):
+    path = tmp_path / "run.npz"
+    rn.save(path, train(method))
+    changed(path, change)
+    if match is None:  # what no method asks for is not read
+        return np.testing.assert_equal(rn.load(path).state, train(method).state)
+    with pytest.raises(ValueError, match=match):
+        rn.load(path)
 
 
 @pytest.mark.parametrize("change, match", [
@@ -565,9 +771,13 @@ CLASSES = rn.Network.random((2, 3, 2), 0)
     (RELU_NET, {"X": X * np.nan}, ValueError, r"`X` must be finite, got nan at index \(0, 0\)"),
     (RELU_NET, {"validation": [X, Y]}, TypeError, r"`validation` must be a pair \(X, y\), got list"),
     (RELU_NET, {"validation": (X, Y, Y)}, ValueError, r"`validation` must be a pair \(X, y\), got 3 entries"),
-    (RELU_NET, {"validation": (X, Y[1:])}, ValueError, "`y` must be of shape"),
-    (RELU_NET, {"validation": (X[:, :1], Y)}, ValueError, "`X` must be of shape"),
-    (RELU_NET, {"validation": (X * np.nan, Y)}, ValueError, "`X` must be finite"),
+    (RELU_NET, {"validation": (X, Y[1:])}, ValueError, r"`validation\[1\]` must be of shape"),
+    (RELU_NET, {"validation": (X[:, :1], Y)}, ValueError, r"`validation\[0\]` must be of shape"),
+    (RELU_NET, {"validation": (X * np.nan, Y)}, ValueError, r"`validation\[0\]` must be finite"),
+    (RELU_NET, {"validation": (X[:0], Y[:0])}, ValueError, r"`validation\[0\]` must be non-empty"),
+    (CLASSES, {"validation": (X, [0, 1, 2] * 2), "loss": "cross_entropy", "y": [0, 1] * 3}, ValueError,
+     r"`validation\[1\]` must be class labels from 0 to 1, got 2"),
+    (RELU_NET, {"y": np.ma.masked_array(Y, [0, 1, 0, 1, 0, 0])}, ValueError, "without masked entries, got 2"),
     (RELU_NET, {"patience": 0}, ValueError, "`patience` must be at least 1"),
     (RELU_NET, {"record_every": 0}, ValueError, "`record_every` must be at least 1"),
     (RELU_NET, {"n_steps": 0}, ValueError, "`n_steps` must be at least 1"),
@@ -588,6 +798,12 @@ def test_samples_outside_the_domain_are_refused_by_every_method(method):
     with pytest.raises(ValueError, match="got 6 of 6 samples outside"):
         rn.train(start(), X + 9.0, Y, method)
     assert_feasible(rn.train(start(), X + 9.0, Y, method, n_steps=2, allow_outside=True).network)
+
+
+def test_validation_samples_outside_the_domain_are_refused():
+    with pytest.raises(ValueError, match=r"`validation\[0\]` must lie in the network's domain .* got 6 of 6"):
+        train(validation=(X + 9.0, Y))
+    assert "validation_loss" in train(validation=(X + 9.0, Y), allow_outside=True).history
 
 
 @descents

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet.gradients import Objective
 from reducednet.rounding import gamma
-from reducednet.training import varpro
-from reducednet.training.monitor import Monitor, NotFinite
+from reducednet.training import projection as projected, varpro
+from reducednet.training.coordinates import EDGE
+from reducednet.training.monitor import NotFinite
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 seeds = strategies.seeds()
@@ -58,7 +58,7 @@ def matrix_of(projection, solved):
 
 def solution(kind="standard", n_neurons=4, n_outputs=1, seed=0, output_bias=False):
     network = start(kind, n_neurons, n_outputs, seed, output_bias)
-    projection = varpro.Projection(network, *clear_problem(network))
+    projection = projected.Projection(network, *clear_problem(network))
     return projection, projection.solve(network.weights[0], network.thresholds[0])
 
 
@@ -95,11 +95,11 @@ def test_residual_is_orthogonal_to_every_activation_even_of_degenerate_neurons(p
     W, b = strategies.plant_layer(rng, planted, "normal", strategies.Support(SQUARE))
     network = rn.Network([W], [b], np.ones((n_outputs, len(b))), np.ones(n_outputs) if bias else None)
     X, Y = problem(30, n_outputs)
-    projection = varpro.Projection(network, X, Y)
+    projection = projected.Projection(network, X, Y)
     solved = projection.solve(W, b)
     H = matrix_of(projection, solved)
     # a singular direction below RCOND is left out and with it that share of a column
-    allowed = (varpro.RCOND * len(b) + gamma(64 * sum(H.shape))) * np.linalg.norm(H, axis=0)[:, np.newaxis]
+    allowed = (projected.RCOND * len(b) + gamma(64 * sum(H.shape))) * np.linalg.norm(H, axis=0)[:, np.newaxis]
     assert_close(H.T @ solved.residual, 0.0, allowed * np.linalg.norm(Y, axis=0), "products with the residual")
     assert np.isfinite(solved.C).all()
 
@@ -134,7 +134,7 @@ def test_tangent_basis_is_orthonormal_and_tangent(n, seed, place):
     rows = rn.sphere.sample(4, n, np.random.default_rng(seed))
     if place != "random":
         rows = (1.0 if place == "axis" else -1.0) * np.eye(n)[np.resize(np.arange(n), 4)]
-    bases = varpro.tangent_basis(rows)
+    bases = projected.tangent_basis(rows)
     assert bases.shape == (4, n - 1, n)
     allowed = gamma(8 * n + 16)
     for w, basis in zip(rows, bases):
@@ -143,7 +143,7 @@ def test_tangent_basis_is_orthonormal_and_tangent(n, seed, place):
 
 
 def test_tangent_basis_of_minus_zero_is_finite():
-    assert np.isfinite(varpro.tangent_basis(np.array([[-0.0, 1.0], [0.0, -1.0]]))).all()
+    assert np.isfinite(projected.tangent_basis(np.array([[-0.0, 1.0], [0.0, -1.0]]))).all()
 
 
 # the Jacobian
@@ -251,7 +251,7 @@ def test_damped_step_solves_the_damped_equations(seed, n, damping):
     rng = np.random.default_rng(seed)
     J = rng.standard_normal((n + 5, n)) * 2.0 ** rng.integers(-8, 8, n)
     A, slope = J.T @ J, J.T @ rng.standard_normal(n + 5)
-    step = varpro.damped_step(A, slope, damping)
+    step = projected.damped_step(A, slope, damping)
     scale = np.sqrt(np.diag(A))
     scaled = A / np.outer(scale, scale)
     expected = -np.linalg.solve(scaled + damping * np.eye(n), slope / scale) / scale
@@ -264,7 +264,7 @@ def test_damped_step_solves_the_damped_equations(seed, n, damping):
 @pytest.mark.parametrize("damping", [1e-9, 1.0])
 def test_damped_step_of_a_degenerate_matrix_is_finite_and_descends(A, damping):
     slope = A @ np.array([1.0, 2.0])
-    step = varpro.damped_step(A, slope, damping)
+    step = projected.damped_step(A, slope, damping)
     assert np.isfinite(step).all() and (slope @ step < 0.0 or not slope.any())
 
 
@@ -305,7 +305,7 @@ def test_last_step_before_the_limit_is_kept(kind):
 @pytest.mark.parametrize("bound", ["support", "ball"])
 def test_thresholds_that_descent_would_push_out_are_frozen(bound):
     network = start(bound, 6, 1, 4)
-    projection = varpro.Projection(network, *problem())
+    projection = projected.Projection(network, *problem())
     limits = projection.place_limits(network.weights[0], network.thresholds[0])
     low, high = network.intervals[0].T
     ends = low + limits[0] * (high - low), low + limits[1] * (high - low)
@@ -318,12 +318,12 @@ def test_thresholds_that_descent_would_push_out_are_frozen(bound):
         assert not frozen[:, 0].any()
 
 
-@pytest.mark.parametrize("bound, edge", [("support", varpro.EDGE), ("ball", 0.0)])
+@pytest.mark.parametrize("bound, edge", [("support", EDGE), ("ball", 0.0)])
 def test_limits_keep_thresholds_from_the_ends_but_those_that_start_there(bound, edge):
     network = start(bound, 3)
     low, high = network.intervals[0].T
     b = np.array([low[0], high[1], (low[2] + high[2]) / 2.0])
-    limits = varpro.Projection(network, *problem()).place_limits(network.weights[0], b)
+    limits = projected.Projection(network, *problem()).place_limits(network.weights[0], b)
     assert_close(limits[0], [0.0, edge, edge], gamma(8), "least places")
     assert_close(limits[1], [1.0 - edge, 1.0, 1.0 - edge], gamma(8), "largest places")
 
@@ -335,7 +335,7 @@ def test_neuron_that_starts_inside_does_not_die():
     rn.train(network, X, y, "varpro", n_steps=40, callback=states.append)
     low, high = network.intervals[0].T
     inside = (network.thresholds[0] - low) / (high - low)
-    least, largest = np.minimum(inside, varpro.EDGE), np.maximum(inside, 1.0 - varpro.EDGE)
+    least, largest = np.minimum(inside, EDGE), np.maximum(inside, 1.0 - EDGE)
     for state in states:
         low, high = state.network.intervals[0].T
         places = (state.network.thresholds[0] - low) / (high - low)
@@ -477,7 +477,7 @@ def refitted_without(projection, solved, j):
 @pytest.mark.parametrize("n_outputs, output_bias", [(1, False), (2, True)])
 def test_growth_without_a_neuron_is_that_of_a_fit_without_it(kind, n_outputs, output_bias):
     projection, solved = solution(kind, 6, n_outputs, 3, output_bias)
-    growth = varpro.growth_without(matrix_of(projection, solved), solved.C)
+    growth = projected.growth_without(matrix_of(projection, solved), solved.C)
     costs = [len(projection.X) * (refitted_without(projection, solved, j) - solved.loss) for j in range(6)]
     condition = np.linalg.cond(matrix_of(projection, solved))
     allowed = rounding_of(projection, solved, 64) * condition * (projection.Y**2).sum()
@@ -491,9 +491,9 @@ def test_neuron_in_the_span_of_the_others_costs_nothing(twist):
     H = matrix_of(projection, solved)
     extra = {"dead": 0.0 * H[:, 0], "duplicate": H[:, 0], "sum": H[:, 0] + 2.0 * H[:, 1]}[twist]
     H = np.column_stack([H, extra])
-    C = np.linalg.pinv(H, rcond=varpro.RCOND) @ projection.Y
+    C = np.linalg.pinv(H, rcond=projected.RCOND) @ projection.Y
     C[-1] += 1e-15  # as rounding leaves it
-    growth = varpro.growth_without(H, C)
+    growth = projected.growth_without(H, C)
     involved = {"dead": [], "duplicate": [0], "sum": [0, 1]}[twist]
     np.testing.assert_array_equal(growth == 0.0, np.isin(np.arange(6), [*involved, 5]))
 
@@ -560,10 +560,10 @@ def test_dead_and_duplicate_neurons_do_not_break_a_run(kind):
 
 def test_loss_out_of_range_ends_the_descent():
     network = start("standard")
-    projection = varpro.Projection(network, *problem())
+    projection = projected.Projection(network, *problem())
     solved = projection.solve(network.weights[0], network.thresholds[0])._replace(loss=np.nan)
     with pytest.raises(NotFinite, match="not finite"):
-        varpro.descend(projection, solved, Monitor(network, Objective(network, *problem())), 3, 1e-9)
+        varpro.Descent(projection, solved)
 
 
 def test_start_is_not_changed():

@@ -27,7 +27,8 @@ W. Luo, Int. J. Control 50 (1989).
 """
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,7 @@ from ..losses import mean_squared_error
 from ..networks import Network
 from ..rounding import gamma
 from .candidates import Pool, directions, make_pool
+from .continuation import restored, state_for
 from .monitor import Monitor
 
 ATTEMPTS = 20
@@ -54,7 +56,7 @@ DISPLACED = 3
 
 def minimise(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    rng: RandomLike = None,
+    rng: RandomLike = None, state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Exchange hyperplanes from the network's on, under the monitor's eyes.
 
@@ -72,6 +74,9 @@ def minimise(
         A sweep that gains no more than this part of the loss has ended its descent.
     rng : None, int, Generator or SeedSequence
         Draws the order of the neurons, directions and displacements.
+    state : dict, optional
+        What an earlier run at the same samples left in ``monitor.state``; the run goes on from there, bit
+        for bit as if it had not ended.
 
     Returns
     -------
@@ -83,22 +88,35 @@ def minimise(
         If the network is not binary, is deeper or the loss is another.
     """
     _check(network, objective)
-    rng = generator(rng)
-    best = current = _Point(network.to_vector(), objective.value(network.to_vector()))
+    state = state_for(objective, state)
+    rng = generator(rng) if state is None else restored(state["rng"])
+    best = current = _point(objective, network.to_vector())
+    failures, ended = 0, False
+    if state is not None:
+        current, best = _point(objective, state["vector"]), _point(objective, state["best"])
+        failures, ended = int(state["failures"]), bool(state["ended"])
     monitor.record(*best)
-    failures = 0
-    for _ in range(n_steps):
+    for done in range(n_steps + 1):
+        if failures > ATTEMPTS or best.loss <= _noise(objective):
+            return True, "converged: no exchange of a hyperplane lowers the loss"
+        if done == n_steps:
+            break
+        if ended:
+            current = _displace(network, objective, best, rng)
         before, current = current, _sweep(network, objective, current, rng)
         ended = before.loss - current.loss <= tolerance * before.loss
         better = best.loss - current.loss > tolerance * best.loss
         failures = 0 if better else failures + ended
         best = min(best, current, key=_loss)
-        monitor.record(*best)
-        if failures > ATTEMPTS or best.loss <= _noise(objective):
-            return True, "converged: no exchange of a hyperplane lowers the loss"
-        if ended:
-            current = _displace(network, objective, best, rng)
+        monitor.record(*best, state={
+            "method": "exchange", "vector": current.vector, "loss": current.loss, "best": best.vector,
+            "failures": failures, "ended": ended, "rng": rng.bit_generator.state,
+        })
     return False, f"the limit of {n_steps} steps is reached"
+
+
+def _point(objective: Objective, vector: Array) -> _Point:
+    return _Point(vector, objective.value(vector))
 
 
 class _Point(NamedTuple):

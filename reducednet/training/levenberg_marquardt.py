@@ -1,10 +1,18 @@
 """Levenberg-Marquardt steps on all parameters, for mean squared error and any depth.
 
-(J^T J + damping diag(J^T J)) step = -J^T r, with r the residuals and J their derivatives; in the
-reduced space J is taken along tangent directions and the step is the scale-keeping retraction.
-Reference: D. W. Marquardt, J. SIAM 11 (1963).
+(J^T J + damping D) step = -J^T r, with r the residuals and J their derivatives; in the reduced space J
+is taken along tangent directions and the step is the scale-keeping retraction. D is diagonal, the
+largest diag(J^T J) met so far. Marquardt's present one lets a coordinate run away whose column has become
+short: steps then build neurons of opposite outgoing weights of hundreds that cancel, and the run
+is stuck, in tangent coordinates more often than in free ones (benchmarks/README.md).
+
+References: D. W. Marquardt, J. SIAM 11 (1963). J. J. More, *The Levenberg-Marquardt algorithm:
+implementation and theory*, Lecture Notes in Mathematics 630 (1978), for D.
 """
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +22,9 @@ from ..gradients import Objective
 from ..networks import Network
 from ..reduced_networks import ReducedNetwork
 from ..spaces import space_of
+from .continuation import state_for
 from .monitor import Monitor
-from .varpro import DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step
+from .projection import DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step
 
 
 def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
@@ -35,7 +44,8 @@ def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
 
 
 def minimise(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
+    state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Run Levenberg-Marquardt from the network, under the monitor's eyes.
 
@@ -51,20 +61,36 @@ def minimise(
     tolerance : float
         The run has converged where a step gains less than this share of the loss, or no damping
         gives a decrease.
+    state : dict, optional
+        What an earlier run at the same samples left in ``monitor.state``; the run goes on from there, bit
+        for bit as if it had not ended.
 
     Returns
     -------
     (converged, message)
     """
-    space, theta, damping = space_of(network), network.to_vector(), FIRST_DAMPING
-    loss, (matrix, slope) = objective.value(theta), normal_equations(network, objective, theta)
-    monitor.record(theta, loss, gradient_norm(slope, objective))
-    for _ in range(n_steps):
+    theta, damping, before, largest = network.to_vector(), FIRST_DAMPING, np.inf, np.zeros(network.n_parameters)
+    state = state_for(objective, state)
+    if state is not None:
+        theta, largest = np.array(state["vector"]), np.array(state["scales"])
+        damping, before = float(state["damping"]), float(state["previous"])
+    space, loss = space_of(network), objective.value(theta)
+    for done in range(n_steps + 1):
+        matrix, slope = normal_equations(network, objective, theta)
+        largest = np.maximum(largest, np.diag(matrix))
+        monitor.record(theta, loss, gradient_norm(slope, objective), state={
+            "method": "levenberg_marquardt", "vector": theta, "loss": loss, "previous": before,
+            "damping": damping, "scales": largest,
+        } if done else None)
+        if before - loss <= tolerance * before < np.inf:
+            return True, "converged: the loss stands still"
+        if done == n_steps:
+            break
         before = loss
         free = np.flatnonzero(~_pushing(network.with_vector(theta), slope))
         for _ in range(TRIES):
             step = np.zeros_like(theta)
-            step[free] = damped_step(matrix[np.ix_(free, free)], slope[free], damping)
+            step[free] = damped_step(matrix[np.ix_(free, free)], slope[free], damping, largest[free])
             trial = space.step(theta, space.gradient(theta, step))
             value = objective.value(trial)
             if value < before:
@@ -73,10 +99,6 @@ def minimise(
             damping *= DAMPING_UP
         else:
             return True, "converged: no step decreases the loss"
-        matrix, slope = normal_equations(network, objective, theta)
-        monitor.record(theta, loss, gradient_norm(slope, objective))
-        if before - loss <= tolerance * before:
-            return True, "converged: the loss stands still"
     return False, f"stopped at the limit of {n_steps} steps"
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,17 @@ class State:
         return self._make_network()
 
 
+class _Pending(NamedTuple):
+    """A step that is not, or not wholly, in the history."""
+
+    step: int
+    vector: Array
+    loss: float
+    gradient_norm: float
+    passed_over: bool
+    state: Mapping[str, Any] | None
+
+
 class Monitor:
     """Records a run and keeps its best network: by validation loss if there is one, else by loss.
 
@@ -84,7 +95,8 @@ class Monitor:
         self.state: dict[str, Any] = {}
         self.began = time.perf_counter()
         self.on_step: Callable[[int], Any] = lambda step: None
-        self._pending: tuple[Array, float, float] | None = None
+        self._pending: _Pending | None = None
+        self._earlier: list[tuple[float, ...]] = []
         if earlier is not None:
             self._take_over(earlier)
 
@@ -99,6 +111,7 @@ class Monitor:
                    for name in self.COLUMNS]
         self.rows = [tuple(float(value) for value in row) for row in zip(*columns)]
         last = self.rows.pop()
+        self._earlier = [last]
         self.step, self.began = int(last[0]) - 1, time.perf_counter() - last[-1]
         if self.validation is None:
             # the kernel that optimisers record losses by: `value` may differ from it in the last bits
@@ -112,10 +125,13 @@ class Monitor:
             if len(self.rows) - best < self.patience:
                 self.best_record = best
 
-    def record(self, vector: Array, loss: float, gradient_norm: float = np.nan) -> None:
+    def record(
+        self, vector: Array, loss: float, gradient_norm: float = np.nan, *, state: Mapping[str, Any] | None = None
+    ) -> None:
         """Take note of the network of this flat vector, reached by one more step.
 
-        The first call is the start. The vector is copied where it is kept.
+        The first call is the start. The vector is copied. With the step goes the optimiser's state
+        after it, if it is given: whenever an interrupt comes, the two belong together.
 
         Raises
         ------
@@ -124,35 +140,47 @@ class Monitor:
         """
         if not math.isfinite(loss):
             raise NotFinite
-        self.step += 1
-        self.on_step(self.step)
-        if self.step % self.record_every and self.rows:
-            self._pending = vector.copy(), loss, gradient_norm
-            return
-        self._pending = None
-        self._write(vector, loss, gradient_norm)
+        step = self.step + 1
+        passed_over = step % self.record_every != 0 and bool(self.rows)
+        self._pending = _Pending(step, vector.copy(), loss, gradient_norm, passed_over, state)
+        self._take(self._pending)
+        self.on_step(step)
+        if not passed_over:
+            self._write()
 
     def flush(self) -> None:
-        """Record the last step, if it was passed over, with the loss of all samples."""
-        if self._pending is not None:
-            (vector, _, gradient_norm), self._pending = self._pending, None
-            loss = self.objective(vector)[0]  # that of a step that is passed over may be a batch's
-            if math.isfinite(loss):
-                self._write(vector, loss, gradient_norm)
+        """Record the last step, if it was passed over, or if an interrupt came while it was recorded.
 
-    def _write(self, vector: Array, loss: float, gradient_norm: float) -> None:
+        The loss of a step that is passed over may be a batch's: that of all samples is recorded.
+        """
+        pending = self._pending
+        if pending is not None:
+            self._take(pending)
+            if pending.passed_over:
+                self._pending = pending = pending._replace(loss=self.objective(pending.vector)[0])
+            if math.isfinite(pending.loss):
+                self._write(call_back=pending.passed_over)
+
+    def _take(self, pending: _Pending) -> None:
+        self.step, self._earlier = pending.step, []
+        if pending.state is not None:
+            self.state = dict(pending.state)
+
+    def _write(self, call_back: bool = True) -> None:
+        """Record the pending step; one that is in the history already is not written twice."""
+        assert self._pending is not None
+        step, vector, loss, gradient_norm = self._pending[:4]
         validation_loss = np.nan if self.validation is None else self.validation.value(vector)
-        dead, always_on = self.objective.count_constant(vector)
-        seconds = time.perf_counter() - self.began
-        self.rows.append((self.step, loss, validation_loss, gradient_norm, dead, always_on, seconds))
+        if not self.rows or self.rows[-1][0] != step:
+            dead, always_on = self.objective.count_constant(vector)
+            seconds = time.perf_counter() - self.began
+            self.rows.append((step, loss, validation_loss, gradient_norm, dead, always_on, seconds))
         criterion = loss if self.validation is None else validation_loss
         if criterion < self.best_value:
-            self.best_value, self.best_vector = criterion, vector.copy()
-            self.best_record = len(self.rows) - 1
-        if self.callback is not None:
-            kept = vector.copy()
-            state = State(self.step, loss, validation_loss, gradient_norm,
-                          lambda: self.network.with_vector(kept))
+            self.best_vector, self.best_value, self.best_record = vector, criterion, len(self.rows) - 1
+        self._pending = None
+        if self.callback is not None and call_back:
+            state = State(step, loss, validation_loss, gradient_norm, lambda: self.network.with_vector(vector))
             if self.callback(state):
                 raise StopTraining("stopped by the callback")
         if self.patience is not None and len(self.rows) - 1 - self.best_record >= self.patience:
@@ -160,7 +188,7 @@ class Monitor:
 
     def result(self, converged: bool, message: str) -> TrainingResult:
         """Return the finished run."""
-        columns = np.array(self.rows, dtype=float).reshape(-1, len(self.COLUMNS)).T
+        columns = np.array(self.rows + self._earlier, dtype=float).reshape(-1, len(self.COLUMNS)).T
         history: Any = {name: column for name, column in zip(self.COLUMNS, columns)}
         if self.validation is None:
             del history["validation_loss"]

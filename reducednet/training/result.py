@@ -27,8 +27,8 @@ class TrainingResult:
     message : str
         Why the run ended.
     state : dict
-        The optimiser's own state (moments, random state), for ``train(result, ...)``; empty where a
-        continued run starts its curvature anew.
+        The optimiser's own state after its last step (moments, damping, random state), for
+        ``train(result, ...)``; empty if it made no step.
     """
 
     network: Network

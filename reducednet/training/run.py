@@ -1,14 +1,17 @@
 """`train`: checks, and the choice of the optimiser."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from .._validation import RandomLike, choice, flag, generator, instance, integer, message, number, samples
+from .._validation import (
+    RandomLike, choice, flag, generator, instance, integer, message, number, real_array, samples,
+)
 from ..gradients import Objective
+from ..losses import check_responses
 from ..networks import Network, check_network
 from ..reduced_networks import ReducedNetwork
 from .monitor import Monitor, State, StopTraining
@@ -58,9 +61,12 @@ def train(
     Parameters
     ----------
     network : Network, ReducedNetwork or TrainingResult
-        Where training starts; it is not changed. A TrainingResult is continued: with the state of
-        its optimiser for ``"sgd"`` and ``"adam"``, which then gives what one uninterrupted run gives;
-        from its best network for the others.
+        Where training starts; it is not changed. A TrainingResult is continued: with the same method,
+        samples and options, n steps and m more give what n + m steps give, bit for bit. ``"lbfgs"`` and
+        ``"slsqp"`` make the earlier steps again to get there, which costs their time. (The last step of a
+        part is recorded, so that with `record_every` it may be the best network.) With another
+        method or, but for ``"sgd"``, ``"adam"`` and ``"surrogate"``, other samples, training starts
+        anew at the best network. To start anew in any case, give ``result.network``.
     X : array (n_samples, n_inputs)
     y : array (n_samples, n_outputs), or (n_samples,) for one output or class labels
     method : str
@@ -84,7 +90,7 @@ def train(
     progress : bool
         Show a progress bar on stderr through tqdm where it is installed, else a plain line.
     allow_outside : bool
-        Go on although samples lie outside a ReducedNetwork's domain.
+        Go on although samples, or those of `validation`, lie outside a ReducedNetwork's domain.
     **options
         Of the method, see the table.
 
@@ -118,8 +124,8 @@ def train(
     earlier = network if isinstance(network, TrainingResult) else None
     network = check_network(network.network if isinstance(network, TrainingResult) else network)
     X, allow_outside = samples(X, network.n_inputs), flag(allow_outside, "allow_outside")
-    if isinstance(network, ReducedNetwork):
-        _check_reduced(network, X, allow_outside)
+    _check_feasible(network)
+    _check_inside(network, X, allow_outside)
     objective = Objective(network, X, y, loss)
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(objective.value(network.to_vector())):
@@ -131,12 +137,13 @@ def train(
     if optimiser in RANDOM:
         arguments["rng"] = generator(rng)
     if earlier is not None and earlier.state.get("method") == optimiser:
-        arguments["state"] = earlier.state
+        arguments["state"] = _checked_state(earlier.state, network)
     monitor = Monitor(
-        network, objective, _validation(network, validation, loss), callback,
+        network, objective, _validation(network, validation, loss, allow_outside), callback,
         None if patience is None else integer(patience, "patience", 1),
         integer(record_every, "record_every", 1), earlier,
     )
+    monitor.state = dict(arguments.get("state", {}))
     last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
     with np.errstate(over="ignore", invalid="ignore"), bar(last_step, progress) as monitor.on_step:
         return _run(optimiser, network, objective, monitor, arguments)
@@ -206,22 +213,41 @@ def _arguments(
     }
 
 
-def _validation(network: Network, validation: Any, loss: str) -> Objective | None:
+def _validation(network: Network, validation: Any, loss: str, allow_outside: bool) -> Objective | None:
     if validation is None:
         return None
     instance(validation, "validation", tuple, "a pair (X, y)")
     if len(validation) != 2:
         raise ValueError(message("validation", "a pair (X, y)", f"{len(validation)} entries"))
-    X, y = validation
-    return Objective(network, X, y, loss)
+    X = samples(validation[0], network.n_inputs, "validation[0]")
+    check_responses(loss, validation[1], len(X), network.n_outputs, "validation[1]")
+    _check_inside(network, X, allow_outside, "validation[0]")
+    return Objective(network, X, validation[1], loss)
 
 
-def _check_reduced(network: ReducedNetwork, X: np.ndarray, allow_outside: bool) -> None:
-    """Refuse a network that is not in its space, and samples that are not in its domain."""
-    feasible = network.feasibility()
-    if not feasible:
+def _checked_state(state: Mapping[str, Any], network: Network) -> Mapping[str, Any]:
+    """Return the state of a TrainingResult, its points checked to be points of the network's space."""
+    for name in ("vector", "best", "origin"):
+        if name in state:
+            vector = real_array(state[name], f"network.state[{name!r}]", (network.n_parameters,))
+            point = network.with_vector(vector)
+            if isinstance(point, ReducedNetwork) and not (feasible := point.feasibility()):
+                expected = "of a feasible network"
+                raise ValueError(message(f"network.state[{name!r}]", expected, f"one with {feasible.reason}"))
+    return state
+
+
+def _check_feasible(network: Network) -> None:
+    """Refuse a reduced network that is not in its space."""
+    if isinstance(network, ReducedNetwork) and not (feasible := network.feasibility()):
         raise ValueError(f"`network` must be feasible, got one with {feasible.reason}")
+
+
+def _check_inside(network: Network, X: np.ndarray, allow_outside: bool, name: str = "X") -> None:
+    """Refuse samples that are not in a reduced network's domain, unless they may lie outside."""
+    if allow_outside or not isinstance(network, ReducedNetwork):
+        return
     outside = int((~network.domain.contains(X)).sum())
-    if outside and not allow_outside:
-        raise ValueError(f"`X` must lie in the network's domain {network.domain!r}, got {outside} of {len(X)} "
-                         "samples outside (allow_outside=True goes on all the same)")
+    if outside:
+        raise ValueError(f"`{name}` must lie in the network's domain {network.domain!r}, got {outside} of "
+                         f"{len(X)} samples outside (allow_outside=True goes on all the same)")

@@ -2,12 +2,13 @@
 
 min loss subject to |v_j|^2 = 1 for every row, and bounds on the thresholds' places. For one input
 the sphere is {-1, 1}: signs are pinned, and no equality constraint is left. A step costs the cube
-of the number of parameters. Reference: D. Kraft, DFVLR-FB 88-28 (1988).
+of the number of parameters. A run that goes on from an earlier one makes the earlier steps again, since
+scipy keeps the method's matrices to itself. Reference: D. Kraft, DFVLR-FB 88-28 (1988).
 """
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .._validation import Array
 from ..gradients import Objective
 from ..networks import Network
 from ..reduced_networks import ReducedNetwork
+from .continuation import Replay
 from .coordinates import coordinates_of
 from .monitor import Monitor, NotFinite
 
@@ -23,7 +25,8 @@ MANY_PARAMETERS = 300
 
 
 def minimise(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
+    state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Run SLSQP from the network in the coordinates of its space, under the monitor's eyes.
 
@@ -38,6 +41,9 @@ def minimise(
         The largest number of iterations.
     tolerance : float
         The precision goal for the loss.
+    state : dict, optional
+        What an earlier run at the same samples left in ``monitor.state``. The optimiser begins where
+        that run did, makes its steps again, and goes on: bit for bit what one run gives.
 
     Returns
     -------
@@ -53,7 +59,8 @@ def minimise(
     if network.n_parameters > MANY_PARAMETERS:
         warnings.warn(f"slsqp with {network.n_parameters} parameters: a step costs the cube of their number",
                       stacklevel=3)
-    coordinates = coordinates_of(network)
+    replay = Replay("slsqp", network, objective, monitor, state)
+    coordinates = coordinates_of(replay.start)
     start = coordinates.start()
     rows, free = _rows(network), np.ones(len(start), dtype=bool)
     if isinstance(network, ReducedNetwork) and network.n_inputs == 1:
@@ -71,17 +78,19 @@ def minimise(
             raise NotFinite
         return value, coordinates.pull_back(gradient)[free]
 
-    def after_step(z: Array) -> None:
+    def recorded(z: Array) -> tuple[Array, float]:
         theta = coordinates.feasible_vector(point(z))
-        monitor.record(theta, objective.value(theta))
+        return theta, objective.value(theta)
 
     limits = coordinates.bounds(start)
     constraints = [_unit_rows(layer, point, free) for layer in rows] if limits is not None else []
-    monitor.record(coordinates.feasible_vector(start), value_and_gradient(start[free])[0])
+    value = value_and_gradient(start[free])[0]
+    replay.record(lambda: (coordinates.feasible_vector(start), value))
     found: Any = minimize(
-        value_and_gradient, start[free], jac=True, method="SLSQP", callback=after_step,
+        value_and_gradient, start[free], jac=True, method="SLSQP",
+        callback=lambda z: replay.record(lambda: recorded(z)),
         bounds=None if limits is None else Bounds(limits[0][free], limits[1][free]),
-        constraints=constraints, options={"maxiter": n_steps, "ftol": tolerance},
+        constraints=constraints, options={"maxiter": replay.done + n_steps, "ftol": tolerance},
     )
     return found.status == 0, str(found.message)
 

@@ -19,6 +19,9 @@ stochastic optimization*, arXiv 1412.6980 (2014).
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from .._validation import Array, RandomLike
@@ -42,12 +45,14 @@ SMALL = 1e-8
 def minimise(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     rng: RandomLike = None, width: float = WIDTH, learning_rate: float = LEARNING_RATE,
+    state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Run Adam with the surrogate gradient from the network, under the monitor's eyes.
 
     m <- mean of g,   v <- mean of g^2,   theta <- step(theta, -rate m / sqrt(v))
 
-    with the rate falling linearly from `learning_rate` to 0 over the steps.
+    with a constant rate: one that falls with the steps was no better, and would make two runs of half the
+    steps another run.
 
     Parameters
     ----------
@@ -65,6 +70,9 @@ def minimise(
     width : float
         Half width of the ramp, in standard deviations of a neuron's z over the samples.
     learning_rate : float
+    state : dict, optional
+        What an earlier run left in ``monitor.state``; the run goes on from there, bit for bit as if it
+        had not ended.
 
     Returns
     -------
@@ -77,20 +85,23 @@ def minimise(
     """
     if network.activation != "binary":
         raise ValueError(f"`method` 'surrogate' is for binary networks, got a {network.activation} network")
-    space, theta = space_of(network), network.to_vector()
-    mean, square = np.zeros_like(theta), np.zeros_like(theta)
-    for step in range(n_steps + 1):
+    space, theta, made = space_of(network), network.to_vector(), 0
+    moments = np.zeros((2, len(theta)))
+    if state is not None:
+        theta, moments, made = np.array(state["vector"]), np.array(state["moments"]), int(state["n_steps"])
+    for step in range(made, made + n_steps + 1):
         value, gradient = surrogate_gradient(network, objective, theta, width)
         if not np.isfinite(gradient).all():
             raise NotFinite
         gradient = space.gradient(theta, gradient)
         norm = float(np.linalg.norm(gradient))
-        monitor.record(theta, value, norm)
+        monitor.record(theta, value, norm, state={
+            "method": "surrogate", "n_steps": step, "vector": theta, "moments": moments.copy(),
+        })
         if norm <= tolerance:
             return True, "converged: the surrogate gradient is 0 to the tolerance"
-        if step < n_steps:
-            direction = _adam(gradient, mean, square, step + 1)
-            theta = space.step(theta, -learning_rate * (1.0 - step / n_steps) * direction)
+        if step < made + n_steps:
+            theta = space.step(theta, -learning_rate * _adam(gradient, moments[0], moments[1], step + 1))
     return False, f"the limit of {n_steps} steps is reached"
 
 

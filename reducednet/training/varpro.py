@@ -1,198 +1,32 @@
 """Variable projection with Levenberg-Marquardt steps, for one hidden ReLU layer.
 
 At hidden parameters (w, b) the outgoing weights are the solution of a linear least squares problem,
-so that only (w, b) are left to search (Golub & Pereyra, SIAM J. Numer. Anal. 10, 1973); the Jacobian
-of the projected residual is taken in Kaufman's form (BIT 15, 1975). With H the activations (and
-ones for a bias), P the projection off their span, R = P Y, G the derivatives of the activations:
+so that only (w, b) are left to search (Golub & Pereyra, SIAM J. Numer. Anal. 10, 1973). With the
+Jacobian J_k of the projected residual R_k of output k (see `projection`) and D the diagonal of the matrix:
 
-    J_k = -(P G) * c_k,   (sum_k J_k^T J_k + damping D) step = -sum_k J_k^T R_k.
-
-For a reduced network the coordinates are tangent: d - 1 of them for each w, one for b.
+    (sum_k J_k^T J_k + damping D) step = -sum_k J_k^T R_k.
 """
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from .. import sphere
-from .._validation import Array
-from ..activations import activation_named
-from ..domains import Ball, Hull
 from ..gradients import Objective
-from ..intervals import LayerSpace
 from ..networks import Network
-from ..reduced_networks import ReducedNetwork
 from ..starts import N_CANDIDATES, candidates, pursue
-from .coordinates import EDGE
-from .monitor import Monitor, NotFinite
-
-RCOND = 1e-10
-FIRST_DAMPING, DAMPING_UP, DAMPING_DOWN, LEAST_DAMPING = 1e-2, 4.0, 5.0, 1e-9
-TRIES = 25
-
-
-class Solved(NamedTuple):
-    """Hidden parameters with the outgoing weights that are best for them."""
-
-    W: Array
-    b: Array
-    C: Array
-    """(n_neurons or n_neurons + 1, n_outputs), a row a column of activations."""
-    basis: Array
-    """Orthonormal basis (n_samples, rank) of the activations' span."""
-    active: np.ndarray
-    """Which neuron is active at which sample, (n_samples, n_neurons)."""
-    residual: Array
-    loss: float
-
-
-class Projection:
-    """The least squares problem of one network shape at fixed samples.
-
-    Parameters
-    ----------
-    network : Network or ReducedNetwork
-    X : array (n_samples, n_inputs)
-    Y : array (n_samples, n_outputs)
-    """
-
-    def __init__(self, network: Network, X: Array, Y: Array) -> None:
-        self.X, self.Y, self.bias = X, Y, network.output_bias is not None
-        self.network = network
-        self.space = network.layer_spaces[0] if isinstance(network, ReducedNetwork) else None
-
-    def candidate_space(self) -> LayerSpace:
-        """Return where candidates are drawn: the network's space, or that of the samples' hull."""
-        if self.space is not None:
-            return self.space
-        several = (self.X != self.X[0]).any()
-        return LayerSpace(Hull(self.X) if several else Ball(self.X[0], 1.0), activation_named("relu"), "support")
-
-    def solve(self, W: Array, b: Array) -> Solved:
-        """Return the best outgoing weights for hidden parameters W, b, and the residual."""
-        Z = self.X @ W.T + b
-        A = np.maximum(Z, 0.0)
-        H = np.column_stack([A, np.ones(len(A))]) if self.bias else A
-        scales = np.sqrt(np.einsum("ij,ij->j", H, H))
-        scales[scales == 0.0] = 1.0
-        U, s, V = np.linalg.svd(H / scales, full_matrices=False)
-        rank = int((s > RCOND * s[0]).sum())
-        basis = U[:, :rank]
-        coefficients = basis.T @ self.Y
-        C = (V[:rank].T @ (coefficients / s[:rank, np.newaxis])) / scales[:, np.newaxis]
-        residual = self.Y - basis @ coefficients
-        loss = float(np.einsum("ij,ij->", residual, residual)) / len(self.Y)
-        return Solved(W, b, C, basis, Z > 0.0, residual, loss)
-
-    def directions(self, W: Array) -> Array:
-        """Return an orthonormal basis of the moves of each row, (n_neurons, k, n_inputs).
-
-        The tangent space of the sphere, k = n_inputs - 1, for a reduced network; else everything.
-        """
-        if self.space is None:
-            return np.broadcast_to(np.eye(W.shape[1]), (len(W), W.shape[1], W.shape[1]))
-        return tangent_basis(W)
-
-    def derivatives(self, solved: Solved, directions: Array) -> Array:
-        """Return the derivatives of the activations by (moves, b), (n_samples, n_neurons, k + 1)."""
-        moves = np.einsum("id,jkd->ijk", self.X, directions)
-        parts = np.concatenate([moves, np.ones((*moves.shape[:2], 1))], axis=2)
-        return parts * solved.active[:, :, np.newaxis]
-
-    def normal_equations(self, solved: Solved, derivatives: Array) -> tuple[Array, Array]:
-        """Return (sum_k J_k^T J_k, sum_k J_k^T R_k), sizes p = n_neurons (k + 1)."""
-        n_samples, n_neurons, k = derivatives.shape
-        G = derivatives.reshape(n_samples, -1)
-        by_neuron = solved.C[:n_neurons]
-        slope = -np.einsum("ijk,jo,io->jk", derivatives, by_neuron, solved.residual).ravel()
-        PG = G - solved.basis @ (solved.basis.T @ G)
-        weights = np.repeat(np.repeat(by_neuron @ by_neuron.T, k, axis=0), k, axis=1)
-        return (PG.T @ PG) * weights, slope
-
-    def linearise(self, solved: Solved) -> tuple[Array, Array, Array]:
-        """Return the directions of the moves and the normal equations at a point.
-
-        Raises
-        ------
-        NotFinite
-            If its loss is no number.
-        """
-        if not np.isfinite(solved.loss):
-            raise NotFinite
-        directions = self.directions(solved.W)
-        return directions, *self.normal_equations(solved, self.derivatives(solved, directions))
-
-    def gradient_norm(self, slope: Array) -> float:
-        """Return the length of the loss's gradient, 2 / n_samples |slope|: outgoing weights have none."""
-        return 2.0 / len(self.Y) * float(np.linalg.norm(slope))
-
-    def move(self, solved: Solved, directions: Array, step: Array, limits: Array | None) -> tuple[Array, Array]:
-        """Return hidden parameters after the step; for a reduced network inside the space."""
-        step = step.reshape(len(solved.W), -1)
-        W = solved.W + np.einsum("jk,jkd->jd", step[:, :-1], directions)
-        b = solved.b + step[:, -1]
-        if self.space is None or limits is None:
-            return W, b
-        W, norms = sphere.normalise(W)
-        low, high = self.space.intervals(W).T
-        width = high - low
-        return W, np.clip(b / norms, low + limits[0] * width, low + limits[1] * width)
-
-    def place_limits(self, W: Array, b: Array) -> Array | None:
-        """Return the least and the largest place of each threshold, (2, n_neurons).
-
-        Away from the ends of the support interval, so that no neuron dies, but for one that starts there.
-        """
-        if self.space is None:
-            return None
-        low, high = self.space.intervals(W).T
-        places = np.where(high > low, (b - low) / np.where(high > low, high - low, 1.0), 0.5)
-        edge = EDGE if self.space.bound == "support" else 0.0
-        return np.stack([np.clip(places, 0.0, edge), np.clip(places, 1.0 - edge, 1.0)])
-
-    def pushing(self, solved: Solved, slope: Array, limits: Array | None) -> np.ndarray:
-        """Tell which coordinates are thresholds at a limit that the descent would push beyond."""
-        frozen = np.zeros((len(solved.b), len(slope) // len(solved.b)), dtype=bool)
-        if self.space is not None and limits is not None:
-            low, high = self.space.intervals(solved.W).T
-            slack = 1e-12 * (high - low)
-            by_threshold = slope.reshape(frozen.shape)[:, -1]
-            at_low = solved.b <= low + limits[0] * (high - low) + slack
-            at_high = solved.b >= low + limits[1] * (high - low) - slack
-            frozen[:, -1] = (at_low & (by_threshold > 0.0)) | (at_high & (by_threshold < 0.0))
-        return frozen.ravel()
-
-    def vector(self, solved: Solved) -> Array:
-        """Return the flat vector of the network."""
-        theta = self.network.to_vector()
-        hidden, outgoing = self.network.layout.blocks(theta)
-        hidden[:-1], hidden[-1] = solved.W.T, solved.b
-        outgoing[...] = solved.C
-        return theta
-
-
-def tangent_basis(W: Array) -> Array:
-    """Return orthonormal bases of the tangent spaces at unit rows, (n_rows, n - 1, n).
-
-    The Householder reflection that takes w to -+ e_1 takes e_2 .. e_n to such a basis.
-
-    Examples
-    --------
-    >>> bases = tangent_basis(np.array([[0.6, 0.8]]))
-    >>> abs(bases[0] @ [0.6, 0.8]).max() < 1e-15
-    np.True_
-    """
-    n = W.shape[1]
-    v = W.copy()
-    v[:, 0] += np.where(W[:, 0] >= 0.0, 1.0, -1.0)
-    v /= np.sqrt(np.einsum("ij,ij->i", v, v))[:, np.newaxis]
-    return np.eye(n)[1:] - 2.0 * v[:, 1:, np.newaxis] * v[:, np.newaxis, :]
+from .continuation import restored, state_for
+from .monitor import Monitor
+from .projection import (
+    DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, Projection, Solved, damped_step,
+    growth_without,
+)
 
 
 def minimise(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    rounds: int = 0, rng: np.random.Generator,
+    rounds: int = 0, rng: np.random.Generator, state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Run variable projection from the network's hidden parameters, under the monitor's eyes.
 
@@ -212,29 +46,47 @@ def minimise(
     tolerance : float
         The run has converged where a step gains less than this share of the loss, or no damping
         gives a decrease.
+    rounds : int
+        Those of an earlier run that is gone on from are counted.
+    rng : Generator
+        Draws candidates.
+    state : dict, optional
+        What an earlier run at the same samples left in ``monitor.state``; the run goes on from there, bit
+        for bit as if it had not ended.
 
     Returns
     -------
     (converged, message)
     """
-    theta = network.to_vector()
-    monitor.record(theta, objective.value(theta))
     projection = Projection(network, objective.H[:-1].T, np.asarray(objective.y))
-    solved = projection.solve(network.weights[0], network.thresholds[0])
+    state = state_for(objective, state)
+    if state is None:
+        theta = network.to_vector()
+        monitor.record(theta, objective.value(theta))
+        descent = Descent(projection, projection.solve_at(theta))
+        best, number, count = descent.solved, 0, network.layout.sizes[1] // 4
+    else:
+        rng, descent = restored(state["rng"]), Descent.restored(projection, state)
+        best, number, count = projection.solve_at(state["best"]), int(state["round"]), int(state["count"])
+        descent.kept = {name: state[name] for name in ("best", "round", "count", "rng")}
+        descent.record(monitor)
     last_step = monitor.step + n_steps
-    solved, converged, text = descend(projection, solved, monitor, n_steps, tolerance)
-    count = len(solved.b) // 4
-    for _ in range(rounds):
-        steps_left = last_step - monitor.step
-        if steps_left <= 0:
+    while True:
+        descent.kept = {"best": projection.vector(best), "round": number, "count": count,
+                        "rng": rng.bit_generator.state}
+        converged, text = descent.run(monitor, last_step - monitor.step, tolerance)
+        if not converged:
             return False, f"stopped at the limit of {n_steps} steps"
-        exchanged = exchange(projection, solved, max(count, 1), rng)
-        trial = descend(projection, exchanged, monitor, steps_left, tolerance)
-        if trial[0].loss < solved.loss:
-            solved, converged, text = trial
-        else:
+        if number and descent.solved.loss >= best.loss:
             count //= 2
-    return converged, text
+        else:
+            best = descent.solved
+        if number >= rounds:
+            return converged, text
+        if monitor.step >= last_step:
+            return False, f"stopped at the limit of {n_steps} steps"
+        descent = Descent(projection, exchange(projection, best, max(count, 1), rng))
+        number += 1
 
 
 def exchange(projection: Projection, solved: Solved, count: int, rng: np.random.Generator) -> Solved:
@@ -249,65 +101,76 @@ def exchange(projection: Projection, solved: Solved, count: int, rng: np.random.
     return projection.solve(np.vstack([solved.W[kept], W[chosen]]), np.append(solved.b[kept], b[chosen]))
 
 
-def growth_without(H: Array, C: Array) -> Array:
-    """Return by how much the squared error grows without each column of H, the others solved anew.
+class Descent:
+    """Levenberg-Marquardt steps from one set of hidden parameters on.
 
-    |c_j|^2 / (H^T H)^-1_jj, where the pseudo-inverse's row j has the squared norm (H^T H)^-1_jj; 0
-    for a column in the span of the others, which the pseudo-inverse does not tell: with V the right
-    singular vectors of positive singular values, sum_k V_kj^2 < 1.
+    Parameters
+    ----------
+    projection : Projection
+    solved : Solved
+        Where it begins.
+
+    Attributes
+    ----------
+    solved : Solved
+        Where it stands.
+    kept : dict
+        What is saved with it.
     """
-    scales = np.sqrt(np.einsum("ij,ij->j", H, H))
-    scales[scales == 0.0] = 1.0
-    _, s, V = np.linalg.svd(H / scales, full_matrices=False)
-    rank = int((s > RCOND * s[0]).sum())
-    V, s = V[:rank], s[:rank, np.newaxis]
-    needed = np.einsum("kj,kj->j", V, V) > 1.0 - 1e-8
-    lengths = np.where(needed, ((V / s) ** 2).sum(axis=0), 1.0)
-    growth: Array = np.where(needed, np.einsum("jo,jo->j", C, C) * scales**2 / lengths, 0.0)
-    return growth
 
+    def __init__(self, projection: Projection, solved: Solved) -> None:
+        self.projection, self.solved, self.damping, self.previous = projection, solved, FIRST_DAMPING, np.inf
+        self.origin, self.limits = projection.vector(solved), projection.place_limits(solved.W, solved.b)
+        self.kept: dict[str, Any] = {}
+        self._linearise()
 
-def descend(
-    projection: Projection, solved: Solved, monitor: Monitor, n_steps: int, tolerance: float
-) -> tuple[Solved, bool, str]:
-    """Return the point that Levenberg-Marquardt steps lead to, with (converged, message)."""
-    damping = FIRST_DAMPING
-    limits = projection.place_limits(solved.W, solved.b)
-    directions, matrix, slope = projection.linearise(solved)
-    for done in range(n_steps):
-        free = np.flatnonzero(~projection.pushing(solved, slope, limits))
-        before = solved.loss
+    @classmethod
+    def restored(cls, projection: Projection, state: Mapping[str, Any]) -> Descent:
+        """Return the descent that `record` left in the monitor's state."""
+        descent = cls(projection, projection.solve_at(state["origin"]))
+        descent.solved = projection.solve_at(state["vector"])
+        descent.damping, descent.previous = float(state["damping"]), float(state["previous"])
+        descent._linearise()
+        return descent
+
+    def _linearise(self) -> None:
+        self.directions, self.matrix, self.slope = self.projection.linearise(self.solved)
+
+    def record(self, monitor: Monitor) -> None:
+        """Record where the descent stands, with what `restored` reads."""
+        vector = self.projection.vector(self.solved)
+        monitor.record(vector, self.solved.loss, self.projection.gradient_norm(self.slope), state={
+            "method": "varpro", "vector": vector, "loss": monitor.objective.value(vector),
+            "origin": self.origin, "previous": self.previous, "damping": self.damping, **self.kept,
+        })
+
+    def run(self, monitor: Monitor, n_steps: int, tolerance: float) -> tuple[bool, str]:
+        """Make steps, record them, and return (converged, message)."""
+        for done in range(n_steps + 1):
+            if self.previous - self.solved.loss <= tolerance * self.previous < np.inf:
+                return True, "converged: the loss stands still"
+            if done == n_steps:
+                break
+            if not self.step():
+                if self.previous == np.inf:  # the outgoing weights alone have moved
+                    self.previous = self.solved.loss
+                    self.record(monitor)
+                return True, "converged: no step decreases the loss"
+            self.record(monitor)
+        return False, f"stopped at the limit of {n_steps} steps"
+
+    def step(self) -> bool:
+        """Go to a point of smaller loss with the least damping that finds one; tell whether any did."""
+        projection, slope, damping = self.projection, self.slope, self.damping
+        free = np.flatnonzero(~projection.pushing(self.solved, slope, self.limits))
         for _ in range(TRIES):
             step = np.zeros_like(slope)
-            step[free] = damped_step(matrix[np.ix_(free, free)], slope[free], damping)
-            trial = projection.solve(*projection.move(solved, directions, step, limits))
-            if trial.loss < before:
-                solved, damping = trial, max(damping / DAMPING_DOWN, LEAST_DAMPING)
-                break
+            step[free] = damped_step(self.matrix[np.ix_(free, free)], slope[free], damping)
+            trial = projection.solve(*projection.move(self.solved, self.directions, step, self.limits))
+            if trial.loss < self.solved.loss:
+                self.previous, self.solved = self.solved.loss, trial
+                self.damping = max(damping / DAMPING_DOWN, LEAST_DAMPING)
+                self._linearise()
+                return True
             damping *= DAMPING_UP
-        else:
-            if not done:  # the outgoing weights alone have moved
-                monitor.record(projection.vector(solved), solved.loss, projection.gradient_norm(slope))
-            return solved, True, "converged: no step decreases the loss"
-        directions, matrix, slope = projection.linearise(solved)
-        monitor.record(projection.vector(solved), solved.loss, projection.gradient_norm(slope))
-        if before - solved.loss <= tolerance * before:
-            return solved, True, "converged: the loss stands still"
-    return solved, False, f"stopped at the limit of {n_steps} steps"
-
-
-def damped_step(matrix: Array, slope: Array, damping: float) -> Array:
-    """Return -(A + damping diag(A))^-1 slope, by Cholesky; a degenerate diagonal is lifted."""
-    from scipy.linalg import cho_factor, cho_solve
-
-    diagonal = np.diag(matrix)
-    lifted = np.maximum(diagonal, 1e-12 * diagonal.max(initial=0.0) + np.finfo(float).tiny)
-    scale = 1.0 / np.sqrt(lifted)
-    scaled = matrix * scale * scale[:, np.newaxis]
-    scaled[np.diag_indices_from(scaled)] = 1.0 + damping
-    try:
-        factor = cho_factor(scaled, check_finite=False)
-    except np.linalg.LinAlgError:
-        scaled[np.diag_indices_from(scaled)] += 1e-8
-        factor = cho_factor(scaled, check_finite=False)
-    return -scale * cho_solve(factor, scale * slope, check_finite=False)
+        return False
