@@ -10,7 +10,7 @@ THEORY, section 9.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -125,7 +125,7 @@ def as_fractions(array: Array) -> Any:
 
 
 def deep_supremum(
-    f: Network, g: Network, low: Fraction, high: Fraction
+    f: Network, g: Network, low: Fraction, high: Fraction, check_time: Callable[[], None] = lambda: None
 ) -> tuple[Fraction, Fraction, list[Fraction]]:
     """Return sup |f - g| over [low, high] exactly, where it is, and knots between which no neuron changes sign.
 
@@ -136,14 +136,24 @@ def deep_supremum(
     for layer in range(f.depth):
         if f.activation == "binary" and layer:
             break  # deeper neurons are constant between the zeros of the first layer's
-        Z = [[z for network in exact for z in network.layers([x])[layer].values()] for x in knots]
-        knots = _with_zeros(knots, Z)
+        knots = _with_zeros(knots, [_pre_activations(exact, x, layer, check_time) for x in knots])
     points = knots
     if f.activation == "binary":
         points = [(one + other) / 2 for one, other in zip(knots, knots[1:])]
-    gaps = [gap_at(*exact, [x]) for x in points]
+    gaps = []
+    for x in points:
+        check_time()
+        gaps.append(gap_at(*exact, [x]))
     best = max(range(len(gaps)), key=gaps.__getitem__)
     return gaps[best], points[best], knots
+
+
+def _pre_activations(
+    networks: Sequence[ExactNetwork], x: Fraction, layer: int, check_time: Callable[[], None]
+) -> list[Fraction]:
+    """Return z of one hidden layer of all networks at x."""
+    check_time()
+    return [z for network in networks for z in network.layers([x])[layer].values()]
 
 
 def _with_zeros(knots: Sequence[Fraction], Z: Sequence[Sequence[Fraction]]) -> list[Fraction]:

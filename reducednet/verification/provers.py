@@ -112,7 +112,7 @@ def by_breakpoints(findings: Findings) -> None:
         findings.prove(above(supremum), "breakpoints", {"kind": "sorted", "exact": True})
         _confirm_exactly(findings, x)
     elif findings.status == UNKNOWN and n * (f.n_parameters + g.n_parameters) <= breakpoints.LARGEST_DEEP:
-        supremum, x, all_knots = breakpoints.deep_supremum(f, g, low, high)
+        supremum, x, all_knots = breakpoints.deep_supremum(f, g, low, high, findings.check_time)
         findings.prove(above(supremum), "breakpoints", {"kind": "line", "knots": all_knots})
         _confirm_exactly(findings, x)
 
@@ -133,7 +133,7 @@ def by_structure(findings: Findings) -> None:
     f, g, domain = question.f, question.g, question.domain
     if findings.gap > 0.0 or f.n_parameters + g.n_parameters > EXACT_PARAMETERS:
         return
-    left, basis = what_is_left(f, g, domain)
+    left, basis = what_is_left(f, g, domain, findings.check_time)
     if not any(left):
         findings.prove(0.0, "structure", {"kind": "exact"})
     elif f.depth == 1:
