@@ -157,7 +157,7 @@ def test_pursuit_does_not_change_its_arguments():
 
 @few
 @given(seeds, st.sampled_from(DOMAINS), bounds, st.booleans(), st.integers(1, 2))
-@example(20, rn.Ball([1, -2], 0.5), "support", False, 1)  # a neuron that rounding alone makes active, at one sample
+@example(20, rn.Ball([1, -2], 0.5), "support", False, 1)  # a neuron that rounding alone makes active
 def test_greedy_is_feasible_and_has_the_best_outgoing_weights(seed, domain, bound, output_bias, n_outputs):
     X, Y = problem(domain, n_outputs=n_outputs)
     network = starts.greedy((2, 4, n_outputs), domain, X, Y, seed, bound=bound, output_bias=output_bias,
