@@ -17,6 +17,8 @@ import numpy as np
 
 from .._validation import Array
 from ..layers import Affine
+from ..rounding import gamma
+from ..subset_sums import MOST, all_subsets
 from .classes import Known, Match, Rows, Side, chosen, evaluate, minus
 from .exact import integers, rationals
 from .forms import Forms, Region
@@ -58,7 +60,9 @@ def certain(maps: Sequence[Affine], sides: Sequence[Side], match: Match) -> Matc
 
     There inputs are 0 or 1, so a whole cell can lie on a hyperplane, and nearness says nothing. With
     z = s z_c + delta, delta in [low, high] in rationals, and z (or z_c) a multiple of q as its numbers are:
-    s(z) = s(z_c) if delta = 0; if 0 <= delta < q (z > 0 means z >= q > delta); or if -s q < delta <= 0.
+    s(z) = s(z_c) if delta = 0; if 0 <= delta < q (z > 0 means z >= q > delta); or if -s q < delta <= 0. And if
+    s |z_c| > |delta| for all inputs of 0 and 1, of which there may be 30; but for the inputs that are all 0, where
+    both signs are seen.
     """
     network, index = match.representatives()
     labels = [own.copy() for own in match.labels]
@@ -74,13 +78,22 @@ def certain(maps: Sequence[Affine], sides: Sequence[Side], match: Match) -> Matc
 
 
 class _BooleanRow(NamedTuple):
-    """z = sum_c F_c H_c + constant + something in [low, high], and z is a multiple of the unit."""
+    """z = sum_c F_c H_c + constant + sum of some of `free`, and z is a multiple of the unit."""
 
     F: dict[int, Fraction]
     constant: Fraction
-    low: Fraction
-    high: Fraction
+    free: list[Fraction]
     unit: Fraction
+
+    @property
+    def low(self) -> Fraction:
+        """The least that `free` can add."""
+        return sum((min(value, Fraction(0)) for value in self.free), Fraction(0))
+
+    @property
+    def high(self) -> Fraction:
+        """The most that `free` can add."""
+        return sum((max(value, Fraction(0)) for value in self.free), Fraction(0))
 
 
 def _boolean_row(layer: Affine, side: Side, m: int) -> _BooleanRow:
@@ -90,7 +103,7 @@ def _boolean_row(layer: Affine, side: Side, m: int) -> _BooleanRow:
     powers = integers(numbers)[1][numbers != 0.0]
     unit = Fraction(2) ** int(powers.min()) if len(powers) else Fraction(1)
     F: dict[int, Fraction] = {}
-    low = high = Fraction(0)
+    free: list[Fraction] = []
     for weight, label, scale, values, radii in zip(row, side.labels, side.scales, *side.rest):
         if label >= 0:
             F[label] = F.get(label, Fraction(0)) + weight * int(scale)
@@ -98,8 +111,8 @@ def _boolean_row(layer: Affine, side: Side, m: int) -> _BooleanRow:
         elif not radii.any() and (values[0] == values[0, 0]).all():
             constant += weight * int(values[0, 0])
         else:
-            low, high = low + min(weight, Fraction(0)), high + max(weight, Fraction(0))
-    return _BooleanRow(F, constant, low, high, unit)
+            free.append(weight)
+    return _BooleanRow(F, constant, free, unit)
 
 
 def _surely_same(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
@@ -116,4 +129,29 @@ def _surely_same(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
         high = middle + sum(max(part, Fraction(0)) for part in parts) + one.high - s * other.low
         if low == high == 0 or 0 <= low and high < one.unit or -s * other.unit < low and high <= 0:
             return True
+        least = _least_size(other) if (one.constant > 0) == (other.constant > 0) else 0.0
+        if max(-low, high) < (s * Fraction(least) if least < np.inf else np.inf):
+            return True
     return False
+
+
+def _least_size(row: _BooleanRow) -> float:
+    """Return a number above 0 that |z| is nowhere below, or 0; all inputs are tried but those that are all 0."""
+    items = np.array([float(value) for value in (*row.F.values(), *row.free)])
+    if len(items) > MOST:
+        return 0.0
+    half = len(items) // 2
+    left, right = (all_subsets(len(part)) @ part for part in (items[:half], items[half:]))  # the empty ones first
+    constant = float(row.constant)
+    least = min(_nearest(left[1:], -constant - right), _nearest(left[:1], -constant - right[1:]))
+    lost = gamma(len(items) + 4) * (np.abs(items).sum() + abs(constant))
+    return max(0.0, least - 2.0 * lost)
+
+
+def _nearest(one: Array, other: Array) -> float:
+    """Return the smallest distance of two sets of numbers; inf if one is empty."""
+    if not len(one) or not len(other):
+        return np.inf
+    one = np.sort(one)
+    places = np.searchsorted(one, other)
+    return float(min(np.abs(one[np.clip(places + shift, 0, len(one) - 1)] - other).min() for shift in (-1, 0)))

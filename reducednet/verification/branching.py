@@ -128,7 +128,7 @@ def bounded(
 ) -> Frontier:
     """Bound the difference on these boxes, and look for a counterexample in them."""
     question, region = findings.question, boxes(low, high)
-    found = difference((question.f, question.g), region, given(matches))
+    found = difference((question.f, question.g), region, given(matches), part=True)
     down, up = region.bounds(found.forms)
     sizes = np.maximum(-down, up)
     _try_corners(findings, region, found.forms.slopes, sizes.argmax(axis=0))

@@ -42,7 +42,7 @@ Matcher = Callable[[int, Sequence[Rows], Forms], Match]
 
 
 def difference(
-    networks: Sequence[Network], region: Region, matcher: Matcher, linear: bool = True
+    networks: Sequence[Network], region: Region, matcher: Matcher, linear: bool = True, part: bool = False
 ) -> Difference:
     """Bound f - g over each region, for networks (f, g) of one depth and activation; or (f,) alone.
 
@@ -54,6 +54,9 @@ def difference(
         Names the classes of each hidden layer.
     linear : bool
         Keep linear bounds in the inputs through all layers; otherwise intervals from the second layer on.
+    part : bool
+        The matches are those of a difference over a region that contains this one: what makes binary
+        neurons members is known.
     """
     classes = region.inputs()
     d = len(classes.values)
@@ -66,7 +69,7 @@ def difference(
     for number in range(networks[0].depth):
         rows = [rows_of(own[number], side, classes.magnitude) for own, side in zip(maps, sides)]
         match, below = matcher(number, rows, classes), classes
-        if number and step is binary_layer:
+        if number and step is binary_layer and not part:
             match = certain([own[number] for own in maps], sides, match)
         classes, scales, known, lost = step(rows, match, below, region)
         if linear:

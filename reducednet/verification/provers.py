@@ -27,9 +27,14 @@ BRANCHING_INPUTS = 12
 
 
 def by_differences(findings: Findings) -> None:
-    """Bound the difference on the whole domain, with neurons matched by their places."""
+    """Bound the difference on the whole domain, with neurons matched by their places.
+
+    Binary neurons are matched by their hyperplanes at once, before rounding's slivers between those are looked at.
+    """
     question = findings.question
-    if question.f.activation == "relu" and look_alike(question.f, question.g):
+    if question.f.activation == "binary":
+        by_matching(findings)
+    elif look_alike(question.f, question.g):
         _bound_with(findings, same_places)
 
 
