@@ -111,7 +111,7 @@ def rows_of(layer: Affine, side: Side, size: Array) -> Rows:
     shared = np.zeros((n, *size.shape[1:]))
     shared[member] = np.abs(side.scales[member])[:, np.newaxis, np.newaxis] * size[side.labels[member]]
     own = side.rest.magnitude
-    error = side.rest.radii + gamma(roundings(W) + 1) * own + (gamma(in_F) * shared if in_F else 0.0)
+    error = side.rest.radii + lost(roundings(W) + 2, own) + (lost(in_F + 1, shared) if in_F else 0.0)
     sums = times_absolute(W, np.concatenate([error, shared + own], axis=1)) * (GUARD + gamma(n + 2))
     radii, total = np.split(sums, 2, axis=1)
     some = bool(side.rest.values.any())
@@ -121,6 +121,11 @@ def rows_of(layer: Affine, side: Side, size: Array) -> Rows:
     if some:
         radii += 2.0 * UNIT_ROUNDOFF * np.abs(b)
     return Rows(condensed(W, side, len(size)), Forms(values, radii), total + np.abs(b))
+
+
+def lost(n_roundings: int, sizes: Array) -> Array:
+    """Return what so many roundings can lose of quantities of these sizes; 0 of 0 only, for weights multiply it."""
+    return gamma(n_roundings) * sizes + SMALLEST * (sizes > 0.0)
 
 
 def condensed(W: Array, side: Side, n_classes: int) -> Array:
@@ -153,10 +158,10 @@ def evaluate(rows: Rows, classes: Forms) -> Forms:
     """Return the forms of z = F H + rest."""
     n = rows.F.shape[1]
     values = times(rows.F, classes.values) + rows.rest.values
-    lost = gamma(roundings(rows.F) + 3) * classes.magnitude
-    radii = times_absolute(rows.F, classes.radii + lost) + rows.rest.radii
+    error = classes.radii + lost(roundings(rows.F) + 3, classes.magnitude)
+    radii = times_absolute(rows.F, error) + rows.rest.radii
     radii += 2.0 * UNIT_ROUNDOFF * rows.rest.magnitude
-    return Forms(values, radii * (GUARD + gamma(n + 3)))
+    return Forms(values, radii * (GUARD + gamma(n + 3)) + n * values.shape[1] * SMALLEST)
 
 
 def chosen(rows: Sequence[Rows], match: Match) -> Rows:

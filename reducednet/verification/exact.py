@@ -23,6 +23,7 @@ DIGIT = 26
 MASK = (1 << DIGIT) - 1
 """Integers are written in digits of 26 bits: a sum of 2^10 products of two fits into an int64."""
 TERMS = 1 << 10
+LARGEST = float(np.finfo(np.float64).max)
 
 
 def integers(array: Array) -> tuple[Integers, Integers]:
@@ -138,7 +139,10 @@ def rationals(x: Any) -> list[Fraction]:
 
 
 def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction]) -> Fraction:
-    """Return the largest |f_k(x) - g_k(x)| over the outputs k; 0 on a first hyperplane of a binary one."""
+    """Return the largest |f_k(x) - g_k(x)| over the outputs k; 0 on a first hyperplane of a binary one.
+
+    A zero row has no hyperplane: s(b) is what it is.
+    """
     layers = f.layers(x), g.layers(x)
     if f.binary and any(network.on_hyperplane(own) for network, own in zip((f, g), layers)):
         return Fraction(0)
@@ -146,13 +150,16 @@ def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction]) -> Fraction:
 
 
 def below(value: Fraction) -> float:
-    """Return the largest float64 that is at most the value, or nearly so."""
-    result = float(value)
+    """Return the largest float64 that is at most the value, or nearly so; -inf below all of them."""
+    try:
+        result = float(value)
+    except OverflowError:
+        return LARGEST if value > 0 else -np.inf
     return result if Fraction(result) <= value else float(np.nextafter(result, -np.inf))
 
 
 def above(value: Fraction) -> float:
-    """Return the smallest float64 that is at least the value, or nearly so."""
+    """Return the smallest float64 that is at least the value, or nearly so; inf above all of them."""
     return -below(-value)
 
 
