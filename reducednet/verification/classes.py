@@ -124,7 +124,7 @@ def rows_of(layer: Affine, side: Side, size: Array) -> Rows:
 
 
 def lost(n_roundings: int, sizes: Array) -> Array:
-    """Return what so many roundings can lose of quantities of these sizes; 0 of 0 only, for weights multiply it."""
+    """Return what so many roundings lose of quantities of these sizes; 0 of 0 only, for weights multiply it."""
     return gamma(n_roundings) * sizes + SMALLEST * (sizes > 0.0)
 
 
