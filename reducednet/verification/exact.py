@@ -191,18 +191,24 @@ def corners_around(domain: Domain, x: Array) -> list[int]:
 
 
 def in_simplex(corners: Sequence[Sequence[Fraction]], x: Sequence[Fraction]) -> bool:
-    """Tell whether sum t_i p_i = x has a solution with t >= 0, sum t_i = 1, for independent corners p_i.
+    """Tell whether x is a mean of independent corners; dependent ones are answered with False."""
+    return simplex_weights(corners, x) is not None
 
-    Elimination in rationals; dependent corners are answered with False.
+
+def simplex_weights(corners: Sequence[Sequence[Fraction]], x: Sequence[Fraction]) -> list[Fraction] | None:
+    """Return t >= 0 with sum t_i p_i = x, sum t_i = 1, for independent corners p_i; None if there is none.
+
+    Elimination in rationals.
     """
     n = len(corners)
     rows = [[*(p[k] for p in corners), x[k]] for k in range(len(x))] + [[Fraction(1)] * (n + 1)]
     for column in range(n):
         pivot = next((r for r in range(column, len(rows)) if rows[r][column] != 0), None)
         if pivot is None:
-            return False
+            return None
         rows[column], rows[pivot] = rows[pivot], rows[column]
         head = [value / rows[column][column] for value in rows[column]]
         rows = [head if r == column else [v - row[column] * h for v, h in zip(row, head)]
                 for r, row in enumerate(rows)]
-    return all(row[n] >= 0 for row in rows[:n]) and all(row[n] == 0 for row in rows[n:])
+    weights = [row[n] for row in rows[:n]]
+    return weights if min(weights) >= 0 and not any(row[n] for row in rows[n:]) else None

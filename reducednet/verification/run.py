@@ -12,7 +12,7 @@ from ..error_bounds import evaluation_bound
 from ..networks import Network, check_network
 from ..orbit import rescale, unit_exponents
 from ..reduced_networks import check_domain
-from .certificates import certify
+from .certify import certify
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
