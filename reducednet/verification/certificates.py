@@ -74,7 +74,7 @@ class Certificate:
     eps, slack : float
         What `verify` was asked, and what both networks' own evaluation in float64 may add to the difference.
     margin : float
-        Binary networks: the bound is of points further than this from the first layer's hyperplanes, see `Verdict`.
+        Binary networks: the bound is of points further than this from the first hyperplanes, see `Verdict`.
     kind : "pieces", "exact", "point" or "sorted"
         What does it again, see this module.
     arrays : mapping of read-only arrays
@@ -167,9 +167,10 @@ class Certificate:
         except (ArithmeticError, LookupError, StopIteration, TypeError, ValueError) as error:
             return Check(False, f"it proves nothing: {error}")
         if self.claim == "gap":
-            return Check(bool(found >= self.value), "" if found >= self.value else f"the gap is {float(found):.17g}")
-        ok = bool(found <= self.value)  # False for nan
-        return Check(ok, "" if ok else f"the bound that is found again is {float(found):.17g}")
+            ok = bool(found >= self.value)
+        else:
+            ok = bool(found <= self.value)  # False for nan
+        return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):.17g}")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a .npz file, whole or not at all; the same certificate gives the same bytes.
@@ -222,10 +223,12 @@ class Certificate:
                 for key, data in members.items()
             }
             for key, texts in instance(header.get("rationals"), "rationals", dict, "a dict in the header").items():
-                if key in arrays or not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                    raise ValueError(message(f"rationals[{key!r}]", "a list of texts, given once", type(texts).__name__))
+                texts = instance(texts, f"rationals[{key!r}]", list, "a list of texts")
+                if key in arrays or not all(isinstance(text, str) for text in texts):
+                    raise ValueError(message(f"rationals[{key!r}]", "a list of texts, given once", "another one"))
                 arrays[key] = np.array(texts, dtype=np.str_)
-            return cls(**{key: header.get(key) for key in (*_TEXTS, *_NUMBERS)}, arrays=arrays)
+            fields: dict[str, Any] = {key: header.get(key) for key in (*_TEXTS, *_NUMBERS)}
+            return cls(arrays=arrays, **fields | {"digest": instance(fields["digest"], "digest", str, "text")})
 
     def _digest(self) -> str:
         content = hashlib.sha256()
@@ -285,7 +288,8 @@ def fingerprint(f: Network, g: Network, domain: Domain) -> str:
         content.update(json.dumps(text).encode("ascii"))
         content.update((network.to_vector() + 0.0).tobytes())
     parts = domain.to_arrays()
-    content.update(json.dumps([type(domain).__name__, [[name, parts[name].shape] for name in parts]]).encode("ascii"))
+    shapes = [[name, parts[name].shape] for name in parts]
+    content.update(json.dumps([type(domain).__name__, shapes]).encode("ascii"))
     for array in parts.values():
         content.update((np.asarray(array, dtype="<f8") + 0.0).tobytes())
     return content.hexdigest()
@@ -300,7 +304,8 @@ def _array(name: str, value: Any) -> Any:
         if not all(_RATIONAL.fullmatch(text) for text in array.ravel().tolist()):
             raise ValueError(message(name, "rationals such as -1/3", "other text"))
     elif array.dtype.kind not in ("iub" if _INTEGERS.fullmatch(name) else "f"):
-        raise TypeError(message(name, "integers" if _INTEGERS.fullmatch(name) else "real numbers", f"dtype {array.dtype}"))
+        expected = "integers" if _INTEGERS.fullmatch(name) else "real numbers"
+        raise TypeError(message(name, expected, f"dtype {array.dtype}"))
     else:
         array = array.astype("<i8" if _INTEGERS.fullmatch(name) else "<f8")
         if not np.isfinite(array).all():

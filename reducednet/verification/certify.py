@@ -37,7 +37,7 @@ def certify(findings: Findings, f: Network, g: Network) -> Certificate | None:
     """Return the certificate of what is found about the networks as they were given; None if nothing is proved.
 
     A claim of "equivalent" is never above eps. Where it costs little, the checker is asked at once; for large
-    networks the certificate is made without, since what it finds differs from the prover's bound by roundings only.
+    networks the certificate is made without: what it finds differs from the prover's bound by roundings only.
     """
     if findings.status == DIFFERENT or findings.evidence is None and findings.gap > 0.0:
         return _point(findings, f, g)
@@ -123,7 +123,8 @@ def _chain(knots: Sequence[Fraction]) -> dict[str, Any]:
     """Return the tree that cuts an interval at its inner knots, one after the other."""
     inner = knots[1:-1]
     axis = np.array([0, -1] * len(inner) + [-1])
-    return {"axis": axis, "place": _texts([value for knot in inner for value in (knot, Fraction(0))] + [Fraction(0)])}
+    places = [value for knot in inner for value in (knot, Fraction(0))] + [Fraction(0)]
+    return {"axis": axis, "place": _texts(places)}
 
 
 def _in_order(tree: Any) -> dict[str, Any]:
@@ -134,14 +135,15 @@ def _in_order(tree: Any) -> dict[str, Any]:
         order.append(node)
         if tree.axis[node] >= 0:
             stack += [tree.child[node] + 1, tree.child[node]]
-    arrays = {"axis": np.array([tree.axis[node] for node in order]), "place": np.array([tree.place[node] for node in order])}
+    arrays = {name: np.array([getattr(tree, name)[node] for node in order]) for name in ("axis", "place")}
     outside = [tree.directions[node] for node in order if tree.axis[node] == -2]
     return arrays | ({"directions": np.array(outside)} if outside else {})
 
 
 def _matches(matches: Sequence[Match], findings: Findings, f: Network, g: Network) -> dict[str, Any]:
     """Return each layer's labels and scales, for rows that are not scaled by powers of two."""
-    question, arrays = findings.question, {}
+    question = findings.question
+    arrays: dict[str, Any] = {}
     exponents = [_exponents(own, scaled) for own, scaled in ((f, question.f), (g, question.g))]
     for layer, match in enumerate(matches):
         labels = np.concatenate(match.labels[::-1])

@@ -1,9 +1,10 @@
-"""Re-checks bounds of ReLU networks in float64, roundings charged: no code of the provers, the reduction or the kernels.
+"""Re-checks bounds of ReLU networks in float64, roundings charged; no code of the provers or the kernels.
 
-The data says only where to look; every number is found here anew (THEORY, section 9). A layer's neurons are numbered
-through, g's before f's; the first one of a class is its head, its members are h = |s| H + remainder. A quantity over B
-regions x = middle + radius t, |t_i| <= 1, is (A, R): |v - A[:, 0]| <= R[:, 0] and |v - A[:, 1] - A[:, 2:].t| <= R[:, 1].
-Neurons are rows z = (G +- E) V over heads, remainders and 1; |fl(G V) - G V| <= n u |G| |V| + n tiny.
+The data says only where to look; every number is found here anew (THEORY, section 9). A layer's neurons are
+numbered through, g's before f's; the first one of a class is its head, its members are h = |s| H + remainder. A
+quantity over B regions x = middle + radius t, |t_i| <= 1, is (A, R): |v - A[:, 0]| <= R[:, 0] and
+|v - A[:, 1] - A[:, 2:].t| <= R[:, 1]. Neurons are rows z = (G +- E) V over heads, remainders and 1;
+|fl(G V) - G V| <= n u |G| |V| + n tiny.
 """
 from fractions import Fraction as Q
 from typing import Any
@@ -14,15 +15,15 @@ U, TINY, BATCH = 2.0**-53, 2.0**-1073, 1 << 18
 
 
 def leaves(data: Any, domain: Any, root: Any) -> list[Any]:
-    """Return the boxes [(low_i, high_i)] of a tree of cuts: -1 is a leaf, -2 one that a direction u parts from the domain."""
+    """Return the leaves (-1) of a tree of cuts, without those (-2) that a direction u parts from the domain."""
     stack, boxes, directions = [root], [], iter(data["directions"].tolist())
     for axis, place in zip(data["axis"].tolist(), data["place"].tolist()):
         box = stack.pop()
         if axis == -2:
             u = [Q(v) for v in next(directions)]
-            least = sum(min(v * Q(low), v * Q(high)) for v, (low, high) in zip(u, box))
+            least = sum((min(v * Q(low), v * Q(high)) for v, (low, high) in zip(u, box)), Q(0))
             P = domain.points if type(domain).__name__ == "Hull" else domain.centre[None]
-            least -= max(sum(v * Q(x) for v, x in zip(u, p)) for p in P.tolist())
+            least -= max(sum((v * Q(x) for v, x in zip(u, p)), Q(0)) for p in P.tolist())
             if least <= 0 or least**2 <= Q(getattr(domain, "radius", 0.0))**2 * sum(v * v for v in u):
                 raise ValueError("a leaf that is left out may meet the domain")
         elif axis == -1:
@@ -30,7 +31,8 @@ def leaves(data: Any, domain: Any, root: Any) -> list[Any]:
         elif not box[axis][0] < place < box[axis][1]:
             raise ValueError("a cut outside its box")
         else:
-            stack += [[*box[:axis], part, *box[axis + 1:]] for part in ((place, box[axis][1]), (box[axis][0], place))]
+            halves = (place, box[axis][1]), (box[axis][0], place)
+            stack += [[*box[:axis], half, *box[axis + 1:]] for half in halves]
     if stack:
         raise ValueError("the leaves do not cover the domain")
     return boxes
@@ -72,7 +74,8 @@ def bounds(v: Any, where: Any) -> Any:
     if kind == "Hull" and n > 2:
         low, high = ((a[:, :, 0] @ points.T).min(axis=1)[:, None], (a[:, :, 0] @ points.T).max(axis=1)[:, None])
     r[:, 1] += rounds(n + 4) * spread
-    return np.maximum(A[:, 0] - r[:, 0], A[:, 1] + low - r[:, 1]), np.minimum(A[:, 0] + r[:, 0], A[:, 1] + high + r[:, 1])
+    lower, upper = (np.stack([A[:, 0], A[:, 1] + end], axis=1) for end in (low, high))
+    return (lower - r).max(axis=1), (upper + r).min(axis=1)
 
 
 def between(low: Any, high: Any) -> Any:
@@ -82,7 +85,7 @@ def between(low: Any, high: Any) -> Any:
 
 
 def over(pair: Any, labels: Any, factors: Any, live: Any) -> Any:
-    """Return the rows of both networks' layer over the heads, the remainders of neurons that have one (live), and 1."""
+    """Return the rows of both networks' layer over the heads, the remainders (of live neurons), and 1."""
     ((V, t), (W, b)), n = pair, labels.max(initial=-1) + 1
     W = np.block([[V, np.zeros((len(V), W.shape[1]))], [np.zeros((len(W), V.shape[1])), W]])
     m = np.argsort(labels, kind="stable")[(labels < 0).sum():]
@@ -98,7 +101,7 @@ def over(pair: Any, labels: Any, factors: Any, live: Any) -> Any:
 def relus(G: Any, E: Any, q: Any, head: Any, V: Any, where: Any) -> Any:
     """Return h - |q| H_head for each neuron (q = 0: h), and lower bounds of z where q = 0.
 
-    For z' = sign(q) z = |q| z_head + delta: s(z') - s(|q| z_head) = slope delta + middle +- half; s(z) = s(-z) + z.
+    z' = sign(q) z = |q| z_head + delta: s(z') - s(|q| z_head) = slope delta + middle +- half; s(z) = s(-z) + z.
     """
     t, sign, T = np.abs(q)[:, None], np.where(q < 0.0, -1.0, 1.0)[:, None], np.flatnonzero(q < 0.0)
     D = sign * (G - q[:, None] * G[head])
@@ -109,8 +112,9 @@ def relus(G: Any, E: Any, q: Any, head: Any, V: Any, where: Any) -> Any:
     low, high = np.maximum(-v, np.minimum(-c, 0.0)), np.minimum(u, np.maximum(beyond(c + e, 1.0), 0.0))
     s = u / np.where(u + v > 0.0, u + v, 1.0)
     alone = np.maximum(s * v, (1.0 - s) * u) / 2.0
-    choices = np.array([[0 * u + 1.0, (na - nb) / 2.0, (na + nb) / 2.0], [0 * u, (low + high) / 2.0, (high - low) / 2.0],
-                        [0 * u + 0.5, 0 * u, np.maximum(u, v) / 2.0], [s, alone, alone]])
+    one, nil = 0 * u + 1.0, 0 * u
+    choices = np.array([[one, (na - nb) / 2.0, (na + nb) / 2.0], [nil, (low + high) / 2.0, (high - low) / 2.0],
+                        [one / 2.0, nil, np.maximum(u, v) / 2.0], [s, alone, alone]])
     barred = (np.arange(4) == 3)[:, None, None] == (t > 0.0)
     best = np.argmin(np.where(barred, np.inf, choices[:, 0] * R[:, 1] + choices[:, 2]), axis=0)
     s, middle, half = np.take_along_axis(choices, best[None, None], axis=0)[0]
@@ -149,7 +153,8 @@ def bound_on(boxes: Any, data: Any, layers: Any, domain: Any, where: Any) -> Any
         live = np.flatnonzero(~plain & (A.any(axis=(1, 2)) | R.any(axis=(1, 2))))
         who, one, below, rows = np.append(heads, live), 0 * A[:1], V, (G, E)
         one[:, :2] = 1.0
-        V, (G, E) = (np.append(A[who], one, axis=0), np.append(R[who], 0 * R[:1], axis=0)), over(pair, labels, factors, live)
+        V = np.append(A[who], one, axis=0), np.append(R[who], 0 * R[:1], axis=0)
+        G, E = over(pair, labels, factors, live)
     K = len(G) // 2
     D, E = G[:K] - G[K:], E[:K] + E[K:] + U * np.abs(G[:K] - G[K:])
     low, high = bounds(at(D, E, V), where)
@@ -167,12 +172,13 @@ def bound_on(boxes: Any, data: Any, layers: Any, domain: Any, where: Any) -> Any
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
-    """Return the bound of |f - g| on the domain that the data proves; ValueError and the like if it proves none."""
+    """Return the bound of |f - g| on the domain that the data proves; it raises if that proves none."""
     kind, depth, layers = type(domain).__name__, max(len(f.weights), len(g.weights)), []
     for net in (g, f):
         (K, n), a = net.output_weights.shape, net.output_bias
         more = [(np.eye(n), np.zeros(n))] * (depth - len(net.weights))  # s(h) = h above the last hidden layer
-        layers.append([*zip(net.weights, net.thresholds), *more, (net.output_weights, np.zeros(K) if a is None else a)])
+        last = net.output_weights, np.zeros(K) if a is None else a
+        layers.append([*zip(net.weights, net.thresholds), *more, last])
     if f.activation != "relu" or g.activation != "relu" or f.weights[0].shape[1] != domain.n_inputs:
         raise ValueError("the networks and the domain do not fit")
     low, high = (domain.centre - domain.radius, domain.centre + domain.radius) if kind == "Ball" else \
@@ -180,8 +186,8 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     if kind == "Ball":
         low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
     boxes = leaves(data, domain, list(zip(low.tolist(), high.tolist())))
-    where, step = (kind if len(data["axis"]) == 1 else "Box", None), 1 + BATCH // (len(low) + 2) // max(
-        len(W) + len(V) for (W, _), (V, _) in zip(*layers))
+    where = kind if len(data["axis"]) == 1 else "Box", None
+    step = 1 + BATCH // (len(low) + 2) // max(len(W) + len(V) for (W, _), (V, _) in zip(*layers))
     with np.errstate(all="ignore"):
-        bounds_ = [bound_on(boxes[i:i + step], data, [*zip(*layers)], domain, where) for i in range(0, len(boxes), step)]
-    return max(bounds_)
+        parts = [boxes[i:i + step] for i in range(0, len(boxes), step)]
+        return max(bound_on(part, data, [*zip(*layers)], domain, where) for part in parts)

@@ -1,9 +1,9 @@
 """Re-checks exact proofs of `verify` in rationals: no code of the provers, the reduction or the kernels.
 
 The data says only where to look; every number is found here anew (THEORY, section 9). Functions are sums {i: c} of
-1 (i = 0), the inputs, and one H = s(z) for each hyperplane. s(a z) = a s(z) for a > 0 (binary: s(z)), s(-z) = s(z) - z
-(binary: 1 - s(z), off the hyperplane), s(z) = z or 0 (1 or 0) where z has one sign. A layer's neurons are numbered
-through, g's before f's; the first one of a class of binary neurons is its head.
+1 (i = 0), the inputs, and one H = s(z) for each hyperplane. s(a z) = a s(z) for a > 0 (binary: s(z)),
+s(-z) = s(z) - z (binary: 1 - s(z), off the hyperplane), s(z) = z or 0 (1 or 0) where z has one sign. A layer's
+neurons are numbered through, g's before f's; the first one of a class of binary neurons is its head.
 """
 from fractions import Fraction as Q
 from math import gcd, isqrt, lcm
@@ -51,7 +51,7 @@ def box(domain: Any) -> list[tuple[Q, Q]]:
 
 
 def leaves(data: Any, domain: Any) -> list[Any]:
-    """Return the boxes of a tree of cuts: -1 is a leaf; -2 one that a direction u parts from the domain, left out."""
+    """Return the leaves (-1) of a tree of cuts, without those (-2) that a direction u parts from the domain."""
     stack, result, directions = [box(domain)], [], iter(data["directions"].tolist())
     for axis, place in zip(data["axis"].tolist(), map(Q, data["place"].tolist())):
         own = stack.pop()
@@ -76,7 +76,7 @@ def unit(z: Sum) -> Q:
 
 
 def same(z: Any, s: Q, y: Any, first: bool, margin: Q, reach: Any, domain: Any) -> bool:
-    """Tell whether binary s(z) = s(sign(s) y): margin away from z = 0; above the first layer, with s > 0, everywhere."""
+    """Tell whether binary s(z) = s(sign(s) y), margin away from z = 0; above the first layer, everywhere."""
     a, b = ends(total([(1, z), (-s, y)]), reach, domain)
     if first:
         return max(-a, b)**2 <= margin**2 * sum(c * c for i, c in z.items() if i)
@@ -101,14 +101,18 @@ def neuron(z: Any, first: bool, relu: bool, names: Any, reach: Any, domain: Any)
 
 def exact_bound(data: Any, f: Any, g: Any, reach: Any, domain: Any = None) -> Q:
     """Return a bound of |f - g| on a box, or the domain in it; if binary, off the first layer's hyperplanes."""
-    relu, depth, names, margin = f.activation == "relu", max(len(f.weights), len(g.weights)), {}, Q(data["margin"])
-    values, reach = 2 * [[{i: Q(1)} if a < b else total([(a, ONE)]) for i, (a, b) in enumerate(reach)][1:]], [*reach]
+    relu, depth, margin = f.activation == "relu", max(len(f.weights), len(g.weights)), Q(data["margin"])
+    values = 2 * [[{i: Q(1)} if a < b else total([(a, ONE)]) for i, (a, b) in enumerate(reach)][1:]]
+    names: dict[Any, int] = {}
+    reach = [*reach]
     for layer, pair in enumerate(zip(maps(g, depth), maps(f, depth))):
         Z = [total(zip(map(Q, [*row, t]), [*h, ONE]))
              for (W, b), h in zip(pair, values) for row, t in zip(W.tolist(), b.tolist())]
-        heads, H, n, first = {}, [], len(pair[0][1]), layer == 0
+        heads: dict[int, Any] = {}
+        H: list[Sum] = []
+        n, first, known = len(pair[0][1]), layer == 0, f"labels{layer}" in data
         for j, z in enumerate(Z if layer < depth else ()):
-            c, s = (data[f"{name}{layer}"][j] for name in ("labels", "scales")) if f"labels{layer}" in data else (-1, 0)
+            c, s = (data[f"labels{layer}"][j], data[f"scales{layer}"][j]) if known else (-1, 0.0)
             y, i = heads.setdefault(c, (z, j)) if c >= 0 else (z, j)
             ratios = [Q(s), *(z[k] / y[k] for k in [*z][:1] if k in y)] if i < j and not relu else []
             s = next((s for s in ratios if s and same(z, s, y, first, margin, reach, domain)), 0)
@@ -120,7 +124,7 @@ def exact_bound(data: Any, f: Any, g: Any, reach: Any, domain: Any = None) -> Q:
 
 
 def gap_at_point(data: Any, f: Any, g: Any, domain: Any) -> Q:
-    """Return |f - g| at a point of the domain, in a hull sum t_i p_i with t >= 0, sum t_i = 1; not on z = 0 if binary."""
+    """Return |f - g| at a point of the domain; a hull's is sum t_i p_i, a binary network's not on a hyperplane."""
     x, kind = [Q(v) for v in data["point"].tolist()], type(domain).__name__
     inside = len(x) == domain.n_inputs and all(a <= v <= b for v, (a, b) in zip(x, box(domain)[1:]))
     if kind == "Ball":
@@ -128,16 +132,16 @@ def gap_at_point(data: Any, f: Any, g: Any, domain: Any) -> Q:
     elif kind == "Hull":
         t, P = [Q(v) for v in data["shares"].tolist()], domain.points[data["corners"]].T.tolist()
         inside = inside and min(t) >= 0 and sum(t) == 1 and x == [sum(s * Q(p) for s, p in zip(t, row)) for row in P]
-    first = [(row, b) for W, t in (maps(f, 0)[0], maps(g, 0)[0]) for row, b in zip(W.tolist(), t.tolist()) if any(row)]
-    if not inside or f.activation != "relu" and any(Q(b) + sum(Q(w) * v for w, v in zip(W, x)) == 0 for W, b in first):
+    rows = [row for net in (f, g) for row in np.column_stack([net.weights[0], net.thresholds[0]]).tolist()]
+    if f.activation != "relu" and any(sum(Q(w) * v for w, v in zip(row, [*x, 1])) == 0 for row in rows if any(row[:-1])):
+        inside = False
+    if not inside:
         raise ValueError("the point does not lie in the domain, or on a hyperplane")
     return exact_bound(data, f, g, [(Q(1), Q(1)), *zip(x, x)])
 
 
-
-
 def check(data: Any, f: Any, g: Any, domain: Any) -> Q:
-    """Return the bound of |f - g| on the domain, or with a point the gap, that is proved; ValueError and so on if none."""
+    """Return the bound of |f - g| on the domain, or with a point the gap, that is proved; it raises if none is."""
     if f.activation != g.activation or {f.weights[0].shape[1], g.weights[0].shape[1]} != {domain.n_inputs}:
         raise ValueError("the networks and the domain do not fit")
     if "point" in data:

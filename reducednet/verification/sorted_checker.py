@@ -1,7 +1,7 @@
 """Re-checks bounds of |f - g| for one input and one hidden ReLU layer: no code of the provers or the kernels.
 
 On the domain's interval, f - g is what its value at the lower end and its slope there say, and the slope rises by
-c |w| at each breakpoint -b / w. In float64 all that rounds is within n u of the sum of all terms; the running sums are
+c |w| at each breakpoint -b / w. In float64 all that rounds is within n u of the sum of all terms; running sums are
 taken block by block, so that n is about the square root of the number of neurons. In rationals nothing rounds.
 """
 from fractions import Fraction as Q
@@ -39,10 +39,14 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> Any:
     if [len(net.weights) for net in (f, g)] != [1, 1] or f.activation != "relu" or g.activation != "relu" or \
             {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs} != {1}:
         raise ValueError("the proof is for one input and one hidden ReLU layer")
+    low: Any
+    high: Any
+    one: Any
     low, high = interval(domain)
-    w, b = (np.concatenate([getattr(net, name)[0].ravel() for net in (f, g)]) for name in ("weights", "thresholds"))
+    w, b = np.append(f.weights[0], g.weights[0]), np.append(f.thresholds[0], g.thresholds[0])
     c = np.concatenate([f.output_weights, -g.output_weights], axis=1)
-    a = np.stack([0 * c[:, 0] if net.output_bias is None else net.output_bias for net in (f, g)], axis=1) * [1.0, -1.0]
+    biases = [0 * c[:, 0] if net.output_bias is None else net.output_bias for net in (f, g)]
+    a = np.stack([biases[0], -biases[1]], axis=1)
     if data["exact"]:
         w, b, c, a, one = *(np.vectorize(Q, otypes=[object])(part) for part in (w, b, c, a)), Q(1)
     else:
