@@ -163,7 +163,7 @@ def _exponents(network: Network, scaled: Network) -> list[np.ndarray]:
     """
     below_it, result = np.zeros(network.n_inputs, dtype=int), []
     hidden = affine_maps(network)[:-1]
-    hidden += [(np.eye(network.sizes[-2]), None)] * (scaled.depth - network.depth)  # type: ignore[list-item]
+    hidden += affine_maps(scaled)[network.depth:-1]
     for (W, _), V in zip(hidden, scaled.weights):
         at = np.abs(V).argmax(axis=1)
         j = np.arange(len(V))

@@ -131,10 +131,11 @@ def gap_at_point(data: Any, f: Any, g: Any, domain: Any) -> Q:
         inside = inside and sum((v - Q(c))**2 for v, c in zip(x, domain.centre.tolist())) <= Q(domain.radius)**2
     elif kind == "Hull":
         t, P = [Q(v) for v in data["shares"].tolist()], domain.points[data["corners"]].T.tolist()
-        inside = inside and min(t) >= 0 and sum(t) == 1 and x == [sum(s * Q(p) for s, p in zip(t, row)) for row in P]
+        means = [sum((s * Q(p) for s, p in zip(t, row)), Q(0)) for row in P]
+        inside = inside and min(t) >= 0 and sum(t) == 1 and x == means
     rows = [row for net in (f, g) for row in np.column_stack([net.weights[0], net.thresholds[0]]).tolist()]
-    if f.activation != "relu" and any(sum(Q(w) * v for w, v in zip(row, [*x, 1])) == 0 for row in rows if any(row[:-1])):
-        inside = False
+    on = [total(zip(map(Q, row), [*({0: v} for v in x), ONE])) == {} for row in rows if any(row[:-1])]
+    inside = inside and (f.activation == "relu" or not any(on))
     if not inside:
         raise ValueError("the point does not lie in the domain, or on a hyperplane")
     return exact_bound(data, f, g, [(Q(1), Q(1)), *zip(x, x)])

@@ -1,0 +1,431 @@
+"""Certificates: every verdict has one that its checker confirms, and one that was changed proves nothing."""
+import copy
+import json
+import os
+import pickle
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import reducednet as rn
+from reducednet.archives import zip_bytes
+from reducednet.orbit import expand
+from reducednet.verification import verify
+from reducednet.verification.certificates import FORMAT, VERSION, Certificate, fingerprint
+from reducednet.verification.differences import difference
+from reducednet.verification.classes import Match
+from reducednet.verification.forms import region_of
+from reducednet.verification.matching import given
+from test_checker import exact_outputs
+
+FIELDS = ("claim", "value", "eps", "slack", "margin", "kind", "arrays", "fingerprint")
+
+
+def changed(certificate, repaired=True, **fields):
+    """Return a certificate with other fields; its digest is made to fit, or is the old one."""
+    own = {name: getattr(certificate, name) for name in FIELDS} | fields
+    return Certificate(**own, digest=None if repaired else certificate.digest)
+
+
+def with_arrays(certificate, repaired=True, **arrays):
+    return changed(certificate, repaired, arrays={**certificate.arrays, **arrays})
+
+
+def permuted(network, rng):
+    """Return the same function with its neurons in another order."""
+    weights, thresholds = [W.copy() for W in network.weights], [b.copy() for b in network.thresholds]
+    C = network.output_weights.copy()
+    for layer in range(network.depth):
+        order = rng.permutation(len(weights[layer]))
+        weights[layer], thresholds[layer] = weights[layer][order], thresholds[layer][order]
+        if layer + 1 < network.depth:
+            weights[layer + 1] = weights[layer + 1][:, order]
+        else:
+            C = C[:, order]
+    return rn.Network(weights, thresholds, C, network.output_bias, network.activation)
+
+
+def split(network):
+    """Return the same function with the first neuron of the last layer twice, at half its outgoing weight."""
+    C = np.column_stack([network.output_weights, network.output_weights[:, :1] / 2])
+    C[:, 0] /= 2
+    weights = [*network.weights[:-1], np.vstack([network.weights[-1], network.weights[-1][:1]])]
+    thresholds = [*network.thresholds[:-1], np.append(network.thresholds[-1], network.thresholds[-1][:1])]
+    return rn.Network(weights, thresholds, C, network.output_bias, network.activation)
+
+
+def flipped(network):
+    """Return the same function of one hidden layer with its first neuron turned: s(z) = s(-z) + z, z = s(z + r) - r."""
+    w, b, C = network.weights[0], network.thresholds[0], network.output_weights
+    far = 2.0**6
+    weights, thresholds = np.vstack([w, w[:1]]), np.append(b, b[0] + far)
+    weights[0], thresholds[0] = -w[0], -b[0]
+    bias = (0.0 if network.output_bias is None else network.output_bias) - far * C[:, 0]
+    return rn.Network([weights], [thresholds], np.column_stack([C, C[:, 0]]), bias)
+
+
+def deepened(network):
+    """Return the same function with one more hidden layer, which changes nothing."""
+    n = network.sizes[-2]
+    return rn.Network([*network.weights, np.eye(n)], [*network.thresholds, np.zeros(n)], network.output_weights,
+                      network.output_bias, network.activation)
+
+
+def domain_of(kind, d, rng):
+    if kind == "Box":
+        return rn.Box(-np.ones(d), np.ones(d) / 2)
+    return rn.Ball(rng.standard_normal(d) / 2, 0.75) if kind == "Ball" else rn.Hull(rng.standard_normal((d + 3, d)))
+
+
+def pairs(sizes, activation, domain, rng):
+    """Yield (name, f, g) of equal, nearly equal and different networks."""
+    numbers = np.round(4.0 * rng.standard_normal(rn.Network.random(sizes, 0).n_parameters)) / 4.0
+    plain = rn.Network.random(sizes, rng, output_bias=bool(rng.integers(2)), activation=activation)
+    dyadic = rn.Network.random(sizes, rng, activation=activation).with_vector(numbers)
+    yield "reduced", plain, rn.reduce(plain, domain)
+    yield "expanded", plain, expand(plain, rng)
+    yield "moved", plain, plain.with_vector(plain.to_vector() + 1e-6 * rng.standard_normal(plain.n_parameters))
+    for name, make in {"permuted": lambda net: permuted(net, rng), "split": split, "deepened": deepened}.items():
+        yield name, dyadic, make(dyadic)
+    if len(sizes) == 3 and activation == "relu":
+        yield "flipped", dyadic, flipped(dyadic)
+
+
+# every verdict has a certificate that is confirmed
+
+
+@pytest.mark.parametrize("kind", ["Box", "Ball", "Hull"])
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+@pytest.mark.parametrize("sizes", [(1, 4, 1), (1, 3, 3, 2), (2, 4, 1), (2, 4, 3, 1), (3, 3, 3, 2)])
+def test_every_decided_question_has_a_certificate_that_is_confirmed(kind, activation, sizes, tmp_path):
+    rng = np.random.default_rng([*sizes, len(kind), len(activation)])
+    domain = domain_of(kind, sizes[0], rng)
+    for name, f, g in pairs(sizes, activation, domain, rng):
+        for options in ({}, {"eps": 0.0}, {"semantics": "float64"}, {"eps": 1e-2}):
+            methods = ["differences", "breakpoints", "search", "structure"] if options.get("eps") == 0.0 else ["auto"]
+            for method in methods:
+                verdict = verify(f, g, domain, method=method, time_limit=1.0, **options)
+                certificate = verdict.certificate
+                if certificate is None:
+                    assert verdict.status == "unknown" and not np.isfinite(verdict.bound), (name, verdict)
+                    continue
+                assert certificate.status == verdict.status, (name, verdict)
+                check = certificate.check(f, g, domain)
+                assert check, (name, verdict, check.reason)
+    certificate.save(tmp_path / "proof.npz")
+    again = Certificate.load(tmp_path / "proof.npz")
+    assert again == certificate and again.check(f, g, domain)
+
+
+CASES = {}
+
+
+def proofs():
+    """Return {name: (certificate, f, g, domain)} of every kind; made once."""
+    if CASES:
+        return CASES
+    rng = np.random.default_rng(1)
+    box, ball = rn.Box([-1, -1], [1, 1]), rn.Ball([0, 0], 1)
+    hull, line = rn.Hull([[0, 0], [1, 0], [0, 2], [2, 2]]), rn.Box(-1, 1)
+
+    def add(name, f, g, domain, **options):
+        CASES[name] = verify(f, g, domain, **options).certificate, f, g, domain
+
+    for name, domain in {"box": box, "ball": ball, "hull": hull}.items():
+        f = rn.rescale(rn.Network.random((2, 6, 5, 1), rng, output_bias=True))
+        g = f.with_vector(f.to_vector() + 1e-3 * rng.standard_normal(f.n_parameters))
+        add(f"pieces {name}", f, g, domain, eps=1.0, method="differences")
+        add(f"point {name}", f, g, domain, eps=1e-5, method="search")
+        whole = verify(f, g, domain, eps=0.0, method="differences").bound
+        add(f"tree {name}", f, g, domain, eps=0.7 * whole, method="branching", time_limit=5.0)
+        add(f"reduced {name}", f, rn.reduce(f, domain), domain)
+        f = rn.Network.random((2, 5, 3, 1), rng, activation="binary")
+        add(f"binary {name}", f, rn.reduce(f, domain), domain)
+        f = f.with_vector(np.round(4.0 * f.to_vector()) / 4.0)
+        add(f"exact {name}", f, permuted(f, rng), domain, eps=0.0, method="structure")
+    f, g = (rn.Network.random((1, 6, 4, 1), rng) for _ in range(2))
+    add("line", f, g, line, eps=1e3, method="breakpoints")
+    f, g = (rn.Network.random((1, 9, 1), rng) for _ in range(2))
+    add("sorted", f, g, line, eps=1e3, method="breakpoints")
+    return CASES
+
+
+def test_there_is_a_certificate_of_every_kind():
+    kinds = {(name.split()[0], case[0].kind) for name, case in proofs().items()}
+    assert kinds == {("pieces", "pieces"), ("tree", "pieces"), ("reduced", "pieces"), ("point", "point"),
+                     ("binary", "exact"), ("exact", "exact"), ("line", "exact"), ("sorted", "sorted")}
+    assert any("directions" in case[0].arrays for case in proofs().values())
+
+
+def test_certificates_are_confirmed_after_a_file_a_copy_and_a_pickle(tmp_path):
+    for certificate, f, g, domain in proofs().values():
+        certificate.save(tmp_path / "proof.npz")
+        data = (tmp_path / "proof.npz").read_bytes()
+        certificate.save(tmp_path / "proof.npz")
+        assert (tmp_path / "proof.npz").read_bytes() == data
+        for again in (Certificate.load(tmp_path / "proof.npz"), copy.deepcopy(certificate),
+                      pickle.loads(pickle.dumps(certificate))):
+            assert again == certificate and hash(again) == hash(certificate)
+            assert again.check(f, g, domain)
+    assert os.listdir(tmp_path) == ["proof.npz"]
+
+
+def test_a_certificate_is_frozen():
+    certificate = proofs()["pieces box"][0]
+    with pytest.raises(AttributeError, match="frozen"):
+        certificate.value = 0.0
+    with pytest.raises(AttributeError, match="frozen"):
+        del certificate.value
+    with pytest.raises(ValueError, match="read-only"):
+        certificate.arrays["labels0"][0] = 1
+    with pytest.raises(TypeError):
+        certificate.arrays["labels0"] = certificate.arrays["labels0"]
+
+
+def test_repr_says_what_is_proved():
+    assert re.fullmatch(r"Certificate\(\|f - g\| <= \S+ on the domain: 'pieces', \d+ numbers\)",
+                        repr(proofs()["pieces box"][0]))
+    assert " at a point: 'point'" in repr(proofs()["point ball"][0])
+    assert "from every first hyperplane" in repr(proofs()["binary box"][0])
+
+
+# changed certificates: each mutation returns a certificate, and what it is checked for
+
+
+def differences_at(f, g, domain, rng, n=30):
+    """Return points of the domain and the exact differences there."""
+    X = domain.sample(n, rng)
+    X = X + 2.0**-20 * (X.mean(axis=0) - X)
+    values = []
+    for x in X.tolist():
+        one, other = (exact_outputs(net, list(map(Fraction, x))) for net in (f, g))
+        values.append(max(abs(a - b) for a, b in zip(one, other)))
+    return X, values
+
+
+def any_number(certificate, f, g, domain, rng):
+    """Change one number or text anywhere and leave the digest as it is."""
+    names = list(certificate.arrays)
+    pick = int(rng.integers(len(names) + 4))
+    if pick >= len(names):
+        name = ("value", "eps", "slack", "margin")[pick - len(names)]
+        return changed(certificate, False, **{name: getattr(certificate, name) * 1.5 + 1e-300}), f, g, domain
+    array = certificate.arrays[names[pick]].copy()
+    index = tuple(int(rng.integers(length)) for length in array.shape)
+    if array.dtype.kind == "U":
+        array = array.astype("U400")
+        array[index] = str(Fraction(str(array[index])) + Fraction(1, 7))
+    else:
+        array[index] = array[index] + 1 if array.dtype.kind == "i" else np.nextafter(array[index], np.inf)
+    return with_arrays(certificate, False, **{names[pick]: array}), f, g, domain
+
+
+def tighter_claim(certificate, f, g, domain, rng):
+    """Claim less than an exact difference at a point, or more than the gap; the digest is repaired."""
+    if certificate.claim == "gap":
+        x = [Fraction(v) for v in certificate.arrays["point"].tolist()]
+        gap = float(max(abs(a - b) for a, b in zip(exact_outputs(f, x), exact_outputs(g, x))))
+        return changed(certificate, value=float(np.nextafter(gap, np.inf)) * float(rng.choice([1.0, 1.5]))), f, g, domain
+    largest = float(max(differences_at(f, g, domain, rng)[1]))
+    if f.activation == "binary" or not largest:
+        return None
+    return changed(certificate, value=float(np.nextafter(largest, 0.0)) * float(rng.random())), f, g, domain
+
+
+def other_network(certificate, f, g, domain, rng):
+    """Take a network that differs by more than the claim; fingerprint and digest are repaired."""
+    vector = g.to_vector()
+    vector[int(rng.integers(len(vector)))] += float(rng.choice([-1.0, 1.0])) * 2.0 ** rng.integers(0, 6)
+    other = rn.Network.with_vector(rn.Network(g.weights, g.thresholds, g.output_weights, g.output_bias, g.activation),
+                                   vector)
+    if certificate.claim == "gap":
+        x = [Fraction(v) for v in certificate.arrays["point"].tolist()]
+        wrong = max(abs(a - b) for a, b in zip(exact_outputs(f, x), exact_outputs(other, x))) < certificate.value
+    else:
+        X, values = differences_at(f, other, domain, rng)
+        if f.activation == "binary":
+            far = [all((np.abs(net.pre_activations([x])[0]) > 1e-6 * np.abs(net.weights[0]).sum()).all()
+                       for net in (f, other)) for x in X]
+            values = [value for value, ok in zip(values, far) if ok] or [0]
+        wrong = max(values) > certificate.value
+    if not wrong:
+        return None
+    return changed(certificate, fingerprint=fingerprint(f, other, domain)), f, other, domain
+
+
+def other_domain(certificate, f, g, domain, rng):
+    """Take a larger domain with a larger difference, or for a point one without it; all is repaired."""
+    d, far = domain.n_inputs, 2.0 ** rng.integers(1, 8)
+    if certificate.claim == "gap":
+        other = rn.Box(np.full(d, far + 2.0), np.full(d, far + 3.0))
+    else:
+        other = rn.Box(np.full(d, -far), np.full(d, far)) if rng.random() < 0.5 else rn.Ball(np.zeros(d), far)
+        if f.activation == "binary" or max(differences_at(f, g, other, rng)[1]) <= certificate.value:
+            return None
+    return changed(certificate, fingerprint=fingerprint(f, g, other)), f, g, other
+
+
+def other_match(certificate, f, g, domain, rng):
+    """Swap labels or change scales. Left out: what the provers' own bound says is still a right proof."""
+    if certificate.kind != "pieces" or "labels0" not in certificate.arrays or len(certificate.arrays["axis"]) > 1:
+        return None
+    layer = int(rng.integers(f.depth))
+    labels, scales = (certificate.arrays[f"{name}{layer}"].copy() for name in ("labels", "scales"))
+    i, j = rng.choice(len(labels), 2, replace=False)
+    if rng.random() < 0.5:
+        labels[[i, j]] = labels[[j, i]]
+    else:
+        scales[i] *= float(rng.choice([-1.0, 0.5, 1.25, 2.0]))
+    result = with_arrays(certificate, **{f"labels{layer}": labels, f"scales{layer}": scales})
+    n = [net.sizes[1:-1] for net in (f, g)]
+    matches = []
+    for number in range(f.depth):
+        both = [result.arrays[f"{name}{number}"] for name in ("labels", "scales")]
+        (one, own), (two, more) = ((part[n[1][number]:], part[:n[1][number]]) for part in both)
+        heads = np.unique(both[0], return_index=True)[1]
+        if (both[1][heads[both[0][heads] >= 0]] != 1.0).any():
+            return None  # the scale of a head is looked at by nobody
+        matches.append(Match((one, own), (two, more)))
+    region = region_of(domain)
+    low, high = region.bounds(difference((f, g), region, given(matches), True).forms)
+    if np.maximum(-low, high).max() <= 1.3 * certificate.value:
+        return None
+    return result, f, g, domain
+
+
+def other_tree(certificate, f, g, domain, rng):
+    """Drop a leaf, cut outside the box, or do without the cuts that were needed."""
+    if len(certificate.arrays.get("axis", [])) < 2:
+        return None
+    axis, place = (certificate.arrays[name].copy() for name in ("axis", "place"))
+    what, leaf = rng.integers(4), int(rng.choice(np.flatnonzero(axis < 0)))
+    if what == 0:
+        axis, place = np.delete(axis, leaf), np.delete(place, leaf)
+    elif what == 1:
+        cut = int(rng.choice(np.flatnonzero(axis >= 0)))
+        place[cut] = "9" if place.dtype.kind == "U" else 9.0
+    elif what == 2:
+        axis[leaf] = -2
+        directions = certificate.arrays.get("directions", np.empty((0, domain.n_inputs)))
+        zero = np.zeros((1, domain.n_inputs))
+        at = int((certificate.arrays["axis"][:leaf] == -2).sum())
+        if certificate.arrays["axis"][leaf] == -2:
+            directions = np.delete(directions, at, axis=0)
+        return with_arrays(certificate, axis=axis, place=place,
+                           directions=np.insert(directions, at, zero, axis=0)), f, g, domain
+    else:
+        axis, place = np.array([-1]), place[-1:]
+    return with_arrays(certificate, axis=axis, place=place), f, g, domain
+
+
+def other_point(certificate, f, g, domain, rng):
+    """Move the point to where the gap is smaller, or out of the domain."""
+    if certificate.kind != "point":
+        return None
+    x = certificate.arrays["point"].astype(float)
+    x = x + (1.0 if rng.random() < 0.5 else 1e-3) * rng.standard_normal(len(x)) * 10.0 ** rng.integers(0, 3)
+    one, other = (exact_outputs(net, list(map(Fraction, x.tolist()))) for net in (f, g))
+    if domain.contains([x])[0] and max(abs(a - b) for a, b in zip(one, other)) >= certificate.value:
+        return None
+    return with_arrays(certificate, point=x), f, g, domain
+
+
+MUTATIONS = [any_number, tighter_claim, other_network, other_domain, other_match, other_tree, other_point]
+
+
+def test_1000_changed_certificates_are_all_rejected():
+    rng, done, accepted = np.random.default_rng(7), {}, []
+    cases = list(proofs().items())
+    while sum(done.values()) < 1000:
+        name, case = cases[int(rng.integers(len(cases)))]
+        mutate = MUTATIONS[int(rng.integers(len(MUTATIONS)))]
+        mutated = mutate(*case, rng)
+        if mutated is None:
+            continue  # it leaves a right proof, or there is nothing of the kind in this certificate
+        certificate, *arguments = mutated
+        done[mutate.__name__] = done.get(mutate.__name__, 0) + 1
+        if certificate.check(*arguments):
+            accepted.append((name, mutate.__name__))
+    assert not accepted
+    assert min(done.get(mutate.__name__, 0) for mutate in MUTATIONS) >= 20, done
+
+
+# files
+
+
+def file_of(header, arrays):
+    return zip_bytes(FORMAT, VERSION, header, arrays)
+
+
+def parts(certificate):
+    header = {name: getattr(certificate, name) for name in FIELDS if name != "arrays"} | {"digest": certificate.digest}
+    texts = {name: array.tolist() for name, array in certificate.arrays.items() if array.dtype.kind == "U"}
+    return header | {"rationals": texts}, {n: a for n, a in certificate.arrays.items() if n not in texts}
+
+
+@pytest.mark.parametrize("name", ["pieces box", "line", "point hull"])
+def test_truncated_files_are_refused(name, tmp_path):
+    path = tmp_path / "proof.npz"
+    proofs()[name][0].save(path)
+    data = path.read_bytes()
+    for end in {0, 1, 50, len(data) // 2, len(data) - 1, len(data) - 30}:
+        path.write_bytes(data[:end])
+        with pytest.raises(ValueError, match="proof.npz"):
+            Certificate.load(path)
+
+
+@pytest.mark.parametrize("change", [
+    {"claim": "nothing"}, {"claim": 3}, {"claim": "gap"}, {"kind": "eval"}, {"value": None}, {"value": "1"}, {"value": -1.0},
+    {"eps": float("nan")}, {"slack": [0]}, {"margin": True}, {"digest": None}, {"fingerprint": 5}, {"rationals": []},
+    {"rationals": {"place": ["1e999999999"]}}, {"rationals": {"place": ["1/0"]}}, {"rationals": {"place": [1]}},
+    {"rationals": {"place": "1"}}, {"rationals": {"axis": ["1"]}}, {"rationals": {"other": ["1"]}},
+])
+def test_hostile_headers_are_refused(change, tmp_path):
+    header, arrays = parts(proofs()["line"][0])
+    path = tmp_path / "proof.npz"
+    path.write_bytes(file_of(json.loads(json.dumps(header)) | change, arrays))
+    with pytest.raises(ValueError, match="proof.npz"):
+        Certificate.load(path)
+
+
+@pytest.mark.parametrize("array", [
+    {"labels0": np.array([0.5])}, {"scales0": np.array([1])}, {"scales0": np.array([np.nan])}, {"point": np.array(["a"])},
+    {"surprise": np.array([1.0])}, {"scales0": np.array([1.0], dtype=object)}, {"axis": np.zeros((0,), dtype=int)},
+])
+def test_hostile_arrays_are_refused(array, tmp_path):
+    header, arrays = parts(proofs()["pieces box"][0])
+    path = tmp_path / "proof.npz"
+    try:
+        path.write_bytes(file_of(header, arrays | array))
+    except ValueError:
+        return  # an array of objects cannot even be written
+    with pytest.raises(ValueError, match="proof.npz"):
+        Certificate.load(path)
+
+
+def test_arrays_that_do_not_fit_prove_nothing():
+    certificate, f, g, domain = proofs()["pieces box"]
+    for name in ("labels0", "scales1", "axis", "place", "linear"):
+        arrays = {key: array for key, array in certificate.arrays.items() if key != name}
+        assert not changed(certificate, arrays=arrays).check(f, g, domain)
+    for arrays in ({"labels0": np.array([[0]])}, {"labels0": np.array([5, 5])}, {"axis": np.array([-1, -1])},
+                   {"labels0": np.full(12, 10**15)}, {"scales0": np.zeros(3)}, {"axis": np.array(-1)}):
+        assert not with_arrays(certificate, **arrays).check(f, g, domain)
+    assert not changed(certificate, kind="exact", arrays={}).check(f, g, domain)
+    assert not changed(certificate, kind="sorted").check(f, g, domain)
+
+
+def test_wrong_arguments_are_refused(tmp_path):
+    certificate, f, g, domain = proofs()["pieces box"]
+    with pytest.raises(TypeError, match="`g`"):
+        certificate.check(f, None, domain)
+    with pytest.raises(TypeError, match="`domain`"):
+        certificate.check(f, g, None)
+    with pytest.raises(ValueError, match=".npz"):
+        certificate.save(tmp_path / "proof.txt")
+    with pytest.raises(TypeError, match="`path`"):
+        Certificate.load(3)
+    with pytest.raises(ValueError, match="`kind`"):
+        changed(certificate, kind="point")

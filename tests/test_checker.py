@@ -1,0 +1,190 @@
+"""The checkers of certificates: what they import, how long they are, and that their bounds hold and are tight."""
+import ast
+import io
+import pathlib
+import tokenize
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import reducednet as rn
+from reducednet.verification import checker, exact_checker, sorted_checker
+
+CHECKERS = [checker, exact_checker, sorted_checker]
+LARGEST = 150
+
+
+def source(module):
+    return pathlib.Path(module.__file__).read_text(encoding="utf-8")
+
+
+def code_lines(text):
+    """Return the number of lines that hold code: neither blank, nor comment, nor docstring."""
+    nothing = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in nothing:
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.Module)) and ast.get_docstring(node):
+            lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(lines)
+
+
+@pytest.mark.parametrize("module", CHECKERS)
+def test_checker_has_at_most_150_lines_of_code(module):
+    assert code_lines(source(module)) <= LARGEST
+
+
+@pytest.mark.parametrize("module", CHECKERS)
+def test_checker_imports_numpy_fractions_and_math_alone(module):
+    names = set()
+    for node in ast.walk(ast.parse(source(module))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            names.add(node.module.split(".")[0])
+        assert not (isinstance(node, ast.Name) and node.id in ("__import__", "eval", "exec", "globals"))
+    assert names <= {"numpy", "fractions", "math", "typing"}
+
+
+def exact_outputs(network, x):
+    """Return the outputs at a point of rationals, by a loop."""
+    h = x
+    for W, b in zip(network.weights, network.thresholds):
+        z = [sum((Fraction(w) * v for w, v in zip(row, h)), Fraction(t)) for row, t in zip(W.tolist(), b.tolist())]
+        h = [(v if network.activation == "relu" else Fraction(1)) if v > 0 else Fraction(0) for v in z]
+    a = np.zeros(network.n_outputs) if network.output_bias is None else network.output_bias
+    rows = zip(network.output_weights.tolist(), a.tolist())
+    return [sum((Fraction(w) * v for w, v in zip(row, h)), Fraction(t)) for row, t in rows]
+
+
+def largest_difference(f, g, X):
+    """Return the largest exact |f - g| at some points."""
+    pairs = ((exact_outputs(f, list(map(Fraction, x))), exact_outputs(g, list(map(Fraction, x)))) for x in X.tolist())
+    return max(max(abs(a - b) for a, b in zip(*pair)) for pair in pairs)
+
+
+def domains(d, rng):
+    points = rng.standard_normal((d + 3, d))
+    return [rn.Box(-np.ones(d), np.ones(d)), rn.Ball(rng.standard_normal(d), 0.75), rn.Hull(points)]
+
+
+def points_of(domain, rng):
+    """Return points that are surely inside: means of samples with the middle of them."""
+    X = domain.sample(40, rng)
+    return X + 2.0**-20 * (X.mean(axis=0) - X)
+
+
+def whole(domain, f, g, matched):
+    """Return the data of a proof on the whole domain: neuron j of f with neuron j of g, or none with none."""
+    data = {"axis": np.array([-1]), "place": np.array([0.0]), "directions": np.empty((0, 1)), "margin": 0.0, "linear": 1}
+    for layer, (n, m) in enumerate(zip(g.sizes[1:-1], f.sizes[1:-1])):
+        labels = np.concatenate([np.arange(n), np.arange(m)]) if matched else np.full(n + m, -1)
+        data |= {f"labels{layer}": labels, f"scales{layer}": np.ones(n + m)}
+    return data
+
+
+@pytest.mark.parametrize("sizes", [(1, 4, 1), (2, 5, 2), (3, 4, 4, 1), (2, 3, 3, 3, 2)])
+@pytest.mark.parametrize("matched", [False, True])
+@pytest.mark.parametrize("kind", [0, 1, 2])
+def test_bounds_are_no_less_than_exact_differences_at_points(sizes, matched, kind):
+    rng = np.random.default_rng([kind, matched, *sizes])
+    for trial in range(4):
+        f = rn.Network.random(sizes, rng, output_bias=trial % 2 == 0)
+        g = f.with_vector(f.to_vector() + 10.0 ** -rng.integers(0, 14) * rng.standard_normal(f.n_parameters))
+        domain = domains(sizes[0], rng)[kind]
+        largest = largest_difference(f, g, points_of(domain, rng))
+        data = whole(domain, f, g, matched)
+        for linear in (0, 1):
+            assert checker.check(data | {"linear": linear}, f, g, domain) >= largest
+        assert exact_checker.check(data, f, g, domain) >= largest
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2])
+def test_binary_bounds_hold_at_points_further_than_the_margin(kind):
+    rng = np.random.default_rng(kind)
+    for margin in (0.0, 1e-3, 1e-1):
+        f = rn.Network.random((2, 5, 4, 1), rng, activation="binary")
+        g = f.with_vector(f.to_vector() + 1e-4 * rng.standard_normal(f.n_parameters))
+        domain = domains(2, rng)[kind]
+        X = points_of(domain, rng)
+        far = np.ones(len(X), dtype=bool)
+        for net in (f, g):
+            distances = np.abs(net.pre_activations(X)[0]) / np.linalg.norm(net.weights[0], axis=1)
+            far &= (distances > margin + 1e-9).all(axis=1)
+        data = whole(domain, f, g, True) | {"margin": margin}
+        bound = exact_checker.check(data, f, g, domain)
+        assert not far.any() or bound >= largest_difference(f, g, X[far])
+
+
+@pytest.mark.parametrize("exact", [0, 1])
+@pytest.mark.parametrize("n", [1, 2, 7, 100])
+def test_sorted_breakpoints_give_the_supremum(n, exact):
+    rng = np.random.default_rng(n)
+    f, g = (rn.Network.random((1, n, 2), rng, output_bias=True) for _ in range(2))
+    for domain in (rn.Box(-0.5, 1.0), rn.Ball(0.25, 0.75), rn.Hull([[-0.5], [1.0], [0.0]])):
+        knots = [Fraction(v) for v in (-0.5, 1.0)]
+        for net in (f, g):
+            pairs = zip(net.weights[0][:, 0].tolist(), net.thresholds[0].tolist())
+            knots += [-Fraction(b) / Fraction(w) for w, b in pairs if w]
+        values = [[exact_outputs(net, [x]) for net in (f, g)] for x in knots if -0.5 <= x <= 1]
+        supremum = max(max(abs(a - b) for a, b in zip(*pair)) for pair in values)
+        bound = sorted_checker.check({"exact": exact}, f, g, domain)
+        assert bound == supremum if exact else supremum <= bound <= supremum + Fraction(2) ** -40 * n
+
+
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+def test_equal_functions_cancel_exactly(activation):
+    rng = np.random.default_rng(0)
+    f = rn.Network.random((2, 4, 3, 1), rng, activation=activation)
+    order, scales = rng.permutation(4), 2.0 ** rng.integers(-60, 60, 4)
+    undone = scales if activation == "relu" else np.ones(4)
+    W = (f.weights[0] * scales[:, np.newaxis])[order]
+    g = rn.Network([W, (f.weights[1] / undone)[:, order]], [(f.thresholds[0] * scales)[order], f.thresholds[1]],
+                   f.output_weights, activation=activation)
+    deeper = rn.Network([*f.weights, np.eye(3)], [*f.thresholds, np.zeros(3)], f.output_weights, activation=activation)
+    for domain in domains(2, rng):
+        data = {"axis": np.array([-1]), "place": np.array([0.0]), "directions": np.empty((0, 2)), "margin": 0.0}
+        assert exact_checker.check(data, f, g, domain) == 0
+        assert exact_checker.check(data, f, deeper, domain) == 0
+
+
+def test_a_pair_that_carries_a_constant_cancels_through_always_on_neurons():
+    f = rn.Network([np.eye(2), [[1.0, 1.0], [-1.0, -1.0]]], [np.zeros(2), [1.0, 3.0]], [[1.0, 1.0]])
+    g = rn.Network([np.eye(2), [[1.0, -1.0], [-1.0, 1.0]]], [np.zeros(2), [2.0, 2.0]], [[1.0, 1.0]])
+    box = rn.Box([0, 0], [1, 1])
+    assert checker.check(whole(box, f, g, False), f, g, box) < 1e-13
+
+
+def test_products_that_underflow_are_charged():
+    """Here h = z of the last layer is always on, and the product of its outgoing and its own weight underflows."""
+    far = 2.0**996
+    rows, thresholds = [np.eye(2), [[2.0**-500, 1.0]]], [[0, 0], [0]]
+    f, g = (rn.Network(rows, thresholds, [[weight]]) for weight in (2.0**-600, 0.0))
+    box = rn.Box([0, 0], [far, 2.0**-600])
+    assert checker.check(whole(box, f, g, True), f, g, box) >= Fraction(2) ** -104
+
+
+def test_a_tree_must_cover_the_domain():
+    f = rn.Network.random((2, 3, 1), 0)
+    box, ball = rn.Box([0, 0], [1, 1]), rn.Ball([0, 0], 1)
+    data = whole(box, f, f, True)
+
+    def tree(axis, place, **more):
+        return data | {"axis": np.array(axis), "place": np.array(place)} | more
+
+    for module in (checker, exact_checker):
+        assert module.check(tree([0, -1, -1], [0.5, 0.0, 0.0]), f, f, box) < 1e-300
+        for axis, place in [([0, -1], [0.5, 0.0]), ([-1, -1], [0.0, 0.0]), ([0, -1, -1], [1.5, 0.0, 0.0]),
+                            ([2, -1, -1], [0.5, 0.0, 0.0]), ([-3], [0.0]), ([0, -2, -1], [0.5, 0.0, 0.0])]:
+            with pytest.raises((IndexError, StopIteration, ValueError, AttributeError)):
+                module.check(tree(axis, place), f, f, box)
+        corner = tree([0, -1, 1, -1, -2], [0.75, 0.0, 0.75, 0.0, 0.0], directions=np.array([[1.0, 1.0]]))
+        assert module.check(corner, f, f, ball) < 1e-300
+        with pytest.raises(ValueError, match="left out"):
+            module.check(corner | {"place": np.array([0.5, 0.0, 0.5, 0.0, 0.0])}, f, f, ball)
+        with pytest.raises(ValueError, match="left out"):
+            module.check(corner | {"directions": np.array([[1.0, 0.0]])}, f, f, ball)
