@@ -164,7 +164,7 @@ class Certificate:
             return Check(False, "the certificate is about other networks or another domain")
         try:
             found = proved_number(self, f, g, domain)
-        except (ArithmeticError, LookupError, StopIteration, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             return Check(False, f"it proves nothing: {error}")
         if self.claim == "gap":
             ok = bool(found >= self.value)

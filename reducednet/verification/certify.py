@@ -29,6 +29,8 @@ CHECKED = {"pieces": 2_000_000, "exact": 20_000, "sorted": 20_000}
 """How much work a certificate's own checker may be at once: leaves times parameters, or so."""
 SORTED_EXACTLY = 1000
 """The largest number of breakpoints that a checker sorts in rationals where the prover did not."""
+WHOLE = {"axis": np.array([-1]), "place": np.array([0.0])}
+"""The tree that does not cut the domain."""
 SPARE = 1.0 / 16.0
 """What a claim is larger than a bound by: sums of floats may come out otherwise on another computer."""
 
@@ -64,12 +66,24 @@ def _shares(domain: Domain, x: Sequence[Fraction]) -> dict[str, Any]:
 
 
 def _proof(findings: Findings, f: Network, g: Network) -> Certificate | None:
-    """Return the certificate of a bound."""
+    """Return the certificate of a bound; where floats confirm none, rationals may: roundings are charged otherwise."""
+    proofs = [_evidence(findings, f, g)]
+    if proofs[0][0] != "exact":
+        proofs.append(("exact", dict(WHOLE)))
+    for kind, arrays in proofs:
+        certificate = _confirmed(kind, arrays, findings, f, g)
+        if certificate is not None:
+            return certificate
+    return None
+
+
+def _confirmed(
+    kind: str, arrays: Mapping[str, Any], findings: Findings, f: Network, g: Network
+) -> Certificate | None:
+    """Return the certificate of this proof, if its checker confirms it or would take long; else None."""
     question, margin = findings.question, findings.margin * (1.0 + SPARE)
-    kind, arrays = _evidence(findings, f, g)
-    bound = max(0.0, float(findings.bound - question.slack))
     most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else np.inf
-    value = min(most, bound * (1.0 + SPARE))
+    value = min(most, max(0.0, float(findings.bound - question.slack)) * (1.0 + SPARE))
     certificate = _certificate("bound", value, kind, arrays, findings, f, g, margin)
     if _work(kind, arrays, f, g) > CHECKED[kind]:
         return certificate
@@ -79,8 +93,9 @@ def _proof(findings: Findings, f: Network, g: Network) -> Certificate | None:
         return None
     if not found <= value:
         value = min(most, found * (1.0 + SPARE))
-        certificate = _certificate("bound", value, kind, arrays, findings, f, g, margin)
-    return certificate if found <= value < np.inf else None
+    if not found <= value < np.inf:
+        return None
+    return _certificate("bound", value, kind, arrays, findings, f, g, margin)
 
 
 def _certificate(
@@ -106,7 +121,7 @@ def _evidence(findings: Findings, f: Network, g: Network) -> tuple[str, dict[str
     if evidence["kind"] == "sorted":
         n = f.sizes[1] + g.sizes[1]
         return "sorted", {"exact": np.array(int(evidence["exact"] or n <= SORTED_EXACTLY))}
-    arrays: dict[str, Any] = {"axis": np.array([-1]), "place": np.array([0.0])}
+    arrays: dict[str, Any] = dict(WHOLE)
     if evidence["kind"] == "line":
         return "exact", _chain(evidence["knots"])
     if evidence["kind"] == "exact":

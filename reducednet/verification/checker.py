@@ -17,7 +17,7 @@ U, TINY, BATCH = 2.0**-53, 2.0**-1073, 1 << 18
 def leaves(data: Any, domain: Any, root: Any) -> list[Any]:
     """Return the leaves (-1) of a tree of cuts, without those (-2) that a direction u parts from the domain."""
     stack, boxes, directions = [root], [], iter(data["directions"].tolist())
-    for axis, place in zip(data["axis"].tolist(), data["place"].tolist()):
+    for axis, place in zip(data["axis"].tolist(), data["place"].tolist(), strict=True):
         box = stack.pop()
         if axis == -2:
             u = [Q(v) for v in next(directions)]
@@ -59,7 +59,7 @@ def at(G: Any, E: Any, V: Any) -> Any:
         return (W @ X.reshape(len(X), -1)).reshape(len(W), *X.shape[1:])
     n, sizes, A = G.shape[1], size(V), times(G[:, :-1], V[0][:-1])
     A[:, :2] += G[:, -1:, None]
-    R = times(np.abs(G[:, :-1]), V[1][:-1] + rounds(n) * sizes[:-1]) + 2 * U * size((A, 0.0))
+    R = times(np.abs(G[:, :-1]), V[1][:-1] + rounds(n) * sizes[:-1]) + U * size((A, 0.0))
     R += times(E, sizes) if E.any() else 0.0
     return A, R * (1.0 + rounds(n + 9)) + TINY * (n * A.shape[1] + sizes.sum(axis=0))
 

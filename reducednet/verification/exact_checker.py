@@ -53,7 +53,7 @@ def box(domain: Any) -> list[tuple[Q, Q]]:
 def leaves(data: Any, domain: Any) -> list[Any]:
     """Return the leaves (-1) of a tree of cuts, without those (-2) that a direction u parts from the domain."""
     stack, result, directions = [box(domain)], [], iter(data["directions"].tolist())
-    for axis, place in zip(data["axis"].tolist(), map(Q, data["place"].tolist())):
+    for axis, place in zip(data["axis"].tolist(), map(Q, data["place"].tolist()), strict=True):
         own = stack.pop()
         if axis == -2:
             u = dict(enumerate(map(Q, next(directions)), 1))
