@@ -57,7 +57,7 @@ def split(network):
 
 
 def flipped(network):
-    """Return the same function of one hidden layer with its first neuron turned: s(z) = s(-z) + z, z = s(z + r) - r."""
+    """Return the same function of one hidden layer, one neuron turned: s(z) = s(-z) + z, z = s(z + r) - r."""
     w, b, C = network.weights[0], network.thresholds[0], network.output_weights
     far = 2.0**6
     weights, thresholds = np.vstack([w, w[:1]]), np.append(b, b[0] + far)
@@ -76,12 +76,15 @@ def deepened(network):
 def domain_of(kind, d, rng):
     if kind == "Box":
         return rn.Box(-np.ones(d), np.ones(d) / 2)
-    return rn.Ball(rng.standard_normal(d) / 2, 0.75) if kind == "Ball" else rn.Hull(rng.standard_normal((d + 3, d)))
+    if kind == "Hull":
+        return rn.Hull(rng.standard_normal((d + 3, d)))
+    return rn.Ball(rng.standard_normal(d) / 2, 0.75)
 
 
 def pairs(sizes, activation, domain, rng):
     """Yield (name, f, g) of equal, nearly equal and different networks."""
-    numbers = np.round(4.0 * rng.standard_normal(rn.Network.random(sizes, 0).n_parameters)) / 4.0
+    n = rn.Network.random(sizes, 0).n_parameters
+    numbers = np.round(4.0 * rng.standard_normal(n)) / 4.0
     plain = rn.Network.random(sizes, rng, output_bias=bool(rng.integers(2)), activation=activation)
     dyadic = rn.Network.random(sizes, rng, activation=activation).with_vector(numbers)
     yield "reduced", plain, rn.reduce(plain, domain)
@@ -194,7 +197,7 @@ def test_repr_says_what_is_proved():
 # changed certificates: each mutation returns a certificate, and what it is checked for
 
 
-def differences_at(f, g, domain, rng, n=30):
+def differences_at(f, g, domain, rng, n=12):
     """Return points of the domain and the exact differences there."""
     X = domain.sample(n, rng)
     X = X + 2.0**-20 * (X.mean(axis=0) - X)
@@ -227,7 +230,8 @@ def tighter_claim(certificate, f, g, domain, rng):
     if certificate.claim == "gap":
         x = [Fraction(v) for v in certificate.arrays["point"].tolist()]
         gap = float(max(abs(a - b) for a, b in zip(exact_outputs(f, x), exact_outputs(g, x))))
-        return changed(certificate, value=float(np.nextafter(gap, np.inf)) * float(rng.choice([1.0, 1.5]))), f, g, domain
+        value = float(np.nextafter(gap, np.inf)) * float(rng.choice([1.0, 1.5]))
+        return changed(certificate, value=value), f, g, domain
     largest = float(max(differences_at(f, g, domain, rng)[1]))
     if f.activation == "binary" or not largest:
         return None
@@ -238,16 +242,17 @@ def other_network(certificate, f, g, domain, rng):
     """Take a network that differs by more than the claim; fingerprint and digest are repaired."""
     vector = g.to_vector()
     vector[int(rng.integers(len(vector)))] += float(rng.choice([-1.0, 1.0])) * 2.0 ** rng.integers(0, 6)
-    other = rn.Network.with_vector(rn.Network(g.weights, g.thresholds, g.output_weights, g.output_bias, g.activation),
-                                   vector)
+    plain = rn.Network(g.weights, g.thresholds, g.output_weights, g.output_bias, g.activation)
+    other = plain.with_vector(vector)
     if certificate.claim == "gap":
         x = [Fraction(v) for v in certificate.arrays["point"].tolist()]
         wrong = max(abs(a - b) for a, b in zip(exact_outputs(f, x), exact_outputs(other, x))) < certificate.value
     else:
         X, values = differences_at(f, other, domain, rng)
         if f.activation == "binary":
-            far = [all((np.abs(net.pre_activations([x])[0]) > 1e-6 * np.abs(net.weights[0]).sum()).all()
-                       for net in (f, other)) for x in X]
+            norms = [np.linalg.norm(net.weights[0], axis=1) for net in (f, other)]
+            far = [all((np.abs(net.pre_activations([x])[0]) > (certificate.margin + 1e-9) * norm).all()
+                       for net, norm in zip((f, other), norms)) for x in X]
             values = [value for value, ok in zip(values, far) if ok] or [0]
         wrong = max(values) > certificate.value
     if not wrong:
@@ -360,7 +365,7 @@ def file_of(header, arrays):
 
 
 def parts(certificate):
-    header = {name: getattr(certificate, name) for name in FIELDS if name != "arrays"} | {"digest": certificate.digest}
+    header = {name: getattr(certificate, name) for name in (*FIELDS, "digest") if name != "arrays"}
     texts = {name: array.tolist() for name, array in certificate.arrays.items() if array.dtype.kind == "U"}
     return header | {"rationals": texts}, {n: a for n, a in certificate.arrays.items() if n not in texts}
 
@@ -377,8 +382,9 @@ def test_truncated_files_are_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("change", [
-    {"claim": "nothing"}, {"claim": 3}, {"claim": "gap"}, {"kind": "eval"}, {"value": None}, {"value": "1"}, {"value": -1.0},
-    {"eps": float("nan")}, {"slack": [0]}, {"margin": True}, {"digest": None}, {"fingerprint": 5}, {"rationals": []},
+    {"claim": "nothing"}, {"claim": 3}, {"claim": "gap"}, {"kind": "eval"}, {"value": None}, {"value": "1"},
+    {"value": -1.0}, {"eps": float("nan")}, {"slack": [0]}, {"margin": True}, {"digest": None}, {"fingerprint": 5},
+    {"rationals": []},
     {"rationals": {"place": ["1e999999999"]}}, {"rationals": {"place": ["1/0"]}}, {"rationals": {"place": [1]}},
     {"rationals": {"place": "1"}}, {"rationals": {"axis": ["1"]}}, {"rationals": {"other": ["1"]}},
 ])
@@ -391,7 +397,8 @@ def test_hostile_headers_are_refused(change, tmp_path):
 
 
 @pytest.mark.parametrize("array", [
-    {"labels0": np.array([0.5])}, {"scales0": np.array([1])}, {"scales0": np.array([np.nan])}, {"point": np.array(["a"])},
+    {"labels0": np.array([0.5])}, {"scales0": np.array([1])}, {"scales0": np.array([np.nan])},
+    {"point": np.array(["a"])},
     {"surprise": np.array([1.0])}, {"scales0": np.array([1.0], dtype=object)}, {"axis": np.zeros((0,), dtype=int)},
 ])
 def test_hostile_arrays_are_refused(array, tmp_path):

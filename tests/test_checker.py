@@ -21,7 +21,8 @@ def source(module):
 
 def code_lines(text):
     """Return the number of lines that hold code: neither blank, nor comment, nor docstring."""
-    nothing = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    names = ("COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")
+    nothing = {getattr(tokenize, name) for name in names}
     lines = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in nothing:
@@ -63,7 +64,8 @@ def exact_outputs(network, x):
 
 def largest_difference(f, g, X):
     """Return the largest exact |f - g| at some points."""
-    pairs = ((exact_outputs(f, list(map(Fraction, x))), exact_outputs(g, list(map(Fraction, x)))) for x in X.tolist())
+    points = [list(map(Fraction, x)) for x in X.tolist()]
+    pairs = [(exact_outputs(f, x), exact_outputs(g, x)) for x in points]
     return max(max(abs(a - b) for a, b in zip(*pair)) for pair in pairs)
 
 
@@ -80,7 +82,8 @@ def points_of(domain, rng):
 
 def whole(domain, f, g, matched):
     """Return the data of a proof on the whole domain: neuron j of f with neuron j of g, or none with none."""
-    data = {"axis": np.array([-1]), "place": np.array([0.0]), "directions": np.empty((0, 1)), "margin": 0.0, "linear": 1}
+    data = {"axis": np.array([-1]), "place": np.array([0.0]), "directions": np.empty((0, 1))}
+    data |= {"margin": 0.0, "linear": 1}
     for layer, (n, m) in enumerate(zip(g.sizes[1:-1], f.sizes[1:-1])):
         labels = np.concatenate([np.arange(n), np.arange(m)]) if matched else np.full(n + m, -1)
         data |= {f"labels{layer}": labels, f"scales{layer}": np.ones(n + m)}
@@ -145,7 +148,8 @@ def test_equal_functions_cancel_exactly(activation):
     W = (f.weights[0] * scales[:, np.newaxis])[order]
     g = rn.Network([W, (f.weights[1] / undone)[:, order]], [(f.thresholds[0] * scales)[order], f.thresholds[1]],
                    f.output_weights, activation=activation)
-    deeper = rn.Network([*f.weights, np.eye(3)], [*f.thresholds, np.zeros(3)], f.output_weights, activation=activation)
+    weights, thresholds = [*f.weights, np.eye(3)], [*f.thresholds, np.zeros(3)]
+    deeper = rn.Network(weights, thresholds, f.output_weights, activation=activation)
     for domain in domains(2, rng):
         data = {"axis": np.array([-1]), "place": np.array([0.0]), "directions": np.empty((0, 2)), "margin": 0.0}
         assert exact_checker.check(data, f, g, domain) == 0

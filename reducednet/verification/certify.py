@@ -31,6 +31,8 @@ SORTED_EXACTLY = 1000
 """The largest number of breakpoints that a checker sorts in rationals where the prover did not."""
 WHOLE = {"axis": np.array([-1]), "place": np.array([0.0])}
 """The tree that does not cut the domain."""
+ROUNDING = 2.0**-44
+"""The margin that rounded rows of binary networks need, in sizes of the domain; a smaller one is tried first."""
 SPARE = 1.0 / 16.0
 """What a claim is larger than a bound by: sums of floats may come out otherwise on another computer."""
 
@@ -66,27 +68,32 @@ def _shares(domain: Domain, x: Sequence[Fraction]) -> dict[str, Any]:
 
 
 def _proof(findings: Findings, f: Network, g: Network) -> Certificate | None:
-    """Return the certificate of a bound; where floats confirm none, rationals may: roundings are charged otherwise."""
+    """Return the certificate of a bound; where floats confirm none, rationals may.
+
+    A binary network's margin may be less than the prover's: neurons that never change need none.
+    """
     proofs = [_evidence(findings, f, g)]
     if proofs[0][0] != "exact":
         proofs.append(("exact", dict(WHOLE)))
+    margins = {0.0, min(findings.margin, ROUNDING * findings.question.domain.norm_bound), findings.margin}
     for kind, arrays in proofs:
-        certificate = _confirmed(kind, arrays, findings, f, g)
-        if certificate is not None:
-            return certificate
+        for margin in sorted(margins):
+            certificate = _confirmed(kind, arrays, margin * (1.0 + SPARE), findings, f, g)
+            if certificate is not None:
+                return certificate
     return None
 
 
 def _confirmed(
-    kind: str, arrays: Mapping[str, Any], findings: Findings, f: Network, g: Network
+    kind: str, arrays: Mapping[str, Any], margin: float, findings: Findings, f: Network, g: Network
 ) -> Certificate | None:
     """Return the certificate of this proof, if its checker confirms it or would take long; else None."""
-    question, margin = findings.question, findings.margin * (1.0 + SPARE)
+    question = findings.question
     most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else np.inf
     value = min(most, max(0.0, float(findings.bound - question.slack)) * (1.0 + SPARE))
     certificate = _certificate("bound", value, kind, arrays, findings, f, g, margin)
     if _work(kind, arrays, f, g) > CHECKED[kind]:
-        return certificate
+        return certificate if margin >= findings.margin else None
     try:
         found = float(proved_number(certificate, f, g, question.domain))
     except (ArithmeticError, LookupError, ValueError):

@@ -176,7 +176,7 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     kind, depth, layers = type(domain).__name__, max(len(f.weights), len(g.weights)), []
     for net in (g, f):
         (K, n), a = net.output_weights.shape, net.output_bias
-        more = [(np.eye(n), np.zeros(n)) for _ in range(depth - len(net.weights))]  # s(h) = h above the last hidden layer
+        more = [(np.eye(n), np.zeros(n)) for _ in range(depth - len(net.weights))]  # s(h) = h
         last = net.output_weights, np.zeros(K) if a is None else a
         layers.append([*zip(net.weights, net.thresholds), *more, last])
     if f.activation != "relu" or g.activation != "relu" or f.weights[0].shape[1] != domain.n_inputs:

@@ -114,7 +114,8 @@ def exact_bound(data: Any, f: Any, g: Any, reach: Any, domain: Any = None) -> Q:
         for j, z in enumerate(Z if layer < depth else ()):
             c, s = (data[f"labels{layer}"][j], data[f"scales{layer}"][j]) if known else (-1, 0.0)
             y, i = heads.setdefault(c, (z, j)) if c >= 0 else (z, j)
-            ratios = [Q(s), *(z[k] / y[k] for k in [*z][:1] if k in y)] if i < j and not relu else []
+            a, b = (Q(0), Q(0)) if relu or i == j else ends(z, reach, domain)  # of one sign: no need of a head
+            ratios = [Q(s), *(z[k] / y[k] for k in [*z][:1] if k in y)] if a <= 0 < b else []
             s = next((s for s in ratios if s and same(z, s, y, first, margin, reach, domain)), 0)
             H.append(total([(1, H[i])] if s > 0 else [(1, ONE), (-1, H[i])]) if s else
                      neuron(z, first, relu, names, reach, domain))
