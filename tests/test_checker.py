@@ -172,6 +172,29 @@ def test_products_that_underflow_are_charged():
     assert checker.check(whole(box, f, g, True), f, g, box) >= Fraction(2) ** -104
 
 
+def test_binary_neurons_above_the_first_layer_may_not_differ_at_any_inputs_of_0_and_1():
+    """Their rows are 1e-20 apart, and where the first input is 0 that decides."""
+    rows, b = [[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1e-20]]], [[-0.5, -0.5], [0.0]]
+    f = rn.Network(rows, b, [[1.0]], activation="binary")
+    g = rn.Network([[[1.0, 0.0]], [[1.0]]], [[-0.5], [0.0]], [[1.0]], activation="binary")
+    data = {"axis": np.array([-1]), "place": np.array([0.0]), "directions": np.empty((0, 2)), "margin": 0.0}
+    data |= {"labels0": np.array([0, 0, -1]), "scales0": np.ones(3)}
+    data |= {"labels1": np.zeros(2, dtype=int), "scales1": np.ones(2)}
+    assert exact_checker.check(data, f, g, rn.Box([0, 0], [1, 1])) == 1
+
+
+def test_smallest_sizes_of_sums_of_0_and_1_are_those_of_all_of_them():
+    rng = np.random.default_rng(0)
+    for n in range(1, 9):
+        y = {i: Fraction(int(v), 7) for i, v in enumerate(rng.integers(-9, 10, n)) if v}
+        names = [i for i in y if i]
+        for empty in (False, True):
+            masks = [mask for mask in range(0 if empty else 1, 2 ** len(names))]
+            sums = [abs(y.get(0, 0) + sum(y[i] for k, i in enumerate(names) if mask >> k & 1)) for mask in masks]
+            if y and sums:
+                assert exact_checker.least(y, empty) == min(sums)
+
+
 def test_a_tree_must_cover_the_domain():
     f = rn.Network.random((2, 3, 1), 0)
     box, ball = rn.Box([0, 0], [1, 1]), rn.Ball([0, 0], 1)

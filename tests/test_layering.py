@@ -50,6 +50,7 @@ INSIDE = {  # the same within the packages
     "verification": [
         "__init__",
         "run",
+        "certify",
         "provers certificates",
         "branching mixed_integer",
         "search",
@@ -59,7 +60,7 @@ INSIDE = {  # the same within the packages
         "relu_layers binary_layers",
         "classes",
         "breakpoints structure",
-        "forms exact verdict checker",
+        "forms exact verdict checker exact_checker sorted_checker",
     ],
 }
 

@@ -1,6 +1,7 @@
 """Proving that two networks are the same function, or showing where they are not (THEORY, section 9)."""
 from .run import verify
 from .stability import StableNeurons, stable_neurons
+from .certificates import Certificate, Check
 from .verdict import Verdict
 
-__all__ = ["StableNeurons", "Verdict", "stable_neurons", "verify"]
+__all__ = ["Certificate", "Check", "StableNeurons", "Verdict", "stable_neurons", "verify"]

@@ -75,12 +75,34 @@ def unit(z: Sum) -> Q:
     return Q(gcd(*(c.numerator for c in z.values())), lcm(*(c.denominator for c in z.values())))
 
 
+def least(y: Sum, empty: bool) -> Q:
+    """Return the smallest |y| over inputs of 0 and 1, half against half; with all of them 0 only if `empty`."""
+    q = unit(y)
+    halves: list[Any] = []
+    weights = [int(c / q) for i, c in y.items() if i]
+    for part in (weights[::2], weights[1::2]):
+        sums = [int(y.get(0, 0) / q)] if not halves else [0]
+        for weight in part:
+            sums += [value + weight for value in sums]
+        halves.append(np.array(sums, dtype=object))
+    sizes = [abs(halves[0][0])] if empty else []
+    for one, other in ((halves[0][1:], halves[1]), (halves[0][:1], halves[1][1:])):
+        if len(one) and len(other):
+            other = np.sort(other)
+            places = np.searchsorted(other, -one)
+            sizes += [min(abs(one + other[np.clip(places + step, 0, len(other) - 1)])) for step in (-1, 0)]
+    return q * min(sizes) if sizes else Q(0)
+
+
 def same(z: Any, s: Q, y: Any, first: bool, margin: Q, reach: Any, domain: Any) -> bool:
     """Tell whether binary s(z) = s(sign(s) y), margin away from z = 0; above the first layer, everywhere."""
     a, b = ends(total([(1, z), (-s, y)]), reach, domain)
     if first:
         return max(-a, b)**2 <= margin**2 * sum(c * c for i, c in z.items() if i)
-    return s > 0 and (a == b == 0 or a >= 0 and b < unit(z) or b <= 0 and a > -s * unit(y))
+    if s > 0 and (a == b == 0 or a >= 0 and b < unit(z) or b <= 0 and a > -s * unit(y)):
+        return True
+    empty = not z.keys() <= {*y, 0} or (z.get(0, 0) > 0) != (y.get(0, 0) > 0)
+    return s > 0 and len(y) <= 31 and max(-a, b) < s * least(y, empty)
 
 
 def neuron(z: Any, first: bool, relu: bool, names: Any, reach: Any, domain: Any) -> Sum:
