@@ -39,6 +39,7 @@ _HOMES = {
     "check_gradient": "gradients",
     "verify": "verification",
     "Verdict": "verification",
+    "Certificate": "verification",
     "stable_neurons": "verification",
     "StableNeurons": "verification",
     "train": "training",
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
     from .study_record import Study
     from .study_runs import Method
     from .training import TrainingResult, train
-    from .verification import StableNeurons, Verdict, stable_neurons, verify
+    from .verification import Certificate, StableNeurons, Verdict, stable_neurons, verify
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Proving that two networks are the same function, or showing where they are not (THEORY, section 9)."""
+from .certificates import Certificate, Check
 from .run import verify
 from .stability import StableNeurons, stable_neurons
-from .certificates import Certificate, Check
 from .verdict import Verdict
 
 __all__ = ["Certificate", "Check", "StableNeurons", "Verdict", "stable_neurons", "verify"]

@@ -32,19 +32,32 @@ def binary_layer(
     A member's value is its representative's there, or 1 minus it where the sign is turned.
     """
     heads = chosen(rows, match)
+    z_heads = evaluate(heads, classes)
+    bounds = region.bounds(z_heads)
     scales, sides = [], []
     for own, labels, own_scales in zip(rows, match.labels, match.scales):
         z = evaluate(own, classes)
         known = Known(_steps(z, region), *region.bounds(z), np.zeros((len(labels), region.n_sets)))
         members = np.flatnonzero(labels >= 0)
         delta = evaluate(minus(own.take(members), own_scales[members], heads.take(labels[members])), classes)
-        known.drift[members] = np.abs(region.bounds(delta)).max(axis=0)
+        at = labels[members]
+        sure = _same_sure_sign(known.low[members], known.high[members], *bounds, at, own_scales[members])
+        known.drift[members] = np.where(sure, 0.0, np.abs(region.bounds(delta)).max(axis=0))
         turned = (own_scales[members] < 0.0)[:, np.newaxis]
         known.rest.radii[members], known.rest.values[members] = 0.0, 0.0
         known.rest.values[members, 0] = known.rest.values[members, 1] = turned
         sides.append(known)
         scales.append(np.where(labels >= 0, np.sign(own_scales), 0.0))
-    return _steps(evaluate(heads, classes), region), scales, sides, np.zeros_like(region.middle)
+    return _steps(z_heads, region), scales, sides, np.zeros_like(region.middle)
+
+
+def _same_sure_sign(
+    low: Array, high: Array, heads_low: Array, heads_high: Array, at: np.ndarray, scales: Array
+) -> np.ndarray:
+    """Tell which members' and representatives' signs are both known, and agree: no point is too near to them."""
+    turned = (scales < 0.0)[:, np.newaxis]
+    on, off = (heads_low > 0.0)[at], (heads_high <= 0.0)[at]
+    return np.where(turned, ((low > 0.0) & off) | ((high <= 0.0) & on), ((low > 0.0) & on) | ((high <= 0.0) & off))
 
 
 def _steps(z: Forms, region: Region) -> Forms:
@@ -61,8 +74,8 @@ def certain(maps: Sequence[Affine], sides: Sequence[Side], match: Match) -> Matc
     There inputs are 0 or 1, so a whole cell can lie on a hyperplane, and nearness says nothing. With
     z = s z_c + delta, delta in [low, high] in rationals, and z (or z_c) a multiple of q as its numbers are:
     s(z) = s(z_c) if delta = 0; if 0 <= delta < q (z > 0 means z >= q > delta); or if -s q < delta <= 0. And if
-    s |z_c| > |delta| for all inputs of 0 and 1, of which there may be 30; but for the inputs that are all 0, where
-    both signs are seen.
+    s |z_c| > |delta| for all inputs of 0 and 1, of which there may be 30. That all inputs of z_c are 0 may be
+    left out if those of z are then 0 too, for there both signs are seen.
     """
     network, index = match.representatives()
     labels = [own.copy() for own in match.labels]
@@ -118,6 +131,8 @@ def _boolean_row(layer: Affine, side: Side, m: int) -> _BooleanRow:
 def _surely_same(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
     if scale <= 0.0:
         return False
+    both_zero = not one.free and {c for c, value in one.F.items() if value} <= set(other.F)
+    both_zero = both_zero and (one.constant > 0) == (other.constant > 0)
     first = next((c for c, value in other.F.items() if value), None)
     ratio = one.F.get(first, Fraction(0)) / other.F[first] if first is not None else Fraction(0)
     for s in (ratio, Fraction(float(scale))):
@@ -129,21 +144,24 @@ def _surely_same(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
         high = middle + sum(max(part, Fraction(0)) for part in parts) + one.high - s * other.low
         if low == high == 0 or 0 <= low and high < one.unit or -s * other.unit < low and high <= 0:
             return True
-        least = _least_size(other) if (one.constant > 0) == (other.constant > 0) else 0.0
+        least = _least_size(other, both_zero)
         if max(-low, high) < (s * Fraction(least) if least < np.inf else np.inf):
             return True
     return False
 
 
-def _least_size(row: _BooleanRow) -> float:
-    """Return a number above 0 that |z| is nowhere below, or 0; all inputs are tried but those that are all 0."""
+def _least_size(row: _BooleanRow, but_zero: bool) -> float:
+    """Return a number above 0 that |z| is nowhere below, or 0; half of the inputs is tried against half.
+
+    but_zero : leave out that all inputs are 0
+    """
     items = np.array([float(value) for value in (*row.F.values(), *row.free)])
     if len(items) > MOST:
         return 0.0
     half = len(items) // 2
     left, right = (all_subsets(len(part)) @ part for part in (items[:half], items[half:]))  # the empty ones first
     constant = float(row.constant)
-    least = min(_nearest(left[1:], -constant - right), _nearest(left[:1], -constant - right[1:]))
+    least = min(_nearest(left[1:], -constant - right), _nearest(left[:1], -constant - right[int(but_zero):]))
     lost = gamma(len(items) + 4) * (np.abs(items).sum() + abs(constant))
     return max(0.0, least - 2.0 * lost)
 

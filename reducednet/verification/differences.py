@@ -115,7 +115,7 @@ def through_active(
     left = outputs(maps, rest, size)
     q = [left.F[:, on], *(sign * own[-1].W[:, part] for sign, own, part in zip((1.0, -1.0), maps, parts))]
     active = [heads.take(np.flatnonzero(on)), *(own.take(part) for own, part in zip(rows, parts))]
-    replaced = _combined(np.concatenate(q, axis=1), stacked(active))
+    replaced = _combined(np.concatenate(q, axis=1), stacked(active), below.magnitude)
     return plus(evaluate(left, _only_excess(classes, on, low)), evaluate(replaced, below))
 
 
@@ -134,12 +134,13 @@ def _only_excess(forms: Forms, on: np.ndarray, low: Array) -> Forms:
     return Forms(values, radii)
 
 
-def _combined(q: Array, rows: Rows) -> Rows:
-    """Return the rows of q z."""
+def _combined(q: Array, rows: Rows, size_below: Array) -> Rows:
+    """Return the rows of q z; what underflows in q F is multiplied by H, of magnitude `size_below`."""
     n = len(rows.F)
     size = times(np.abs(q), rows.size)
     radii = times(np.abs(q), rows.rest.radii) * (GUARD + gamma(n + 2)) + gamma(n + 2) * size * GUARD
-    return Rows(q @ rows.F, Forms(times(q, rows.rest.values), radii + n * SMALLEST), size * (GUARD + gamma(n)))
+    radii += SMALLEST * (n * (rows.rest.values.shape[1] + 1) + 2.0 * n * size_below.sum(axis=0))
+    return Rows(q @ rows.F, Forms(times(q, rows.rest.values), radii), size * (GUARD + gamma(n)))
 
 
 def plus(one: Forms, other: Forms) -> Forms:

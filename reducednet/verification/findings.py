@@ -90,7 +90,7 @@ class Findings:
 
         Evidence None: no certificate can be had of this proof; that of a larger bound stays.
         """
-        bound = float(bound + self.question.slack)
+        bound = float(np.nextafter(bound + self.question.slack, np.inf)) if self.question.slack else float(bound)
         if not (np.isfinite(bound) and (bound, margin) < (self.bound, self.margin)):
             return
         self.bound, self.method, self.margin = bound, method, margin

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..rounding import gamma
 from ..sphere import row_norms
 from . import breakpoints, mixed_integer, search
 from .branching import branch
@@ -82,7 +83,7 @@ def _margin(question: Question, found: Difference) -> float:
     for known, network in zip(found.layers[0], (question.f, question.g)):
         norms, drift = row_norms(network.weights[0]), known.drift[:, 0]
         largest = max(largest, float(np.divide(drift, norms, out=np.zeros_like(drift), where=norms > 0.0).max()))
-    return largest
+    return largest * (1.0 + gamma(question.f.n_inputs + 8))
 
 
 def by_search(findings: Findings) -> None:
