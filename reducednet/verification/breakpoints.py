@@ -22,10 +22,12 @@ from ..networks import Network
 from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from .exact import ExactNetwork, gap_at, rationals
 
-LARGEST_SHALLOW = 20_000
-"""The largest number of neurons whose breakpoints are sorted in rationals."""
+LARGEST_SHALLOW, SHALLOW_A_SECOND = 20_000, 10_000
+"""The largest number of neurons whose breakpoints are sorted in rationals, and how many a second can be."""
 LARGEST_DEEP = 200_000
 """The largest number of neurons times parameters for which all zeros are found in rationals."""
+
+NORMAL = float(np.finfo(np.float64).smallest_normal)
 
 
 class Neurons(NamedTuple):
@@ -94,12 +96,13 @@ def shallow_bounds(neurons: Neurons, low: float, high: float) -> tuple[float, fl
     """Return bounds (gap, bound) of sup |f - g| over [low, high] for ReLU, and where the largest differences are.
 
     All that float64 does, the place of a knot and the order of two that are as near as that included, is
-    within gamma(2 n + 16) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|.
+    within gamma(4 n + 16) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|: a term can
+    go through 2 n additions, and that of a neuron that goes out as x grows is added once and subtracted once.
     """
     w, b, c, a = neurons
-    X, n = max(abs(low), abs(high)), len(w)
+    X, n = max(abs(low), abs(high), NORMAL), len(w)
     terms = np.abs(c) @ (np.abs(w) * X + np.abs(b)) + np.abs(a).sum(axis=1)
-    lost = gamma(2 * n + 16) * terms * (1.0 + gamma(2 * n)) + 8.0 * n * SMALLEST * (1.0 + X + np.abs(c).sum())
+    lost = gamma(4 * n + 16) * terms * (1.0 + gamma(2 * n)) + 8.0 * n * SMALLEST * (1.0 + X + np.abs(c).sum())
     knots, values = knots_and_values(neurons, low, high)
     sizes = np.abs(values)
     gaps = (sizes - lost[:, np.newaxis]).max(axis=0) * (1.0 - 4.0 * UNIT_ROUNDOFF)

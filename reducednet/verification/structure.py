@@ -10,7 +10,7 @@ proves a difference, and says at which hyperplane to look for it.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import gcd, lcm
 from typing import Any
@@ -125,16 +125,16 @@ def primitive(z: Sum) -> tuple[tuple[tuple[int, int], ...], Fraction]:
     return tuple((number, value // common) for number, value in integers), Fraction(common, below)
 
 
-def over_basis(network: Network, basis: Basis) -> list[Sum]:
-    """Return the outputs of a network over the basis, exactly."""
+def over_basis(network: Network, basis: Basis, check: Callable[[], None]) -> list[Sum]:
+    """Return the outputs of a network over the basis, exactly; `check` is called after each neuron."""
     values: list[Sum] = [{i: Fraction(1)} for i in range(1, network.n_inputs + 1)]
     *hidden, outgoing = affine_maps(network)
     for W, b in hidden:
-        values = [basis.neuron(z) for z in _affine(W, b, values)]
-    return _affine(*outgoing, values)
+        values = [basis.neuron(z) for z in _affine(W, b, values, check)]
+    return _affine(*outgoing, values, check)
 
 
-def _affine(W: Any, b: Any, values: list[Sum]) -> list[Sum]:
+def _affine(W: Any, b: Any, values: list[Sum], check: Callable[[], None]) -> list[Sum]:
     result = []
     for row, threshold in zip(W, rationals(np.zeros(len(W)) if b is None else b)):
         sums: Sum = {0: threshold}
@@ -143,11 +143,17 @@ def _affine(W: Any, b: Any, values: list[Sum]) -> list[Sum]:
                 for number, coefficient in value.items():
                     sums[number] = sums.get(number, Fraction(0)) + weight * coefficient
         result.append({number: value for number, value in sums.items() if value})
+        check()
     return result
 
 
-def what_is_left(f: Network, g: Network, domain: Domain) -> tuple[list[Sum], Basis]:
-    """Return f_k - g_k over the basis, one sum an output; all empty if the networks are equal on the domain."""
+def what_is_left(
+    f: Network, g: Network, domain: Domain, check: Callable[[], None] = lambda: None
+) -> tuple[list[Sum], Basis]:
+    """Return f_k - g_k over the basis, one sum an output; all empty if the networks are equal on the domain.
+
+    check : called after each neuron; what it raises ends the count
+    """
     basis = Basis(domain, f.activation == "binary")
-    one, other = over_basis(f, basis), over_basis(g, basis)
+    one, other = (over_basis(network, basis, check) for network in (f, g))
     return [added(a, b, Fraction(-1)) for a, b in zip(one, other)], basis
