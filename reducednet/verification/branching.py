@@ -84,7 +84,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
         What the bounds hold with for binary networks, see `Verdict`.
     """
     question = findings.question
-    low, high = (end[:, np.newaxis] for end in question.domain.bounding_box())
+    low, high = _root(question.domain)
     tree, done = Tree(), 0.0
     evidence = {"kind": "pieces", "matches": list(matches), "linear": True, "tree": tree}
     size = 2 * sum(question.f.sizes) * (question.f.n_inputs + 2)
@@ -109,6 +109,14 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
             return
         quick = findings.seconds - began < findings.remaining / 32.0
         batch = min(2 * batch, largest) if quick else max(4, batch // 2)
+
+
+def _root(domain: Domain) -> tuple[Array, Array]:
+    """Return the corners (d, 1) of a box that holds the domain, whatever the ends of a ball round to."""
+    low, high = (end[:, np.newaxis] for end in domain.bounding_box())
+    if isinstance(domain, Ball):
+        return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    return low, high
 
 
 def _halves(tree: Tree, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
