@@ -87,7 +87,7 @@ def exact_places(domain, region, rng):
     if region.kind == "hull":
         return [coordinates(region, 0, rationals(x)) for x in domain.points]
     if region.kind == "ball":
-        unit = [(3, 5, -4), (1, 1, 0), (13, 5, 12)]
+        unit = [(5, 3, -4), (1, -1, 0), (13, 5, 12)]
         return [[Fraction(p, n), Fraction(q, n)] for n, p, q in unit]
     return [[Fraction(int(s)) for s in rng.choice([-1, 1], region.middle.shape[0])] for _ in range(4)]
 
