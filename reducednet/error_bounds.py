@@ -87,6 +87,58 @@ def _affine_error(
     return (carried + lost) * (1.0 + gamma(2 * n + 8)) + underflow, spread
 
 
+def evaluation_margin(network: Network, domain: Domain) -> float:
+    """Return how far from every hyperplane of the first layer float64 finds all neurons of a binary network right.
+
+    |fl(w.x + b) - (w.x + b)| <= gamma_(n+2) (|w|.A + |b|) + underflow <= margin |w|
+
+    In the layers above, whose inputs are 0 or 1, whole cells can lie on a hyperplane. There every sum has to be
+    exact, in any order: numbers that are multiples of q with absolute values that add up to 2^52 q at most.
+
+    Parameters
+    ----------
+    network : Network
+    domain : Domain
+
+    Returns
+    -------
+    float
+        0.0 for ReLU; inf where a neuron above the first layer may be rounded.
+
+    References
+    ----------
+    THEORY, section 7.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> net = Network([[[3.0]]], [[-1.0]], [[1.0]], activation="binary")
+    >>> bool(0.0 < evaluation_margin(net, Box(0, 1)) < 1e-15)
+    True
+    """
+    network, domain = check_network(network), check_domain(network, domain)
+    if network.activation == "relu":
+        return 0.0
+    (W, b), *above = zip(network.weights, network.thresholds)
+    if not all(_sums_are_exact(V, c) for V, c in above):
+        return np.inf
+    n, norms = network.n_inputs, sphere.row_norms(W)
+    A = np.abs(domain.bounding_box()).max(axis=0) * (1.0 + gamma(n + 4))
+    with np.errstate(over="ignore"):
+        lost = gamma(n + 4) * (np.abs(W) @ A + np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())
+        margins = np.divide(lost, norms, out=np.zeros_like(lost), where=norms > 0.0)
+    return float(margins.max()) * (1.0 + gamma(2 * n + 16))
+
+
+def _sums_are_exact(W: Array, b: Array) -> bool:
+    """Tell whether no partial sum of any row's w h + b, h of 0 and 1, is rounded in whatever order."""
+    entries = np.column_stack([W, b])
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.abs(entries).sum(axis=1) * (1.0 + gamma(entries.shape[1] + 1))
+        scaled = np.ldexp(entries, 52 - np.frexp(total)[1][:, np.newaxis])
+    return bool(np.isfinite(total).all() and (scaled == np.rint(scaled)).all())
+
+
 def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     """Return a bound of |fl(N(x)) - fl(R(x))| on R's domain, where R is a reduction of N.
 

@@ -79,7 +79,8 @@ def random_forms(rng, n, region, spread, linear=True):
     """Return forms of n quantities that say something: their intervals hold their linear forms."""
     d, count = region.middle.shape
     if not linear:
-        return Forms(extreme_numbers(rng, (n, 1, count), spread), np.abs(extreme_numbers(rng, (n, 1, count), spread)))
+        middles, radii = (extreme_numbers(rng, (n, 1, count), spread) for _ in range(2))
+        return Forms(middles, np.abs(radii))
     values, radii = extreme_numbers(rng, (n, 2 + d, count), spread), np.zeros((n, 2, count))
     radii[:, 1] = np.abs(extreme_numbers(rng, (n, count), spread))
     values[:, 0] = values[:, 1]

@@ -23,10 +23,12 @@ from ..networks import Network
 from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from .exact import ExactNetwork, gap_at, rationals
 
-LARGEST_SHALLOW = 20_000
-"""The largest number of neurons whose breakpoints are sorted in rationals."""
+LARGEST_SHALLOW, SHALLOW_A_SECOND = 20_000, 10_000
+"""The largest number of neurons whose breakpoints are sorted in rationals, and how many a second can be."""
 LARGEST_DEEP = 200_000
 """The largest number of neurons times parameters for which all zeros are found in rationals."""
+
+NORMAL = float(np.finfo(np.float64).smallest_normal)
 
 
 class Neurons(NamedTuple):
@@ -111,10 +113,11 @@ def shallow_bounds(neurons: Neurons, low: float, high: float) -> tuple[float, fl
     """Return bounds (gap, bound) of sup |f - g| over [low, high] for ReLU, and where it is largest.
 
     All that float64 does, the place of a knot and the order of two that are as near as that included, is
-    within gamma(8 sqrt(n) + 32) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|.
+    within gamma(8 sqrt(n) + 32) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|: a term
+    goes through 4 sqrt(n) additions, and that of a neuron that goes out as x grows is added and subtracted once.
     """
     w, b, c, a = neurons
-    X, n = max(abs(low), abs(high)), len(w)
+    X, n = max(abs(low), abs(high), NORMAL), len(w)
     terms = np.abs(c) @ (np.abs(w) * X + np.abs(b)) + np.abs(a).sum(axis=1)
     underflow = 8.0 * n * SMALLEST * (1.0 + X + np.abs(c).sum())
     lost = gamma(8 * (isqrt(n) + 1) + 32) * terms * (1.0 + gamma(2 * n)) + underflow

@@ -46,6 +46,14 @@ class Match(NamedTuple):
             network[labels[members]], index[labels[members]] = number, members
         return network, index
 
+    def normal(self) -> Match:
+        """Return the match with scale 1 for the representatives, whatever was said of them."""
+        network, index = self.representatives()
+        scales = [own.copy() for own in self.scales]
+        for number, own in enumerate(scales):
+            own[index[network == number]] = 1.0
+        return Match(self.labels, tuple(scales))
+
 
 class Side(NamedTuple):
     """One network's values at one layer: h_m = scales_m H_(labels_m) + rest_m."""
@@ -111,7 +119,7 @@ def rows_of(layer: Affine, side: Side, size: Array) -> Rows:
     shared = np.zeros((n, *size.shape[1:]))
     shared[member] = np.abs(side.scales[member])[:, np.newaxis, np.newaxis] * size[side.labels[member]]
     own = side.rest.magnitude
-    error = side.rest.radii + lost(roundings(W) + 2, own) + (lost(in_F + 1, shared) if in_F else 0.0)
+    error = side.rest.radii + lost(roundings(W) + 1, own) + (lost(in_F, shared) if in_F else 0.0)
     sums = times_absolute(W, np.concatenate([error, shared + own], axis=1)) * (GUARD + gamma(n + 2))
     radii, total = np.split(sums, 2, axis=1)
     some = bool(side.rest.values.any())
@@ -124,7 +132,7 @@ def rows_of(layer: Affine, side: Side, size: Array) -> Rows:
 
 
 def lost(n_roundings: int, sizes: Array) -> Array:
-    """Return what so many roundings lose of quantities of these sizes; 0 of 0 only, for weights multiply it."""
+    """Return what so many roundings can lose of these sizes; above 0 of all but 0, for weights multiply it."""
     return gamma(n_roundings) * sizes + SMALLEST * (sizes > 0.0)
 
 

@@ -16,7 +16,7 @@ from ..layers import Affine, affine_maps
 from ..networks import Network
 from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from .binary_layers import binary_layer, certain
-from .classes import Known, Match, Rows, Side, chosen, evaluate, minus, rows_of, stacked
+from .classes import Known, Match, Rows, Side, chosen, evaluate, lost, minus, rows_of, stacked
 from .forms import GUARD, Forms, Region, times
 from .relu_layers import relu_layer
 
@@ -68,12 +68,12 @@ def difference(
     step = binary_layer if networks[0].activation == "binary" else relu_layer
     for number in range(networks[0].depth):
         rows = [rows_of(own[number], side, classes.magnitude) for own, side in zip(maps, sides)]
-        match, below = matcher(number, rows, classes), classes
+        match, below = matcher(number, rows, classes).normal(), classes
         if number and step is binary_layer and not part:
             match = certain([own[number] for own in maps], sides, match)
-        classes, scales, known, lost = step(rows, match, below, region)
+        classes, scales, known, loss = step(rows, match, below, region)
         if linear:
-            influence += lost
+            influence += loss
         else:
             classes = classes.intervals()
             known = [own._replace(rest=own.rest.intervals()) for own in known]
@@ -130,16 +130,16 @@ def _only_excess(forms: Forms, on: np.ndarray, low: Array) -> Forms:
     values[on], radii[on] = 0.0, 0.0
     half = np.maximum(-low[on], 0.0)[:, np.newaxis, np.newaxis] / 2.0
     values[on, :2] = half
-    radii[on] = half * GUARD
+    radii[on] = half * GUARD + SMALLEST * (low[on] < 0.0)[:, np.newaxis, np.newaxis]
     return Forms(values, radii)
 
 
-def _combined(q: Array, rows: Rows, size_below: Array) -> Rows:
-    """Return the rows of q z; what underflows in q F is multiplied by H, of magnitude `size_below`."""
+def _combined(q: Array, rows: Rows, below: Array) -> Rows:
+    """Return the rows of q z, over classes of the magnitudes `below`."""
     n = len(rows.F)
     size = times(np.abs(q), rows.size)
-    radii = times(np.abs(q), rows.rest.radii) * (GUARD + gamma(n + 2)) + gamma(n + 2) * size * GUARD
-    radii += SMALLEST * (n * (rows.rest.values.shape[1] + 1) + 2.0 * n * size_below.sum(axis=0))
+    radii = times(np.abs(q), rows.rest.radii + lost(n + 2, rows.size)) * (GUARD + gamma(n + 2))
+    radii += n * SMALLEST * (rows.rest.values.shape[1] + below.sum(axis=0))
     return Rows(q @ rows.F, Forms(times(q, rows.rest.values), radii), size * (GUARD + gamma(n)))
 
 

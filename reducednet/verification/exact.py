@@ -91,6 +91,7 @@ class ExactNetwork:
 
     def __init__(self, network: Network) -> None:
         self.binary = network.activation == "binary"
+        self._first = network.weights[0]
         self._hyperplanes = [bool(row.any()) for row in network.weights[0]]
         self._maps = [
             (ExactRows(layer.W), *integers(np.zeros(len(layer.W)) if layer.b is None else layer.b))
@@ -113,9 +114,12 @@ class ExactNetwork:
                 h, power = [max(value, 0) for value in z], lowest
         return result
 
-    def on_hyperplane(self, layers: Sequence[Scaled]) -> bool:
-        """Tell whether the point with these pre-activations lies on a hyperplane of the first layer."""
-        return any(cuts and z == 0 for cuts, z in zip(self._hyperplanes, layers[0].integers))
+    def on_hyperplane(self, layers: Sequence[Scaled], margin: float = 0.0) -> bool:
+        """Tell whether the point with these pre-activations lies within the margin of a first hyperplane."""
+        if margin == 0.0:
+            return any(cuts and z == 0 for cuts, z in zip(self._hyperplanes, layers[0].integers))
+        squares = [sum(value * value for value in rationals(row)) * Fraction(margin) ** 2 for row in self._first]
+        return any(square and z * z <= square for square, z in zip(squares, layers[0].values()))
 
     def __call__(self, x: Sequence[Fraction]) -> list[Fraction]:
         """Return the outputs at one point."""
@@ -138,13 +142,13 @@ def rationals(x: Any) -> list[Fraction]:
     return [value if isinstance(value, Fraction) else Fraction(float(value)) for value in x]
 
 
-def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction]) -> Fraction:
+def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction], margin: float = 0.0) -> Fraction:
     """Return the largest |f_k(x) - g_k(x)| over the outputs k; 0 on a first hyperplane of a binary one.
 
-    A zero row has no hyperplane: s(b) is what it is.
+    With a margin 0 also nearer to it than that. A zero row has no hyperplane: s(b) is what it is.
     """
     layers = f.layers(x), g.layers(x)
-    if f.binary and any(network.on_hyperplane(own) for network, own in zip((f, g), layers)):
+    if f.binary and any(network.on_hyperplane(own, margin) for network, own in zip((f, g), layers)):
         return Fraction(0)
     return max(abs(one - other) for one, other in zip(*(own[-1].values() for own in layers)))
 

@@ -24,6 +24,9 @@ class Question(NamedTuple):
         What both networks' own evaluation may add: 0 with semantics "real".
     rounding : float
         A bound of what both networks' evaluation in float64 is off by; inf where it was not asked for.
+    blur : float
+        Binary networks with semantics "float64": nearer than this to a first hyperplane evaluation may take the
+        wrong side; inf where it may do so further off. Otherwise 0.
     """
 
     f: Network
@@ -32,6 +35,7 @@ class Question(NamedTuple):
     eps: float
     slack: float
     rounding: float
+    blur: float = 0.0
 
 
 class OutOfTime(Exception):
@@ -88,10 +92,14 @@ class Findings:
     def prove(self, bound: float, method: str, evidence: dict[str, Any] | None, margin: float = 0.0) -> None:
         """Note a proved bound of sup |f - g| of the real functions; a smaller one stays.
 
+        One below a difference that was found, nearer to a binary network's hyperplane than the margin, is left.
         Evidence None: no certificate can be had of this proof; that of a larger bound stays.
         """
-        bound = float(np.nextafter(bound + self.question.slack, np.inf)) if self.question.slack else float(bound)
-        if not (np.isfinite(bound) and (bound, margin) < (self.bound, self.margin)):
+        if self.question.slack:
+            bound = np.nextafter(bound + self.question.slack, np.inf)
+        bound, margin = float(bound), max(margin, self.question.blur)
+        known = np.isfinite(bound) and np.isfinite(margin) and self.gap <= bound
+        if not (known and (bound, margin) < (self.bound, self.margin)):
             return
         self.bound, self.method, self.margin = bound, method, margin
         if evidence is not None:
@@ -99,7 +107,8 @@ class Findings:
 
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
         """Note an exact difference of the real functions at a point."""
-        lower = below(gap) if self.question.slack == 0.0 else below(gap - Fraction(self.question.slack))
+        slack = self.question.slack
+        lower = below(gap - Fraction(slack)) if np.isfinite(slack) else 0.0
         if x is not None and lower > self.gap:
             self.gap, self.counterexample, self.gap_method = lower, x, method
             if self.gap > self.bound:  # nearer to a binary network's hyperplane than the bound's margin

@@ -48,12 +48,12 @@ class Forms(NamedTuple):
 
     @property
     def magnitude(self) -> Array:
-        """Return |m| + r, and |c| + |a|.1 + e: no less than |v|, up to roundings that `GUARD` covers."""
+        """Return |m| + r, and |c| + |a|.1 + e: no less than |v|, however many slopes are added up."""
         result = np.abs(self.values[:, :1]) + self.radii[:, :1]
-        if self.radii.shape[1] == 1:
-            return result
-        linear = np.abs(self.values[:, 1:]).sum(axis=1, keepdims=True) + self.radii[:, 1:]
-        return np.concatenate([result, linear], axis=1)
+        if self.radii.shape[1] > 1:
+            linear = np.abs(self.values[:, 1:]).sum(axis=1, keepdims=True) + self.radii[:, 1:]
+            result = np.concatenate([result, linear], axis=1)
+        return result * (1.0 + gamma(self.values.shape[1] + 4))
 
     @property
     def is_zero(self) -> bool:

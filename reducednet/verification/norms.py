@@ -152,7 +152,7 @@ def spectral_norm(W: Array) -> float:
     W = W if W.shape[0] >= W.shape[1] else W.T
     if not W.any():
         return 0.0
-    size = 2.0 ** float(np.frexp(np.abs(W).max())[1])
+    size = 2.0 ** float(np.frexp(np.abs(W).max())[1] - 1)
     V = W / size
     n, m = V.shape[1], V.shape[0]
     G = V.T @ V

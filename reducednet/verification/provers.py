@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from .._validation import Array
 from ..rounding import gamma
 from ..sphere import row_norms
 from . import breakpoints, mixed_integer, search
@@ -17,7 +18,7 @@ from .forms import region_of
 from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
 from .norms import norm_bound
 from .search import confirm
-from .structure import what_is_left
+from .structure import Sum, what_is_left
 from .verdict import UNKNOWN
 
 EXACT_PARAMETERS = 200_000
@@ -82,7 +83,8 @@ def _margin(question: Question, found: Difference) -> float:
     largest = 0.0  # above the first layer members are surely their representatives
     for known, network in zip(found.layers[0], (question.f, question.g)):
         norms, drift = row_norms(network.weights[0]), known.drift[:, 0]
-        largest = max(largest, float(np.divide(drift, norms, out=np.zeros_like(drift), where=norms > 0.0).max()))
+        none = np.where(drift > 0.0, np.inf, 0.0)  # a zero row has no hyperplane to be far from
+        largest = max(largest, float(np.divide(drift, norms, out=none, where=norms > 0.0).max()))
     return largest * (1.0 + gamma(question.f.n_inputs + 8))
 
 
@@ -113,7 +115,8 @@ def by_breakpoints(findings: Findings) -> None:
             findings.refute(Fraction(max(gap, 0.0)), knots[:1], "breakpoints")
         if findings.status == UNKNOWN:
             confirm(findings, knots[:, np.newaxis], "breakpoints")
-    if findings.status == UNKNOWN and shallow and n <= breakpoints.LARGEST_SHALLOW:
+    largest = min(breakpoints.LARGEST_SHALLOW, breakpoints.SHALLOW_A_SECOND * findings.remaining)
+    if findings.status == UNKNOWN and shallow and n <= largest:
         supremum, x = breakpoints.shallow_supremum(neurons, low, high)
         findings.prove(above(supremum), "breakpoints", {"kind": "sorted", "exact": True})
         _confirm_exactly(findings, x)
@@ -128,7 +131,7 @@ def _confirm_exactly(findings: Findings, x: Fraction) -> None:
     question, nearest = findings.question, float(x)
     X = np.array([[nearest], [np.nextafter(nearest, -np.inf)], [np.nextafter(nearest, np.inf)]])
     confirm(findings, X, "breakpoints")
-    if findings.gap <= question.eps:
+    if findings.gap <= question.eps and question.slack == 0.0:  # else the point must be one that float64 has
         exact = ExactNetwork(question.f), ExactNetwork(question.g)
         findings.refute(gap_at(*exact, [x]), np.array([x]), "breakpoints")
 
@@ -145,9 +148,14 @@ def by_structure(findings: Findings) -> None:
     elif f.depth == 1:
         kinks = {i: max(abs(row.get(i, Fraction(0))) for row in left) for i in basis.hyperplanes}
         worst = [basis.hyperplanes[i] for i in sorted(kinks, key=lambda i: -kinks[i])[:16]]
-        order = [*range(1, f.n_inputs + 1), 0]
-        rows = [np.array([float(z.get(i, Fraction(0))) for i in order]) for z in worst]
+        rows = [_direction(z, f.n_inputs) for z in worst]
         confirm(findings, search.candidates(f, g, domain, search.across_hyperplanes(domain, rows)), "structure")
+
+
+def _direction(z: Sum, n_inputs: int) -> Array:
+    """Return the row (w, b) of a hyperplane in float64, |w_i| at most 1."""
+    largest = max(abs(value) for i, value in z.items() if i)
+    return np.array([below(z.get(i, Fraction(0)) / largest) for i in [*range(1, n_inputs + 1), 0]])
 
 
 def by_branching(findings: Findings) -> None:

@@ -63,7 +63,7 @@ def _relu_members(
     """
     size, turned = np.abs(scales), np.flatnonzero(scales < 0.0)
     if len(turned):
-        rows = rows.signed(np.sign(scales))
+        rows = rows.signed(np.where(scales < 0.0, -1.0, 1.0))
     delta = evaluate(minus(rows, size, heads), classes)
     head = [_outward(size[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
     d = region.bounds(delta)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._validation import choice, message, number
 from ..domains import Domain
-from ..error_bounds import evaluation_bound
+from ..error_bounds import evaluation_bound, evaluation_margin
 from ..networks import Network, check_network
 from ..orbit import rescale, unit_exponents
 from ..reduced_networks import check_domain
@@ -129,7 +129,8 @@ def _question(
     eps = number(eps, "eps", minimum=0.0)
     depth = max(f.depth, g.depth)
     one, other = (_deepened(_well_scaled(network), depth) for network in (f, g))
-    return Question(one, other, domain, eps, slack, rounding), time_limit
+    blur = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
+    return Question(one, other, domain, eps, slack, rounding, blur), time_limit
 
 
 def _well_scaled(network: Network) -> Network:

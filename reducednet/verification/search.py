@@ -109,12 +109,14 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
 
     It ends at the first difference above eps, or when the price of exact numbers is spent.
     """
-    f, g, domain, eps, *_ = findings.question
+    f, g, domain, eps, *_, blur = findings.question
+    if not np.isfinite(blur):
+        return
     exact = ExactNetwork(f), ExactNetwork(g)
     for x in X[:max(1, EXACT_BUDGET // (f.n_parameters + g.n_parameters))]:
         inner = surely_inside(domain, x)
         if inner is not None:
-            findings.refute(gap_at(*exact, rationals(inner)), inner, method)
+            findings.refute(gap_at(*exact, rationals(inner), blur), inner, method)
         if findings.gap > eps:
             return
 
