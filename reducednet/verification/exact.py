@@ -215,4 +215,5 @@ def simplex_weights(corners: Sequence[Sequence[Fraction]], x: Sequence[Fraction]
         rows = [head if r == column else [v - row[column] * h for v, h in zip(row, head)]
                 for r, row in enumerate(rows)]
     weights = [row[n] for row in rows[:n]]
-    return weights if min(weights) >= 0 and not any(row[n] for row in rows[n:]) else None
+    inside = n > 0 and min(weights) >= 0 and not any(row[n] for row in rows[n:])
+    return weights if inside else None
