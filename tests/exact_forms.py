@@ -31,7 +31,7 @@ def _place(region, rng):
     if region.kind == "ball":
         t = [Fraction(0)] * d
         first = int(rng.integers(d))
-        pair = UNIT_VECTORS[rng.integers(len(UNIT_VECTORS))] if d > 1 else (Fraction(rng.choice([-1, 1])),)
+        pair = UNIT_VECTORS[rng.integers(len(UNIT_VECTORS))] if d > 1 else (int(rng.choice([-1, 1])),)
         for k, value in enumerate(pair):
             t[(first + k) % d] = Fraction(value)
         return t

@@ -1,0 +1,105 @@
+"""Mixed-integer programmes propose and refute; they never prove."""
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import reducednet as rn
+from exact_judge import complaints
+from exact_suprema import exact_difference, supremum
+from exact_truth import pairs
+from reducednet.rounding import gamma
+from reducednet.verification import mixed_integer, verify
+from reducednet.verification.differences import difference
+from reducednet.verification.forms import region_of
+from reducednet.verification.matching import no_match
+
+DOMAINS = [
+    rn.Box([-1.0, 0.0], [1.0, 2.0]), rn.Hull([[0.0, 0.0], [1.0, 0.5], [0.3, 1.0]]), rn.Box([0.0, 1.0], [1.0, 1.0]),
+]
+SOLVER = 1e-5
+"""What the solver may be off by, relatively: its own tolerances are 1e-6 for rows and integers."""
+ROUNDED = gamma(1000)
+"""What the few products and sums of a row of these small programmes may be off by."""
+
+
+def networks(seed, sizes=(2, 5, 3, 2)):
+    return tuple(rn.Network.random(sizes, rng=seed + k, scheme="he", output_bias=True) for k in range(2))
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=repr)
+@pytest.mark.parametrize("seed", range(3))
+def test_solver_finds_the_supremum_and_does_not_say_equivalent(domain, seed):
+    f, g = networks(seed)
+    truth = supremum(f, g, domain).value
+    verdict = verify(f, g, domain, eps=1.01 * float(truth), method="milp")
+    assert complaints(f, g, domain, verdict) == []
+    assert verdict.status == "unknown"
+    assert not verdict.rigorous
+    assert verdict.method == "milp"
+    assert abs(verdict.bound - float(truth)) <= SOLVER * float(truth)
+    assert verdict.gap >= (1.0 - SOLVER) * float(truth)
+    assert "said by a solver, not proved" in repr(verdict)
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=repr)
+def test_solvers_points_refute_in_rationals(domain):
+    f, g = networks(10)
+    eps = 0.9 * float(supremum(f, g, domain).value)
+    verdict = verify(f, g, domain, eps=eps, method="milp")
+    assert verdict.status == "not_equivalent"
+    assert exact_difference(f, g, verdict.counterexample) >= Fraction(verdict.gap) > Fraction(eps)
+
+
+def test_ball_is_searched_by_its_box_and_points_of_the_box_outside_do_not_refute():
+    f, g = (rn.Network([[[1.0, 1.0]]], [[3.0]], [[c]]) for c in (1.0, 2.0))
+    ball = rn.Ball([0.0, 0.0], 1.0)  # sup 3 + sqrt 2, over its box 5
+    verdict = verify(f, g, ball, eps=4.9, method="milp")
+    assert verdict.status != "not_equivalent"
+    assert verdict.gap <= 3.0 + np.sqrt(2.0) * (1.0 + 2.0**-50)
+
+
+def test_no_verdict_of_the_solver_is_rigorous_below_what_is_proved():
+    for f, g, domain, kind in pairs(30, 31):
+        verdict = verify(f, g, domain, 1e-9, method="milp", time_limit=0.5)
+        assert complaints(f, g, domain, verdict, 1e-9) == [], kind
+        assert verdict.rigorous or verdict.status == "unknown"
+
+
+def test_programme_holds_the_values_of_both_networks():
+    """The point x with its own activations fulfils bounds and constraints, to rounding."""
+    f, g = networks(3)
+    box = DOMAINS[0]
+    found = difference((f, g), region_of(box), no_match)
+    model, inputs, values = mixed_integer.programme((f, g), box, found)
+    rng = np.random.default_rng(0)
+    for x in box.sample(20, rng):
+        v = np.zeros(len(model.low))
+        v[inputs] = x
+        place = len(inputs)
+        layers = [network.pre_activations(x[np.newaxis]) for network in (f, g)]
+        for level in range(2):
+            for Z in (layers[0][level][0], layers[1][level][0]):
+                n = len(Z)
+                v[place:place + n], v[place + n:place + 2 * n] = np.maximum(Z, 0.0), Z > 0.0
+                place += 2 * n
+        assert place == len(v)
+        assert (v >= np.array(model.low) - ROUNDED).all() and (v <= np.array(model.high) + ROUNDED).all()
+        sums, sizes = np.zeros((2, len(model._limits)))
+        np.add.at(sums, model._rows, np.array(model._entries) * v[model._columns])
+        np.add.at(sizes, model._rows, np.abs(np.array(model._entries) * v[model._columns]))
+        low, high = np.array(model._limits).T
+        off = ROUNDED * (sizes + 1.0)
+        assert (sums >= low - off).all() and (sums <= high + off).all()
+
+
+def test_nothing_is_printed(capfd):
+    f, g = networks(0)
+    verify(f, g, DOMAINS[0], eps=0.1, method="milp")
+    assert capfd.readouterr().out == ""
+
+
+def test_networks_too_large_are_not_tried(monkeypatch):
+    monkeypatch.setattr(mixed_integer, "LARGEST", 3)
+    f, g = networks(0)
+    assert verify(f, g, DOMAINS[0], eps=1e-3, method="milp").rigorous

@@ -1,0 +1,87 @@
+"""A verdict cannot be read as a truth value, and says what it is in one sentence."""
+import numpy as np
+import pytest
+
+import reducednet as rn
+from reducednet.verification.findings import Findings, Question
+from reducednet.verification.verdict import Verdict
+
+SQUARE = rn.Box([0.0, 0.0], [1.0, 1.0])
+F = rn.Network.random((2, 5, 1), rng=0)
+
+
+def verdict(**claims):
+    known = dict(status="unknown", eps=0.25, bound=1.0, gap=0.125, counterexample=None, method="branching",
+                 rigorous=True, semantics="real", margin=0.0, seconds=1.5, stages=[], certificate=None)
+    return Verdict(**{**known, **claims})
+
+
+@pytest.mark.parametrize("status", ["equivalent", "not_equivalent", "unknown"])
+def test_truth_value_is_refused(status):
+    with pytest.raises(TypeError, match="ask for its `status`"):
+        bool(verdict(status=status))
+    with pytest.raises(TypeError, match="truth value"):
+        assert not verdict(status=status)
+
+
+@pytest.mark.parametrize("claims, sentence", [
+    (dict(status="equivalent", bound=0.125),
+     "Verdict(equivalent: |f - g| <= 0.125 on the domain, asked for 0.25 (by branching, 1.5 s))"),
+    (dict(status="equivalent", bound=0.125, margin=1e-9),
+     "Verdict(equivalent: |f - g| <= 0.125 on the domain, further than 1e-09 from every hyperplane, "
+     "asked for 0.25 (by branching, 1.5 s))"),
+    (dict(status="not_equivalent", gap=0.5),
+     "Verdict(not_equivalent: |f - g| >= 0.5 at the counterexample, more than 0.25 (by branching, 1.5 s))"),
+    (dict(), "Verdict(unknown: sup |f - g| is at least 0.125 and proved to be at most 1; asked for 0.25 "
+             "(by branching, 1.5 s))"),
+    (dict(rigorous=False),
+     "Verdict(unknown: sup |f - g| is at least 0.125 and said by a solver, not proved, to be at most 1; "
+     "asked for 0.25 (by branching, 1.5 s))"),
+])
+def test_one_sentence_says_it(claims, sentence):
+    assert repr(verdict(**claims)) == sentence
+
+
+def test_verdict_has_all_that_was_promised():
+    found = rn.verify(F, F, SQUARE)
+    names = ("status eps bound gap counterexample method rigorous semantics margin seconds stages certificate")
+    assert set(names.split()) <= set(vars(found))
+    assert found.seconds >= sum(stage.seconds for stage in found.stages) * 0.5
+    assert [stage.name for stage in found.stages][-1] == found.method
+
+
+def findings(eps=0.0, slack=0.0, blur=0.0):
+    return Findings(Question(F, F, SQUARE, eps, slack, np.inf, blur), 60.0)
+
+
+def test_only_finite_and_smaller_bounds_are_noted():
+    found = findings()
+    for bound, left in [(np.nan, np.inf), (np.inf, np.inf), (3.0, 3.0), (4.0, 3.0), (np.nan, 3.0), (2.0, 2.0)]:
+        found.prove(bound, "search", {})
+        assert found.bound == left
+
+
+def test_exactness_of_a_bound_with_a_margin_is_not_claimed():
+    found = findings(eps=0.0)
+    found.prove(0.0, "matching", {}, 1e-16)
+    assert found.status == "unknown"
+    found.prove(0.0, "structure", {}, 0.0)
+    assert (found.status, found.margin) == ("equivalent", 0.0)
+
+
+def test_bound_below_a_known_gap_is_left_and_a_gap_above_a_bound_takes_it_away():
+    found = findings(eps=0.5)
+    found.prove(0.25, "matching", {}, 1e-16)
+    found.refute(1, np.zeros(2), "search")
+    assert (found.gap, found.bound, found.margin, found.evidence) == (1.0, np.inf, 0.0, None)
+    found.prove(0.25, "matching", {}, 1e-16)
+    assert found.bound == np.inf
+    assert found.status == "not_equivalent"
+
+
+@pytest.mark.parametrize("blur, bound", [(0.0, 1.0), (1e-9, 1.0), (np.inf, np.inf)])
+def test_bounds_of_float64_have_its_margin(blur, bound):
+    found = findings(eps=2.0, slack=0.25, blur=blur)
+    found.prove(0.75, "structure", {})
+    assert found.bound == bound
+    assert found.margin == (blur if np.isfinite(blur) else 0.0)
