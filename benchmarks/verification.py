@@ -118,7 +118,10 @@ def clocked(f, g, domain, **options):
 
 
 def proved(number, what, pair, most, within=None):
-    """Return a row: equal up to rounding, by a rigorous bound relative to the largest output."""
+    """Return a row: equal up to rounding, by a rigorous bound relative to the largest output seen.
+
+    With it goes the bound relative to what intervals prove of the output: the scale that any bound is built from.
+    """
     f, g, domain = pair
     verdict, seconds = clocked(f, g, domain)
     relative = float(verdict.bound / cases.largest_output(f, domain))
@@ -127,7 +130,8 @@ def proved(number, what, pair, most, within=None):
     reached = verdict.rigorous and verdict.status == "equivalent" and relative <= most and not false
     limit = "" if within is None else f", {within} s"
     return row(number, what, f"{most:g}{limit}", relative, reached and (within is None or seconds <= within),
-               seconds, {"status": verdict.status, "method": verdict.method, "eps": verdict.eps,
+               seconds, {"relative to its own bound": float(verdict.bound / cases.output_bound(f, domain)),
+                         "status": verdict.status, "method": verdict.method, "eps": verdict.eps,
                          **({"FALSE": "bound exceeded at a point"} if false else {})})
 
 

@@ -152,3 +152,9 @@ def real_networks():
             domain = rn.Box(np.zeros(network.n_inputs), np.ones(network.n_inputs))
         found.append((path.stem, network, domain))
     return found
+
+
+def output_bound(network, domain):
+    """Return what is proved of max |output| on the domain without splitting it: the bound of N - 0."""
+    zero = rn.Network([np.zeros((1, network.n_inputs))], [[0.0]], np.zeros((network.n_outputs, 1)))
+    return rn.verify(network, zero, domain, eps=0.0, method="matching").bound

@@ -23,8 +23,8 @@ from .verdict import UNKNOWN
 
 EXACT_PARAMETERS = 200_000
 """The largest number of parameters that is counted in rationals."""
-LINEAR_NUMBERS = 20_000_000
-"""The largest number of slopes that is kept of a layer."""
+LINEAR_PRODUCTS = 200_000_000
+"""How many products the slopes of a deep network may cost; above that intervals have to do."""
 BRANCHING_INPUTS = 12
 
 
@@ -54,8 +54,9 @@ def by_matching(findings: Findings) -> None:
 
 
 def _linear(question: Question) -> bool:
-    """Tell whether linear bounds of all layers can be kept."""
-    return max(question.f.sizes + question.g.sizes) * (question.f.n_inputs + 2) <= LINEAR_NUMBERS
+    """Tell whether linear bounds of all layers are worth their price; one layer's turned neurons need them."""
+    price = (question.f.n_parameters + question.g.n_parameters) * (question.f.n_inputs + 2)
+    return question.f.depth == 1 or price <= 2 * LINEAR_PRODUCTS
 
 
 def _bound_with(findings: Findings, matcher: Matcher) -> None:
