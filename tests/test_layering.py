@@ -292,7 +292,7 @@ def test_public_methods_have_a_docstring(name):
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=relative)
 def test_nothing_but_the_command_line_prints(path):
-    if path.stem not in ("cli", "verify_command", "__main__"):  # else `print` needs a `file`, such as stderr for a bar
+    if path.stem not in ("cli", "verify_command", "__main__"):  # else `print` needs a `file`, as stderr
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         calls = [node for node in nodes if isinstance(node, ast.Call)]
         prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
