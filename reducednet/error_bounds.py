@@ -124,10 +124,10 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
         return np.inf
     n, norms = network.n_inputs, sphere.row_norms(W)
     A = np.abs(domain.bounding_box()).max(axis=0) * (1.0 + gamma(n + 4))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         lost = gamma(n + 4) * (np.abs(W) @ A + np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())
         margins = np.divide(lost, norms, out=np.zeros_like(lost), where=norms > 0.0)
-    return float(margins.max()) * (1.0 + gamma(2 * n + 16))
+    return float(np.where(np.isnan(margins), np.inf, margins).max()) * (1.0 + gamma(2 * n + 16))
 
 
 def _sums_are_exact(W: Array, b: Array) -> bool:

@@ -153,6 +153,33 @@ def test_ball_that_rounds_to_a_point_is_searched_whole():
         assert verdict.bound >= 1.0 or not verdict.rigorous
 
 
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+@pytest.mark.parametrize("seed", range(12))
+def test_networks_of_numbers_of_all_sizes_are_answered_and_never_wrongly(activation, seed):
+    """Entries of 2^-1062 to 2^1000, the smallest, the largest and 0 too: sums overflow, products underflow."""
+    rng = np.random.default_rng(seed)
+
+    def numbers(*shape):
+        largest = rng.choice([60, 1000])
+        values = np.ldexp(rng.standard_normal(shape), rng.integers(-largest - largest // 16, largest, shape))
+        values[rng.random(shape) < 0.2] = rng.choice([0.0, 5e-324, 1.7e308, 1.0])
+        return values
+
+    def drawn(d):
+        if rng.random() < 0.5:
+            return rn.Network([numbers(3, d)], [numbers(3)], numbers(1, 3), None, activation)
+        weights, thresholds = [numbers(3, d), numbers(2, 3)], [numbers(3), numbers(2)]
+        return rn.Network(weights, thresholds, numbers(1, 2), numbers(1), activation)
+
+    d = int(rng.integers(1, 3))
+    f, g = drawn(d), drawn(d)
+    for domain in (rn.Box(-np.ones(d), np.ones(d)), rn.Hull(rng.standard_normal((4, d)))):
+        for pair in ((f, g), (f, f)):
+            eps = float(rng.choice([0.0, 1e-9, 1.0, 1e200]))
+            judged(*pair, domain, eps, time_limit=0.1)
+            verify(*pair, domain, eps, "float64", 0.1)
+
+
 # Pairs that are decided.
 
 def permuted(f, rng):

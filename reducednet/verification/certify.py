@@ -21,7 +21,7 @@ from ..layers import affine_maps
 from ..networks import Network
 from .certificates import Certificate, fingerprint, proved_number
 from .classes import Match
-from .exact import below, corners_around, rationals, simplex_weights
+from .exact import LARGEST, below, corners_around, rationals, simplex_weights
 from .findings import Findings
 from .verdict import DIFFERENT, EQUIVALENT
 
@@ -89,9 +89,12 @@ def _confirmed(
 ) -> Certificate | None:
     """Return the certificate of this proof, if its checker confirms it or would take long; else None."""
     question = findings.question
-    most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else np.inf
+    most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else LARGEST
     value = min(most, max(0.0, float(findings.bound - question.slack)) * (1.0 + SPARE))
-    certificate = _certificate("bound", value, kind, arrays, findings, f, g, margin)
+    try:
+        certificate = _certificate("bound", value, kind, arrays, findings, f, g, margin)
+    except ValueError:  # a scale between the given networks' rows leaves the range of float64
+        return None
     if _work(kind, arrays, f, g) > CHECKED[kind]:
         return certificate if margin >= findings.margin else None
     try:

@@ -205,6 +205,8 @@ def simplex_weights(corners: Sequence[Sequence[Fraction]], x: Sequence[Fraction]
     Elimination in rationals.
     """
     n = len(corners)
+    if not n:
+        return None
     rows = [[*(p[k] for p in corners), x[k]] for k in range(len(x))] + [[Fraction(1)] * (n + 1)]
     for column in range(n):
         pivot = next((r for r in range(column, len(rows)) if rows[r][column] != 0), None)

@@ -112,7 +112,8 @@ def by_breakpoints(findings: Findings) -> None:
         neurons = breakpoints.joint_neurons(f, g)
         gap, bound, knots = breakpoints.shallow_bounds(neurons, below(low), above(high))
         findings.prove(bound, "breakpoints", {"kind": "sorted", "exact": False})
-        if low <= knots[0] <= high:
+        knots = knots[np.isfinite(knots)]
+        if np.isfinite(gap) and low <= knots[0] <= high:
             findings.refute(Fraction(max(gap, 0.0)), knots[:1], "breakpoints")
         if findings.status == UNKNOWN:
             confirm(findings, knots[:, np.newaxis], "breakpoints")

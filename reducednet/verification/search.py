@@ -107,7 +107,7 @@ def across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
 def confirm(findings: Findings, X: Array, method: str) -> None:
     """Note the largest exact difference at these points, those of the domain, which come in the order of hope.
 
-    It ends at the first difference above eps, or when the price of exact numbers is spent.
+    It ends at the first difference above eps, when the price of exact numbers is spent, or when the time is over.
     """
     f, g, domain, eps, *_, blur = findings.question
     if not np.isfinite(blur):
@@ -119,6 +119,7 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
             findings.refute(gap_at(*exact, rationals(inner), blur), inner, method)
         if findings.gap > eps:
             return
+        findings.check_time()
 
 
 def surely_inside(domain: Domain, x: Array) -> Array | None:
