@@ -84,7 +84,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
         What the bounds hold with for binary networks, see `Verdict`.
     """
     question = findings.question
-    low, high = _root(question.domain)
+    low, high = (end[:, np.newaxis] for end in outer_box(question.domain))
     tree, done = Tree(), 0.0
     evidence = {"kind": "pieces", "matches": list(matches), "linear": True, "tree": tree}
     size = 2 * sum(question.f.sizes) * (question.f.n_inputs + 2)
@@ -103,7 +103,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
             return
         kept = ~(halves.bound + question.slack <= question.eps)
         done = max(done, float(halves.bound[~kept].max(initial=0.0)))
-        left = later.join(_inside(tree, question.domain, halves.take(np.flatnonzero(kept)), findings.check_time))
+        left = later.join(_inside(tree, findings, halves.take(np.flatnonzero(kept))))
         findings.prove(max(done, float(left.bound.max(initial=0.0))), "branching", evidence, margin)
         if findings.gap > question.eps:
             return
@@ -151,24 +151,23 @@ def _try_corners(findings: Findings, region: Region, slopes: Array, output: np.n
         confirm(findings, X[best], "branching")
 
 
-def _root(domain: Domain) -> tuple[Array, Array]:
-    """Return the corners (d, 1) of a box that holds the domain, whatever the ends of a ball round to."""
-    low, high = (end[:, np.newaxis] for end in domain.bounding_box())
+def outer_box(domain: Domain) -> tuple[Array, Array]:
+    """Return the ends of a box that holds the domain, whatever the ends of a ball round to."""
+    low, high = domain.bounding_box()
     return (np.nextafter(low, -np.inf), np.nextafter(high, np.inf)) if isinstance(domain, Ball) else (low, high)
 
 
-def _inside(
-    tree: Tree, domain: Domain, leaves: Frontier, check_time: Callable[[], None] = lambda: None
-) -> Frontier:
+def _inside(tree: Tree, findings: Findings, leaves: Frontier) -> Frontier:
     """Return the leaves that may meet the domain; the others are noted in the tree.
 
     A direction u separates a box from the domain if u.x > h_D(u) on the box, all roundings charged; tried is the
     one from the domain's nearest point to the box's middle.
     """
+    domain = findings.question.domain
     if isinstance(domain, Box) or not len(leaves.node):
         return leaves
     middle = leaves.low / 2.0 + leaves.high / 2.0
-    U = (middle - nearest_points(domain, middle, check_time)).T
+    U = (middle - nearest_points(domain, middle, findings.check_time)).T
     nearest = np.minimum(U.T * leaves.low, U.T * leaves.high).sum(axis=0)
     size = np.abs(domain.bounding_box()).max(axis=0)[:, np.newaxis]
     corner = np.maximum(size, np.maximum(np.abs(leaves.low), np.abs(leaves.high))).T
