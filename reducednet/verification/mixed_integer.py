@@ -171,7 +171,7 @@ def propose(findings: Findings, found: Difference) -> None:
         biases = [0.0 if net.output_bias is None else net.output_bias[k] for net in networks]
         for sign in (1.0, -1.0):
             findings.check_time()
-            answer = model.maximise(sign * objective, findings.remaining)
+            answer = model.maximise(sign * objective, 0.8 * findings.remaining)  # its limit is a rough one
             bound = np.inf if answer.mip_dual_bound is None else -answer.mip_dual_bound
             largest = max(largest, bound + sign * (biases[0] - biases[1]))
             if answer.x is not None:
