@@ -86,3 +86,11 @@ def test_binary_matching_holds_for_networks_that_are_rounded_apart(data, factor)
         by_matching(findings)
     if np.isfinite(findings.bound):
         assert supremum(f, g, domain, findings.margin).value <= Fraction(findings.bound)
+
+
+def test_weights_beyond_float64_in_a_sum_are_not_sure():
+    """1.7e308 of two members of one class add up to more than float64 holds: nothing is claimed, nothing fails."""
+    W = np.array([[1.0], [1.0]])
+    f = rn.Network([W, [[1.7e308, 1.7e308]]], [[-0.5, -0.5], [-1.0]], [[1.0]], activation="binary")
+    g = rn.Network([W, [[1.7e308, 1.6e308]]], [[-0.5, -0.5], [-1.0]], [[1.0]], activation="binary")
+    assert rn.verify(f, g, rn.Box(0, 1), eps=0.5, method="matching").status != "not_equivalent"

@@ -155,12 +155,15 @@ def _least_size(row: _BooleanRow, but_zero: bool) -> float:
 
     but_zero : leave out that all inputs are 0
     """
-    items = np.array([float(value) for value in (*row.F.values(), *row.free)])
+    try:
+        constant, *values = (float(value) for value in (row.constant, *row.F.values(), *row.free))
+    except OverflowError:
+        return 0.0
+    items = np.array(values)
     if len(items) > MOST:
         return 0.0
     half = len(items) // 2
     left, right = (all_subsets(len(part)) @ part for part in (items[:half], items[half:]))  # the empty ones first
-    constant = float(row.constant)
     least = min(_nearest(left[1:], -constant - right), _nearest(left[:1], -constant - right[int(but_zero):]))
     lost = gamma(len(items) + 4) * (np.abs(items).sum() + abs(constant))
     return max(0.0, least - 2.0 * lost)

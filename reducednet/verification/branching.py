@@ -15,6 +15,7 @@ from ..domains import Ball, Box, Domain, Hull
 from ..rounding import SMALLEST, gamma
 from .classes import Match
 from .differences import difference
+from .exact import non_negative_fit
 from .findings import Findings
 from .forms import Region, boxes
 from .matching import given
@@ -195,7 +196,5 @@ def nearest_points(domain: Domain, X: Array, check_time: Callable[[], None] = la
 
 
 def _convex_weights(P: Array, x: Array) -> Array:
-    from scipy.optimize import nnls
-
-    weights, _ = nnls(np.vstack([P.T, np.full(len(P), 1e3)]), np.append(x, 1e3))
+    weights = non_negative_fit(np.vstack([P.T, np.full(len(P), 1e3)]), np.append(x, 1e3))
     return np.asarray(weights / max(weights.sum(), SMALLEST))

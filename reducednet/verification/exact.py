@@ -186,12 +186,20 @@ def corners_around(domain: Domain, x: Array) -> list[int]:
     """Return the points of a Hull whose simplex should hold x: those that a non-negative fit uses."""
     if not isinstance(domain, Hull):
         return []
-    from scipy.optimize import nnls
-
     size = max(np.abs(domain.points).max(), np.finfo(float).tiny)
     system = np.vstack([domain.points.T / size, np.ones(len(domain.points))])
-    weights, _ = nnls(system, np.append(x / size, 1.0))
+    weights = non_negative_fit(system, np.append(x / size, 1.0))
     return [int(i) for i in np.argsort(-weights)[:domain.n_inputs + 1] if weights[i] > 0.0]
+
+
+def non_negative_fit(A: Array, y: Array) -> Array:
+    """Return t >= 0 with A t near y; zeros where the solver gives up."""
+    from scipy.optimize import nnls
+
+    try:
+        return np.asarray(nnls(A, y)[0])
+    except RuntimeError:  # its limit of iterations
+        return np.zeros(A.shape[1])
 
 
 def in_simplex(corners: Sequence[Sequence[Fraction]], x: Sequence[Fraction]) -> bool:
