@@ -210,7 +210,7 @@ def relu(forms: Forms, region: Region) -> Forms:
     u, l = np.maximum(high, 0.0), np.maximum(-low, 0.0)  # noqa: E741
     with np.errstate(invalid="ignore", divide="ignore"):
         slope = np.where(u == 0.0, 0.0, np.where(l == 0.0, 1.0, u / (u + l)))
-    half = np.maximum(slope * l, (1.0 - slope) * u) / 2.0
+    half = np.maximum(slope * l, (1.0 - slope) * u) / 2.0 + 2.0 * SMALLEST * ((u > 0.0) & (l > 0.0))
     result = sloped(forms, slope, half, half)
     return with_interval(*result, np.maximum(low, 0.0), u)
 

@@ -98,7 +98,8 @@ def _difference_of_relus(
     low = np.maximum(np.minimum(d[0], 0.0), -np.maximum(b[1], 0.0))
     high = np.minimum(np.maximum(d[1], 0.0), np.maximum(a[1], 0.0))
     middles = np.stack([(below_a - below_b) / 2.0, low / 2.0 + high / 2.0, np.zeros_like(low)])
-    halves = np.stack([below_a + below_b, high - low, np.maximum(np.abs(d[0]), np.abs(d[1]))]) / 2.0
+    widths = np.stack([below_a + below_b, high - low, np.maximum(np.abs(d[0]), np.abs(d[1]))])
+    halves = widths / 2.0 + 2.0 * SMALLEST * (widths > 0.0)  # halves of the smallest number round to 0
     slopes = np.array([1.0, 0.0, 0.5])
     best = np.argmin(slopes[:, np.newaxis, np.newaxis] * delta.radii[:, -1] + halves, axis=0)
     pick = [np.take_along_axis(choices, best[np.newaxis], 0)[0] for choices in (middles, halves)]
