@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from .._validation import Array
 from ..domains import Domain
 from ..networks import Network
 from .differences import Difference
-from .exact import below
+from .exact import ExactNetwork, below
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
 
 
@@ -73,6 +74,11 @@ class Findings:
         self.difference: Difference | None = None
         self.stages: list[Stage] = []
         self._start, self._limit = time.perf_counter(), time_limit
+
+    @cached_property
+    def exact(self) -> tuple[ExactNetwork, ExactNetwork]:
+        """Both networks for evaluation without rounding, made once."""
+        return ExactNetwork(self.question.f), ExactNetwork(self.question.g)
 
     @property
     def seconds(self) -> float:

@@ -12,7 +12,7 @@ from ..sphere import row_norms
 from . import breakpoints, mixed_integer, search
 from .branching import branch
 from .differences import Difference, Matcher, difference
-from .exact import ExactNetwork, above, below, gap_at
+from .exact import above, below, gap_at
 from .findings import Findings, Question
 from .forms import region_of
 from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
@@ -44,6 +44,8 @@ def by_matching(findings: Findings) -> None:
     """Bound the difference on the whole domain, with neurons matched by their hyperplanes."""
     question = findings.question
     region, binary = region_of(question.domain), question.f.activation == "binary"
+    if binary and findings.difference is not None:
+        return  # `by_differences` asked for it before
     flips = question.f.depth == 1 and _linear(question)
     # binary: the same only within rounding, for what else is matched the margin would have to tell
     ladder = [same_hyperplanes(region, one, flips or binary) for one in TOLERANCES[:1 if binary else None]]
@@ -134,8 +136,7 @@ def _confirm_exactly(findings: Findings, x: Fraction) -> None:
     X = np.array([[nearest], [np.nextafter(nearest, -np.inf)], [np.nextafter(nearest, np.inf)]])
     confirm(findings, X, "breakpoints")
     if findings.gap <= question.eps and question.slack == 0.0:  # else the point must be one that float64 has
-        exact = ExactNetwork(question.f), ExactNetwork(question.g)
-        findings.refute(gap_at(*exact, [x]), np.array([x]), "breakpoints")
+        findings.refute(gap_at(*findings.exact, [x]), np.array([x]), "breakpoints")
 
 
 def by_structure(findings: Findings) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
 from ..networks import Network
-from .exact import ExactNetwork, contains, corners_around, gap_at, rationals
+from .exact import contains, corners_around, gap_at, rationals
 from .findings import Findings
 
 SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
@@ -112,11 +112,10 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
     f, g, domain, eps, *_, blur = findings.question
     if not np.isfinite(blur):
         return
-    exact = ExactNetwork(f), ExactNetwork(g)
     for x in X[:max(1, EXACT_BUDGET // (f.n_parameters + g.n_parameters))]:
         inner = surely_inside(domain, x)
         if inner is not None:
-            findings.refute(gap_at(*exact, rationals(inner), blur), inner, method)
+            findings.refute(gap_at(*findings.exact, rationals(inner), blur), inner, method)
         if findings.gap > eps:
             return
         findings.check_time()
