@@ -436,3 +436,13 @@ def test_wrong_arguments_are_refused(tmp_path):
         Certificate.load(3)
     with pytest.raises(ValueError, match="`kind`"):
         changed(certificate, kind="point")
+
+
+def test_certificates_of_wide_networks_claim_what_their_evidence_proves():
+    """The bound by Euclidean norms is below what the checker finds by intervals, and it is not asked at once."""
+    f = rn.Network.random((4, 300, 300, 300, 300, 1), rng=0, scheme="he", output_bias=True)
+    box = rn.Box(-np.ones(4), np.ones(4))
+    g = rn.reduce(f, box)
+    verdict = rn.verify(f, g, box)
+    assert verdict.status == "equivalent" and verdict.bound < verdict.certificate.value
+    assert verdict.certificate.check(f, g, box)

@@ -90,13 +90,15 @@ def _confirmed(
     """Return the certificate of this proof, if its checker confirms it or would take long; else None."""
     question = findings.question
     most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else LARGEST
-    value = min(most, max(0.0, float(findings.bound - question.slack)) * (1.0 + SPARE))
+    proved = max(0.0, float(findings.evidence_bound - question.slack))  # by this evidence, not by a better bound
+    value = min(most, proved * (1.0 + SPARE))
     try:
         certificate = _certificate("bound", value, kind, arrays, findings, f, g, margin)
     except ValueError:  # a scale between the given networks' rows leaves the range of float64
         return None
-    if _work(kind, arrays, f, g) > CHECKED[kind]:
-        return certificate if margin >= findings.margin else None
+    late = kind == "pieces" and findings.remaining == 0.0
+    if late or _work(kind, arrays, f, g) > CHECKED[kind]:
+        return certificate if margin >= findings.margin and proved <= value else None
     try:
         found = float(proved_number(certificate, f, g, question.domain))
     except (ArithmeticError, LookupError, ValueError):
