@@ -39,6 +39,12 @@ LINES = [  # the top first
 ]
 
 INSIDE = {  # the same within the packages
+    "plotting": [
+        "__init__",
+        "animation studies",
+        "graphs neurons curves",
+        "style",
+    ],
     "training": [
         "__init__",
         "run",
@@ -270,7 +276,7 @@ def public_functions(name):
         return {name: value} if inspect.isfunction(value) else {}
     return {
         f"{name}.{key}": member for key, member in vars(value).items()
-        if inspect.isfunction(member) and member.__module__ == value.__name__ and not key.startswith("_")
+        if inspect.isfunction(member) and member.__module__.startswith(value.__name__) and not key.startswith("_")
     }
 
 

@@ -1,0 +1,237 @@
+"""Curves against the step, fits, and final errors: what training did."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._validation import Array, instance, message
+from ..demo import Comparison
+from ..networks import Network
+from ..targets import Target
+from ..training import TrainingResult
+from .style import COLOURS, HATCHES, STYLES, axes, groups
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def fits(target: Target, networks: Mapping[str, Network], ax: Axes | None = None) -> Axes:
+    """Draw a target of one input and networks that were fitted to it.
+
+    Parameters
+    ----------
+    target : Target
+        Of one input.
+    networks : dict of Network
+        By the label that each is drawn with.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If the target or a network has more than one input.
+
+    Examples
+    --------
+    >>> from reducednet import targets
+    >>> ax = fits(targets.sin4pi(), {"drawn": Network.random((1, 5, 1), rng=0)})
+    >>> [line.get_label() for line in ax.lines]
+    ['sin4pi', 'drawn']
+    """
+    widths = {"target": target.n_inputs} | {label: network.n_inputs for label, network in networks.items()}
+    for name, n_inputs in widths.items():
+        if n_inputs != 1:
+            raise ValueError(message(name, "of one input", f"{n_inputs} inputs"))
+    ax, X = axes(ax), target.grid(1000)
+    ax.plot(X[:, 0], target(X), color="0.6", linewidth=4, label=target.name)
+    for (label, network), colour, style in zip(networks.items(), cycle(COLOURS), cycle(STYLES)):
+        ax.plot(X[:, 0], network(X)[:, 0], color=colour, linestyle=style, linewidth=1.6, label=label)
+    ax.set(xlabel="x", ylabel="y")
+    ax.legend(fontsize="small")
+    return ax
+
+
+def history(
+    results: TrainingResult | Mapping[str, TrainingResult], ax: Axes | None = None, *, gradient_norm: bool = False
+) -> Axes:
+    """Draw the loss of one run, or of several, against the step: training and, where there is one, validation.
+
+    Parameters
+    ----------
+    results : TrainingResult, or dict of TrainingResult by label
+    ax : Axes, optional
+    gradient_norm : bool
+        Draw the length of the gradient in the place of the losses.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something else is given, a history is empty, or there is nothing positive to draw.
+
+    Examples
+    --------
+    >>> from reducednet.training import train
+    >>> X = np.linspace(0, 1, 20)[:, np.newaxis]
+    >>> ax = history(train(Network.random((1, 3, 1), rng=0), X, X[:, 0], n_steps=5))
+    >>> [line.get_label() for line in ax.lines]
+    ['training']
+    """
+    named = {"": results} if isinstance(results, TrainingResult) else groups(results, "results")
+    for label, run in named.items():
+        instance(run, f"results[{label!r}]", TrainingResult, "a TrainingResult, what train returns")
+        if not len(run.history["step"]):
+            raise ValueError(message(f"results[{label!r}]", "a run with a history", "an empty one"))
+    keys = {"gradient_norm": ""} if gradient_norm else {"loss": "training", "validation_loss": "validation"}
+    curves = [(" ".join(filter(None, (label, word))), colour, style, run.history["step"], run.history[key])
+              for (label, run), colour in zip(named.items(), cycle(COLOURS))
+              for (key, word), style in zip(keys.items(), STYLES) if key in run.history]
+    if not any((np.isfinite(values) & (values > 0.0)).any() for *_, values in curves):
+        raise ValueError(message("results", "histories with positive values", "none"))
+    ax = axes(ax)
+    for label, colour, style, steps, values in curves:
+        ax.plot(steps, values, color=colour, linestyle=style, linewidth=1.8, label=label or "gradient")
+    ax.set(xlabel="step", ylabel="norm of the gradient" if gradient_norm else "loss", yscale="log")
+    ax.legend(fontsize="small")
+    return ax
+
+
+def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None = None) -> Axes:
+    """Draw the median training loss of groups of runs against the step, with their quartiles.
+
+    A run that ended early keeps its last loss.
+
+    Parameters
+    ----------
+    results : dict of lists of TrainingResult
+        By label; a group may be one run.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If a group holds no run.
+
+    Examples
+    --------
+    >>> from reducednet.training import train
+    >>> X = np.linspace(0, 1, 20)[:, np.newaxis]
+    >>> run = train(Network.random((1, 3, 1), rng=0), X, X[:, 0], n_steps=5)
+    >>> loss_curves({"three neurons": [run]}).get_ylabel()
+    'training loss'
+    """
+    for label, runs in groups(results, "results").items():
+        if not runs:
+            raise ValueError(message(f"results[{label!r}]", "a list of at least one run", "an empty one"))
+    ax = axes(ax)
+    steps = np.arange(max(len(run.history["loss"]) for runs in results.values() for run in runs))
+    for (label, runs), colour, style in zip(results.items(), cycle(COLOURS), cycle(STYLES)):
+        losses = _padded([run.history["loss"] for run in runs], len(steps))
+        low, median, high = np.quantile(losses, [0.25, 0.5, 0.75], axis=0)
+        ax.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(steps, median, color=colour, linestyle=style, linewidth=2, label=label)
+    ax.set(xlabel="step", ylabel="training loss", yscale="log")
+    ax.legend(fontsize="small")
+    return ax
+
+
+def _padded(histories: Sequence[Array], length: int) -> Array:
+    """Return histories as rows of one length, each with its last value repeated."""
+    return np.stack([np.pad(history, (0, length - len(history)), mode="edge") for history in histories])
+
+
+def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
+    """Draw histograms of final errors on a logarithmic axis, a mark at each median.
+
+    Parameters
+    ----------
+    errors : dict of arrays (n_runs,)
+        Positive errors by label.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If an error is not positive or there is none.
+
+    Examples
+    --------
+    >>> error_histogram({"a": [1e-3, 2e-3], "b": [1e-2]}).get_xscale()
+    'log'
+    """
+    arrays = {label: np.asarray(values, dtype=float) for label, values in groups(errors, "errors").items()}
+    for label, values in arrays.items():
+        if values.size == 0 or not (np.isfinite(values) & (values > 0.0)).all():
+            raise ValueError(message(f"errors[{label!r}]", "positive finite errors, at least one", values))
+    ax, n = axes(ax), len(arrays)
+    everything = np.log10(np.concatenate(list(arrays.values())))
+    first, last = np.floor(2 * everything.min()), np.floor(2 * everything.max()) + 1
+    edges = np.logspace(first / 2, last / 2, int(last - first) + 1)
+    stacks: Any
+    _, _, stacks = ax.hist(list(arrays.values()), bins=edges.tolist(), label=list(arrays),
+                           color=[colour for _, colour in zip(arrays, cycle(COLOURS))], edgecolor="white")
+    stacks = stacks if n > 1 else [stacks]
+    for values, bars, colour, hatch, style in zip(
+        arrays.values(), stacks, cycle(COLOURS), cycle(HATCHES), cycle(STYLES)
+    ):
+        for bar in bars:
+            bar.set_hatch(hatch)
+        ax.axvline(float(np.median(values)), color=colour, linestyle=style, linewidth=2)
+    ax.set(xscale="log", xlabel="test mean squared error (lines: medians)", ylabel="number of starts")
+    ax.legend(fontsize="small")
+    return ax
+
+
+def comparison_figure(comparison: Comparison, target: Target) -> Figure:
+    """Return the demo's figure: median fits, convergence and the histogram of final errors.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    target : Target
+
+    Returns
+    -------
+    Figure
+        Of its own, not one of pyplot's: nothing is shown and nothing need be closed.
+
+    Examples
+    --------
+    >>> from reducednet import sin4pi_demo, targets
+    >>> len(comparison_figure(sin4pi_demo(starts=1), targets.sin4pi()).axes)
+    3
+    """
+    from matplotlib.figure import Figure
+
+    instance(comparison, "comparison", Comparison, "a Comparison, what sin4pi_demo returns")
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    fits(target, {space: comparison.median_run(space).network for space in comparison.errors}, left)
+    loss_curves(comparison.results, middle)
+    error_histogram(comparison.errors, right)
+    left.set_title("fit of the median run")
+    middle.set_title("training loss: median and quartiles")
+    right.set_title("test error of every start")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    for panel in (left, middle, right):
+        panel.get_legend().remove()
+    return figure

@@ -1,0 +1,262 @@
+"""Neurons as points: of the circle or the sphere, each with its threshold in its interval."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import sphere as geometry
+from .._validation import Array, choice, instance, message
+from ..activations import activation_named
+from ..domains import Domain
+from ..intervals import LayerSpace
+from ..networks import Network, check_network
+from ..reduced_networks import ReducedNetwork
+from .style import COLOURS, MARKERS, axes, network_on_domain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+EDGE = 1e-9
+"""A threshold as near to an end of its interval, as a share of its width, is drawn as at the end."""
+
+
+def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the first layer's thresholds against the directions of its weights, and the intervals I(w).
+
+    Each neuron is a point (direction, b / |w|). With two inputs the direction is an angle, with one it is the
+    sign. Below the band of intervals a neuron is dead, above it always on; [-X_B, X_B] is dashed.
+
+    Parameters
+    ----------
+    network : Network or ReducedNetwork
+        Of one or two inputs. Rows of any length: what is drawn is the neuron brought to a unit row.
+    domain : Box, Ball or Hull, optional
+        By default that of a reduced network.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another kind, the network has more than two inputs, or every row is 0.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> net = Network([[[2.0], [1.0], [-1.0]]], [[-1.0, 3.0, 0.5]], [[1.0, 1.0, 1.0]])
+    >>> ax = neurons(net, Box(0, 1))
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['I(w)', '$X_B$', 'active: 2', 'always on: 1']
+    """
+    network, domain = network_on_domain(network, domain, 2)
+    W, b = unit_neurons(network)
+    ax = axes(ax)
+    if network.n_inputs == 1:
+        places = np.array([-1.2, -0.8, np.nan, 0.8, 1.2])  # a band about each sign
+        _band(ax, places, np.where(places > 0.0, 1.0, -1.0)[:, np.newaxis], domain)
+        rng = np.random.default_rng(0)
+        directions = W[:, 0] + rng.uniform(-0.12, 0.12, len(W))  # beside one another, not over one another
+        ax.set(xlabel="w", xlim=(-1.6, 1.6), xticks=[-1, 1])
+    else:
+        angles = np.linspace(-np.pi, np.pi, 361)
+        _band(ax, angles, np.stack([np.cos(angles), np.sin(angles)], axis=1), domain)
+        directions = np.arctan2(W[:, 1], W[:, 0])
+        ax.set(xlabel="angle of w", xlim=(-np.pi, np.pi), xticks=np.pi * np.array([-1, -0.5, 0, 0.5, 1]))
+        ax.set_xticklabels(["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])
+    for kind, colour, marker, chosen in kinds(network, domain, W, b):
+        ax.plot(directions[chosen], b[chosen], linestyle="", marker=marker, color=colour, markersize=6,
+                markeredgecolor="black", markeredgewidth=0.5, label=f"{kind}: {chosen.sum()}")
+    ax.set_ylabel("threshold b")
+    ax.legend(fontsize="small")
+    return ax
+
+
+def unit_neurons(network: Network) -> tuple[Array, Array]:
+    """Return the first layer's rows and thresholds with unit rows; zero rows, which have none, are left out."""
+    W, b = network.weights[0], network.thresholds[0]
+    some = W.any(axis=1)
+    if not some.any():
+        raise ValueError(message("network", "one with a neuron that depends on its input", "zero rows only"))
+    units, norms = geometry.normalise(W[some])
+    with np.errstate(over="ignore"):
+        return units, np.clip(b[some] / norms, -1e300, 1e300)
+
+
+def _ends(domain: Domain, units: Array) -> Array:
+    """Return I(w) = [-h(w), h(-w)] of each unit row, (n, 2)."""
+    return LayerSpace(domain, activation_named("relu"), "support").intervals(units)
+
+
+def _band(ax: Axes, places: Array, units: Array, domain: Domain) -> None:
+    low, high = _ends(domain, units).T
+    ax.fill_between(places, low, high, color="0.85", label="I(w)")
+    for sign in (-1.0, 1.0):
+        ax.axhline(sign * domain.norm_bound, color="0.4", linestyle="--", linewidth=1,
+                   label="$X_B$" if sign > 0.0 else None)
+
+
+def kinds(network: Network, domain: Domain, W: Array, b: Array) -> list[tuple[str, str, str, Any]]:
+    """Return (word, colour, marker, which) for active, dead and always-on neurons, without empty kinds."""
+    low, high = _ends(domain, W).T
+    edge = EDGE * (high - low)
+    dead, on = b <= low + edge, b >= high - edge
+    rows = [("active", ~(dead | on)), ("dead", dead), ("always on", on & ~dead)]
+    looks = zip(rows, (COLOURS[1], COLOURS[0], COLOURS[2]), MARKERS)
+    return [(word, colour, marker, chosen) for (word, chosen), colour, marker in looks if chosen.any()]
+
+
+def sphere(network: Network, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the directions of the first layer's weights on the circle, or on the sphere.
+
+    A point's colour is where its threshold sits in I(w): 0 at the end where the neuron is dead, 1 at the
+    end where it is always on.
+
+    Parameters
+    ----------
+    network : Network or ReducedNetwork
+        Of two or three inputs.
+    domain : Box, Ball or Hull, optional
+        By default that of a reduced network.
+    ax : Axes, optional
+        For three inputs one with ``projection="3d"``.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another kind, the network has another number of inputs, or every row is 0.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Ball
+    >>> red = ReducedNetwork.random((2, 5, 1), Ball([0, 0], 1), rng=0)
+    >>> sphere(red).collections[0].get_array().shape
+    (5,)
+    """
+    network, domain = network_on_domain(network, domain, 3)
+    if network.n_inputs == 1:
+        raise ValueError(message("network", "of two or three inputs", "1: see `neurons`"))
+    W, b = unit_neurons(network)
+    low, high = _ends(domain, W).T
+    places = np.clip((b - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+    ax = axes(ax, "3d" if network.n_inputs == 3 else None)
+    draw = _draw_circle if network.n_inputs == 2 else _draw_sphere
+    draw(ax)
+    options: dict[str, Any] = {"c": places, "cmap": "cividis", "vmin": 0.0, "vmax": 1.0, "s": 40, "zorder": 3}
+    points = ax.scatter(*W.T, edgecolors="black", **options)
+    ax.figure.colorbar(points, ax=ax, label="place of b in I(w)", shrink=0.8)
+    ax.set(xlabel="$w_1$", ylabel="$w_2$", aspect="equal")
+    return ax
+
+
+def _draw_circle(ax: Axes) -> None:
+    angles = np.linspace(0.0, 2.0 * np.pi, 361)
+    ax.plot(np.cos(angles), np.sin(angles), color="0.6", linewidth=1)
+
+
+def _draw_sphere(ax: Any) -> None:
+    latitude, longitude = np.meshgrid(np.linspace(0.0, np.pi, 13), np.linspace(0.0, 2.0 * np.pi, 25))
+    ax.plot_wireframe(np.sin(latitude) * np.cos(longitude), np.sin(latitude) * np.sin(longitude), np.cos(latitude),
+                      color="0.8", linewidth=0.5)
+    ax.set_zlabel("$w_3$")
+
+
+def layers(
+    network: Network, reduced: ReducedNetwork, quantity: str = "thresholds", ax: Axes | None = None
+) -> Axes:
+    """Draw every neuron of a network before and after `reduce`, layer by layer.
+
+    Parameters
+    ----------
+    network : Network
+    reduced : ReducedNetwork
+        What ``reduce(network, domain)`` gave.
+    quantity : "thresholds" or "norms"
+        Where b / |w| sits, as a share of the neuron's interval: 0 at its lower end, 1 at its upper one, beyond
+        it dead or always on; or |w|. Norms of layers below go to the weights above them, so these are
+        the lengths that `reduce` divides by. Both axes are stretched near the interval, and logarithmic far away.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another kind, or the networks do not belong together.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> from reducednet.reduction import reduce
+    >>> net = Network.random((2, 6, 4, 1), rng=0)
+    >>> ax = layers(net, reduce(net, Box([0, 0], [1, 1])))
+    >>> [text.get_text() for text in ax.get_xticklabels()]
+    ['1', "1'", '2', "2'"]
+    """
+    network = check_network(network)
+    instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork")
+    choice(quantity, "quantity", ("thresholds", "norms"))
+    pairs = zip(network.sizes[:-1], reduced.sizes[:-1])
+    if network.depth != reduced.depth or network.n_inputs != reduced.n_inputs or any(n > m for n, m in pairs):
+        raise ValueError(message("reduced", f"a reduction of a {'-'.join(map(str, network.sizes))} network",
+                                 "-".join(map(str, reduced.sizes))))
+    ax = axes(ax)
+    for layer, (before, after) in enumerate(_norms(network, reduced) if quantity == "norms"
+                                            else _places(network, reduced)):
+        _draw_layer(ax, layer, before, after)
+    ticks = [place for layer in range(network.depth) for place in (3 * layer, 3 * layer + 1)]
+    ax.set_xticks(ticks, [f"{t // 3 + 1}{chr(39) * (t % 3)}" for t in ticks])
+    ax.set_xlabel("hidden layer, before and after (')")
+    _finish(ax, quantity)
+    return ax
+
+
+def _finish(ax: Axes, quantity: str) -> None:
+    if quantity == "norms":
+        ax.set(yscale="log", ylabel="|w|")
+        return
+    ax.axhspan(0.0, 1.0, color="0.85", zorder=0, label="I(w)")
+    ax.set_yscale("symlog", linthresh=2.0)
+    ax.set_ylabel("place of b / |w| in I(w)")
+    ax.legend(fontsize="small")
+
+
+def _draw_layer(ax: Axes, layer: int, before: Array, after: Array) -> None:
+    left, right = 3 * layer, 3 * layer + 1
+    n = len(before)
+    ax.plot([left, right], np.stack([before, after[:n]]), color="0.7", linewidth=0.8)
+    ax.plot(np.full(n, left), before, linestyle="", marker="o", color=COLOURS[0], markersize=5)
+    ax.plot(np.full(len(after), right), after, linestyle="", marker="s", color=COLOURS[1], markersize=5)
+
+
+def _rows(network: Network) -> list[tuple[Array, Array, Array]]:
+    """Return (unit rows, norms, b / norm) of each layer, the norms of each given to the layer above."""
+    result, carried = [], np.ones(network.n_inputs)
+    for W, b in zip(network.weights, network.thresholds):
+        units, norms = geometry.normalise(W * carried)
+        result.append((units, norms, b / np.where(norms > 0.0, norms, 1.0)))
+        carried = norms if network.activation == "relu" else np.ones(len(norms))
+    return result
+
+
+def _norms(network: Network, reduced: ReducedNetwork) -> list[tuple[Array, Array]]:
+    after = [geometry.row_norms(W) for W in reduced.weights]
+    return [(norms, ones) for (_, norms, _), ones in zip(_rows(network), after)]
+
+
+def _places(network: Network, reduced: ReducedNetwork) -> list[tuple[Array, Array]]:
+    """Return where thresholds sit in the intervals of the reduced network, before and after."""
+    result = []
+    for (_, _, b), b_after, ends in zip(_rows(network), reduced.thresholds, reduced.intervals):
+        low, width = ends[:, 0], np.maximum(ends[:, 1] - ends[:, 0], np.finfo(float).tiny)
+        result.append(((b - low[:len(b)]) / width[:len(b)], (b_after - low) / width))
+    return result

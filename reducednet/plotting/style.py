@@ -1,0 +1,70 @@
+"""What all pictures share: colours, line styles, and the axes that they are drawn into."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._validation import instance, message
+from ..domains import Domain
+from ..networks import Network, check_network
+from ..reduced_networks import ReducedNetwork, check_domain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+HATCHES = ("", "//", "..", "xx", "\\\\", "++")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def axes(ax: Axes | None, projection: str | None = None) -> Axes:
+    """Return the axes if something can be drawn into it, or for None one of a new figure of pyplot's.
+
+    A notebook shows such a figure by itself. With an `ax` of one's own pyplot is never loaded.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no Axes, one without a figure, or one of a figure that pyplot has closed.
+    """
+    if ax is None:
+        from matplotlib import pyplot
+
+        return pyplot.subplots(layout="constrained", subplot_kw={"projection": projection})[1]
+    figure = getattr(ax, "figure", None)
+    if figure is None or not hasattr(ax, "plot"):
+        raise TypeError(message("ax", "a matplotlib Axes that is in a figure, or None", repr(ax)))
+    number, loaded = getattr(figure, "number", None), sys.modules.get("matplotlib.pyplot")
+    if number is not None and loaded is not None and not loaded.fignum_exists(number):
+        raise ValueError(message("ax", "an Axes of an open figure", f"one of the closed figure {number}"))
+    if projection is not None and getattr(ax, "name", None) != projection:
+        raise ValueError(message("ax", f"an Axes with projection={projection!r}", f"{ax.name!r}"))
+    return ax
+
+
+def groups(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a dict by label if it holds anything."""
+    instance(value, name, Mapping, "a dict by label")
+    if not value:
+        raise ValueError(message(name, "a dict of at least one group", "an empty one"))
+    return value
+
+
+def network_on_domain(network: Any, domain: Any, most: int, name: str = "network") -> tuple[Network, Domain]:
+    """Return the network and where it is drawn: the given domain, or that of a reduced network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the network has more than `most` inputs, or there is no domain.
+    """
+    network = check_network(network, name)
+    if network.n_inputs > most:
+        raise ValueError(message(name, f"of at most {most} inputs to be drawn", f"{network.n_inputs}"))
+    if domain is None:
+        if not isinstance(network, ReducedNetwork):
+            raise ValueError(message("domain", "given, for a standard network has none of its own", "None"))
+        domain = network.domain
+    return network, check_domain(network, domain)
