@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._validation import array_list, message, number, samples
+from .._validation import instance, message, number, samples
 from ..archives import checked_path, write_whole
 from ..domains import Domain
 from ..networks import Network
@@ -72,9 +72,10 @@ def animate(
     from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
-    networks = array_list(networks, "networks")
+    networks = list(instance(networks, "networks", Sequence, "a sequence of networks"))
     if not networks:
         raise ValueError(message("networks", "at least one network", "an empty sequence"))
+    name, ending = (None, "") if path is None else checked_path(path, (".gif", ".html"))
     first, domain = network_on_domain(networks[0], domain, 2, "networks[0]")
     for number_of, other in enumerate(networks):
         if getattr(other, "sizes", None) != first.sizes:
@@ -101,8 +102,8 @@ def animate(
 
     pause = max(1, round(1000.0 * number(seconds, "seconds", above=0.0)))
     film = FuncAnimation(figure, draw, frames=len(networks), interval=pause, init_func=lambda: [])
-    if path is not None:
-        _write(film, path)
+    if name is not None:
+        _write(film, name, ending)
     return film
 
 
@@ -114,8 +115,7 @@ def _limits(networks: Sequence[Network], domain: Domain, data: Any) -> tuple[flo
     return float(values.min()) - margin, float(values.max()) + margin
 
 
-def _write(film: FuncAnimation, path: str | os.PathLike[str]) -> None:
-    name, ending = checked_path(path, (".gif", ".html"))
+def _write(film: FuncAnimation, name: str, ending: str) -> None:
     if ending == ".html":
         return write_whole(name, film.to_jshtml().encode())
     with TemporaryDirectory() as folder:

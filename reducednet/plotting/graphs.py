@@ -248,6 +248,9 @@ def difference(f: Network, g: Network, domain: Domain | None = None, verdict: Ve
                ax: Axes | None = None) -> Axes:
     """Draw |f - g|, the largest over the outputs, and what `verify` said of it.
 
+    The difference is what float64 computes: where it is as small as the rounding of both networks it is noise,
+    and may exceed a bound that was proved of the real functions.
+
     Parameters
     ----------
     f, g : Network or ReducedNetwork

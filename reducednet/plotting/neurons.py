@@ -24,8 +24,9 @@ EDGE = 1e-9
 def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
     """Draw the first layer's thresholds against the directions of its weights, and the intervals I(w).
 
-    Each neuron is a point (direction, b / |w|). With two inputs the direction is an angle, with one it is the
-    sign. Below the band of intervals a neuron is dead, above it always on; [-X_B, X_B] is dashed.
+    Each neuron is a point (direction, b / |w|). With two inputs the direction is an angle; with one it is the
+    sign, and neurons stand beside one another. Below the band of intervals a neuron is dead, above it always on;
+    [-X_B, X_B] is dashed.
 
     Parameters
     ----------
@@ -180,8 +181,8 @@ def layers(
         What ``reduce(network, domain)`` gave.
     quantity : "thresholds" or "norms"
         Where b / |w| sits, as a share of the neuron's interval: 0 at its lower end, 1 at its upper one, beyond
-        it dead or always on; or |w|. Norms of layers below go to the weights above them, so these are
-        the lengths that `reduce` divides by. Both axes are stretched near the interval, and logarithmic far away.
+        it dead or always on, on an axis that is logarithmic far away; the norms of the layer below are given to w
+        first. Or |w|.
     ax : Axes, optional
 
     Returns
@@ -223,10 +224,10 @@ def layers(
 def _finish(ax: Axes, quantity: str) -> None:
     if quantity == "norms":
         ax.set(yscale="log", ylabel="|w|")
-        return
-    ax.axhspan(0.0, 1.0, color="0.85", zorder=0, label="I(w)")
-    ax.set_yscale("symlog", linthresh=2.0)
-    ax.set_ylabel("place of b / |w| in I(w)")
+    else:
+        ax.axhspan(0.0, 1.0, color="0.85", zorder=0, label="I(w)")
+        ax.set_yscale("symlog", linthresh=2.0)
+        ax.set_ylabel("place of b / |w| in I(w)")
     ax.legend(fontsize="small")
 
 
@@ -234,29 +235,31 @@ def _draw_layer(ax: Axes, layer: int, before: Array, after: Array) -> None:
     left, right = 3 * layer, 3 * layer + 1
     n = len(before)
     ax.plot([left, right], np.stack([before, after[:n]]), color="0.7", linewidth=0.8)
-    ax.plot(np.full(n, left), before, linestyle="", marker="o", color=COLOURS[0], markersize=5)
-    ax.plot(np.full(len(after), right), after, linestyle="", marker="s", color=COLOURS[1], markersize=5)
+    series = zip((left, right), (before, after), ("before", "after"), COLOURS, MARKERS)
+    for place, values, word, colour, marker in series:
+        ax.plot(np.full(len(values), place), values, linestyle="", marker=marker, color=colour, markersize=5,
+                label=None if layer else word)
 
 
-def _rows(network: Network) -> list[tuple[Array, Array, Array]]:
-    """Return (unit rows, norms, b / norm) of each layer, the norms of each given to the layer above."""
+def _unit_thresholds(network: Network) -> list[Array]:
+    """Return b / |w| of each layer, the norms of each given to the layer above."""
     result, carried = [], np.ones(network.n_inputs)
     for W, b in zip(network.weights, network.thresholds):
-        units, norms = geometry.normalise(W * carried)
-        result.append((units, norms, b / np.where(norms > 0.0, norms, 1.0)))
+        norms = geometry.row_norms(W * carried)
+        result.append(b / np.where(norms > 0.0, norms, 1.0))
         carried = norms if network.activation == "relu" else np.ones(len(norms))
     return result
 
 
 def _norms(network: Network, reduced: ReducedNetwork) -> list[tuple[Array, Array]]:
-    after = [geometry.row_norms(W) for W in reduced.weights]
-    return [(norms, ones) for (_, norms, _), ones in zip(_rows(network), after)]
+    pairs = zip(network.weights, reduced.weights)
+    return [(geometry.row_norms(W), geometry.row_norms(units)) for W, units in pairs]
 
 
 def _places(network: Network, reduced: ReducedNetwork) -> list[tuple[Array, Array]]:
     """Return where thresholds sit in the intervals of the reduced network, before and after."""
     result = []
-    for (_, _, b), b_after, ends in zip(_rows(network), reduced.thresholds, reduced.intervals):
+    for b, b_after, ends in zip(_unit_thresholds(network), reduced.thresholds, reduced.intervals):
         low, width = ends[:, 0], np.maximum(ends[:, 1] - ends[:, 0], np.finfo(float).tiny)
         result.append(((b - low[:len(b)]) / width[:len(b)], (b_after - low) / width))
     return result
