@@ -15,12 +15,14 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ._validation import integer, message
 
+MAX_BYTES = 1 << 32
+_MAX_HEADER = 1 << 24
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 _DESCRIPTION = re.compile(
     rb"\{'descr': '([^']*)', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), \} *\n"
@@ -94,29 +96,33 @@ def read_archive(path: str, kind: str, version: int) -> tuple[dict[str, Any], di
         the file's own size can fill it.
     """
     with open(path, "rb") as stream:
-        members = _members(stream.read())
+        members = _members(stream, os.fstat(stream.fileno()).st_size)
     if "header" not in members:
         raise ValueError("member header is missing: not a file that `save` wrote")
     return _header(members.pop("header"), kind, version), members
 
 
-def _members(data: bytes) -> dict[str, bytes]:
-    """Return the members of a zip file; none is larger than the file."""
+def _members(stream: BinaryIO, n_bytes: int) -> dict[str, bytes]:
+    """Return the members of a zip file; together they are no larger than the file."""
+    if n_bytes > MAX_BYTES:
+        raise ValueError(f"a zip file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(stream) as archive:
             infos = archive.infolist()
             if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
                 raise ValueError("its members are compressed, which `save` never does")
-            if sum(info.file_size for info in infos) > len(data):
+            if sum(info.file_size for info in infos) > n_bytes:
                 raise ValueError("its members claim more bytes than the file has")
             if len(set(archive.namelist())) != len(infos):
                 raise ValueError("two of its members have the same name")
             return {info.filename.removesuffix(".npy"): archive.read(info) for info in infos}
-    except Exception as error:  # zipfile has many names for damage, and the data is in memory
+    except Exception as error:  # zipfile has many names for damage, OSError among them
         raise ValueError(f"not a sound zip file: {error}") from error
 
 
 def _header(data: bytes, kind: str, expected: int) -> dict[str, Any]:
+    if len(data) > _MAX_HEADER:
+        raise ValueError(f"member header must have at most {_MAX_HEADER} bytes, got {len(data)}")
     try:
         header = json.loads(read_array(data, "header", "|u1").tobytes())
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
