@@ -42,12 +42,12 @@ def read_onnx(path: str) -> Network:
     ImportError
         If the package `onnx` is not installed.
     """
-    onnx = _onnx()
     with open(path, "rb") as stream:
         n_bytes = os.fstat(stream.fileno()).st_size
         if n_bytes > MAX_BYTES:
             raise ValueError(f"a .onnx file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
         data = stream.read()
+    onnx = _onnx()
     check_wire(data, onnx.ModelProto.DESCRIPTOR)
     model = onnx.ModelProto()
     try:

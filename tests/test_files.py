@@ -170,16 +170,16 @@ def test_path_of_another_type_is_a_type_error(path):
             call()
 
 
-@pytest.mark.parametrize("name", ["net.onnx", "net", "net.npz.bak", "npz", "net.pkl"])
+@pytest.mark.parametrize("name", ["net.onxx", "net", "net.npz.bak", "npz", "net.pkl"])
 def test_other_endings_are_refused_with_the_known_ones(tmp_path, name):
     for call in (lambda path: rn.save(path, small_reduced()), rn.load):
-        with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.npz or \.nnet, got"):
+        with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.npz or \.nnet or \.onnx, got"):
             call(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_load_box_of_another_ending_is_refused():
-    with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.nnet, got 'net.npz'"):
+    with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.nnet or \.vnnlib, got 'net.npz'"):
         rn.load_box("net.npz")
 
 
@@ -966,7 +966,7 @@ def test_cartpole_declares_no_box():
 
 @real_networks
 @pytest.mark.parametrize("name", REAL)
-@pytest.mark.parametrize("ending", files.ENDINGS)
+@pytest.mark.parametrize("ending", [".npz", ".nnet"])
 def test_real_network_survives_saving(tmp_path, name, ending):
     net = rn.load(NETS / name)
     rn.save(tmp_path / f"net{ending}", net)
