@@ -15,7 +15,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from ._validation import integer, message
 
 MAX_BYTES = 1 << 32
 _MAX_HEADER = 1 << 24
+_MAX_TEXT = 350
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 _DESCRIPTION = re.compile(
     rb"\{'descr': '([^']*)', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), \} *\n"
@@ -62,11 +63,13 @@ def checked_path(path: Any, endings: Sequence[str]) -> tuple[str, str]:
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Name the file in every refusal of what it holds."""
+    """Name the file in every refusal of what it holds; a text that quotes it at length is cut."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        text = str(error)
+        cut = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
+        raise ValueError(f"{path}: {cut}") from error
 
 
 def write_whole(path: str, data: bytes) -> None:
@@ -96,27 +99,31 @@ def read_archive(path: str, kind: str, version: int) -> tuple[dict[str, Any], di
         the file's own size can fill it.
     """
     with open(path, "rb") as stream:
-        members = _members(stream, os.fstat(stream.fileno()).st_size)
+        n_bytes = os.fstat(stream.fileno()).st_size
+        if n_bytes > MAX_BYTES:
+            raise ValueError(f"a zip file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
+        members = _members(stream.read())
     if "header" not in members:
         raise ValueError("member header is missing: not a file that `save` wrote")
     return _header(members.pop("header"), kind, version), members
 
 
-def _members(stream: BinaryIO, n_bytes: int) -> dict[str, bytes]:
-    """Return the members of a zip file; together they are no larger than the file."""
-    if n_bytes > MAX_BYTES:
-        raise ValueError(f"a zip file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
+def _members(data: bytes) -> dict[str, bytes]:
+    """Return the members of a zip file; together they are no larger than it.
+
+    A claimed length is only asked of bytes in memory, which give what they have; a file would allocate it first.
+    """
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
             if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
                 raise ValueError("its members are compressed, which `save` never does")
-            if sum(info.file_size for info in infos) > n_bytes:
+            if sum(info.file_size for info in infos) > len(data):
                 raise ValueError("its members claim more bytes than the file has")
             if len(set(archive.namelist())) != len(infos):
                 raise ValueError("two of its members have the same name")
             return {info.filename.removesuffix(".npy"): archive.read(info) for info in infos}
-    except Exception as error:  # zipfile has many names for damage, OSError among them
+    except Exception as error:  # zipfile has many names for damage, and the data is in memory
         raise ValueError(f"not a sound zip file: {error}") from error
 
 

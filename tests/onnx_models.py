@@ -62,7 +62,8 @@ class Chain:
         """Add an operator; "" among the inputs stands for the value so far."""
         inputs = [name or self.name for name in inputs]
         self.name = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [self.name], name=f"n{len(self.nodes)}", **attributes))
+        name = f"n{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [self.name], name=name, **attributes))
         self.shape = tuple(shape)
         return self
 

@@ -280,15 +280,19 @@ REFUSED = {
     "functions": (lambda: change(lambda m: m.functions.add(name="Relu")), "functions in the model"),
     "no Relu": (lambda: Chain(("batch", 3), np.random.default_rng(0)).gemm().model(), "the network has no Relu"),
     "nothing": (lambda: change(lambda m: m.graph.Clear()), "the graph must have one input, got 0"),
-    "two inputs": (lambda: change(lambda m: m.graph.input.add(name="more")), "the graph must have one input, got 2"),
-    "two outputs": (lambda: change(lambda m: m.graph.output.add(name="v1")), "the graph must have one output, got 2"),
+    "two inputs": (lambda: change(lambda m: m.graph.input.add(name="more")),
+                   "the graph must have one input, got 2"),
+    "two outputs": (lambda: change(lambda m: m.graph.output.add(name="v1")),
+                    "the graph must have one output, got 2"),
     "branch": (lambda: change(branch), "must have one operator that takes 'v0', got 2"),
     "value twice": (lambda: with_operator("Add", []), "must take the chain's value once and 1 constants, got 1"),
     "unused": (lambda: change(lambda m: m.graph.node.append(helper.make_node("Relu", ["p"], ["q"]))),
                "1 operators are not on the chain"),
     "cycle": (cycle, "is part of a cycle"),
-    "no way": (lambda: change(lambda m: setattr(m.graph.output[0], "name", "z")), "operator that takes 'v2', got 0"),
-    "name twice": (lambda: change(lambda m: m.graph.initializer.append(m.graph.initializer[0])), "the same name"),
+    "no way": (lambda: change(lambda m: setattr(m.graph.output[0], "name", "z")),
+               "operator that takes 'v2', got 0"),
+    "name twice": (lambda: change(lambda m: m.graph.initializer.append(m.graph.initializer[0])),
+                   "the same name"),
     "taken name": (lambda: change(lambda m: m.graph.node[0].output.__setitem__(0, m.graph.initializer[0].name)),
                    "must have one output with a name of its own"),
     "unknown value": (lambda: change(lambda m: m.graph.node[0].input.__setitem__(1, "gone")), "'gone' is neither"),
@@ -311,14 +315,16 @@ REFUSED = {
     "fixed batch": (lambda: change(input_of([32, 3])), "it must be one sample by a matrix that fits"),
     "other inputs": (lambda: change(input_of(["batch", 4])), r"a value of shape \(1, 4\) .* of shape \(3, 4\)"),
     "three axes": (lambda: change(input_of(["batch", 1, 3])), "must multiply the chain's value, of two axes"),
-    "large input": (lambda: change(input_of(["batch", 10**12])), "the network has more than .* too many for a file"),
+    "large input": (lambda: change(input_of(["batch", 10**12])),
+                    "the network has more than .* too many for a file"),
     "attribute": (lambda: change(first_gemm(gamma=1.0)), "has the attribute 'gamma', which is not supported"),
     "infinite": (lambda: change(first_gemm(transB=1, alpha=float("inf"))), r"`weights\[0\]` must be finite"),
     "batched matrix": (lambda: with_operator("MatMul", [np.ones((1, 3, 2))]), "a matrix that fits"),
     "wide sum": (lambda: with_operator("Add", [np.ones((2, 3))]), "the sum must be one sample of 3 numbers"),
     "tall sum": (lambda: with_operator("Add", [np.ones((3, 1))]), "the sum must be one sample of 3 numbers"),
     "wrong sum": (lambda: with_operator("Add", [np.ones(2)]), "the sum must be one sample of 3 numbers"),
-    "reshape": (lambda: with_operator("Reshape", [np.array([2, -1])]), r"gives a value of shape \(1, 3\) the shape"),
+    "reshape": (lambda: with_operator("Reshape", [np.array([2, -1])]),
+                r"gives a value of shape \(1, 3\) the shape"),
     "two rests": (lambda: with_operator("Reshape", [np.array([-1, -1])]), r"the shape \[-1, -1\]"),
     "flatten": (lambda: with_operator("Flatten", axis=3), r"flattens at axis 3 a value of shape \(1, 3\)"),
 }
@@ -372,7 +378,8 @@ def part(number, data):
 
 
 @pytest.mark.parametrize("graph", [
-    part(1, b"") * 200_000, part(5, b"") * 200_000, part(1, part(5, b"") * 200_000), part(5, part(1, b"\1" * 200_000)),
+    part(1, b"") * 200_000, part(5, b"") * 200_000, part(1, part(5, b"") * 200_000),
+    part(5, part(1, b"\1" * 200_000)),
 ], ids=["nodes", "tensors", "attributes", "lengths"])
 def test_model_of_many_small_parts_is_refused_before_it_is_parsed(tmp_path, monkeypatch, graph):
     (tmp_path / "bomb.onnx").write_bytes(part(7, graph))
