@@ -97,7 +97,7 @@ class OnnxChain:
         """Y = alpha A' B' + beta C, where ' transposes if transA or transB says so."""
         options = _attributes(node, alpha=1.0, beta=1.0, transA=0, transB=0, broadcast=0)
         place, (M, *bias) = self._operands(node, 1, 2)
-        if place == 2 or len(self._shape) != 2 or M.ndim != 2:
+        if place == 2 or len(self._shape) != 2 or M.ndim != 2 or any(C.ndim > 2 for C in bias):
             raise _fault(node, "must multiply the chain's value, of two axes, by a constant matrix")
         is_transposed = (options["transA"], options["transB"])
         M = M.T if is_transposed[1 - place] else M
@@ -167,22 +167,19 @@ class OnnxChain:
 
     def _reshape(self, node: Any) -> None:
         """A length 0 is the value's own, one of -1 is what is left over."""
-        zeros = _attributes(node, allowzero=0, shape=())
-        lengths = list(zeros["shape"])
-        if len(node.input) == 2 and node.input[0] == self._name and not lengths:
-            lengths = self._constant(node, node.input[1], INT64).ravel().tolist()
-        elif len(node.input) != 1:
+        allow_zero = _attributes(node, allowzero=0)["allowzero"]
+        if len(node.input) != 2 or node.input[0] != self._name:
             raise _fault(node, "must take the chain's value and a constant shape")
-        fault = _fault(node, f"gives a value of shape {self._shape} the shape {str(lengths)[:60]}")
-        if len(lengths) > _MAX_AXES or lengths.count(-1) > 1 or min(lengths, default=0) < -1:
-            raise fault
-        if not zeros["allowzero"]:
-            pairs = zip(lengths, (*self._shape, *[0] * len(lengths)))
-            lengths = [own if length == 0 else length for length, own in pairs]
+        wanted = self._constant(node, node.input[1], INT64)
+        lengths = wanted.tolist() if wanted.ndim == 1 else [-1, -1]
+        if not allow_zero:
+            own = (*self._shape, *[0] * len(lengths))
+            lengths = [own[i] if length == 0 else length for i, length in enumerate(lengths)]
         known = math.prod(length for length in lengths if length != -1)
         shape = tuple(self._chain.size // max(known, 1) if length == -1 else length for length in lengths)
-        if math.prod(shape) != self._chain.size:
-            raise fault
+        fits = lengths.count(-1) <= 1 and len(shape) <= _MAX_AXES and min(shape, default=1) > 0
+        if not fits or math.prod(shape) != self._chain.size:
+            raise _fault(node, f"gives a value of shape {self._shape} the shape {str(wanted.tolist())[:60]}")
         self._shape = shape
 
 

@@ -175,6 +175,79 @@ def random_chain(seed, plan, numbers="integer", dtype="float64"):
     return chain
 
 
+NAMES = ("Gemm", "MatMul", "Add", "Sub", "Relu", "Identity", "Flatten", "Reshape", "Mul", "Constant")
+LENGTHS = (0, 1, 2, 3, 4, -1, 10**12)
+
+
+def edited(model, rng):
+    """Return the model after one or two changes of its graph, which may make nonsense of it."""
+    graph = model.graph
+    for _ in range(rng.integers(1, 3)):
+        if graph.node and graph.initializer:
+            EDITS[rng.integers(len(EDITS))](graph, pick(rng, graph.node), pick(rng, graph.initializer), rng)
+    return model
+
+
+def pick(rng, values):
+    return values[rng.integers(len(values))]
+
+
+def any_name(graph, rng):
+    outputs = [name for node in graph.node for name in node.output]
+    return pick(rng, [*outputs, *(value.name for value in [*graph.initializer, *graph.input]), "", "else"])
+
+
+def edit_operator(graph, node, tensor, rng):
+    node.op_type = pick(rng, NAMES)
+
+
+def edit_input(graph, node, tensor, rng):
+    if node.input:
+        node.input[rng.integers(len(node.input))] = any_name(graph, rng)
+
+
+def edit_output(graph, node, tensor, rng):
+    target = pick(rng, [node.output, [graph.output[0].name]])
+    if target is node.output and target:
+        target[0] = any_name(graph, rng)
+    else:
+        graph.output[0].name = any_name(graph, rng)
+
+
+def edit_nodes(graph, node, tensor, rng):
+    graph.node.remove(node) if rng.integers(2) else graph.node.append(node)
+
+
+def edit_shape(graph, node, tensor, rng):
+    axis = int(rng.integers(len(tensor.dims) + 1))
+    tensor.dims[axis:axis + 1] = [int(pick(rng, LENGTHS))]
+
+
+def turn_shape(graph, node, tensor, rng):
+    tensor.dims[:] = list(tensor.dims)[::-1]
+
+
+def edit_attribute(graph, node, tensor, rng):
+    for attribute in node.attribute:
+        attribute.i = int(rng.integers(-3, 4))
+        attribute.f = float(pick(rng, [0.0, -2.0, np.nan]))
+
+
+def edit_declaration(graph, node, tensor, rng):
+    pick(rng, graph.input[0].type.tensor_type.shape.dim).dim_value = int(pick(rng, LENGTHS))
+
+
+def edit_lengths(graph, node, tensor, rng):
+    for tensor in graph.initializer:
+        if tensor.data_type == onnx.TensorProto.INT64:
+            lengths = rng.integers(-2, 4, rng.integers(4))
+            tensor.CopyFrom(numpy_helper.from_array(lengths, tensor.name))
+
+
+EDITS = (edit_operator, edit_input, edit_output, edit_nodes, edit_shape, turn_shape, edit_attribute,
+         edit_declaration, edit_lengths)
+
+
 def save_model(path, model):
     path.write_bytes(model.SerializeToString())
     return path
