@@ -93,8 +93,9 @@ class _Reader:
         # Python reads 1_0 as 10; the format does not
         if b"_" in line:
             raise self.fault(f"not a list of numbers: {line[:60].decode('latin-1')}")
+        fields = self._fields(line)
         try:
-            return [float(field) for field in self._fields(line)]
+            return [float(field) for field in fields]
         except ValueError as error:
             raise self.fault(str(error)[:100]) from None
 

@@ -19,8 +19,8 @@ MAX_BYTES = 1 << 28
 _MAX_PARTS = 1 << 17
 _SPARE_NUMBERS = 1 << 22
 _IR_VERSION, _OPSET = 8, 13
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-_WHOLE_NUMBERS = (3, 4, 5, 8, 13, 14, 17, 18)
+_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # how a part of a protobuf message is stored
+_WHOLE_NUMBERS = (3, 4, 5, 8, 13, 14, 17, 18)  # types of protobuf fields whose lists have a byte a number, or more
 
 
 def _onnx() -> ModuleType:

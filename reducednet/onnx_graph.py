@@ -17,8 +17,8 @@ from .networks import Network
 
 FLOAT32, FLOAT64, INT64 = 1, 11, 7
 _STORED = {FLOAT32: ("<f4", "float_data"), FLOAT64: ("<f8", "double_data"), INT64: ("<i8", "int64_data")}
+_NO_TYPE, _FLOAT, _INT = 0, 1, 2  # of attributes; the oldest models tell none
 _MAX_AXES = 16
-_EXTERNAL = "keeps its numbers in another file, and only the file itself is read"
 
 
 class OnnxChain:
@@ -257,7 +257,7 @@ def stored_array(tensor: Any, name: str) -> np.ndarray:
         the shape says.
     """
     if tensor.data_location or tensor.external_data:
-        raise ValueError(f"constant {_short(name)} {_EXTERNAL}")
+        raise ValueError(f"constant {_short(name)} keeps its numbers in another file, which is not read")
     if tensor.data_type not in _STORED or tensor.HasField("segment"):
         raise ValueError(f"constant {_short(name)} must be a whole tensor of float32, float64 or int64, "
                          f"got ONNX type {tensor.data_type}")
@@ -273,13 +273,15 @@ def stored_array(tensor: Any, name: str) -> np.ndarray:
 
 
 def _attributes(node: Any, **defaults: Any) -> dict[str, Any]:
-    """Return the operator's attributes; integers, floats or lists of integers, as their defaults are."""
+    """Return the operator's attributes, integers or floats as their defaults are."""
     values = dict(defaults)
     for attribute in node.attribute:
         if attribute.name not in defaults or attribute.ref_attr_name:
             raise _fault(node, f"has the attribute {_short(attribute.name)}, which is not supported")
-        kind = {float: "f", int: "i", tuple: "ints"}[type(defaults[attribute.name])]
-        values[attribute.name] = getattr(attribute, kind)
+        is_float = isinstance(defaults[attribute.name], float)
+        if attribute.type not in (_NO_TYPE, _FLOAT if is_float else _INT):
+            raise _fault(node, f"has the attribute {_short(attribute.name)} of ONNX type {attribute.type}")
+        values[attribute.name] = attribute.f if is_float else attribute.i
     return values
 
 

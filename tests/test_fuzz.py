@@ -44,6 +44,8 @@ def good_files(folder, ending):
     red = rn.ReducedNetwork.random((2, 3, 1), rn.Box([-1, 0], [1, 2]), rng=0, output_bias=True)
     contents = [red, rn.Network.random((3, 4, 2, 2), rng=0)]
     if ending == ".npz":
+        contents += [rn.ReducedNetwork.random((2, 3, 1), domain, rng=0)
+                     for domain in (rn.Ball([0.5, 0], 1.5), rn.Hull([[0, 0], [1, 0], [0, 2]]))]
         X = np.linspace(0.0, 1.0, 8)[:, np.newaxis]
         contents.append(rn.train(rn.Network.random((1, 3, 1), rng=0), X, X, method="adam", n_steps=3, rng=0))
     files = []

@@ -318,6 +318,7 @@ REFUSED = {
     "large input": (lambda: change(input_of(["batch", 10**12])),
                     "the network has more than .* too many for a file"),
     "attribute": (lambda: change(first_gemm(gamma=1.0)), "has the attribute 'gamma', which is not supported"),
+    "attribute's type": (lambda: change(first_gemm(transB=1.0)), "has the attribute 'transB' of ONNX type 1"),
     "infinite": (lambda: change(first_gemm(transB=1, alpha=float("inf"))), r"`weights\[0\]` must be finite"),
     "batched matrix": (lambda: with_operator("MatMul", [np.ones((1, 3, 2))]), "a matrix that fits"),
     "wide sum": (lambda: with_operator("Add", [np.ones((2, 3))]), "the sum must be one sample of 3 numbers"),
