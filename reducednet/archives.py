@@ -22,7 +22,7 @@ import numpy as np
 from ._validation import integer, message
 
 MAX_BYTES = 1 << 32
-_MAX_HEADER = 1 << 24
+_MAX_ENTRIES = 1 << 21
 _MAX_TEXT = 350
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 _DESCRIPTION = re.compile(
@@ -128,8 +128,9 @@ def _members(data: bytes) -> dict[str, bytes]:
 
 
 def _header(data: bytes, kind: str, expected: int) -> dict[str, Any]:
-    if len(data) > _MAX_HEADER:
-        raise ValueError(f"member header must have at most {_MAX_HEADER} bytes, got {len(data)}")
+    n_entries = sum(map(data.count, b"[{,"))  # each takes up to 100 bytes of memory
+    if n_entries > _MAX_ENTRIES:
+        raise ValueError(f"member header must have at most {_MAX_ENTRIES} lists and entries, got {n_entries}")
     try:
         header = json.loads(read_array(data, "header", "|u1").tobytes())
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:

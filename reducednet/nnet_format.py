@@ -21,7 +21,7 @@ from .networks import Network
 from .reduced_networks import ReducedNetwork
 
 MAX_BYTES = 1 << 28
-_MOST_COUNTS = 1 << 12
+_MOST_COUNTS = 1 << 16
 UNBOUNDED = float(np.finfo(np.float64).max)
 _ADVICE = "; `normalise=False` takes no notice of means and ranges"
 
