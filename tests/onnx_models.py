@@ -1,10 +1,14 @@
 """ONNX models for the tests: chains of operators in all the ways that exporters write them."""
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
+import pytest
 
 from strategies import entries
+
+pytest.importorskip("onnx")
+
+import onnx  # noqa: E402
+from onnx import helper, numpy_helper  # noqa: E402
+from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 STORAGE = ("raw", "list", "Constant", "also input")
 DTYPES = {"float32": np.float32, "float64": np.float64}

@@ -291,7 +291,7 @@ def test_header_of_too_many_entries_is_refused_before_it_is_parsed(tmp_path):
     members = npz_copy(tmp_path / "net.npz", small_reduced())
     text = b"[" + b"[]," * (1 << 20) + b"[]]"
     write_zip(tmp_path / "net.npz", {**members, "header.npy": header_npy(text)})
-    with little_memory(2**25), pytest.raises(ValueError, match=r"net\.npz: member header must have at most 2097152"):
+    with little_memory(2**25), pytest.raises(ValueError, match=r"net\.npz: member header must have at most"):
         rn.load(tmp_path / "net.npz")
 
 
@@ -871,7 +871,7 @@ def test_nnet_that_is_too_large_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("number, what", [(3, "layer sizes"), (5, "minimums"), (10, "weights")])
 def test_line_of_too_many_numbers_is_refused_before_it_is_split(tmp_path, number, what):
     text = edit(number, "1," * 10**6)(make_text((2, 3, 1), 0))
-    with little_memory(2**23), pytest.raises(ValueError, match=rf"net\.nnet: line {number}: at most 65536 numbers"):
+    with little_memory(2**23), pytest.raises(ValueError, match=rf"net\.nnet: line {number}: at most 65536"):
         rn.load(write_text(tmp_path / "net.nnet", text))
 
 

@@ -73,6 +73,16 @@ def test_binary_network_has_no_onnx(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_failed_save_leaves_no_file(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="disk full"):
+        rn.save(tmp_path / "net.onnx", rn.Network.random((1, 2, 1), rng=0))
+    assert not list(tmp_path.iterdir())
+
+
 def test_network_too_large_to_be_read_back_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_format, "MAX_BYTES", (1 << 20) + 100)
     with pytest.raises(ValueError, match="`network` must be of less than 1048676 bytes"):
