@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import message
 from .domains import Box
 
 MAX_BYTES = 1 << 26
@@ -184,7 +183,7 @@ def _number(part: Any) -> float | None:
 
 def _finite(word: str) -> float:
     if not np.isfinite(float(word)):
-        raise ValueError(message("a bound", "finite in float64", word[:60]))
+        raise ValueError(f"a bound must be finite in float64, got {word[:60]}")
     return float(word)
 
 

@@ -140,7 +140,7 @@ REFUSED = {
     "hexadecimal": (UNIT + "(assert (<= X_0 0x1p3))", "line 8: a condition on inputs must be a bound"),
     "nan": (UNIT + "(assert (<= X_0 nan))", "line 8: a condition on inputs must be a bound"),
     "minus minus": (UNIT + "(assert (<= X_0 (- -1)))", "line 8: a condition on inputs must be a bound"),
-    "overflow": (UNIT + "(assert (<= X_0 1e999))", "line 8: `a bound` must be finite in float64, got 1e999"),
+    "overflow": (UNIT + "(assert (<= X_0 1e999))", "line 8: a bound must be finite in float64, got 1e999"),
     "contradiction": (UNIT + "(assert (<= X_0 -1))", "`low` must be at most `high` = -1.0 at index 0"),
     "point": (declarations(1) + "(assert (= X_0 1))", "a box of one point"),
     "open": (UNIT + "(assert (<= X_0 1)", "line 8: the file ends within parentheses"),
