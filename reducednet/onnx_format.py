@@ -37,8 +37,8 @@ def read_onnx(path: str) -> Network:
     Raises
     ------
     ValueError
-        If the file is not a model, or not one of a ReLU network. Memory is asked for only as far as the
-        file's own size can fill it; no other file is opened.
+        If the file is not a model, or not one of a ReLU network, or of one with more numbers than the
+        file has bytes and four million; no other file is opened.
     ImportError
         If the package `onnx` is not installed.
     """
