@@ -49,7 +49,7 @@ def real_array(
         raise ValueError(message(name, f"of shape {describe_shape(shape)}", f"shape {array.shape}"))
     if array.size == 0 and not allow_empty:
         raise ValueError(message(name, "non-empty", f"shape {array.shape}"))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # a signalling nan is invalid in a conversion
         array = np.array(array, dtype=np.float64, order="C")
     if not np.isfinite(array).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])

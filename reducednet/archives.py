@@ -21,6 +21,9 @@ import numpy as np
 
 from ._validation import integer, message
 
+MAX_BYTES = 1 << 32
+_MAX_ENTRIES = 1 << 21
+_MAX_TEXT = 350
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 _DESCRIPTION = re.compile(
     rb"\{'descr': '([^']*)', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), \} *\n"
@@ -60,11 +63,13 @@ def checked_path(path: Any, endings: Sequence[str]) -> tuple[str, str]:
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Name the file in every refusal of what it holds."""
+    """Name the file in every refusal of what it holds; a text that quotes it at length is cut."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        text = str(error)
+        cut = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
+        raise ValueError(f"{path}: {cut}") from error
 
 
 def write_whole(path: str, data: bytes) -> None:
@@ -94,6 +99,9 @@ def read_archive(path: str, kind: str, version: int) -> tuple[dict[str, Any], di
         the file's own size can fill it.
     """
     with open(path, "rb") as stream:
+        n_bytes = os.fstat(stream.fileno()).st_size
+        if n_bytes > MAX_BYTES:
+            raise ValueError(f"a zip file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
         members = _members(stream.read())
     if "header" not in members:
         raise ValueError("member header is missing: not a file that `save` wrote")
@@ -101,7 +109,10 @@ def read_archive(path: str, kind: str, version: int) -> tuple[dict[str, Any], di
 
 
 def _members(data: bytes) -> dict[str, bytes]:
-    """Return the members of a zip file; none is larger than the file."""
+    """Return the members of a zip file; together they are no larger than it.
+
+    A claimed length is only asked of bytes in memory, which give what they have; a file would allocate it first.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
@@ -117,6 +128,9 @@ def _members(data: bytes) -> dict[str, bytes]:
 
 
 def _header(data: bytes, kind: str, expected: int) -> dict[str, Any]:
+    n_entries = sum(map(data.count, b"[{,"))  # each takes up to 100 bytes of memory
+    if n_entries > _MAX_ENTRIES:
+        raise ValueError(f"member header must have at most {_MAX_ENTRIES} lists and entries, got {n_entries}")
     try:
         header = json.loads(read_array(data, "header", "|u1").tobytes())
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=_compare)
 
     reduce = commands.add_parser("reduce", help="map a network file into the reduced space")
-    reduce.add_argument("file", type=Path, metavar="FILE", help="a .npz or .nnet file")
+    reduce.add_argument("file", type=Path, metavar="FILE", help="a .npz, .nnet or .onnx file")
     reduce.add_argument("--box", nargs=2, metavar=("LOW", "HIGH"),
                         help="the inputs: numbers, or one a dimension with commas between "
                              "(default: the box that the file declares)")

@@ -1,4 +1,4 @@
-"""Networks and training results in files: .npz (exact, no pickle) and .nnet (networks, text, ReLU only)."""
+"""Networks and training results in files: .npz (exact, no pickle); ReLU networks: .nnet (text) and .onnx."""
 from __future__ import annotations
 
 import os
@@ -10,13 +10,17 @@ from .domains import Box
 from .networks import Network, check_network
 from .nnet_format import declared_box, nnet_bytes, physical_network, read_nnet, stored_network
 from .npz_format import npz_bytes, read_npz
+from .onnx_format import onnx_bytes, read_onnx
 from .training import TrainingResult
+from .vnnlib_format import read_vnnlib_box
 
-ENDINGS = (".npz", ".nnet")
+ENDINGS = (".npz", ".nnet", ".onnx")
+BOX_ENDINGS = (".nnet", ".vnnlib")
+_WRITERS = {".npz": npz_bytes, ".nnet": nnet_bytes, ".onnx": onnx_bytes}
 
 
 def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> None:
-    """Write a network or a training result to a .npz or .nnet file, whole or not at all.
+    """Write a network or a training result to a .npz, .nnet or .onnx file, whole or not at all.
 
     The file is written under another name in the same folder and then put in its place: a failure
     leaves no partial file, and a file of that name as it was. The same network gives the same bytes.
@@ -31,10 +35,13 @@ def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> Non
     `ReducedNetwork` on a `Box` declares that box; any other network has the largest floats as its
     bounds, which `load_box` answers with: the file declares no box.
 
+    ``.onnx`` keeps the parameters of a ReLU network, bit for bit, and whether it has an output bias: a
+    Gemm a layer in float64, with Relu between. A `ReducedNetwork` comes back as a `Network`.
+
     Parameters
     ----------
     path : str or os.PathLike
-        A name that ends in .npz or .nnet.
+        A name that ends in .npz, .nnet or .onnx.
     network : Network or TrainingResult
         A `ReducedNetwork` is a network.
 
@@ -43,10 +50,12 @@ def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> Non
     TypeError
         If an argument is of another kind.
     ValueError
-        If the ending is another one, the network is binary or a result and the file .nnet, or the
-        domain is not one of the library's.
+        If the ending is another one, the network is binary or a result and the file not .npz, the
+        domain is not one of the library's, or a .onnx file would be too large to be read back.
     OSError
         If the file cannot be written.
+    ImportError
+        If the file is .onnx and the package onnx is not there: ``pip install "reducednet[onnx]"``.
 
     Examples
     --------
@@ -64,17 +73,24 @@ def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> Non
             raise ValueError(message("path", "a name that ends in .npz for a TrainingResult", repr(name)))
         return write_whole(name, npz_bytes(network))
     network = check_network(network)
-    write_whole(name, npz_bytes(network) if ending == ".npz" else nnet_bytes(network))
+    write_whole(name, _WRITERS[ending](network))
 
 
 def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool = True) -> Any:
-    """Read the network of a .npz or .nnet file, or the training result of a .npz file, as it is stored.
+    """Read the network of a .npz, .nnet or .onnx file, or the training result of a .npz file, as it is stored.
 
     A network from a .nnet file is ReLU with an output bias; its inputs and outputs are in the
     normalised units of the file unless `physical`, where the normalisation is folded into the
     first and the last layer, to rounding (the clipping of the inputs is left out):
 
     W <- W / range,   b <- b - (W / range) mean,   C <- range_out C,   a <- range_out a + mean_out
+
+    A .onnx file must be a chain of Gemm, MatMul, Add, Sub, Relu, Flatten, Reshape and Identity with
+    constants of one type, float32 or float64. The network is the function of one sample, flattened in
+    row-major order; its numbers are those of the file, exactly, as long as there are one matrix and one
+    vector between two ReLUs. More of them (a Sub before the first layer, two matrices in a row, a factor
+    alpha) are multiplied out in float64, to rounding. A last ReLU is a hidden layer with the identity as
+    outgoing weights.
 
     Parameters
     ----------
@@ -96,10 +112,13 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
         If an argument is of another kind.
     ValueError
         If the ending is another one or the file is not what its ending says: damaged, of another
-        version, with a member missing, with an entry that is not finite; or, with `physical`, if a
-        mean is not finite or a range not larger than 0. The text names the file, and the line.
+        version, with a member missing, with an entry that is not finite, with another operator than
+        those above; or, with `physical`, if a mean is not finite or a range not larger than 0. The text
+        names the file, and the line or the operator.
     OSError
         If the file cannot be opened, for instance FileNotFoundError.
+    ImportError
+        If the file is .onnx and the package onnx is not there: ``pip install "reducednet[onnx]"``.
 
     Examples
     --------
@@ -117,22 +136,26 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
     with naming(name):
         if ending == ".npz":
             return read_npz(name)
+        if ending == ".onnx":
+            return read_onnx(name)
         nnet = read_nnet(name)
         return physical_network(nnet) if physical and normalise else stored_network(nnet)
 
 
 def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
-    """Read the box of inputs that a .nnet file declares.
+    """Read the box of inputs that a .nnet or .vnnlib file declares.
 
-    It is in the units of the network as `load` gives it: its ends are (minimum - mean) / range and
-    (maximum - mean) / range, rounded.
+    It is in the units of the network as `load` gives it. The ends from a .nnet file are
+    (minimum - mean) / range and (maximum - mean) / range, rounded. Those from a VNN-LIB file are the
+    numbers that bound X_0, X_1, ..., each rounded to the nearest float64; conditions on the outputs are
+    left out.
 
     Parameters
     ----------
     path : str or os.PathLike
     normalise : bool
         False takes minimums and maximums as they are: in physical units, or because the file's
-        means and ranges are not to be believed.
+        means and ranges are not to be believed. It changes nothing for a .vnnlib file.
 
     Returns
     -------
@@ -143,8 +166,9 @@ def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
     TypeError
         If an argument is of another kind.
     ValueError
-        If the ending is not .nnet, the file is not a .nnet file or declares no box, or, unless
-        `normalise=False`, a mean is not finite or a range not larger than 0.
+        If the ending is another one, the file is not what its ending says or declares no box (an input
+        without a bound, a condition on inputs that is no bound), or, unless `normalise=False`, a mean is
+        not finite or a range not larger than 0.
     OSError
         If the file cannot be opened.
 
@@ -159,7 +183,9 @@ def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
     ...     load_box(path)
     Box([0, 0], [1, 2])
     """
-    name, _ = checked_path(path, (".nnet",))
+    name, ending = checked_path(path, BOX_ENDINGS)
     normalise = flag(normalise, "normalise")
     with naming(name):
+        if ending == ".vnnlib":
+            return read_vnnlib_box(name)
         return declared_box(read_nnet(name), normalise)

@@ -21,6 +21,7 @@ from .networks import Network
 from .reduced_networks import ReducedNetwork
 
 MAX_BYTES = 1 << 28
+_MOST_COUNTS = 1 << 16
 UNBOUNDED = float(np.finfo(np.float64).max)
 _ADVICE = "; `normalise=False` takes no notice of means and ranges"
 
@@ -48,6 +49,7 @@ class _Reader:
     def __init__(self, stream: BinaryIO) -> None:
         self._lines = iter(stream)
         self.number = 0
+        self.longest = _MOST_COUNTS
 
     def line(self, what: str, skip_blank: bool = True) -> bytes:
         for line in self._lines:
@@ -63,7 +65,7 @@ class _Reader:
         return HeaderLine(self.number, np.array(self._floats(line) if line else []))
 
     def integers(self, what: str) -> tuple[int, ...]:
-        fields = [field.strip() for field in _fields(self.line(what))]
+        fields = [field.strip() for field in self._fields(self.line(what))]
         if not all(field.isdigit() and len(field) < 19 for field in fields):
             raise self.fault(f"{what} must be integers of at most 18 digits, separated by commas")
         return tuple(int(field) for field in fields)
@@ -91,14 +93,18 @@ class _Reader:
         # Python reads 1_0 as 10; the format does not
         if b"_" in line:
             raise self.fault(f"not a list of numbers: {line[:60].decode('latin-1')}")
+        fields = self._fields(line)
         try:
-            return [float(field) for field in _fields(line)]
+            return [float(field) for field in fields]
         except ValueError as error:
             raise self.fault(str(error)[:100]) from None
 
-
-def _fields(line: bytes) -> list[bytes]:
-    return line.removesuffix(b",").split(b",")
+    def _fields(self, line: bytes) -> list[bytes]:
+        # counted first: a number takes 100 bytes of memory and may have 2 in the file
+        line = line.removesuffix(b",")
+        if line.count(b",") >= self.longest:
+            raise self.fault(f"at most {self.longest} numbers expected, got {line.count(b',') + 1}")
+        return line.split(b",")
 
 
 def _fault(number: int, reason: str) -> ValueError:
@@ -120,6 +126,7 @@ def read_nnet(path: str) -> NnetFile:
             raise ValueError(f"a .nnet file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
         reader = _Reader(stream)
         sizes = _sizes(reader, n_bytes)
+        reader.longest = max(_MOST_COUNTS, 2 * max(sizes))
         reader.line("the unused flag", skip_blank=False)
         header = [reader.header(what) for what in ("the minimums", "the maximums", "the means", "the ranges")]
         layers = [_layer(reader, i, *shape) for i, shape in enumerate(zip(sizes[1:], sizes), start=1)]

@@ -17,7 +17,7 @@ def add_verify(commands: Any) -> None:
         "verify", help="prove two network files equal on a box, or show where they differ",
         epilog="exit codes: 0 proved, 1 refuted, 2 bad call, 3 undecided",
     )
-    verify.add_argument("first", type=Path, metavar="A", help="a .npz or .nnet file")
+    verify.add_argument("first", type=Path, metavar="A", help="a .npz, .nnet or .onnx file")
     verify.add_argument("second", type=Path, metavar="B", help="another")
     verify.add_argument("--box", nargs=2, metavar=("LOW", "HIGH"),
                         help="the inputs: numbers, or one a dimension with commas between (default: the box that "

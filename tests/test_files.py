@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet import archives, domains, files, nnet_format
+from reducednet import archives, nnet_format
 from reducednet.rounding import gamma
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -170,16 +170,16 @@ def test_path_of_another_type_is_a_type_error(path):
             call()
 
 
-@pytest.mark.parametrize("name", ["net.onnx", "net", "net.npz.bak", "npz", "net.pkl"])
+@pytest.mark.parametrize("name", ["net.onxx", "net", "net.npz.bak", "npz", "net.pkl"])
 def test_other_endings_are_refused_with_the_known_ones(tmp_path, name):
     for call in (lambda path: rn.save(path, small_reduced()), rn.load):
-        with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.npz or \.nnet, got"):
+        with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.npz or \.nnet or \.onnx, got"):
             call(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_load_box_of_another_ending_is_refused():
-    with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.nnet, got 'net.npz'"):
+    with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.nnet or \.vnnlib, got 'net.npz'"):
         rn.load_box("net.npz")
 
 
@@ -189,7 +189,7 @@ def test_endings_may_be_in_capitals(tmp_path, name):
     assert rn.load(str(tmp_path / name)).sizes == (2, 3, 1)
 
 
-@pytest.mark.parametrize("ending", files.ENDINGS)
+@pytest.mark.parametrize("ending", [".npz", ".nnet", ".onnx"])
 def test_missing_file_is_file_not_found(tmp_path, ending):
     with pytest.raises(FileNotFoundError, match="absent"):
         rn.load(tmp_path / f"absent{ending}")
@@ -286,6 +286,28 @@ def test_save_through_a_link_keeps_the_link(tmp_path):
 
 
 # ------------------------------------------------------------------------------ .npz: hostile files
+
+def test_header_of_too_many_entries_is_refused_before_it_is_parsed(tmp_path):
+    members = npz_copy(tmp_path / "net.npz", small_reduced())
+    text = b"[" + b"[]," * (1 << 20) + b"[]]"
+    write_zip(tmp_path / "net.npz", {**members, "header.npy": header_npy(text)})
+    with little_memory(2**25), pytest.raises(ValueError, match=r"net\.npz: member header must have at most"):
+        rn.load(tmp_path / "net.npz")
+
+
+def test_npz_that_is_too_large_is_refused(tmp_path):
+    with open(tmp_path / "net.npz", "wb") as stream:
+        stream.truncate(10**13)
+    with pytest.raises(ValueError, match=r"net\.npz: a zip file of at most 4294967296 bytes is read, this"):
+        rn.load(tmp_path / "net.npz")
+
+
+def test_texts_that_quote_a_file_are_cut(tmp_path):
+    members = npz_copy(tmp_path / "net.npz", small_reduced())
+    write_zip(tmp_path / "net.npz", {**members, "x" * 10_000: b""})
+    with pytest.raises(ValueError, match=r"net\.npz: member x{100,350}\.\.\.$"):
+        rn.load(tmp_path / "net.npz")
+
 
 def test_truncated_npz_is_refused(tmp_path):
     rn.save(tmp_path / "net.npz", small_reduced())
@@ -846,73 +868,18 @@ def test_nnet_that_is_too_large_is_refused(tmp_path, monkeypatch):
         rn.load(path)
 
 
+@pytest.mark.parametrize("number, what", [(3, "layer sizes"), (5, "minimums"), (10, "weights")])
+def test_line_of_too_many_numbers_is_refused_before_it_is_split(tmp_path, number, what):
+    text = edit(number, "1," * 10**6)(make_text((2, 3, 1), 0))
+    with little_memory(2**23), pytest.raises(ValueError, match=rf"net\.nnet: line {number}: at most 65536"):
+        rn.load(write_text(tmp_path / "net.nnet", text))
+
+
 def test_bytes_renamed_to_nnet_are_refused(tmp_path):
     rn.save(tmp_path / "net.npz", small_reduced())
     os.rename(tmp_path / "net.npz", tmp_path / "net.nnet")
     with pytest.raises(ValueError, match=r"net\.nnet: line 1: the numbers of layers, .* must be integers"):
         rn.load(tmp_path / "net.nnet")
-
-
-# ---------------------------------------------------------------------------------------------- fuzz
-
-def mutated(data, rng):
-    """Return the bytes with one to three small damages."""
-    data = bytearray(data)
-    for _ in range(rng.integers(1, 4)):
-        start = int(rng.integers(len(data) + 1))
-        stop = min(len(data), start + int(rng.integers(1, 9)))
-        damage = [
-            rng.bytes(stop - start), b"", data[start:stop] * 2, data[:start],
-            b"\n", b",", b"-", b"e9", b"0", b"9" * 20,
-        ][rng.integers(10)]
-        data[start:stop] = damage
-    return bytes(data)
-
-
-def only_value_errors(call):
-    """Return the result or None; any other error, and any warning, is a failure of the test."""
-    try:
-        return call()
-    except ValueError as error:
-        assert "fuzz.n" in str(error), f"the file is not named: {error}"
-        return None
-
-
-@pytest.mark.parametrize("kind", domains.DOMAINS)
-def test_mutated_npz_is_a_value_error_or_a_network(tmp_path, kind):
-    rng, path = np.random.default_rng(0), tmp_path / "fuzz.npz"
-    rn.save(path, rn.ReducedNetwork.random((2, 3, 1), make_domain(kind, 2, 0), rng=0, output_bias=True))
-    data = path.read_bytes()
-    for _ in range(50):
-        path.write_bytes(mutated(data, rng))
-        net = only_value_errors(lambda: rn.load(path))
-        assert net is None or net.sizes == (2, 3, 1)
-
-
-@pytest.mark.parametrize("kind", domains.DOMAINS)
-def test_mutated_member_in_a_sound_zip_is_a_value_error_or_a_network(tmp_path, kind):
-    rng, path = np.random.default_rng(1), tmp_path / "fuzz.npz"
-    net = rn.ReducedNetwork.random((2, 3, 1), make_domain(kind, 2, 0), rng=0, output_bias=True)
-    members = npz_copy(path, net)
-    for _ in range(50):
-        name = rng.choice(list(members))
-        write_zip(path, {**members, name: mutated(members[name], rng)})
-        net = only_value_errors(lambda: rn.load(path))
-        assert net is None or net.sizes == (2, 3, 1)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_mutated_nnet_is_a_value_error_or_a_network(tmp_path, seed):
-    rng, path = np.random.default_rng(seed), tmp_path / "fuzz.nnet"
-    data = make_text((2, 3, 1), 0).encode()
-    for _ in range(40):
-        path.write_bytes(mutated(data, rng))
-        for call in (lambda: rn.load(path), lambda: rn.load(path, physical=True)):
-            net = only_value_errors(call)
-            assert net is None or isinstance(net, rn.Network)
-        for normalise in (True, False):
-            box = only_value_errors(lambda: rn.load_box(path, normalise))
-            assert box is None or isinstance(box, rn.Box)
 
 
 # ------------------------------------------------------------------------------------- real networks
@@ -966,7 +933,7 @@ def test_cartpole_declares_no_box():
 
 @real_networks
 @pytest.mark.parametrize("name", REAL)
-@pytest.mark.parametrize("ending", files.ENDINGS)
+@pytest.mark.parametrize("ending", [".npz", ".nnet"])
 def test_real_network_survives_saving(tmp_path, name, ending):
     net = rn.load(NETS / name)
     rn.save(tmp_path / f"net{ending}", net)

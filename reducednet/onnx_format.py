@@ -1,0 +1,162 @@
+"""The .onnx format of ReLU networks: chains of affine operators and Relu, through the package `onnx`.
+
+Written are one Gemm a layer, with the weights as they are (transB), and a Relu after each hidden one;
+constants are called W0, b0, W1, b1, ..., C and a, as in .npz files, and are float64.
+"""
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ._validation import Array, message
+from .networks import Network
+from .onnx_graph import FLOAT64, OnnxChain
+
+MAX_BYTES = 1 << 28
+_MAX_PARTS = 1 << 17
+_SPARE_NUMBERS = 1 << 22
+_IR_VERSION, _OPSET = 8, 13
+_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # how a part of a protobuf message is stored
+_WHOLE_NUMBERS = (3, 4, 5, 8, 13, 14, 17, 18)  # types of protobuf fields whose lists have a byte a number, or more
+
+
+def _onnx() -> ModuleType:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('.onnx files need the package onnx: pip install "reducednet[onnx]"') from error
+    return onnx
+
+
+def read_onnx(path: str) -> Network:
+    """Read the network of a .onnx file.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a model, or not one of a ReLU network, or of one with more numbers than the
+        file has bytes and four million; no other file is opened.
+    ImportError
+        If the package `onnx` is not installed.
+    """
+    with open(path, "rb") as stream:
+        n_bytes = os.fstat(stream.fileno()).st_size
+        if n_bytes > MAX_BYTES:
+            raise ValueError(f"a .onnx file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
+        data = stream.read()
+    onnx = _onnx()
+    check_wire(data, onnx.ModelProto.DESCRIPTOR)
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except Exception as error:  # google.protobuf.message.DecodeError, whose package is not ours to import
+        raise ValueError(f"not a sound ONNX model: {error}") from error
+    if model.functions:
+        raise ValueError("functions in the model are not supported")
+    return OnnxChain(model.graph, n_bytes + _SPARE_NUMBERS).network()
+
+
+def check_wire(data: bytes, kind: Any) -> None:
+    """Refuse a protobuf message whose parts are so many that reading it would take far more memory than it.
+
+    An empty part has 2 bytes and takes about 200 in memory. A packed whole number counts as a part.
+
+    Parameters
+    ----------
+    data : bytes
+    kind : google.protobuf.descriptor.Descriptor
+    """
+    n_parts, todo = 0, [(0, len(data), kind)]
+    while todo:
+        place, stop, kind = todo.pop()
+        while place < stop:
+            key, place = _varint(data, place)
+            field, start = kind.fields_by_number.get(key >> 3), place
+            place = _end(data, place, key & 7)
+            if place > stop:
+                raise ValueError("not a sound ONNX model: it ends within a part")
+            n_parts += 1
+            if key & 7 == _LENGTH and field is not None:
+                length, start = _varint(data, start)
+                n_parts += length if field.type in _WHOLE_NUMBERS else 0
+                if field.message_type is not None:
+                    todo.append((start, place, field.message_type))
+            if n_parts > _MAX_PARTS:
+                raise ValueError(f"a model of at most {_MAX_PARTS} parts is read, this one has more")
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """Return the number of 7 bits a byte that begins at a place, and the place after it."""
+    number = 0
+    for shift, byte in enumerate(data[place:place + 10]):
+        number |= (byte & 127) << 7 * shift
+        if byte < 128:
+            return number, place + shift + 1
+    raise ValueError("not a sound ONNX model: a number has no end")
+
+
+def _end(data: bytes, place: int, wire_type: int) -> int:
+    if wire_type == _VARINT:
+        return _varint(data, place)[1]
+    if wire_type == _LENGTH:
+        length, place = _varint(data, place)
+        return place + length
+    if wire_type in (_EIGHT_BYTES, _FOUR_BYTES):
+        return place + (8 if wire_type == _EIGHT_BYTES else 4)
+    raise ValueError(f"not a sound ONNX model: a part is of the wire type {wire_type}")
+
+
+def onnx_bytes(network: Network) -> bytes:
+    """Return the network as the bytes of a .onnx file; every number is read back bit for bit.
+
+    Raises
+    ------
+    ValueError
+        If the network is binary, or too large or too deep to be read back.
+    ImportError
+        If the package `onnx` is not installed.
+    """
+    if network.activation != "relu":
+        expected = "a ReLU network for a .onnx file"
+        raise ValueError(message("network", expected, f"activation {network.activation!r}"))
+    if 8 * network.n_parameters > MAX_BYTES - (1 << 20):
+        raise ValueError(message("network", f"of less than {MAX_BYTES} bytes for a .onnx file",
+                                 f"{network.n_parameters} parameters of 8 bytes"))
+    onnx = _onnx()
+    helper = onnx.helper
+    nodes, constants = _nodes(network, helper)
+    graph = helper.make_graph(
+        nodes, "network", [helper.make_tensor_value_info("x", FLOAT64, ["batch", network.n_inputs])],
+        [helper.make_tensor_value_info("y", FLOAT64, ["batch", network.n_outputs])],
+        [_tensor(name, array, helper) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, producer_name="reducednet", ir_version=_IR_VERSION,
+                              opset_imports=[helper.make_opsetid("", _OPSET)])
+    data: bytes = model.SerializeToString(deterministic=True)
+    check_wire(data, onnx.ModelProto.DESCRIPTOR)
+    return data
+
+
+def _nodes(network: Network, helper: Any) -> tuple[list[Any], dict[str, Array]]:
+    """Return the operators, h0 = x, z0, h1, z1, ... one after the other, and their constants."""
+    nodes: list[Any] = []
+    constants: dict[str, Array] = {}
+    name = "x"
+    for layer, (W, b) in enumerate(zip(network.weights, network.thresholds)):
+        constants |= {f"W{layer}": W, f"b{layer}": b}
+        nodes.append(helper.make_node("Gemm", [name, f"W{layer}", f"b{layer}"], [f"z{layer}"], transB=1))
+        nodes.append(helper.make_node("Relu", [f"z{layer}"], [f"h{layer}"]))
+        name = f"h{layer}"
+    constants["C"] = network.output_weights
+    if network.output_bias is not None:
+        constants["a"] = network.output_bias
+    bias = [] if network.output_bias is None else ["a"]
+    return [*nodes, helper.make_node("Gemm", [name, "C", *bias], ["y"], transB=1)], constants
+
+
+def _tensor(name: str, array: Array, helper: Any) -> Any:
+    data = np.ascontiguousarray(array, dtype="<f8").tobytes()
+    return helper.make_tensor(name, FLOAT64, array.shape, data, raw=True)

@@ -1,0 +1,151 @@
+"""10,000 damaged files: each is a clear error or a sound record, and none asks for much memory."""
+import contextlib
+import io
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+import reducednet as rn
+from assertions import assert_equal_bits
+from mutations import mutated
+
+N_FILES = {".npz": 2000, ".nnet": 2000, ".vnnlib": 2500, ".onnx": 2000}
+N_MODELS = 1500
+VNNLIB = """; a box
+(declare-const X_0 Real)
+(declare-const X_1 Real)
+(declare-const Y_0 Real)
+(assert (and (<= X_0 0.5) (>= X_0 -1e-1)))
+(assert (<= -1 X_1))
+(assert (>= 2.25 X_1))
+(assert (or (and (<= Y_0 1)) (and (>= Y_0 (- 2)))))
+"""
+
+
+@contextlib.contextmanager
+def little_memory(n_bytes=2**25):
+    """Refuse a block that asks for more memory than small files can be worth."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < n_bytes, f"{peak} bytes were asked for"
+
+
+def good_files(folder, ending):
+    """Return the bytes of good files of this ending."""
+    path = folder / f"good{ending}"
+    if ending == ".vnnlib":
+        return [VNNLIB.encode()]
+    red = rn.ReducedNetwork.random((2, 3, 1), rn.Box([-1, 0], [1, 2]), rng=0, output_bias=True)
+    contents = [red, rn.Network.random((3, 4, 2, 2), rng=0)]
+    if ending == ".npz":
+        contents += [rn.ReducedNetwork.random((2, 3, 1), domain, rng=0)
+                     for domain in (rn.Ball([0.5, 0], 1.5), rn.Hull([[0, 0], [1, 0], [0, 2]]))]
+        X = np.linspace(0.0, 1.0, 8)[:, np.newaxis]
+        contents.append(rn.train(rn.Network.random((1, 3, 1), rng=0), X, X, method="adam", n_steps=3, rng=0))
+    files = []
+    for content in contents:
+        rn.save(path, content)
+        files.append(path.read_bytes())
+    path.unlink()
+    return files + (real_models() if ending == ".onnx" else [])
+
+
+def real_models():
+    """Return models in the ways of other writers."""
+    from onnx_models import random_chain
+
+    plan = ["sub", "gemm", "relu", "matmul", "add", "flatten", "reshape", "relu", "gemm"]
+    return [random_chain(seed, plan, "normal", dtype).model().SerializeToString()
+            for seed, dtype in enumerate(["float32", "float64", "float32"])]
+
+
+def resealed(data, rng, other):
+    """Damage one member of a .npz file and seal the file again, so that its sum is right."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = str(rng.choice(list(members)))
+    members[name] = mutated(members[name], rng, other)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def assert_clear(call, path):
+    """Assert that a call gives a record, or an error that names the file; return whether it gave a record."""
+    try:
+        result = call(path)
+    except ValueError as error:
+        text = str(error)
+        assert text.startswith(f"{path}: ") and len(text) < len(str(path)) + 400, text
+        return False
+    assert isinstance(result, (rn.Network, rn.TrainingResult, rn.Box))
+    if isinstance(result, rn.Network):
+        assert np.isfinite(result.to_vector()).all()
+    return True
+
+
+def load_physical(path):
+    return rn.load(path, physical=True)
+
+
+READERS = {".npz": [rn.load], ".nnet": [rn.load, load_physical, rn.load_box], ".vnnlib": [rn.load_box],
+           ".onnx": [rn.load]}
+
+
+@pytest.mark.parametrize("ending", N_FILES)
+def test_damaged_files_are_clear_errors_or_sound_records(tmp_path, ending):
+    if ending == ".onnx":
+        pytest.importorskip("onnx")
+    rng, files, n_good = np.random.default_rng(0), good_files(tmp_path, ending), 0
+    strangers = [*files, VNNLIB.encode(), rng.bytes(300)]
+    path = tmp_path / f"fuzz{ending}"
+    with little_memory():
+        for i in range(N_FILES[ending]):
+            damage = resealed if ending == ".npz" and i % 2 else mutated
+            path.write_bytes(damage(files[i % len(files)], rng, strangers[rng.integers(len(strangers))]))
+            for call in READERS[ending]:
+                n_good += assert_clear(call, path)
+    assert 0 < n_good < len(READERS[ending]) * N_FILES[ending], "some damage is harmless, most is not"
+
+
+@pytest.mark.parametrize("ending", N_FILES)
+def test_files_under_another_ending_are_clear_errors(tmp_path, ending):
+    if ending == ".onnx":
+        pytest.importorskip("onnx")
+    for other in (".npz", ".nnet", ".vnnlib"):
+        for i, data in enumerate(good_files(tmp_path, other) if other != ending else []):
+            path = tmp_path / f"renamed{i}{ending}"
+            path.write_bytes(data)
+            for call in READERS[ending]:
+                assert not assert_clear(call, path)
+
+
+def test_edited_models_are_clear_errors_or_the_function_of_onnx_itself(tmp_path):
+    pytest.importorskip("onnx")
+    from onnx_models import OPERATORS, edited, evaluate, random_chain, save_model
+
+    rng, path, n_equal = np.random.default_rng(0), tmp_path / "edited.onnx", 0
+    for seed in range(N_MODELS):
+        plan = rng.choice(OPERATORS, rng.integers(1, 8)).tolist()
+        model = edited(random_chain(seed, plan).model(), rng)
+        if assert_clear(rn.load, save_model(path, model)):
+            net = rn.load(path)
+            shape = [dim.dim_value or 1 for dim in model.graph.input[0].type.tensor_type.shape.dim]
+            X = rng.integers(-3, 4, (1, net.n_inputs)).astype(float)
+            with contextlib.suppress(RuntimeError):  # onnx wants its operators in order
+                # small integers are exact in any order
+                assert_equal_bits(net(X)[0], evaluate(model, X.reshape(shape)), f"{plan}")
+                n_equal += 1
+    assert n_equal > N_MODELS // 10, "some changes are harmless"
+
+
+def test_there_are_ten_thousand_damaged_files():
+    assert sum(N_FILES.values()) + N_MODELS == 10_000
