@@ -30,7 +30,7 @@ LINES = [  # the top first
     "gradients canonical",
     "reduction spaces orbit error_bounds starts merging",
     "redrawing moving_points shallow",
-    "reduced_networks layers",
+    "reduced_networks layers affine_chain",
     "networks",
     "parameters",
     "kernels intervals affine_neurons",
