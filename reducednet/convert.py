@@ -15,30 +15,18 @@ THEORY, section 1 (the network), section 7 (gamma).
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterable, Iterator
-from importlib import import_module
-from textwrap import shorten
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from ._validation import Array, message, real_array
-from .affine_chain import AffineChain
+from ._validation import choice, message
+from .keras_steps import is_graph, keras_steps
 from .networks import Network, check_network
+from .steps import Step, affine, chain_network, library
+from .torch_steps import is_plain, torch_linear, torch_steps
 
 _LAST_SKLEARN = ("identity", "softmax", "logistic")
-
-
-class Affine(NamedTuple):
-    """The map h -> W h + b of a layer, and the layer's name; b None is no vector."""
-
-    name: str
-    W: Array
-    b: Array | None
-
-
-Step = Affine | None  # None is a ReLU
 
 
 def from_sklearn(mlp: Any) -> Network:
@@ -73,12 +61,13 @@ def from_sklearn(mlp: Any) -> Network:
     Examples
     --------
     >>> from sklearn.neural_network import MLPRegressor  # doctest: +SKIP
-    >>> mlp = MLPRegressor((20,), solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])  # doctest: +SKIP
+    >>> mlp = MLPRegressor(hidden_layer_sizes=(20,), solver="lbfgs", random_state=0)  # doctest: +SKIP
+    >>> mlp = mlp.fit([[0.0], [1.0]], [0.0, 1.0])  # doctest: +SKIP
     >>> from_sklearn(mlp)  # doctest: +SKIP
     Network(1-20-1, relu, output bias, 61 parameters)
     """
     _check_sklearn(mlp)
-    return _network(_sklearn_steps(mlp), "mlp")
+    return chain_network(_sklearn_steps(mlp), "mlp")
 
 
 def _check_sklearn(mlp: Any) -> None:
@@ -90,8 +79,7 @@ def _check_sklearn(mlp: Any) -> None:
         raise ValueError(message("mlp", "fitted", f"an unfitted {type(mlp).__name__}: call its `fit` first"))
     if mlp.activation != "relu":
         raise ValueError(message("mlp.activation", "'relu'", repr(mlp.activation)))
-    if mlp.out_activation_ not in _LAST_SKLEARN:
-        raise ValueError(message("mlp.out_activation_", f"one of {list(_LAST_SKLEARN)}", repr(mlp.out_activation_)))
+    choice(mlp.out_activation_, "mlp.out_activation_", _LAST_SKLEARN)
 
 
 def _sklearn_steps(mlp: Any) -> Iterator[Step]:
@@ -99,7 +87,7 @@ def _sklearn_steps(mlp: Any) -> Iterator[Step]:
     for number, (V, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
         if number:
             yield None
-        yield _affine(f"mlp.coefs_[{number}]", np.transpose(V), f"mlp.intercepts_[{number}]", b)
+        yield affine(f"mlp.coefs_[{number}]", np.transpose(V), f"mlp.intercepts_[{number}]", b)
 
 
 def from_torch(sequential: Any) -> Network:
@@ -140,48 +128,10 @@ def from_torch(sequential: Any) -> Network:
     >>> from_torch(nn.Sequential(nn.Flatten(), nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 2)))  # doctest: +SKIP
     Network(6-10-2, relu, output bias, 92 parameters)
     """
-    nn = _library("torch", "from_torch").nn
-    if not _is(sequential, nn.Sequential):
+    nn = library("torch", "from_torch").nn
+    if not is_plain(sequential, nn.Sequential):
         raise TypeError(message("sequential", "a torch.nn.Sequential", type(sequential).__name__))
-    return _network(_torch_steps(sequential, "sequential", nn), "sequential")
-
-
-def _is(module: Any, kind: Any) -> bool:
-    """Tell whether a module is of the kind and computes what the kind does."""
-    return isinstance(module, kind) and type(module).forward is kind.forward
-
-
-def _torch_steps(module: Any, name: str, nn: Any) -> Iterator[Step]:
-    if _is(module, nn.Linear):
-        yield _affine(f"{name}.weight", _torch_array(module.weight, f"{name}.weight", nn),
-                      f"{name}.bias", _torch_array(module.bias, f"{name}.bias", nn))
-    elif _is(module, nn.ReLU):
-        yield None
-    elif _is(module, nn.Sequential):
-        for number, child in enumerate(module):
-            yield from _torch_steps(child, f"{name}[{number}]", nn)
-    elif not _is_torch_identity(module, nn):
-        expected = "Linear, ReLU, Flatten(1, -1), Identity, Sequential or Dropout in evaluation mode (`eval()`)"
-        raise ValueError(message(name, expected, shorten(repr(module), 90)))
-    if module._forward_hooks or module._forward_pre_hooks:  # as of the older weight_norm, pruning: not in `weight`
-        raise ValueError(message(name, "without forward hooks", f"{type(module).__name__} with some: remove them"))
-
-
-def _is_torch_identity(module: Any, nn: Any) -> bool:
-    if _is(module, nn.Flatten):
-        return (module.start_dim, module.end_dim) == (1, -1)
-    return _is(module, nn.Identity) or _is(module, nn.Dropout) and not module.training
-
-
-def _torch_array(tensor: Any, name: str, nn: Any) -> Array | None:
-    if tensor is None:
-        return None
-    if nn.parameter.is_lazy(tensor) or tensor.is_meta:
-        raise ValueError(message(name, "initialised", "a tensor that holds no numbers"))
-    if not tensor.is_floating_point():
-        raise TypeError(message(name, "a tensor of real numbers", tensor.dtype))
-    array: Array = tensor.detach().cpu().double().numpy()
-    return array
+    return chain_network(torch_steps(sequential, "sequential", nn), "sequential")
 
 
 def to_torch(network: Network) -> Any:
@@ -223,22 +173,10 @@ def to_torch(network: Network) -> Any:
     network = check_network(network)
     if network.activation != "relu":
         raise ValueError(message("network", "a ReLU network for PyTorch", f"activation {network.activation!r}"))
-    torch, layers = _library("torch", "to_torch"), []
+    torch, layers = library("torch", "to_torch"), []
     for W, b in zip(network.weights, network.thresholds):
-        layers += [_torch_linear(W, b, torch), torch.nn.ReLU()]
-    return torch.nn.Sequential(*layers, _torch_linear(network.output_weights, network.output_bias, torch))
-
-
-def _torch_linear(W: Array, b: Array | None, torch: Any) -> Any:
-    """Return a Linear with these parameters; skip_init draws no random numbers, which are the caller's."""
-    n_outputs, n_inputs = W.shape
-    linear = torch.nn.utils.skip_init(
-        torch.nn.Linear, n_inputs, n_outputs, bias=b is not None, dtype=torch.float64, device="cpu")
-    with torch.no_grad():
-        linear.weight.copy_(torch.tensor(W))
-        if b is not None:
-            linear.bias.copy_(torch.tensor(b))
-    return linear
+        layers += [torch_linear(W, b, torch), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers, torch_linear(network.output_weights, network.output_bias, torch))
 
 
 def from_keras(model: Any) -> Network:
@@ -278,122 +216,12 @@ def from_keras(model: Any) -> Network:
     >>> from_keras(model)  # doctest: +SKIP
     Network(3-8-1, relu, output bias, 41 parameters)
     """
-    keras = _library("keras", "from_keras")
-    if not _is_keras_graph(model, keras):
+    keras = library("keras", "from_keras")
+    if not is_graph(model, keras):
         raise TypeError(message("model", "a keras.Sequential or a functional keras.Model", type(model).__name__))
-    if not model.built or not model.layers:
+    if not model.built:
         raise ValueError(message("model", "built", "one without weights: call it once, or give it an Input"))
-    network, shape = _network(_keras_steps(model, keras), "model"), model.inputs[0].shape[1:]
+    network, shape = chain_network(keras_steps(model, keras), "model"), model.inputs[0].shape[1:]
     if None in shape or math.prod(shape) != network.n_inputs:
         raise ValueError(message("model", f"of {network.n_inputs} inputs, as its first Dense", f"shape {shape}"))
     return network
-
-
-def _is_keras_graph(model: Any, keras: Any) -> bool:
-    """Tell whether the model's graph is what it computes: a class of one's own could call anything."""
-    is_own = type(model).__module__.split(".")[0] != "keras"
-    return isinstance(model, keras.Model) and not is_own and hasattr(model, "inputs")
-
-
-def _keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
-    kind, layers = type(layer), keras.layers
-    if kind is layers.Dense:
-        yield _keras_dense(layer, keras)
-    if kind in (layers.Dense, layers.Activation):
-        yield from _keras_activation(layer, keras)
-    elif kind is layers.ReLU and (layer.max_value, layer.negative_slope, layer.threshold) == (None, 0.0, 0.0):
-        yield None
-    elif _is_keras_graph(layer, keras):
-        for inner in _keras_layers(layer, keras):
-            yield from _keras_steps(inner, keras)
-    elif not _is_keras_identity(layer, layers):
-        expected = "a chain of Dense, Activation, ReLU (no options), Flatten (channels last), Identity and Dropout"
-        raise ValueError(message("model", expected, f"{kind.__name__} {layer.name!r}"))
-
-
-def _is_keras_identity(layer: Any, layers: Any) -> bool:
-    if type(layer) is layers.Flatten:
-        return bool(layer.data_format == "channels_last")
-    return type(layer) in (layers.InputLayer, layers.Identity, layers.Dropout)
-
-
-def _keras_dense(layer: Any, keras: Any) -> Affine:
-    """Return the map of a Dense layer; Keras has a column a neuron."""
-    if getattr(layer, "quantization_mode", None):
-        raise ValueError(message(layer.name, "not quantised", f"{layer.quantization_mode!r}"))
-    kernel, bias = (
-        None if part is None else keras.ops.convert_to_numpy(part).astype(np.float64)  # bfloat16 has no dtype of ours
-        for part in (layer.kernel, layer.bias)
-    )
-    return _affine(f"{layer.name}.kernel", kernel.T, f"{layer.name}.bias", bias)
-
-
-def _keras_activation(layer: Any, keras: Any) -> Iterator[Step]:
-    if layer.activation is keras.activations.relu:
-        yield None
-    elif layer.activation is not keras.activations.linear:
-        got = getattr(layer.activation, "__name__", repr(layer.activation))
-        raise ValueError(message(f"{layer.name}.activation", "relu or linear", got))
-
-
-def _keras_layers(model: Any, keras: Any) -> list[Any]:
-    """Return the layers of a model, the first one first: those that its one output comes from."""
-    if isinstance(model, keras.Sequential):
-        return list(model.layers)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        got = f"{len(model.inputs)} and {len(model.outputs)}"
-        raise ValueError(message("model", "of one input and one output", got))
-    layers, tensor = [], model.outputs[0]
-    while tensor is not model.inputs[0]:
-        layer, call, _ = tensor._keras_history
-        node = layer._inbound_nodes[call]
-        _check_keras_call(layer, node)
-        layers.append(layer)
-        tensor = node.input_tensors[0]
-    return layers[::-1]
-
-
-def _check_keras_call(layer: Any, node: Any) -> None:
-    if len(node.input_tensors) != 1:
-        got = f"{type(layer).__name__} {layer.name!r} of {len(node.input_tensors)} inputs"
-        raise ValueError(message("model", "a chain of layers of one input", got))
-    if any(option is True for option in (*node.arguments.args, *node.arguments.kwargs.values())):
-        raise ValueError(message(layer.name, "called without `training=True`", "a call with an option that is True"))
-
-
-def _affine(weight_name: str, W: Any, bias_name: str, b: Any) -> Affine:
-    W = real_array(W, weight_name, ("n_outputs", "n_inputs"))
-    return Affine(weight_name, W, None if b is None else real_array(b, bias_name, (len(W),)))
-
-
-def _network(steps: Iterable[Step], name: str) -> Network:
-    """Return the network of a chain; its first affine map tells how many inputs it has."""
-    steps = list(steps)
-    maps = [step for step in steps if step is not None]
-    if not maps:
-        raise ValueError(message(name, "of at least one affine layer", "none"))
-    chain = AffineChain(maps[0].W.shape[1], sys.maxsize)
-    for step in steps:
-        if step is None:
-            chain.relu()
-        else:
-            _append(chain, step)
-    return chain.network()
-
-
-def _append(chain: AffineChain, step: Affine) -> None:
-    if step.W.shape[1] != chain.size:
-        raise ValueError(message(step.name, f"of {chain.size} inputs, the outputs before it", step.W.shape[1]))
-    chain.multiply(step.W)
-    if step.b is not None:
-        chain.add(step.b)
-
-
-def _library(name: str, caller: str) -> Any:
-    """Return a library that is not required, loaded now."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise  # the library is there, something that it needs is not
-        raise ImportError(f'`{caller}` needs {name}: pip install "reducednet[{name}]"') from error
