@@ -13,7 +13,7 @@ from .steps import Affine, Step, affine
 def is_graph(model: Any, keras: Any) -> bool:
     """Tell whether the model's graph is what it computes: a class of one's own could call anything."""
     is_of_keras = type(model).__module__.split(".")[0] == "keras"
-    return is_of_keras and isinstance(model, keras.Model) and type(model) is not keras.Model
+    return is_of_keras and isinstance(model, keras.Model)
 
 
 def keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
@@ -32,7 +32,7 @@ def keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
     elif kind is layers.ReLU and (layer.max_value, layer.negative_slope, layer.threshold) == (None, 0.0, 0.0):
         yield None
     elif is_graph(layer, keras):
-        for inner in _layers(layer, keras):
+        for inner in _layers(layer):
             yield from keras_steps(inner, keras)
     elif not _is_identity(layer, layers):
         expected = "a chain of Dense, Activation, ReLU (no options), Flatten (channels last), Identity and Dropout"
@@ -67,10 +67,8 @@ def _activation(layer: Any, keras: Any) -> Iterator[Step]:
         raise ValueError(message(f"{layer.name}.activation", "relu or linear", got))
 
 
-def _layers(model: Any, keras: Any) -> list[Any]:
+def _layers(model: Any) -> list[Any]:
     """Return the layers of a model, the first one first: those that its one output comes from."""
-    if isinstance(model, keras.Sequential):
-        return list(model.layers)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         got = f"{len(model.inputs)} and {len(model.outputs)}"
         raise ValueError(message("model", "of one input and one output", got))

@@ -64,7 +64,7 @@ def torch_linear(W: Array, b: Array | None, torch: Any) -> Any:
     linear = torch.nn.utils.skip_init(
         torch.nn.Linear, n_inputs, n_outputs, bias=b is not None, dtype=torch.float64, device="cpu")
     with torch.no_grad():
-        linear.weight.copy_(torch.tensor(W))
+        linear.weight.copy_(torch.tensor(W, device="cpu"))
         if b is not None:
-            linear.bias.copy_(torch.tensor(b))
+            linear.bias.copy_(torch.tensor(b, device="cpu"))
     return linear

@@ -399,6 +399,12 @@ def test_to_torch_draws_no_random_numbers(torch):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_sequential_is_on_the_cpu_whatever_the_default_device_is(torch):
+    with torch.device("meta"):
+        module = rn.to_torch(rn.Network.random((2, 3, 1), rng=0))
+    assert {parameter.device.type for parameter in module.parameters()} == {"cpu"}
+
+
 def test_reduced_network_becomes_a_sequential(torch):
     red = rn.ReducedNetwork.random((2, 6, 1), rn.Box([-1, -1], [1, 1]), rng=0)
     back = rn.from_torch(rn.to_torch(red))
