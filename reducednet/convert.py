@@ -4,7 +4,8 @@ A model is read as a chain of affine maps and ReLUs, in real arithmetic on the n
 
 * float16, bfloat16, float32 and float64 are converted exactly, and arrays are copies.
 * Two affine maps without a ReLU between them, V (W h + b) + c, are multiplied out in float64. That rounds:
-  |error of VW| <= gamma_n |V| |W|,  |error of Vb + c| <= gamma_(n+1) (|V| |b| + |c|),  n the columns of V.
+  |error of VW| <= gamma_n |V| |W|,  |error of Vb + c| <= gamma_(n+1) (|V| |b| + |c|),  n the columns of V,
+  but for underflow.
 * After a last ReLU the outgoing weights are the identity; before a first affine map it is a layer of its own.
 * What is not known to be one of these is refused by its name. So is a model without any ReLU.
 
@@ -189,7 +190,7 @@ def from_keras(model: Any) -> Network:
     Parameters
     ----------
     model : keras.Sequential or keras.Model
-        Built: its input shape is known, and has one axis more than the samples unless Flatten is before Dense.
+        Built, so that its input shape is known. A sample is a vector, unless Flatten is before the first Dense.
 
     Returns
     -------

@@ -190,7 +190,9 @@ def test_from_keras_refuses_what_is_no_graph(keras):
         def call(self, x, **options):
             return x
 
-    for value in (None, "model", keras.layers.Dense(3), Perceptron(), Chain([keras.Input((3,))])):
+    x = keras.Input((3,))
+    graph = Perceptron(x, keras.layers.Dense(1)(x))
+    for value in (None, "model", keras.layers.Dense(3), Perceptron(), graph, Chain([x])):
         got = type(value).__name__
         with pytest.raises(TypeError, match=f"`model` must be a keras.Sequential or a functional .*, got {got}"):
             rn.from_keras(value)
