@@ -186,13 +186,17 @@ def test_from_keras_refuses_what_is_no_graph(keras):
         def call(self, x):
             return x
 
+    class Graph(keras.Model):
+        def call(self, x, **options):
+            return x
+
     class Chain(keras.Sequential):
         def call(self, x, **options):
             return x
 
     x = keras.Input((3,))
-    graph = Perceptron(x, keras.layers.Dense(1)(x))
-    for value in (None, "model", keras.layers.Dense(3), Perceptron(), graph, Chain([x])):
+    graph = Graph(x, keras.layers.Dense(1)(x))
+    for value in (None, "model", keras.layers.Dense(3), Perceptron(), graph, Chain([keras.Input((3,))])):
         got = type(value).__name__
         with pytest.raises(TypeError, match=f"`model` must be a keras.Sequential or a functional .*, got {got}"):
             rn.from_keras(value)
