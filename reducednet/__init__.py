@@ -51,6 +51,10 @@ _HOMES = {
     "save": "files",
     "load": "files",
     "load_box": "files",
+    "from_sklearn": "convert",
+    "from_torch": "convert",
+    "to_torch": "convert",
+    "from_keras": "convert",
 }
 _MODULES = ("activations", "losses", "plotting", "sphere", "targets")
 
@@ -59,6 +63,7 @@ __all__ = ["__version__", *_HOMES, *_MODULES]
 if TYPE_CHECKING:
     from . import activations, losses, plotting, sphere, targets
     from .canonical import CanonicalForm, canonical_form
+    from .convert import from_keras, from_sklearn, from_torch, to_torch
     from .demo import sin4pi_demo
     from .domains import Ball, Box, Hull
     from .error_bounds import decided, evaluation_bound, reduction_bound

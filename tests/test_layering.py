@@ -19,6 +19,8 @@ LINES = [  # the top first
     "cli",
     "verify_command",
     "plotting estimators convert options",
+    "torch_steps keras_steps",
+    "steps",
     "demo",
     "compression studies",
     "study_record",

@@ -1,0 +1,90 @@
+"""The layers of Keras 3 as steps of a chain; Keras itself is handed in."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ._validation import Array, message
+from .steps import Affine, Step, affine
+
+
+def is_graph(model: Any, keras: Any) -> bool:
+    """Tell whether the model's graph is what it computes: a class of one's own could call anything."""
+    is_of_keras = type(model).__module__.split(".")[0] == "keras"
+    return is_of_keras and isinstance(model, keras.Model)
+
+
+def keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
+    """Yield the steps of a layer or a model.
+
+    Raises
+    ------
+    ValueError
+        If it, or one inside it, is not known, or a model is no chain.
+    """
+    kind, layers = type(layer), keras.layers
+    if kind is layers.Dense:
+        yield _dense(layer, keras)
+    if kind in (layers.Dense, layers.Activation):
+        yield from _activation(layer, keras)
+    elif kind is layers.ReLU and (layer.max_value, layer.negative_slope, layer.threshold) == (None, 0.0, 0.0):
+        yield None
+    elif is_graph(layer, keras):
+        for inner in _layers(layer):
+            yield from keras_steps(inner, keras)
+    elif not _is_identity(layer, layers):
+        expected = "a chain of Dense, Activation, ReLU (no options), Flatten (channels last), Identity and Dropout"
+        raise ValueError(message("model", expected, f"{kind.__name__} {layer.name!r}"))
+
+
+def _is_identity(layer: Any, layers: Any) -> bool:
+    if type(layer) is layers.Flatten:
+        return bool(layer.data_format == "channels_last")
+    return type(layer) in (layers.Identity, layers.Dropout)
+
+
+def _dense(layer: Any, keras: Any) -> Affine:
+    """Return the map of a Dense layer; Keras has a column a neuron."""
+    if getattr(layer, "quantization_mode", None):
+        raise ValueError(message(layer.name, "not quantised", f"{layer.quantization_mode!r}"))
+    kernel = _array(layer.kernel, keras)
+    bias = None if layer.bias is None else _array(layer.bias, keras)
+    return affine(f"{layer.name}.kernel", kernel.T, f"{layer.name}.bias", bias)
+
+
+def _array(variable: Any, keras: Any) -> Array:
+    """Return the numbers as float64, exactly; bfloat16 is not a dtype of NumPy's own."""
+    return np.asarray(keras.ops.convert_to_numpy(variable)).astype(np.float64)
+
+
+def _activation(layer: Any, keras: Any) -> Iterator[Step]:
+    if layer.activation is keras.activations.relu:
+        yield None
+    elif layer.activation is not keras.activations.linear:
+        got = getattr(layer.activation, "__name__", repr(layer.activation))
+        raise ValueError(message(f"{layer.name}.activation", "relu or linear", got))
+
+
+def _layers(model: Any) -> list[Any]:
+    """Return the layers of a model, the first one first: those that its one output comes from."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        got = f"{len(model.inputs)} and {len(model.outputs)}"
+        raise ValueError(message("model", "of one input and one output", got))
+    layers, tensor = [], model.outputs[0]
+    while tensor is not model.inputs[0]:
+        layer, call, _ = tensor._keras_history
+        node = layer._inbound_nodes[call]
+        _check_call(layer, node)
+        layers.append(layer)
+        tensor = node.input_tensors[0]
+    return layers[::-1]
+
+
+def _check_call(layer: Any, node: Any) -> None:
+    if len(node.input_tensors) != 1:
+        got = f"{type(layer).__name__} {layer.name!r} of {len(node.input_tensors)} inputs"
+        raise ValueError(message("model", "a chain of layers of one input", got))
+    if any(option is True for option in node.arguments.kwargs.values()):
+        raise ValueError(message(layer.name, "called without `training=True`", "an option that is True"))
