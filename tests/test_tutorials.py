@@ -5,6 +5,7 @@ nbmake runs the notebooks in a Jupyter kernel; here their cells run in this proc
 import ast
 import json
 import subprocess
+import symtable
 import sys
 
 import matplotlib
@@ -46,6 +47,18 @@ def called_check(cell):
         name = ast.unparse(body[0].value.func)
         return name if name.startswith("check_") else None
     return None
+
+
+def global_names(cell, assigned=False):
+    """Return the global names that a cell uses, also within its functions, or those alone that it assigns."""
+    names, tables = set(), [symtable.symtable(source(cell), "cell", "exec")]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if (table.get_type() == "module" or symbol.is_global()) and (symbol.is_assigned() or not assigned):
+                names.add(symbol.get_name())
+    return names
 
 
 def exercises(path):
@@ -138,6 +151,14 @@ def test_every_solution_is_hidden_and_followed_by_its_check(path):
         assert solution["metadata"]["wrong"], "give it wrong answers, which the check is to tell from the solution"
     checks = [cell for cell in code_cells(path) if called_check(cell)]
     assert len(checks) == len(pairs), "a check follows each solution, and nothing else"
+
+
+@every_notebook
+def test_an_answer_is_used_by_its_check_only(path):
+    answers = {name for cell, _ in exercises(path) for name in global_names(cell, assigned=True)}
+    for cell in code_cells(path):
+        if not student_copies.is_solution(cell) and not called_check(cell):
+            assert not answers & global_names(cell), "who has not answered cannot read on"
 
 
 # their exercises
