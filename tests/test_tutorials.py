@@ -1,0 +1,219 @@
+"""The tutorials' rules, and their exercises: a check fails with a hint before an answer, passes with the solution.
+
+nbmake runs the notebooks in a Jupyter kernel; here their cells run in this process, where a warning is an error.
+"""
+import ast
+import json
+import subprocess
+import symtable
+import sys
+
+import matplotlib
+import pytest
+from matplotlib import pyplot
+
+import reducednet as rn
+import student_copies
+
+NOTEBOOKS = student_copies.masters()
+PACKAGES = {"numpy", "scipy", "matplotlib", "reducednet"}
+MOST_CELLS, MOST_LINES, WIDTH = 20, 12, 100
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def code_cells(path):
+    return [cell for cell in read(path)["cells"] if cell["cell_type"] == "code"]
+
+
+def nodes(path, *kinds):
+    """Return the nodes of these kinds of all code cells."""
+    trees = [ast.parse(source(cell)) for cell in code_cells(path)]
+    return [node for tree in trees for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def called_check(cell):
+    """Return the name of the check that a cell calls and does nothing else, or None."""
+    body = ast.parse(source(cell)).body
+    if len(body) == 1 and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Call):
+        name = ast.unparse(body[0].value.func)
+        return name if name.startswith("check_") else None
+    return None
+
+
+def global_names(cell, assigned=False):
+    """Return the global names that a cell uses, also within its functions, or those alone that it assigns."""
+    names, tables = set(), [symtable.symtable(source(cell), "cell", "exec")]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if (table.get_type() == "module" or symbol.is_global()) and (symbol.is_assigned() or not assigned):
+                names.add(symbol.get_name())
+    return names
+
+
+def exercises(path):
+    """Return each solution's cell with the cell that follows it."""
+    cells = [*code_cells(path), None]
+    return [(cell, following) for cell, following in zip(cells, cells[1:]) if student_copies.is_solution(cell)]
+
+
+def run(cell_source, namespace):
+    """Run a cell as Jupyter does, and return the value of its last expression."""
+    tree = ast.parse(cell_source)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "cell", "exec"), namespace)
+    return None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
+
+
+def hint(answer, check, namespace):
+    """Return what the check says to an answer that is wrong."""
+    trial = dict(namespace)
+    run(answer, trial)
+    with pytest.raises(AssertionError) as caught:
+        run(check, trial)
+    return str(caught.value)
+
+
+# their form
+
+
+def test_there_are_tutorials():
+    assert NOTEBOOKS
+
+
+@every_notebook
+def test_cells_are_few_and_short(path):
+    cells = [source(cell).splitlines() for cell in code_cells(path)]
+    assert len(cells) <= MOST_CELLS
+    for lines in cells:
+        assert 1 <= len(lines) <= MOST_LINES, f"{len(lines)} lines: {lines[0]}"
+        assert not [line for line in lines if len(line) > WIDTH]
+
+
+@every_notebook
+def test_nothing_that_a_run_leaves_is_kept(path):
+    for cell in code_cells(path):
+        assert cell["outputs"] == [] and cell["execution_count"] is None, source(cell)
+    assert read(path)["metadata"]["kernelspec"]["name"] == "python3"
+
+
+@every_notebook
+def test_every_cell_has_an_id_of_its_own(path):
+    ids = [cell["id"] for cell in read(path)["cells"]]
+    assert len(set(ids)) == len(ids)
+
+
+@every_notebook
+def test_there_is_prose_between_code_cells(path):
+    kinds = "".join(cell["cell_type"][0] for cell in read(path)["cells"])
+    assert kinds.startswith("m") and "ccc" not in kinds
+
+
+@every_notebook
+def test_only_the_public_library_is_used(path):
+    for node in nodes(path, ast.Attribute):
+        assert not node.attr.startswith("_"), ast.unparse(node)
+        if isinstance(node.value, ast.Name) and node.value.id == "rn":
+            assert node.attr in rn.__all__, ast.unparse(node)
+    extra = {"sklearn"} if path.stem == "10_from_elsewhere" else set()
+    allowed = PACKAGES | extra | sys.stdlib_module_names
+    for node in nodes(path, ast.Import, ast.ImportFrom):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+        assert {name.split(".")[0] for name in names} <= allowed, ast.unparse(node)
+        assert not [name for name in names if name.startswith("reducednet.")], ast.unparse(node)
+
+
+@every_notebook
+def test_it_ends_with_what_we_saw_and_asserts(path):
+    *_, prose, code = read(path)["cells"]
+    assert prose["cell_type"] == "markdown" and source(prose).startswith("## What we saw")
+    assert code["cell_type"] == "code" and "\nassert " in "\n" + source(code)
+
+
+@every_notebook
+def test_every_solution_is_hidden_and_followed_by_its_check(path):
+    pairs = exercises(path)
+    assert len(pairs) >= 2
+    for solution, check in pairs:
+        assert solution["metadata"]["jupyter"]["source_hidden"], source(solution)
+        assert called_check(check), source(check)
+        assert global_names(solution, assigned=True) & global_names(check), "the check is to use the answer"
+        assert solution["metadata"]["wrong"], "give it wrong answers, which the check is to tell from the solution"
+    checks = [cell for cell in code_cells(path) if called_check(cell)]
+    assert len(checks) == len(pairs), "a check follows each solution, and nothing else"
+
+
+@every_notebook
+def test_an_answer_is_used_by_its_check_only(path):
+    answers = {name for cell, _ in exercises(path) for name in global_names(cell, assigned=True)}
+    for cell in code_cells(path):
+        if not student_copies.is_solution(cell) and not called_check(cell):
+            assert not answers & global_names(cell), "who has not answered cannot read on"
+
+
+def test_the_readme_names_every_notebook():
+    text = (student_copies.TUTORIALS.parent / "README.md").read_text(encoding="utf-8")
+    assert not [path.name for path in NOTEBOOKS if f"(tutorials/{path.name})" not in text]
+
+
+# their exercises
+
+
+@every_notebook
+def test_checks_fail_with_a_hint_before_an_answer_and_pass_with_the_solution(path):
+    for node in nodes(path, ast.Import, ast.ImportFrom):
+        if "sklearn" in ast.unparse(node):
+            pytest.importorskip("sklearn")
+    matplotlib.use("agg")
+    namespace = {"__name__": "__main__"}
+    cells = code_cells(path)
+    following = {cell["id"]: source(check) for cell, check in exercises(path)}
+    for cell in cells:
+        if check := following.get(cell["id"]):
+            unanswered = hint(student_copies.placeholder(source(cell)), check, namespace)
+            assert unanswered, check
+            for wrong in cell["metadata"]["wrong"]:
+                assert hint(wrong, check, namespace) not in ("", unanswered), wrong
+        value = run(source(cell), namespace)
+        assert not called_check(cell) or isinstance(value, str), "a check answers with a sentence"
+    pyplot.close("all")
+
+
+# the students' copies
+
+
+def test_copies_are_written_without_solutions(tmp_path):
+    run_script(tmp_path / "class")
+    for path in NOTEBOOKS:
+        master, copy = read(path), read(tmp_path / "class" / path.name)
+        for cell, copied in zip(master["cells"], copy["cells"], strict=True):
+            if student_copies.is_solution(cell):
+                assert source(copied) == student_copies.placeholder(source(cell))
+                assert copied["metadata"] == {"tags": ["answer"]}
+            else:
+                assert cell == copied
+
+
+def test_a_copy_that_is_there_is_kept(tmp_path):
+    kept = tmp_path / NOTEBOOKS[0].name
+    kept.write_text("my answers", encoding="utf-8")
+    assert f"{kept} is there already" in run_script(tmp_path, returncode=1).stderr
+    assert kept.read_text(encoding="utf-8") == "my answers"
+    assert len(list(tmp_path.glob("*.ipynb"))) == len(NOTEBOOKS)
+
+
+def run_script(folder, returncode=0):
+    command = [sys.executable, student_copies.__file__, str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == returncode, result.stderr
+    return result
