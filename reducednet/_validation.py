@@ -92,6 +92,24 @@ def class_labels(y: Any, n_samples: int, n_classes: int, name: str = "y") -> npt
     return labels.astype(np.int64)
 
 
+def weights_of_mean_one(value: Any, n_samples: int, name: str = "sample_weight") -> Array | None:
+    """Return sample weights over their mean, an (n_samples,) array; None stays None.
+
+    Weights that are all the same are None too: they say nothing.
+    """
+    if value is None:
+        return None
+    array = real_array(value, name, (n_samples,))
+    if (array < 0.0).any():
+        raise ValueError(message(name, "at least 0", f"{array.min()} at index {int(array.argmin())}"))
+    if not array.any():
+        raise ValueError(message(name, "larger than 0 somewhere", "zeros only"))
+    if (array == array[0]).all():
+        return None
+    array /= array.max()  # so that their sum is finite
+    return array / array.mean()
+
+
 def choice(value: Any, name: str, allowed: Iterable[str]) -> str:
     """Return the value if it is one of the allowed words."""
     options = list(allowed)
