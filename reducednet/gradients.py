@@ -77,7 +77,7 @@ class Objective:
         H, y, u, evaluate = self._batches[len(indices)]
         np.take(self.H, indices, axis=1, out=H, mode="clip")  # "clip" writes to `out` without a copy
         np.take(self.y.T, indices, axis=-1, out=y.T, mode="clip")
-        if u is not None:
+        if self.sample_weight is not None and u is not None:
             np.take(self.sample_weight, indices, out=u, mode="clip")
         if theta is not self.vector:
             self.vector[...] = theta
