@@ -179,16 +179,16 @@ def instance(value: Any, name: str, kind: type | tuple[type, ...], expected: str
     return value
 
 
-def generator(rng: RandomLike) -> np.random.Generator:
+def generator(rng: RandomLike, name: str = "rng") -> np.random.Generator:
     """Return a random generator: a new one from None, an int or a SeedSequence, or `rng` itself."""
     if isinstance(rng, np.random.Generator):
         return rng
     kinds = (int, np.integer, np.random.SeedSequence, type(None))
     if isinstance(rng, bool) or not isinstance(rng, kinds):
         expected = "None, an int, a numpy Generator or a SeedSequence"
-        raise TypeError(message("rng", expected, f"{type(rng).__name__} {rng!r}"))
+        raise TypeError(message(name, expected, f"{type(rng).__name__} {rng!r}"))
     if isinstance(rng, (int, np.integer)) and rng < 0:
-        raise ValueError(message("rng", "a seed of at least 0", int(rng)))
+        raise ValueError(message(name, "a seed of at least 0", int(rng)))
     return np.random.default_rng(rng)
 
 

@@ -19,7 +19,7 @@ LINES = [  # the top first
     "cli",
     "verify_command",
     "plotting estimators convert options",
-    "demo",
+    "demo estimator_fits estimator_inputs",
     "compression studies",
     "study_record",
     "files study_format",
