@@ -193,9 +193,9 @@ def _output_scaling(Y: Array, weight: Array, task: Task) -> Scaling:
 
 
 def _start(task: Task, box: Box, Z: Array, rng: np.random.Generator) -> Network:
-    """Return a network of either space whose hyperplanes go through samples, with small outgoing weights."""
+    """Return a network of either space whose hyperplanes cut the samples, with small outgoing weights."""
     sizes = (Z.shape[1], *task.hidden_layer_sizes, task.n_outputs)
-    net = data_placed(sizes, box, Z, rng, bound=task.bound, output_bias=True)
+    net = data_placed(sizes, box, Z, rng, bound=task.bound, output_bias=True, spread=True)
     arrays = net.weights, net.thresholds, START * net.output_weights, net.output_bias
     if task.space == "standard":
         return Network(*arrays)

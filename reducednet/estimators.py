@@ -22,7 +22,7 @@ from .networks import Network
 
 METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro")
 SPACES = ("reduced", "standard")
-N_STEPS = 300
+N_STEPS = {"lbfgs": 300, "slsqp": 100, "varpro": 100, "adam": 1000, "sgd": 1000}
 
 
 class ReducedEstimator:
@@ -30,12 +30,13 @@ class ReducedEstimator:
 
     _estimator_type: str
     _loss: str
+    _auto: str
     n_features_in_: int
     network_: Network
 
     def __init__(
         self, hidden_layer_sizes: Any = (20,), *, space: str = "reduced", bound: str = "support",
-        method: str = "lbfgs", n_steps: int = N_STEPS, n_starts: int = 1, domain: Any = "data",
+        method: str = "auto", n_steps: int | None = None, n_starts: int = 1, domain: Any = "data",
         random_state: Any = None, validation_fraction: float = 0.2, verbose: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -120,11 +121,13 @@ class ReducedEstimator:
         fraction = number(self.validation_fraction, "validation_fraction", minimum=0.0)
         if fraction > 0.5:
             raise ValueError(message("validation_fraction", "from 0 to 0.5", fraction))
+        method = choice(self.method, "method", METHODS)
+        method = self._auto if method == "auto" else method
+        n_steps = N_STEPS[method] if self.n_steps is None else integer(self.n_steps, "n_steps", 1)
         return Task(
             X, Y, weight, self._loss, n_outputs, _layers(self.hidden_layer_sizes),
             self._domain(X), choice(self.bound, "bound", BOUNDS), choice(self.space, "space", SPACES),
-            choice(self.method, "method", METHODS), integer(self.n_steps, "n_steps", 1),
-            integer(self.n_starts, "n_starts", 1), round(1.0 / fraction) if fraction else 0,
+            method, n_steps, integer(self.n_starts, "n_starts", 1), round(1.0 / fraction) if fraction else 0,
             flag(self.verbose, "verbose"),
         )
 
@@ -161,9 +164,10 @@ class ReducedRegressor(ReducedEstimator):
     bound : "support" or "ball"
         The thresholds' intervals, see `ReducedNetwork`.
     method : str
-        As for `train`: ``"lbfgs"``, ``"varpro"`` (little noise), ``"adam"``, ``"sgd"``, ``"slsqp"`` or ``"auto"``.
-    n_steps : int
-        The largest number of steps.
+        As for `train`: ``"lbfgs"``, ``"varpro"`` (little noise), ``"adam"``, ``"sgd"``, ``"slsqp"``; ``"auto"`` is
+        ``"lbfgs"`` here.
+    n_steps : int, optional
+        The largest number of steps: by default 1000 for ``"adam"`` and ``"sgd"``, 300 for ``"lbfgs"``, else 100.
     n_starts : int
         How many starts are tried; the best by the held-out samples counts, without them by the training loss.
     domain : "data" or Domain
@@ -209,7 +213,7 @@ class ReducedRegressor(ReducedEstimator):
     """
 
     _estimator_type = "regressor"
-    _loss = "mse"
+    _loss, _auto = "mse", "lbfgs"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the network to the samples and return the estimator.
@@ -262,8 +266,8 @@ class ReducedClassifier(ReducedEstimator):
     Parameters
     ----------
     hidden_layer_sizes, space, bound, method, n_steps, n_starts, domain, random_state, validation_fraction, verbose
-        As for `ReducedRegressor`; ``"varpro"`` is for squared errors only. Every class is dealt out evenly to
-        the parts that are held out.
+        As for `ReducedRegressor`, but ``method="auto"`` is ``"adam"``, and ``"varpro"`` is for squared errors
+        only. Every class is dealt out evenly to the parts that are held out.
 
     Attributes
     ----------
@@ -286,7 +290,7 @@ class ReducedClassifier(ReducedEstimator):
     """
 
     _estimator_type = "classifier"
-    _loss = "cross_entropy"
+    _loss, _auto = "cross_entropy", "adam"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the network to the samples and return the estimator.
