@@ -58,7 +58,7 @@ DIGITS = {
     "MLPClassifier(early_stopping=True)": kind(MLPClassifier, early_stopping=True),
     "MLPClassifier(20)": kind(MLPClassifier, hidden_layer_sizes=20),
     "MLPClassifier(20, max_iter=1000)": kind(MLPClassifier, hidden_layer_sizes=20, max_iter=1000),
-    "early stopping, restarts": kind(MLPClassifier, early_stopping=True),
+    "MLPClassifier(early_stopping=True), restarts": kind(MLPClassifier, early_stopping=True),
     "LogisticRegression(), linear": lambda seed: LogisticRegression(max_iter=1000),
 }
 

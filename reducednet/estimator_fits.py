@@ -6,6 +6,7 @@ order of its own: neither the order of the samples counts, nor whether one is we
 """
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +18,15 @@ from .reduced_networks import ReducedNetwork
 from .reduction import reduce
 from .starts import data_placed
 from .training import TrainingResult, train
+from .training.monitor import State
 
-PATIENCE = 20
-"""A run on a part of the samples ends after so many steps without a better loss of the others."""
+PATIENCE, GAIN = 20, 0.01
+"""A run ends where so many steps have not lowered the loss of the samples held out by this share."""
+
+HELD_OUT = 200
+"""Parts are held out in turn until so many samples have been, or all."""
+
+BATCH_SIZE = 64
 
 START = 0.1
 """Outgoing weights of a start, in units of N(0, 1 / n): it is nearly constant, and so are its first steps."""
@@ -149,8 +156,8 @@ def folded(network: Network, inputs: Scaling, outputs: Scaling, used: np.ndarray
 def fit(task: Task, rng: np.random.Generator) -> Fit:
     """Return the fitted network of the best start.
 
-    With parts, the number of steps is that of the least mean loss of the samples held out, each part
-    in turn; then the network is trained on all samples for so many steps, from the same start.
+    With parts, the number of steps is that of the least mean loss of the samples held out, part after
+    part; then the network is trained on all samples for so many steps, from the same start.
     """
     X, Y, weight = distinct_samples(task.X, task.Y, task.sample_weight)
     inputs, used = _input_scaling(X, weight, task.domain)
@@ -166,7 +173,8 @@ def fit(task: Task, rng: np.random.Generator) -> Fit:
     network = folded(result.network, inputs, outputs, used)
     if task.space == "reduced":
         network = reduce(network, task.domain, task.bound)
-    return Fit(network, result.history["loss"], curve, result.steps)
+    losses = result.history["loss"]
+    return Fit(network, losses, curve, len(losses) - 1)
 
 
 def _input_scaling(X: Array, weight: Array, domain: Domain) -> tuple[Scaling, np.ndarray]:
@@ -207,20 +215,46 @@ def _run(
     rng: np.random.Generator,
 ) -> tuple[TrainingResult, Array | None]:
     """Return the training run on all samples, and the mean loss of those held out, step by step."""
-    options: dict[str, Any] = {"loss": task.loss, "rng": rng, "progress": task.verbose, "allow_outside": True}
     curve, n_steps = None, task.n_steps
     if part is not None:
-        curve = np.zeros(n_steps + 1)
+        curve, held = np.zeros(n_steps + 1), 0.0
         for number in range(int(part.max()) + 1):
             out = part == number
-            held = Z[out], targets[out], weight[out]
-            result = train(start, Z[~out], targets[~out], task.method, sample_weight=weight[~out],
-                           n_steps=n_steps, validation=held, patience=PATIENCE, **options)
-            losses = result.history["validation_loss"]
-            curve += weight[out].sum() / weight.sum() * _prolonged(losses, n_steps + 1)
+            result = _train(start, Z[~out], targets[~out], weight[~out], n_steps, task, rng,
+                            validation=(Z[out], targets[out], weight[out]), callback=_Patience())
+            curve += weight[out].sum() * _prolonged(result.history["validation_loss"], n_steps + 1)
+            held += weight[out].sum()
+            if (part <= number).sum() >= HELD_OUT:
+                break
+        curve /= held
         n_steps = max(int(np.argmin(curve)), 1)
-    result = train(start, Z, targets, task.method, sample_weight=weight, n_steps=n_steps, **options)
-    return result, curve
+    return _train(start, Z, targets, weight, n_steps, task, rng), curve
+
+
+def _train(
+    start: Network, Z: Array, targets: Array, weight: Array, n_steps: int, task: Task, rng: np.random.Generator,
+    **options: Any,
+) -> TrainingResult:
+    """Train for so many steps, each recorded; for mini-batches a step is a pass over the samples."""
+    if task.method in ("adam", "sgd"):
+        per_pass = math.ceil(len(Z) / BATCH_SIZE)
+        options |= {"batch_size": BATCH_SIZE, "record_every": per_pass}
+        n_steps *= per_pass
+    return train(start, Z, targets, task.method, loss=task.loss, sample_weight=weight, n_steps=n_steps, rng=rng,
+                 progress=task.verbose, allow_outside=True, **options)
+
+
+class _Patience:
+    """A callback that ends a run; the loss must fall by a share, or a run would creep on for long."""
+
+    def __init__(self) -> None:
+        self.best, self.waited = np.inf, 0
+
+    def __call__(self, state: State) -> bool:
+        self.waited += 1
+        if state.validation_loss < (1.0 - GAIN) * self.best:
+            self.best, self.waited = state.validation_loss, 0
+        return self.waited >= PATIENCE
 
 
 def _prolonged(losses: Array, length: int) -> Array:

@@ -22,7 +22,7 @@ from .networks import Network
 
 METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro")
 SPACES = ("reduced", "standard")
-N_STEPS = {"lbfgs": 300, "slsqp": 100, "varpro": 100, "adam": 1000, "sgd": 1000}
+N_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100}
 
 
 class ReducedEstimator:
@@ -167,16 +167,17 @@ class ReducedRegressor(ReducedEstimator):
         As for `train`: ``"lbfgs"``, ``"varpro"`` (little noise), ``"adam"``, ``"sgd"``, ``"slsqp"``; ``"auto"`` is
         ``"lbfgs"`` here.
     n_steps : int, optional
-        The largest number of steps: by default 1000 for ``"adam"`` and ``"sgd"``, 300 for ``"lbfgs"``, else 100.
+        The largest number of steps: by default 300, but 100 for ``"varpro"`` and ``"slsqp"``. A step of
+        ``"adam"`` and ``"sgd"`` is a pass over the samples in batches of 64.
     n_starts : int
         How many starts are tried; the best by the held-out samples counts, without them by the training loss.
     domain : "data" or Domain
         Where the network is made for: the box of the samples, or a domain that they lie in, in their units.
     random_state : None, int, Generator or RandomState
     validation_fraction : float
-        From 0 to 0.5. With 1/5, every fifth of the samples is held out in turn; the number of steps is that
-        of their least mean loss, and the network is then trained on all samples for so many steps. This
-        takes six runs. With 0 there is one run, to its end.
+        From 0 to 0.5. With 1/5, a fifth of the samples is held out, of fewer than 1000 one fifth after the other
+        until 200 were; the number of steps is that of their least mean loss, and the network is then trained
+        on all samples for so many steps. This takes two to six runs. With 0 there is one run, to its end.
     verbose : bool
         Show the progress of every run on stderr.
 

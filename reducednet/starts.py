@@ -49,7 +49,7 @@ def placed_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.G
 
 
 def spread_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return unit rows, uniform on the sphere, and thresholds with -b uniform on the range of w.h over the rows of H.
+    """Return unit rows, uniform on the sphere, and thresholds with -b uniform on the range of w.h over H's rows.
 
     Parameters
     ----------
