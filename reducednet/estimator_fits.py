@@ -94,16 +94,17 @@ def scaling_of(A: Array, weight: Array) -> Scaling:
 
 
 def distinct_samples(X: Array, Y: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """Return the different samples, sorted, and the sum of the weights of each.
+    """Return the different samples, sorted, and the sum of the weights of each, times some power of two.
 
     Examples
     --------
     >>> X, Y, weight = distinct_samples(np.array([[2.0], [1.0], [2.0]]), np.zeros((3, 1)), np.ones(3))
     >>> X.tolist(), weight.tolist()
-    ([[1.0], [2.0]], [1.0, 2.0])
+    ([[1.0], [2.0]], [0.5, 1.0])
     """
     rows = np.column_stack([X, Y]) + 0.0  # -0.0 and 0.0 are the same
     rows, place = np.unique(rows, axis=0, return_inverse=True)
+    weight = np.ldexp(weight, -int(np.frexp(weight.max())[1]))  # exact, and sums are finite
     sums = np.bincount(place.ravel(), weights=weight)
     return rows[:, :X.shape[1]], rows[:, X.shape[1]:], np.asarray(sums, dtype=np.float64)
 

@@ -189,6 +189,15 @@ def test_order_of_the_samples_and_doubles_do_not_count(kind):
 
 
 @both
+@pytest.mark.parametrize("power", [-1000, 1000])
+def test_scale_of_the_weights_does_not_count(kind, power):
+    X, y = data(kind)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    one, other = (quick(kind).fit(X, y, sample_weight=w) for w in (weight, np.ldexp(weight, power)))
+    assert one.network_ == other.network_
+
+
+@both
 @pytest.mark.parametrize("state", [7, np.random.default_rng, np.random.RandomState])
 def test_same_random_state_gives_the_same_bytes(kind, state):
     X, y = data(kind)
