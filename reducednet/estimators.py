@@ -164,7 +164,7 @@ class ReducedRegressor(ReducedEstimator):
     bound : "support" or "ball"
         The thresholds' intervals, see `ReducedNetwork`.
     method : str
-        As for `train`: ``"lbfgs"``, ``"varpro"`` (little noise), ``"adam"``, ``"sgd"``, ``"slsqp"``; ``"auto"`` is
+        As for `train`: ``"lbfgs"``, ``"varpro"`` (no noise), ``"adam"``, ``"sgd"``, ``"slsqp"``; ``"auto"`` is
         ``"lbfgs"`` here.
     n_steps : int, optional
         The largest number of steps: by default 300, but 100 for ``"varpro"`` and ``"slsqp"``. A step of
@@ -208,9 +208,9 @@ class ReducedRegressor(ReducedEstimator):
     Examples
     --------
     >>> X = np.linspace(0, 1, 50)[:, np.newaxis]
-    >>> model = ReducedRegressor(method="varpro", random_state=0).fit(X, np.sin(6 * X[:, 0]))
-    >>> round(model.score(X, np.sin(6 * X[:, 0])), 3), model.network_.feasibility().ok
-    (1.0, True)
+    >>> model = ReducedRegressor(random_state=0).fit(X, np.sin(6 * X[:, 0]))
+    >>> model.score(X, np.sin(6 * X[:, 0])) > 0.99, model.network_.feasibility().ok
+    (True, True)
     """
 
     _estimator_type = "regressor"
