@@ -769,7 +769,7 @@ CLASSES = rn.Network.random((2, 3, 2), 0)
     (RELU_NET, {"y": np.stack([Y, Y], axis=1)}, ValueError, r"got shape \(6, 2\)"),
     (RELU_NET, {"y": Y * np.nan}, ValueError, "`y` must be finite, got nan at index 0"),
     (RELU_NET, {"X": X * np.nan}, ValueError, r"`X` must be finite, got nan at index \(0, 0\)"),
-    (RELU_NET, {"validation": [X, Y]}, TypeError, r"must be a pair \(X, y\), or \(X, y, sample_weight\), got list"),
+    (RELU_NET, {"validation": [X, Y]}, TypeError, r"must be a pair \(X, y\), or .*, got list"),
     (RELU_NET, {"validation": (X, Y, Y, Y)}, ValueError, r"must be a pair \(X, y\), or .*, got 4 entries"),
     (RELU_NET, {"validation": (X, Y[1:])}, ValueError, r"`validation\[1\]` must be of shape"),
     (RELU_NET, {"validation": (X[:, :1], Y)}, ValueError, r"`validation\[0\]` must be of shape"),
