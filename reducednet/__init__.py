@@ -48,6 +48,8 @@ _HOMES = {
     "Method": "study_runs",
     "Study": "study_record",
     "sin4pi_demo": "demo",
+    "ReducedRegressor": "estimators",
+    "ReducedClassifier": "estimators",
     "save": "files",
     "load": "files",
     "load_box": "files",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from .demo import sin4pi_demo
     from .domains import Ball, Box, Hull
     from .error_bounds import decided, evaluation_bound, reduction_bound
+    from .estimators import ReducedClassifier, ReducedRegressor
     from .files import load, load_box, save
     from .gradients import check_gradient, jacobian, loss_and_gradient
     from .minimal import MinimalForm, minimal_form

@@ -92,6 +92,24 @@ def class_labels(y: Any, n_samples: int, n_classes: int, name: str = "y") -> npt
     return labels.astype(np.int64)
 
 
+def weights_of_mean_one(value: Any, n_samples: int, name: str = "sample_weight") -> Array | None:
+    """Return sample weights over their mean, an (n_samples,) array; None stays None.
+
+    Weights that are all the same are None too: they say nothing.
+    """
+    if value is None:
+        return None
+    array = real_array(value, name, (n_samples,))
+    if (array < 0.0).any():
+        raise ValueError(message(name, "at least 0", f"{array.min()} at index {int(array.argmin())}"))
+    if not array.any():
+        raise ValueError(message(name, "larger than 0 somewhere", "zeros only"))
+    if (array == array[0]).all():
+        return None
+    array /= array.max()  # so that their sum is finite
+    return array / array.mean()
+
+
 def choice(value: Any, name: str, allowed: Iterable[str]) -> str:
     """Return the value if it is one of the allowed words."""
     options = list(allowed)
@@ -161,16 +179,16 @@ def instance(value: Any, name: str, kind: type | tuple[type, ...], expected: str
     return value
 
 
-def generator(rng: RandomLike) -> np.random.Generator:
+def generator(rng: RandomLike, name: str = "rng") -> np.random.Generator:
     """Return a random generator: a new one from None, an int or a SeedSequence, or `rng` itself."""
     if isinstance(rng, np.random.Generator):
         return rng
     kinds = (int, np.integer, np.random.SeedSequence, type(None))
     if isinstance(rng, bool) or not isinstance(rng, kinds):
         expected = "None, an int, a numpy Generator or a SeedSequence"
-        raise TypeError(message("rng", expected, f"{type(rng).__name__} {rng!r}"))
+        raise TypeError(message(name, expected, f"{type(rng).__name__} {rng!r}"))
     if isinstance(rng, (int, np.integer)) and rng < 0:
-        raise ValueError(message("rng", "a seed of at least 0", int(rng)))
+        raise ValueError(message(name, "a seed of at least 0", int(rng)))
     return np.random.default_rng(rng)
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import kernels
-from ._validation import Array, RandomLike, finite_result, generator, samples
+from ._validation import Array, RandomLike, finite_result, generator, samples, weights_of_mean_one
 from .losses import check_responses, loss_named
 from .networks import Network, check_network
 from .parameters import Parameters
@@ -27,27 +27,32 @@ class Objective:
     X : array (n_samples, n_inputs)
     y : array (n_samples, n_outputs), or (n_samples,) for one output or class labels
     loss : "mse" or "cross_entropy"
+    sample_weight : array (n_samples,), optional
+        At least 0. The loss is the mean with these weights.
     """
 
-    def __init__(self, network: Network, X: Any, y: Any, loss: str = "mse") -> None:
+    def __init__(self, network: Network, X: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> None:
         X = samples(X, network.n_inputs)
         self.loss = loss_named(loss)
         self.y = np.asfortranarray(check_responses(loss, y, len(X), network.n_outputs))
         self.H = kernels.feature_first(X)
         self.n_samples = len(X)
+        self.sample_weight = weights_of_mean_one(sample_weight, len(X))
         self.activation = network._activation
         self.rows = np.zeros((5, network.n_parameters))
         self.gradient, self.vector = self.rows[0], self.rows[4]
         self._layout = network.layout
         self._workspace = kernels.Workspace(self._layout, self.n_samples)
-        self._evaluate = self._evaluation(self.H, self.y, self._workspace)
-        self._batches: dict[int, tuple[Array, Any, kernels.LossAndGradient]] = {}
+        self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
+        self._batches: dict[int, tuple[Array, Any, Array | None, kernels.LossAndGradient]] = {}
 
-    def _evaluation(self, H: Array, y: Any, workspace: kernels.Workspace) -> kernels.LossAndGradient:
+    def _evaluation(
+        self, H: Array, y: Any, sample_weight: Array | None, workspace: kernels.Workspace
+    ) -> kernels.LossAndGradient:
         """Return the loss and gradient at these samples as a function of the buffer `vector`."""
         return kernels.LossAndGradient(
             self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
-            self._layout.blocks(self.gradient),
+            self._layout.blocks(self.gradient), sample_weight,
         )
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
@@ -60,14 +65,20 @@ class Objective:
         return self._evaluate(), self.gradient
 
     def on_batch(self, theta: Array, indices: Any) -> tuple[float, Array]:
-        """Return the mean loss over the samples of these indices, and its gradient, as a call does."""
+        """Return the mean loss over the samples of these indices, and its gradient, as a call does.
+
+        Sample weights are those of all samples, of mean 1 over these: the mean over batches is the loss.
+        """
         if len(indices) not in self._batches:
             H, y = self.H[:, :len(indices)].copy(), self.y[:len(indices)].copy(order="F")
+            u = None if self.sample_weight is None else np.empty(len(indices))
             workspace = kernels.Workspace(self._layout, len(indices))
-            self._batches[len(indices)] = H, y, self._evaluation(H, y, workspace)
-        H, y, evaluate = self._batches[len(indices)]
+            self._batches[len(indices)] = H, y, u, self._evaluation(H, y, u, workspace)
+        H, y, u, evaluate = self._batches[len(indices)]
         np.take(self.H, indices, axis=1, out=H, mode="clip")  # "clip" writes to `out` without a copy
         np.take(self.y.T, indices, axis=-1, out=y.T, mode="clip")
+        if self.sample_weight is not None and u is not None:
+            np.take(self.sample_weight, indices, out=u, mode="clip")
         if theta is not self.vector:
             self.vector[...] = theta
         return evaluate(), self.gradient
@@ -76,7 +87,7 @@ class Objective:
         """Return the loss at theta: inf or nan where it leaves the range of float64."""
         with np.errstate(over="ignore", invalid="ignore"):
             outputs = kernels.outputs(self._layout, theta, self.H, self.activation, self._workspace)
-            return self.loss(outputs, self.y)[0]
+            return self.loss(outputs, self.y, sample_weight=self.sample_weight)[0]
 
     def count_constant(self, theta: Array) -> tuple[int, int]:
         """Return how many neurons are inactive, and how many active, at every sample."""
@@ -85,7 +96,9 @@ class Objective:
         return dead, sum(int(A.all(axis=1).sum()) for A in active)
 
 
-def loss_and_gradient(network: Network, X: Any, y: Any, loss: str = "mse") -> tuple[float, Parameters]:
+def loss_and_gradient(
+    network: Network, X: Any, y: Any, loss: str = "mse", *, sample_weight: Any = None
+) -> tuple[float, Parameters]:
     """Return the loss at the samples and its gradient by the network's parameters.
 
     Parameters
@@ -97,6 +110,8 @@ def loss_and_gradient(network: Network, X: Any, y: Any, loss: str = "mse") -> tu
         With ``loss="cross_entropy"`` class labels 0 .. n_outputs - 1, (n_samples,).
     loss : "mse" or "cross_entropy"
         The mean over the samples of the squared error (no 1/2), or of the softmax cross entropy.
+    sample_weight : array (n_samples,), optional
+        At least 0. The mean is weighted: integers count a sample so many times, 0 leaves it out.
 
     Returns
     -------
@@ -122,7 +137,7 @@ def loss_and_gradient(network: Network, X: Any, y: Any, loss: str = "mse") -> tu
     (1.0, [[12.0]], [4.0])
     """
     network = check_network(network)
-    objective = Objective(network, X, y, loss)
+    objective = Objective(network, X, y, loss, sample_weight)
     theta = network.to_vector()
     with np.errstate(over="ignore", invalid="ignore"):
         value, euclidean = objective(theta)

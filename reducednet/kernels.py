@@ -300,11 +300,13 @@ class LossAndGradient:
 
     def __init__(
         self, blocks: Sequence[Array], H: Array, y: Any, loss: Loss, activation: Activation,
-        workspace: Workspace, gradients: Sequence[Array],
+        workspace: Workspace, gradients: Sequence[Array], sample_weight: Array | None = None,
     ) -> None:
         self._loss, self._gradients, self._products = loss, gradients, workspace.products
         n_samples = H.shape[1]
-        self._parts: list[tuple[ForwardPass, BackwardPass | OuterBackwardPass, Array, Any, float]] = []
+        self._parts: list[
+            tuple[ForwardPass, BackwardPass | OuterBackwardPass, Array, Any, Array | None, float]
+        ] = []
         for part in workspace.slices(n_samples):
             n = part.stop - part.start
             buffers, inputs = workspace.part(n), H[:, part]
@@ -312,15 +314,15 @@ class LossAndGradient:
             self._parts.append((
                 ForwardPass(blocks, inputs, activation, buffers),
                 backward_pass(blocks, inputs, activation, buffers, into),
-                buffers.outputs.T, y[part], n / n_samples,
+                buffers.outputs.T, y[part], None if sample_weight is None else sample_weight[part], n / n_samples,
             ))
 
     def __call__(self) -> float:
         """Return the mean loss over all samples and write its gradient by each block."""
         total = 0.0
-        for index, (forward_pass, backward_pass, outputs, y, share) in enumerate(self._parts):
+        for index, (forward_pass, backward_pass, outputs, y, sample_weight, share) in enumerate(self._parts):
             forward_pass()
-            value, _ = self._loss(outputs, y, out=outputs)
+            value, _ = self._loss(outputs, y, out=outputs, sample_weight=sample_weight)
             if share < 1.0:
                 outputs *= share
             total += value * share

@@ -1,6 +1,7 @@
 """Losses and their gradients with respect to the network's outputs.
 
-Outputs have shape (n_samples, n_outputs); each loss is a mean over the samples.
+Outputs have shape (n_samples, n_outputs); each loss is a mean over the samples, or with sample weights
+u_i, whose own mean is 1, a weighted mean.
 """
 from __future__ import annotations
 
@@ -14,16 +15,20 @@ from ._validation import Array, choice, class_labels, responses
 Loss = Callable[..., tuple[float, Array]]
 
 
-def mean_squared_error(outputs: Array, y: Array, out: Array | None = None) -> tuple[float, Array]:
+def mean_squared_error(
+    outputs: Array, y: Array, out: Array | None = None, sample_weight: Array | None = None
+) -> tuple[float, Array]:
     """Return the mean squared error, without a factor 1/2, and its gradient.
 
-    loss = (1/n) sum_i |outputs_i - y_i|^2,    gradient = (2/n) (outputs - y)
+    loss = (1/n) sum_i u_i |outputs_i - y_i|^2,    gradient_i = (2/n) u_i (outputs_i - y_i)
 
     Parameters
     ----------
     outputs, y : arrays (n_samples, n_outputs)
     out : array (n_samples, n_outputs), optional
         Where the gradient is written; may be `outputs` itself.
+    sample_weight : array (n_samples,), optional
+        The u_i; None is ones.
 
     Examples
     --------
@@ -32,17 +37,23 @@ def mean_squared_error(outputs: Array, y: Array, out: Array | None = None) -> tu
            [0.]]))
     """
     residuals = np.subtract(outputs, y, out=out)
-    flat = residuals.ravel(order="K")
-    value = float(flat.dot(flat)) / len(outputs)
+    if sample_weight is None:
+        flat = residuals.ravel(order="K")
+        value = float(flat.dot(flat)) / len(outputs)
+    else:
+        value = float(np.einsum("ij,ij->i", residuals, residuals).dot(sample_weight)) / len(outputs)
+        residuals *= sample_weight[:, np.newaxis]
     residuals *= np.array(2.0 / len(outputs))  # sooner taken than a Python number
     return value, residuals
 
 
-def cross_entropy(outputs: Array, y: Array, out: Array | None = None) -> tuple[float, Array]:
+def cross_entropy(
+    outputs: Array, y: Array, out: Array | None = None, sample_weight: Array | None = None
+) -> tuple[float, Array]:
     """Return the cross entropy of the softmax of the outputs, and its gradient.
 
-    loss = (1/n) sum_i (log sum_k exp outputs_ik - outputs_i,y_i),
-    gradient = (softmax(outputs) - onehot(y)) / n
+    loss = (1/n) sum_i u_i (log sum_k exp outputs_ik - outputs_i,y_i),
+    gradient_i = u_i (softmax(outputs_i) - onehot(y_i)) / n
 
     Parameters
     ----------
@@ -51,6 +62,8 @@ def cross_entropy(outputs: Array, y: Array, out: Array | None = None) -> tuple[f
         Class labels from 0.
     out : array (n_samples, n_classes), optional
         Where the gradient is written; may be `outputs` itself.
+    sample_weight : array (n_samples,), optional
+        The u_i; None is ones.
 
     Examples
     --------
@@ -63,9 +76,14 @@ def cross_entropy(outputs: Array, y: Array, out: Array | None = None) -> tuple[f
     chosen = shifted[rows, y]
     exponentials = np.exp(shifted, out=shifted)
     totals = exponentials.sum(axis=1, keepdims=True)
-    value = float(np.log(totals).sum() - chosen.sum()) / n_samples
+    if sample_weight is None:
+        value = float(np.log(totals).sum() - chosen.sum()) / n_samples
+    else:
+        value = float((np.log(totals)[:, 0] - chosen).dot(sample_weight)) / n_samples
     gradient = np.divide(exponentials, totals * n_samples, out=exponentials)
     gradient[rows, y] -= 1.0 / n_samples
+    if sample_weight is not None:
+        gradient *= sample_weight[:, np.newaxis]
     return value, gradient
 
 

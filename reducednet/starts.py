@@ -48,13 +48,34 @@ def placed_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.G
     return W, np.clip(b, low, high)
 
 
+def spread_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return unit rows, uniform on the sphere, and thresholds with -b uniform on the range of w.h over H's rows.
+
+    Parameters
+    ----------
+    n_neurons, space, H, rng
+        As for `placed_neurons`.
+
+    Returns
+    -------
+    W : array (n_neurons, n_inputs)
+    b : array (n_neurons,)
+    """
+    W, t = sphere.sample(n_neurons, H.shape[1], rng), rng.random(n_neurons)
+    values = H @ W.T
+    b = -(1.0 - t) * values.min(axis=0) - t * values.max(axis=0)
+    low, high = space.intervals(W).T
+    return W, np.clip(b, low, high)
+
+
 def data_placed(
     sizes: Iterable[int], domain: Domain, X: Any, rng: RandomLike = None, *, bound: str = "support",
-    output_bias: bool = False, activation: str = "relu",
+    output_bias: bool = False, activation: str = "relu", spread: bool = False,
 ) -> ReducedNetwork:
     """Return a reduced network whose hyperplanes, in every layer, go through the image of a sample.
 
     -b_j = w_j . h(x_i) for a random sample x_i, w_j uniform on the sphere; outgoing weights N(0, 1 / n_L).
+    With `spread` -b_j is uniform on the range of w_j . h over the samples: more hyperplanes near their edge.
 
     Parameters
     ----------
@@ -64,6 +85,7 @@ def data_placed(
     rng : None, int, Generator or SeedSequence
     bound, output_bias, activation
         As for `ReducedNetwork`.
+    spread : bool
 
     Returns
     -------
@@ -78,9 +100,9 @@ def data_placed(
     """
     sizes, kind = layer_sizes(sizes), activation_named(activation)
     space, X, rng = _first_space(domain, sizes[0], kind.name, bound), samples(X, sizes[0]), generator(rng)
-    weights, thresholds, H = [], [], X
+    weights, thresholds, H, draw = [], [], X, spread_neurons if flag(spread, "spread") else placed_neurons
     for n_neurons in sizes[1:-1]:
-        W, b = placed_neurons(n_neurons, space, H, rng)
+        W, b = draw(n_neurons, space, H, rng)
         weights.append(W)
         thresholds.append(b)
         space, H = space.next_layer(W, b), kind.value(H @ W.T + b)

@@ -114,6 +114,77 @@ def test_remainder_of_the_first_order_falls_with_the_square_of_the_step(depth, l
     assert np.allclose(np.log2(remainders[0] / remainders[-1]) / 3, 2.0, atol=0.05)
 
 
+# sample weights
+
+
+@given(clear_cases(), seeds)
+def test_weighted_gradient_is_the_directional_difference(case, seed):
+    network, X, y, V = case
+    weight = np.random.default_rng(seed).uniform(0.0, 1.0, len(X))
+    weight[0] = 1.0
+    theta, t = network.to_vector(), largest_step(network, X, V)
+    value = [rn.loss_and_gradient(network.with_vector(theta + s * V), X, y, sample_weight=weight)[0]
+             for s in (t, -t)]
+    analytic = float(rn.loss_and_gradient(network, X, y, sample_weight=weight)[1].to_vector() @ V)
+    # as above; a weight over the mean is at most the number of samples
+    larger = network.with_vector(np.abs(theta) + np.abs(V))
+    G = len(X) * path_sums.loss(larger, X, np.abs(y), "mse")
+    rounding = len(X) * path_sums.loss_tolerance(larger, X, np.abs(y), "mse", 16) / t
+    rounding += gamma(8 * len(V) + 16) * np.abs(V).sum() * G
+    assert abs((value[0] - value[1]) / (2 * t) - analytic) <= G * t**2 + rounding
+
+
+@pytest.mark.parametrize("loss, n_outputs", [("mse", 1), ("mse", 2), ("cross_entropy", 3)])
+@pytest.mark.parametrize("n_samples", [9, 3000], ids=["at once", "in blocks"])
+def test_integer_weights_are_repeated_samples(loss, n_outputs, n_samples):
+    rng = np.random.default_rng(n_outputs)
+    network = rn.Network.random((2, 60, n_outputs), rng, output_bias=True)
+    X, y = data(SQUARE, n_outputs, loss, 1, n_samples)
+    counts = rng.integers(0, 4, n_samples)
+    value, gradient = rn.loss_and_gradient(network, X, y, loss, sample_weight=counts)
+    X, y = np.repeat(X, counts, axis=0), np.repeat(y, counts, axis=0)
+    expected, slopes = rn.loss_and_gradient(network, X, y, loss)
+    extra = 2 * n_samples + 16
+    assert_close(value, expected, path_sums.loss_tolerance(network, X, y, loss, extra), "loss")
+    allowed = path_sums.gradient_tolerance(network, X, y, loss, extra)
+    assert_close(gradient.to_vector(), slopes.to_vector(), allowed, "gradient")
+
+
+@pytest.mark.parametrize("loss, n_outputs", [("mse", 1), ("cross_entropy", 2)])
+def test_mean_over_batches_of_one_size_is_the_weighted_loss(loss, n_outputs):
+    network = rn.Network.random((2, 6, n_outputs), 0)
+    X, y = data(SQUARE, n_outputs, loss, 1, 12)
+    weight = np.random.default_rng(0).uniform(0.0, 2.0, 12)
+    objective, theta = Objective(network, X, y, loss, weight), network.to_vector()
+    batches = np.random.default_rng(1).permutation(12).reshape(3, 4)
+    found = [(value, gradient.copy()) for value, gradient in (objective.on_batch(theta, b) for b in batches)]
+    value, gradient = objective(theta)
+    tolerance = 12 * path_sums.loss_tolerance(network, X, y, loss, 16)  # no weight is more than 12 times the mean
+    assert_close(np.mean([part for part, _ in found]), value, tolerance, "loss")
+    allowed = 12 * path_sums.gradient_tolerance(network, X, y, loss, 16)
+    assert_close(np.mean([part for _, part in found], axis=0), gradient, allowed, "gradient")
+
+
+def test_weights_that_are_all_the_same_change_no_bit():
+    network = rn.Network.random((2, 6, 1), 0)
+    X, y = data(SQUARE, 1, "mse", 1)
+    weights = None, [0.3] * len(X)
+    plain, weighted = (rn.loss_and_gradient(network, X, y, sample_weight=weight) for weight in weights)
+    assert plain[0] == weighted[0] and plain[1].to_vector().tobytes() == weighted[1].to_vector().tobytes()
+
+
+@pytest.mark.parametrize("weight, error, text", [
+    ([1.0], ValueError, r"`sample_weight` must be of shape \(2,\), got shape \(1,\)"),
+    ([1.0, -1.0], ValueError, "`sample_weight` must be at least 0, got -1.0 at index 1"),
+    ([0, 0], ValueError, "`sample_weight` must be larger than 0 somewhere, got zeros only"),
+    ([1.0, np.nan], ValueError, "`sample_weight` must be finite, got nan at index 1"),
+    (["a", "b"], TypeError, "`sample_weight` must be an array of real numbers"),
+])
+def test_bad_sample_weights_are_refused(weight, error, text):
+    with pytest.raises(error, match=text):
+        rn.loss_and_gradient(ONE, [[0, 0], [1, 1]], [0, 1], sample_weight=weight)
+
+
 # the record
 
 
@@ -214,10 +285,10 @@ def test_on_the_line_no_weight_has_a_gradient(seed):
 # check_gradient
 
 
-def data(domain, n_outputs, loss, seed):
+def data(domain, n_outputs, loss, seed, n=25):
     rng = np.random.default_rng(seed)
-    X = domain.sample(25, rng)
-    return X, rng.integers(0, n_outputs, 25) if loss == "cross_entropy" else rng.standard_normal((25, n_outputs))
+    X = domain.sample(n, rng)
+    return X, rng.integers(0, n_outputs, n) if loss == "cross_entropy" else rng.standard_normal((n, n_outputs))
 
 
 def assert_right(check):

@@ -21,7 +21,7 @@ LINES = [  # the top first
     "plotting estimators convert options",
     "torch_steps keras_steps",
     "steps",
-    "demo",
+    "demo estimator_fits estimator_inputs",
     "compression studies",
     "study_record",
     "files study_format",

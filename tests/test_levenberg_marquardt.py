@@ -103,6 +103,26 @@ def test_tangent_jacobian_of_one_input_does_not_move_signs():
     np.testing.assert_array_equal(J[:, [row[0] for row in weight_rows(network)]], 0.0)
 
 
+@all_kinds
+@deep
+def test_integer_weights_are_repeated_samples(kind, sizes):
+    network = start(kind, sizes)
+    X, y = problem(sizes[-1])
+    counts = np.random.default_rng(0).integers(0, 4, len(X))
+    many = np.repeat(X, counts, axis=0), np.repeat(y, counts, axis=0)
+    matrix, slope = lm.normal_equations(network, Objective(network, X, y, "mse", counts), network.to_vector())
+    expected = lm.normal_equations(network, Objective(network, *many), network.to_vector())
+    share = len(X) / counts.sum()
+    rows = np.abs(tangent_jacobian(network, many[0]))
+    sizes_of_rows = path_sums.layers(network, many[0])[-1] + np.abs(many[1])
+    # sums over the samples of products, whose factors err by path sums: of J they are at most its network's
+    growth = 1.0 + path_sums.layers(network, many[0])[-1].max()
+    allowed = gamma(8 * path_sums.roundings(network, len(many[0])))
+    assert_close(matrix, expected[0] * share, allowed * growth**2 * (rows.T @ rows + len(rows)), "matrix")
+    bound = rows.T @ sizes_of_rows.ravel() + sizes_of_rows.sum()
+    assert_close(slope, expected[1] * share, allowed * growth * bound, "slope")
+
+
 # one step
 
 

@@ -81,6 +81,29 @@ def test_value_is_the_weighted_mean_over_parts_of_the_samples(case, cut):
     assert abs(loss(outputs, y)[0] - parts / n) <= 2 * value_tolerance(name, outputs, y)
 
 
+@given(outputs_and_responses(), st.integers(0, 2**32 - 1))
+def test_integer_weights_count_a_sample_so_many_times(case, seed):
+    name, outputs, y = case
+    counts = np.random.default_rng(seed).integers(0, 4, len(y))
+    counts[0] += 1
+    weight, loss = counts / counts.mean(), loss_named(name)
+    value, gradient = loss(outputs, y, sample_weight=weight)
+    repeated, _ = loss(np.repeat(outputs, counts, axis=0), np.repeat(y, counts, axis=0))
+    # n l / sum of the counts errs by a few roundings more, and no sample weighs more than n
+    assert abs(value - repeated) <= len(y) * 2 * value_tolerance(name, outputs, y)
+    expected = loss(outputs, y)[1] * weight[:, np.newaxis]
+    assert (np.abs(gradient - expected) <= len(y) * 2 * gradient_tolerance(name, outputs, y)).all()
+
+
+@given(outputs_and_responses())
+def test_weights_of_one_change_nothing(case):
+    name, outputs, y = case
+    value, gradient = loss_named(name)(outputs, y, sample_weight=np.ones(len(y)))
+    expected, slopes = loss_named(name)(outputs, y)
+    assert abs(value - expected) <= 2 * value_tolerance(name, outputs, y)
+    np.testing.assert_array_equal(gradient, slopes)
+
+
 @given(outputs_and_responses())
 def test_value_is_not_negative(case):
     name, outputs, y = case

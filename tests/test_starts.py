@@ -70,8 +70,34 @@ def test_placed_neurons_take_every_sample():
     assert set(np.round(-b * W[:, 0], 6)) == {0.2, 0.5, 0.9} and set(W[:, 0]) == {-1.0, 1.0}
 
 
+@few
+@given(st.sampled_from([(2, 6, 1), (2, 5, 4, 2)]), st.sampled_from(DOMAINS), bounds, seeds)
+def test_spread_hyperplane_of_every_neuron_cuts_the_images_of_the_samples(sizes, domain, bound, seed):
+    X, _ = problem(domain)
+    network = starts.data_placed(sizes, domain, X, seed, bound=bound, spread=True)
+    assert_feasible(network)
+    H = X
+    for W, b, space in zip(network.weights, network.thresholds, network.layer_spaces):
+        Z = H @ W.T + b
+        size = np.abs(H) @ np.abs(W).T + np.abs(b)
+        allowed = gamma(4 * W.shape[1] + 32) * (size + space.domain.norm_bound) + space.rounding(W)
+        assert ((Z - allowed).min(axis=0) <= 0.0).all() and ((Z + allowed).max(axis=0) >= 0.0).all()
+        H = np.maximum(Z, 0.0)
+
+
+def test_spread_thresholds_are_uniform_over_the_range_of_the_samples():
+    space = LayerSpace(rn.Box(-9.0, 9.0), activation_named("relu"), "support")
+    H = np.array([[2.0], [2.0], [2.1], [6.0]])
+    W, b = starts.spread_neurons(4000, space, H, np.random.default_rng(0))
+    places = (-b * W[:, 0] - 2.0) / 4.0
+    # moments of 4000 uniform numbers: standard deviations sqrt(1/12) and sqrt(1/180) over the root of 4000
+    assert abs(places.mean() - 0.5) < 5.0 * np.sqrt(1.0 / 12.0 / 4000)
+    assert abs(((places - 0.5) ** 2).mean() - 1.0 / 12.0) < 5.0 * np.sqrt(1.0 / 180.0 / 4000)
+
+
 @pytest.mark.parametrize("make", [
     lambda rng: starts.data_placed((2, 5, 4, 1), SQUARE, problem()[0], rng),
+    lambda rng: starts.data_placed((2, 5, 4, 1), SQUARE, problem()[0], rng, spread=True),
     lambda rng: starts.greedy((2, 5, 1), SQUARE, *problem(), rng, n_candidates=30),
 ])
 def test_same_seed_gives_the_same_bytes(make):
@@ -208,6 +234,7 @@ def test_more_neurons_never_fit_worse():
     (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X * np.inf), ValueError, "`X` must be finite"),
     (lambda X, y: starts.data_placed((2, 1), SQUARE, X), ValueError, "with a hidden layer"),
     (lambda X, y: starts.data_placed((2, 5, 1), "box", X), TypeError, "a Box, Ball or Hull, got str"),
+    (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X, spread=1), TypeError, "`spread` must be True or False"),
     (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X, -1), ValueError, "`rng` must be a seed"),
     (lambda X, y: starts.data_placed((2, 5, 1), SQUARE, X, activation="tanh"), ValueError, "`activation` must"),
 ])

@@ -252,6 +252,41 @@ def test_best_network_has_the_smallest_loss_of_the_history(kind, sizes, seed):
         assert abs(value - result.history["loss"].min()) <= allowed
 
 
+METHODS = ["sgd", "adam", "lbfgs", "slsqp", "varpro"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("sizes", [(2, 6, 1), (2, 5, 4, 1)], ids=str)
+def test_samples_of_weight_zero_say_nothing(method, sizes):
+    X, y = problem()
+    counts = (np.arange(len(X)) % 3 > 0).astype(float)
+    wild = np.where(counts > 0.0, y, 1e3)
+    net = rn.ReducedNetwork.random(sizes, SQUARE, 0, output_bias=True)
+    results = [rn.train(net, X, responses, method, sample_weight=counts, n_steps=8) for responses in (y, wild)]
+    assert results[0].network == results[1].network != net
+    network, kept = results[0].network, counts > 0.0
+    value = rn.loss_and_gradient(network, X[kept], y[kept])[0]
+    # the recorded loss is of coordinates, or of a projection: as for the starts below
+    allowed = start_tolerance(network, network, X[kept], y[kept])
+    assert abs(value - results[0].history["loss"].min()) <= 2 * allowed
+
+
+def test_validation_loss_is_weighted():
+    X, y = problem()
+    net = rn.Network.random((2, 6, 1), 0)
+    weight = np.arange(float(len(X)))
+    result = rn.train(net, X, y, "lbfgs", n_steps=3, validation=(X, y, weight))
+    expected = rn.loss_and_gradient(net, X, y, sample_weight=weight)[0]
+    allowed = path_sums.loss_tolerance(net, X, y[:, np.newaxis], "mse") * len(X)
+    assert abs(result.history["validation_loss"][0] - expected) <= allowed
+
+
+def test_exchange_refuses_weights_that_differ():
+    net = rn.Network.random((2, 3, 1), 0, activation="binary")
+    with pytest.raises(ValueError, match="`sample_weight` must be left out with method 'exchange'"):
+        rn.train(net, [[0, 0], [1, 1]], [0, 1], sample_weight=[1, 2])
+
+
 @few
 @given(some_starts, some_sizes, seeds)
 def test_training_is_never_worse_than_its_start(kind, sizes, seed):
@@ -556,6 +591,9 @@ NET = rn.Network([[[1.0, 0.0]]], [[0.0]], [[1.0]])
     ((NET, [[0, 0]], [0]), {"n_steps": 1.5}, TypeError, "`n_steps` must be an integer, got float 1.5"),
     ((NET, [[0, 0]], [0]), {"tolerance": -1.0}, ValueError, "`tolerance` must be finite and at least 0.0"),
     ((NET, [[0, 0]], [0]), {"tolerance": "0"}, TypeError, "`tolerance` must be a real number, got str '0'"),
+    ((NET, [[0, 0]], [0]), {"sample_weight": [-1]}, ValueError, "`sample_weight` must be at least 0, got -1"),
+    ((NET, [[0, 0]], [0]), {"validation": ([[0, 0]], [0], [-1])}, ValueError, r"`validation\[2\]` must be at"),
+    ((NET, [[0, 0]], [0]), {"validation": ([[0, 0]],)}, ValueError, r"a pair \(X, y\), or \(X, y, sample"),
     ((NET, [[0, 0]], [0]), {"allow_outside": 1}, TypeError, "`allow_outside` must be True or False, got int 1"),
 ])
 def test_bad_arguments_are_refused(arguments, options, error, text):

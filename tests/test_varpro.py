@@ -88,6 +88,37 @@ def test_outgoing_weights_are_the_least_squares_solution(kind, n_outputs, output
                  error * (projection.Y**2).sum() / len(H), "loss")
 
 
+@pytest.mark.parametrize("output_bias", [False, True])
+def test_integer_weights_are_repeated_samples(output_bias):
+    network = start("support", 4, 2, 1, output_bias)
+    X, Y = clear_problem(network)
+    counts = np.random.default_rng(0).integers(0, 4, len(X))
+    weighted = projected.Projection(network, X, Y, counts / counts.mean())
+    repeated = projected.Projection(network, np.repeat(X, counts, axis=0), np.repeat(Y, counts, axis=0))
+    theta = network.to_vector()
+    one, other = weighted.solve_at(theta), repeated.solve_at(theta)
+    error = rounding_of(repeated, other, 16)
+    mean_square = (repeated.Y**2).sum() / len(repeated.Y)
+    assert_close(one.loss, other.loss, error * mean_square, "loss")
+    share = len(X) / counts.sum()  # sums over samples of mean weight 1, against sums of the counts
+    for name, left, right in zip(("matrix", "slope"), weighted.linearise(one)[1:], repeated.linearise(other)[1:]):
+        size = np.abs(right).max() + np.abs(other.C).max() * (repeated.Y**2).sum()
+        condition = np.linalg.cond(matrix_of(repeated, other))
+        assert_close(left, right * share, error * condition * size, name)
+
+
+def test_exchange_of_neurons_looks_at_samples_of_positive_weight_only():
+    network = start("support", 8)
+    X, Y = clear_problem(network)
+    counts = np.arange(len(X)) % 2
+    wild = np.where(counts[:, np.newaxis] > 0, Y, 1e6)
+    projections = [projected.Projection(network, X, responses, 2.0 * counts) for responses in (Y, wild)]
+    chosen = [varpro.exchange(projection, projection.solve_at(network.to_vector()), 2, np.random.default_rng(0))
+              for projection in projections]
+    np.testing.assert_array_equal(chosen[0].W, chosen[1].W)
+    assert chosen[0].loss == chosen[1].loss
+
+
 @given(st.lists(st.sampled_from(["cut", "dead", "duplicate", "on", "touch"]), min_size=1, max_size=6), seeds,
        st.booleans(), st.integers(1, 3))
 def test_residual_is_orthogonal_to_every_activation_even_of_degenerate_neurons(planted, seed, bias, n_outputs):

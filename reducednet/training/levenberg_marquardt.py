@@ -103,9 +103,16 @@ def minimise(
 
 
 def normal_equations(network: Network, objective: Objective, theta: Array) -> tuple[Array, Array]:
-    """Return (J^T J, J^T r), with r the residuals and J their derivatives along the space."""
+    """Return (J^T J, J^T r), with r the residuals and J their derivatives along the space.
+
+    With sample weights u both have their rows times sqrt(u).
+    """
     J = tangent_jacobian(network, theta, objective.H)
     residual = kernels.outputs(network.layout, theta, objective.H, network._activation) - objective.y
+    if objective.sample_weight is not None:
+        roots = np.sqrt(objective.sample_weight)[:, np.newaxis]
+        residual *= roots
+        J *= np.repeat(roots, network.n_outputs, axis=0)
     return J.T @ J, J.T @ residual.ravel()
 
 

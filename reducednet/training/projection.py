@@ -51,10 +51,18 @@ class Projection:
     network : Network or ReducedNetwork
     X : array (n_samples, n_inputs)
     Y : array (n_samples, n_outputs)
+    sample_weight : array (n_samples,), optional
+        Of mean 1. Weighted least squares: every row is multiplied by the root of its weight.
+
+    Attributes
+    ----------
+    Y : array (n_samples, n_outputs)
+        The responses' rows times those roots.
     """
 
-    def __init__(self, network: Network, X: Array, Y: Array) -> None:
-        self.X, self.Y, self.bias = X, Y, network.output_bias is not None
+    def __init__(self, network: Network, X: Array, Y: Array, sample_weight: Array | None = None) -> None:
+        self.roots = np.ones((len(X), 1)) if sample_weight is None else np.sqrt(sample_weight)[:, np.newaxis]
+        self.X, self.Y, self.bias = X, Y * self.roots, network.output_bias is not None
         self.network = network
         self.space = network.layer_spaces[0] if isinstance(network, ReducedNetwork) else None
 
@@ -65,12 +73,17 @@ class Projection:
         several = (self.X != self.X[0]).any()
         return LayerSpace(Hull(self.X) if several else Ball(self.X[0], 1.0), activation_named("relu"), "support")
 
-    def solve(self, W: Array, b: Array) -> Solved:
-        """Return the best outgoing weights for hidden parameters W, b, and the residual."""
-        W, b = np.ascontiguousarray(W), np.ascontiguousarray(b)  # the same bits from any view
+    def columns(self, W: Array, b: Array) -> tuple[Array, np.ndarray]:
+        """Return the weighted activations, with a last column for a bias, and where neurons are active."""
         Z = self.X @ W.T + b
         A = np.maximum(Z, 0.0)
         H = np.column_stack([A, np.ones(len(A))]) if self.bias else A
+        return H * self.roots, Z > 0.0
+
+    def solve(self, W: Array, b: Array) -> Solved:
+        """Return the best outgoing weights for hidden parameters W, b, and the residual."""
+        W, b = np.ascontiguousarray(W), np.ascontiguousarray(b)  # the same bits from any view
+        H, active = self.columns(W, b)
         scales = np.sqrt(np.einsum("ij,ij->j", H, H))
         scales[scales == 0.0] = 1.0
         U, s, V = np.linalg.svd(H / scales, full_matrices=False)
@@ -80,7 +93,7 @@ class Projection:
         C = (V[:rank].T @ (coefficients / s[:rank, np.newaxis])) / scales[:, np.newaxis]
         residual = self.Y - basis @ coefficients
         loss = float(np.einsum("ij,ij->", residual, residual)) / len(self.Y)
-        return Solved(W, b, C, basis, Z > 0.0, residual, loss)
+        return Solved(W, b, C, basis, active, residual, loss)
 
     def directions(self, W: Array) -> Array:
         """Return an orthonormal basis of the moves of each row, (n_neurons, k, n_inputs).
@@ -92,10 +105,10 @@ class Projection:
         return tangent_basis(W)
 
     def derivatives(self, solved: Solved, directions: Array) -> Array:
-        """Return the derivatives of the activations by (moves, b), (n_samples, n_neurons, k + 1)."""
+        """Return the derivatives of the weighted activations by (moves, b), (n_samples, n_neurons, k + 1)."""
         moves = np.einsum("id,jkd->ijk", self.X, directions)
         parts = np.concatenate([moves, np.ones((*moves.shape[:2], 1))], axis=2)
-        return parts * solved.active[:, :, np.newaxis]
+        return parts * (solved.active * self.roots)[:, :, np.newaxis]
 
     def normal_equations(self, solved: Solved, derivatives: Array) -> tuple[Array, Array]:
         """Return (sum_k J_k^T J_k, sum_k J_k^T R_k), sizes p = n_neurons (k + 1)."""

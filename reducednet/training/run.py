@@ -9,6 +9,7 @@ import numpy as np
 
 from .._validation import (
     RandomLike, choice, flag, generator, instance, integer, message, number, real_array, samples,
+    weights_of_mean_one,
 )
 from ..gradients import Objective
 from ..losses import check_responses
@@ -31,8 +32,8 @@ RANDOM = ("sgd", "adam", "varpro", "exchange")
 
 def train(
     network: Network | TrainingResult, X: Any, y: Any, method: str = "auto", *, loss: str = "mse",
-    n_steps: int | None = None, tolerance: float | None = None, rng: RandomLike = 0,
-    validation: tuple[Any, Any] | None = None, patience: int | None = None,
+    sample_weight: Any = None, n_steps: int | None = None, tolerance: float | None = None, rng: RandomLike = 0,
+    validation: tuple[Any, ...] | None = None, patience: int | None = None,
     callback: Callable[[State], Any] | None = None, record_every: int = 1, progress: bool = False,
     allow_outside: bool = False, **options: Any,
 ) -> TrainingResult:
@@ -72,6 +73,9 @@ def train(
     method : str
         See the table.
     loss : "mse" or "cross_entropy"
+    sample_weight : array (n_samples,), optional
+        At least 0. The loss is the mean with these weights: integers count a sample so many times, 0
+        leaves it out. Not for ``"exchange"``.
     n_steps : int, optional
         The largest number of steps.
     tolerance : float, optional
@@ -79,7 +83,7 @@ def train(
         decrease of the loss for the others.
     rng : None, int, Generator or SeedSequence
         For mini-batches and candidates; the same seed gives the same bytes.
-    validation : (X, y), optional
+    validation : (X, y) or (X, y, sample_weight), optional
         The best network is the one of least validation loss.
     patience : int, optional
         Stop after so many records without a better one.
@@ -126,13 +130,15 @@ def train(
     X, allow_outside = samples(X, network.n_inputs), flag(allow_outside, "allow_outside")
     _check_feasible(network)
     _check_inside(network, X, allow_outside)
-    objective = Objective(network, X, y, loss)
+    objective = Objective(network, X, y, loss, sample_weight)
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(objective.value(network.to_vector())):
             raise ValueError("the loss of `network` at the samples leaves the range of float64")
     if callback is not None and not callable(callback):
         raise TypeError(message("callback", "a function of a State", type(callback).__name__))
     optimiser = _optimiser(network, method, loss, len(X))
+    if optimiser == "exchange" and objective.sample_weight is not None:
+        raise ValueError(message("sample_weight", "left out with method 'exchange'", "weights that differ"))
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
     if optimiser in RANDOM:
         arguments["rng"] = generator(rng)
@@ -216,13 +222,15 @@ def _arguments(
 def _validation(network: Network, validation: Any, loss: str, allow_outside: bool) -> Objective | None:
     if validation is None:
         return None
-    instance(validation, "validation", tuple, "a pair (X, y)")
-    if len(validation) != 2:
-        raise ValueError(message("validation", "a pair (X, y)", f"{len(validation)} entries"))
+    expected = "a pair (X, y), or (X, y, sample_weight)"
+    instance(validation, "validation", tuple, expected)
+    if len(validation) not in (2, 3):
+        raise ValueError(message("validation", expected, f"{len(validation)} entries"))
     X = samples(validation[0], network.n_inputs, "validation[0]")
     check_responses(loss, validation[1], len(X), network.n_outputs, "validation[1]")
     _check_inside(network, X, allow_outside, "validation[0]")
-    return Objective(network, X, validation[1], loss)
+    weight = None if len(validation) == 2 else weights_of_mean_one(validation[2], len(X), "validation[2]")
+    return Objective(network, X, validation[1], loss, weight)
 
 
 def _checked_state(state: Mapping[str, Any], network: Network) -> Mapping[str, Any]:

@@ -136,7 +136,7 @@ def surrogate_gradient(
         slopes.append(_ramp_slope(Z, width))
         layers.append(np.vstack([binary(Z), np.ones(Z.shape[1])]))
     outputs = blocks[-1].T @ layers[-1][:len(blocks[-1])]
-    value, delta = objective.loss(outputs.T, objective.y)
+    value, delta = objective.loss(outputs.T, objective.y, sample_weight=objective.sample_weight)
     D = delta.T
     for block, part, H, slope in list(zip(blocks, gradients, layers, slopes))[::-1]:
         np.dot(H[:len(block)], D.T, out=part)

@@ -58,7 +58,7 @@ def minimise(
     -------
     (converged, message)
     """
-    projection = Projection(network, objective.H[:-1].T, np.asarray(objective.y))
+    projection = Projection(network, objective.H[:-1].T, np.asarray(objective.y), objective.sample_weight)
     state = state_for(objective, state)
     if state is None:
         theta = network.to_vector()
@@ -91,13 +91,12 @@ def minimise(
 
 def exchange(projection: Projection, solved: Solved, count: int, rng: np.random.Generator) -> Solved:
     """Return the network with its `count` least useful neurons exchanged for the best candidates."""
-    A = np.maximum(projection.X @ solved.W.T + solved.b, 0.0)
-    fixed = np.ones((len(A), 1)) if projection.bias else np.zeros((len(A), 0))
-    growth = growth_without(np.column_stack([A, fixed]), solved.C)[:len(solved.b)]
+    H, _ = projection.columns(solved.W, solved.b)
+    growth = growth_without(H, solved.C)[:len(solved.b)]
     kept = np.sort(np.argsort(growth, kind="stable")[count:])
     W, b = candidates(N_CANDIDATES, projection.candidate_space(), projection.X, rng)
-    A_new = np.maximum(projection.X @ W.T + b, 0.0)
-    chosen = pursue(A_new, np.column_stack([A[:, kept], fixed]), projection.Y, count)
+    A_new, fixed = projection.columns(W, b)[0][:, :len(b)], H[:, len(solved.b):]
+    chosen = pursue(A_new, np.column_stack([H[:, kept], fixed]), projection.Y, count)
     return projection.solve(np.vstack([solved.W[kept], W[chosen]]), np.append(solved.b[kept], b[chosen]))
 
 

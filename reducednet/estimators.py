@@ -1,0 +1,357 @@
+"""Regression and classification in the manner of scikit-learn, which need not be installed.
+
+What scikit-learn asks of an estimator is a convention, not a base class: parameters are stored
+unchanged by ``__init__`` and checked by ``fit``, what is learnt has names that end in ``_``.
+"""
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+import numpy as np
+
+from ._validation import Array, choice, flag, generator, instance, integer, message, number
+from .domains import Domain
+from .estimator_fits import Task, data_box, fit
+from .estimator_inputs import (
+    NotFittedError, check_feature_names, check_labels, check_responses, check_sample_weight, check_samples, encode,
+    feature_names, sklearn_class,
+)
+from .intervals import BOUNDS
+from .networks import Network
+
+METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro")
+SPACES = ("reduced", "standard")
+N_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100}
+
+
+class ReducedEstimator:
+    """What both estimators share: parameters, the fit, and the network's outputs."""
+
+    _estimator_type: str
+    _loss: str
+    _auto: str
+    n_features_in_: int
+    network_: Network
+
+    def __init__(
+        self, hidden_layer_sizes: Any = (20,), *, space: str = "reduced", bound: str = "support",
+        method: str = "auto", n_steps: int | None = None, n_starts: int = 1, domain: Any = "data",
+        random_state: Any = None, validation_fraction: float = 0.2, verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.space = space
+        self.bound = bound
+        self.method = method
+        self.n_steps = n_steps
+        self.n_starts = n_starts
+        self.domain = domain
+        self.random_state = random_state
+        self.validation_fraction = validation_fraction
+        self.verbose = verbose
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; `deep` changes nothing, for none is an estimator."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        return {name: getattr(self, name) for name in sorted(names)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name and return the estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name.
+        """
+        known = self.get_params()
+        for name in params:
+            if name not in known:
+                raise ValueError(f"Invalid parameter {name!r} for estimator {self!r}. "
+                                 f"Valid parameters are: {list(known)!r}.")
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = {name: value for name, value in self.get_params().items()
+                   if repr(value) != repr(defaults[name].default)}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's description of the estimator; scikit-learn alone asks for it."""
+        from sklearn.utils import ClassifierTags, RegressorTags, Tags, TargetTags
+
+        regressor = self._estimator_type == "regressor"
+        return Tags(
+            estimator_type=self._estimator_type,
+            target_tags=TargetTags(required=True, multi_output=regressor),
+            regressor_tags=RegressorTags() if regressor else None,
+            classifier_tags=None if regressor else ClassifierTags(),
+        )
+
+    def _checked_samples(self, X: Any, fitting: bool = False) -> Array:
+        """Return X as an array; when fitting, note its features, else hold it against them."""
+        name = type(self).__name__
+        if not fitting and not hasattr(self, "network_"):
+            raise sklearn_class(NotFittedError)(f"This {name} instance is not fitted yet: call `fit` first")
+        names = feature_names(X)
+        if not fitting:
+            check_feature_names(names, getattr(self, "feature_names_in_", None), name)
+            return check_samples(X, name, self.n_features_in_)
+        array = check_samples(X, name)
+        self.n_features_in_ = array.shape[1]
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return array
+
+    def _fit(self, X: Array, Y: Array, n_outputs: int, weight: Array) -> None:
+        """Train on checked samples and set what is learnt."""
+        task = self._task(X, Y, n_outputs, weight)
+        found = fit(task, _generator(self.random_state))
+        self.network_, self.n_iter_ = found.network, found.n_steps
+        self.loss_curve_, self.loss_ = found.loss_curve, float(found.loss_curve.min())
+        self.validation_curve_ = found.validation_curve
+        self.domain_, self.n_outputs_ = task.domain, n_outputs
+
+    def _task(self, X: Array, Y: Array, n_outputs: int, weight: Array) -> Task:
+        """Return the samples with all parameters, checked."""
+        fraction = number(self.validation_fraction, "validation_fraction", minimum=0.0)
+        if fraction > 0.5:
+            raise ValueError(message("validation_fraction", "from 0 to 0.5", fraction))
+        method = choice(self.method, "method", METHODS)
+        method = self._auto if method == "auto" else method
+        n_steps = N_STEPS[method] if self.n_steps is None else integer(self.n_steps, "n_steps", 1)
+        return Task(
+            X, Y, weight, self._loss, n_outputs, _layers(self.hidden_layer_sizes),
+            self._domain(X), choice(self.bound, "bound", BOUNDS), choice(self.space, "space", SPACES),
+            method, n_steps, integer(self.n_starts, "n_starts", 1), round(1.0 / fraction) if fraction else 0,
+            flag(self.verbose, "verbose"),
+        )
+
+    def _domain(self, X: Array) -> Domain:
+        """Return the domain: that of the samples, or the given one, which they must lie in."""
+        if isinstance(self.domain, str):
+            choice(self.domain, "domain", ("data",))
+            return data_box(X)
+        domain: Domain = instance(self.domain, "domain", Domain, "'data', a Box, Ball or Hull")
+        if domain.n_inputs != X.shape[1]:
+            raise ValueError(message("domain", f"of dimension {X.shape[1]}, as `X`", domain.n_inputs))
+        outside = int((~domain.contains(X)).sum())
+        if outside:
+            raise ValueError(message("domain", "a domain of all samples", f"one with {outside} outside"))
+        return domain
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the network's outputs at X, (n_samples, n_outputs)."""
+        array = self._checked_samples(X)
+        return self.network_(array)
+
+
+class ReducedRegressor(ReducedEstimator):
+    """Regression by a network in the reduced space, for scikit-learn's tools and without them.
+
+    The mean squared error of standardised responses is minimised, from hyperplanes through samples.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or tuple of ints
+        The width of each hidden layer.
+    space : "reduced" or "standard"
+        Where the network is trained.
+    bound : "support" or "ball"
+        The thresholds' intervals, see `ReducedNetwork`.
+    method : str
+        As for `train`: ``"lbfgs"``, ``"varpro"`` (no noise), ``"adam"``, ``"sgd"``, ``"slsqp"``; ``"auto"`` is
+        ``"lbfgs"`` here.
+    n_steps : int, optional
+        The largest number of steps: by default 300, but 100 for ``"varpro"`` and ``"slsqp"``. A step of
+        ``"adam"`` and ``"sgd"`` is a pass over the samples in batches of 64.
+    n_starts : int
+        How many starts are tried; the best by the held-out samples counts, without them by the training loss.
+    domain : "data" or Domain
+        Where the network is made for: the box of the samples, or a domain that they lie in, in their units.
+    random_state : None, int, Generator or RandomState
+    validation_fraction : float
+        From 0 to 0.5. With 1/5, a fifth of the samples is held out, of fewer than 1000 one fifth after the other
+        until 200 were; the number of steps is that of their least mean loss, and the network is then trained
+        on all samples for so many steps. This takes two to six runs. With 0 there is one run, to its end.
+    verbose : bool
+        Show the progress of every run on stderr.
+
+    Attributes
+    ----------
+    network_ : ReducedNetwork, or Network for ``space="standard"``
+        The function that `predict` evaluates, in the samples' own units.
+    domain_ : Domain
+    loss_curve_ : array
+        The loss before and after each step; in units of the variance of each response, summed over them.
+    validation_curve_ : array or None
+        The mean loss of the held-out samples, step by step.
+    loss_ : float
+        The least of `loss_curve_`.
+    n_iter_, n_outputs_, n_features_in_ : int
+    feature_names_in_ : array of str
+        If the samples came with names.
+
+    Notes
+    -----
+    Outside the domain the network extrapolates. The order of the samples does not count, and a sample of
+    weight 2 is one that is given twice, bit for bit, as long as sums of weights are exact.
+
+    References
+    ----------
+    THEORY, sections 3 and 8.
+
+    Examples
+    --------
+    >>> X = np.linspace(0, 1, 50)[:, np.newaxis]
+    >>> model = ReducedRegressor(random_state=0).fit(X, np.sin(6 * X[:, 0]))
+    >>> model.score(X, np.sin(6 * X[:, 0])) > 0.99, model.network_.feasibility().ok
+    (True, True)
+    """
+
+    _estimator_type = "regressor"
+    _loss, _auto = "mse", "lbfgs"
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the network to the samples and return the estimator.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+        y : array (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array (n_samples,), optional
+            At least 0: integers count a sample so many times, 0 leaves it out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument or a parameter is refused.
+        """
+        X = self._checked_samples(X, fitting=True)
+        Y, self._single = check_responses(y, len(X))
+        weight = check_sample_weight(sample_weight, len(X))
+        counts = weight > 0.0
+        self._fit(X[counts], Y[counts], Y.shape[1], weight[counts])
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Return the responses at X, (n_samples,) or (n_samples, n_outputs) as in `fit`."""
+        outputs = self._outputs(X)
+        return outputs[:, 0] if self._single else outputs
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R^2 = 1 - sum (y - prediction)^2 / sum (y - mean)^2, the mean over the outputs.
+
+        A constant response has 1 if it is met, else 0.
+        """
+        outputs = self._outputs(X)
+        Y, _ = check_responses(y, len(outputs))
+        weight = check_sample_weight(sample_weight, len(outputs))
+        mean = np.average(Y, axis=0, weights=weight)
+        missed, spread = weight @ (Y - outputs) ** 2, weight @ (Y - mean) ** 2
+        flat = spread == 0.0
+        scores = np.where(flat, missed == 0.0, 1.0 - missed / np.where(flat, 1.0, spread))
+        return float(scores.mean())
+
+
+class ReducedClassifier(ReducedEstimator):
+    """Classification by a network in the reduced space, for scikit-learn's tools and without them.
+
+    The network has an output a class; their softmax is the classes' probabilities, and its cross entropy
+    is minimised.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, space, bound, method, n_steps, n_starts, domain, random_state, validation_fraction, verbose
+        As for `ReducedRegressor`, but ``method="auto"`` is ``"adam"``, and ``"varpro"`` is for squared errors
+        only. Every class is dealt out evenly to the parts that are held out.
+
+    Attributes
+    ----------
+    classes_ : array (n_classes,)
+        The sorted labels.
+    network_ : ReducedNetwork, or Network for ``space="standard"``
+        From samples in their own units to the logarithms of the probabilities, but for a constant.
+    loss_curve_, validation_curve_, loss_
+        Mean cross entropy.
+    domain_, n_iter_, n_outputs_, n_features_in_, feature_names_in_
+        As for `ReducedRegressor`.
+
+    Examples
+    --------
+    >>> X = np.linspace(0, 1, 40)[:, np.newaxis]
+    >>> labels = np.where(np.abs(X[:, 0] - 0.5) < 0.25, "in", "out")
+    >>> model = ReducedClassifier(random_state=0).fit(X, labels)
+    >>> model.predict([[0.5], [0.9]]).tolist(), model.score(X, labels)
+    (['in', 'out'], 1.0)
+    """
+
+    _estimator_type = "classifier"
+    _loss, _auto = "cross_entropy", "adam"
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the network to the samples and return the estimator.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+        y : array (n_samples,)
+            Class labels: numbers or strings.
+        sample_weight : array (n_samples,), optional
+            At least 0: integers count a sample so many times, 0 leaves it out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument or a parameter is refused, or there is one class only.
+        """
+        X = self._checked_samples(X, fitting=True)
+        labels = check_labels(y, len(X))
+        weight = check_sample_weight(sample_weight, len(X))
+        counts = weight > 0.0
+        self.classes_, numbers = encode(labels[counts])
+        if len(self.classes_) < 2:
+            raise ValueError(message("y", "labels of at least 2 classes", "1 class"))
+        Y = numbers[:, np.newaxis].astype(np.float64)
+        self._fit(X[counts], Y, len(self.classes_), weight[counts])
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class at X, (n_samples, n_classes): the softmax of the outputs."""
+        outputs = self._outputs(X)
+        exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+    def predict(self, X: Any) -> Any:
+        """Return the label of largest probability at X, (n_samples,)."""
+        outputs = self._outputs(X)
+        return self.classes_[outputs.argmax(axis=1)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of samples, by weight, whose label is predicted."""
+        predicted = self.predict(X)
+        labels = check_labels(y, len(predicted))
+        return float(np.average(labels == predicted, weights=check_sample_weight(sample_weight, len(predicted))))
+
+
+def _layers(sizes: Any) -> tuple[int, ...]:
+    """Return the widths of the hidden layers."""
+    if isinstance(sizes, (int, np.integer)):
+        sizes = (sizes,)
+    if isinstance(sizes, (str, bytes)) or not np.iterable(sizes):
+        raise TypeError(message("hidden_layer_sizes", "an integer or a tuple of integers", repr(sizes)))
+    layers = tuple(integer(size, "hidden_layer_sizes", 1) for size in sizes)
+    if not layers:
+        raise ValueError(message("hidden_layer_sizes", "at least one layer", "none"))
+    return layers
+
+
+def _generator(random_state: Any) -> np.random.Generator:
+    """Return a generator; one from a RandomState is seeded by numbers that it draws."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31, size=4))
+    return generator(random_state, "random_state")

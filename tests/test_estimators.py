@@ -1,0 +1,448 @@
+"""Laws of the estimators without scikit-learn: conventions, scale, weights, order, and what is refused."""
+import copy
+import pathlib
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from assertions import assert_close, assert_feasible
+
+import reducednet as rn
+from reducednet import estimator_fits, estimator_inputs
+from reducednet.estimators import ReducedEstimator
+from reducednet.rounding import gamma
+
+BOTH = [rn.ReducedRegressor, rn.ReducedClassifier]
+both = pytest.mark.parametrize("kind", BOTH)
+
+
+def data(kind, n=60, d=2, seed=0):
+    """Return samples and responses, or labels of three classes."""
+    X = np.random.default_rng(seed).uniform(-1.0, 2.0, (n, d))
+    values = X[:, 0] ** 2 + X[:, -1]
+    return X, values if kind is rn.ReducedRegressor else np.digitize(values, [0.5, 2.0])
+
+
+def quick(kind, **options):
+    return kind(**{"hidden_layer_sizes": 5, "n_steps": 8, "random_state": 0, **options})
+
+
+def outputs(model, X):
+    return model.predict(X) if isinstance(model, rn.ReducedRegressor) else model.predict_proba(X)
+
+
+# conventions
+
+
+@both
+def test_parameters_are_stored_unchanged(kind):
+    sizes, domain = [3], rn.Box(0, 1)
+    model = kind(sizes, domain=domain)
+    assert model.hidden_layer_sizes is sizes and model.domain is domain
+    assert kind(**model.get_params()).get_params() == model.get_params()
+
+
+@both
+def test_set_params_sets_and_refuses(kind):
+    model = kind()
+    assert model.set_params(n_starts=2, bound="ball") is model and (model.n_starts, model.bound) == (2, "ball")
+    with pytest.raises(ValueError, match=r"Invalid parameter 'alpha' for estimator Reduced\w+\(bound='ball'"):
+        model.set_params(n_starts=3, alpha=1)
+    assert model.n_starts == 2
+
+
+@both
+def test_repr_shows_what_is_not_default(kind):
+    assert repr(kind()) == f"{kind.__name__}()"
+    assert repr(kind(5, space="standard")) == f"{kind.__name__}(hidden_layer_sizes=5, space='standard')"
+
+
+@both
+def test_fit_leaves_parameters_and_data_alone(kind):
+    X, y = data(kind)
+    model, before = quick(kind), (X.copy(), y.copy())
+    parameters = model.get_params()
+    assert model.fit(X, y) is model and model.get_params() == parameters
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(y, before[1])
+    assert all(name.endswith("_") for name in vars(model) if name not in parameters and not name.startswith("_"))
+
+
+@both
+def test_pickle_and_copy_predict_the_same(kind):
+    X, y = data(kind)
+    model = quick(kind).fit(X, y)
+    for same in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(outputs(same, X), outputs(model, X))
+
+
+def test_estimators_work_where_scikit_learn_cannot_be_imported():
+    code = (
+        f"import sys\nsys.path.insert(0, {str(pathlib.Path(rn.__file__).parents[1])!r})\n"
+        "sys.modules['sklearn'] = None\n"
+        "import numpy as np, reducednet as rn\nX = np.linspace(0, 1, 20)[:, None]\n"
+        "print(rn.ReducedRegressor(random_state=0).fit(X, X[:, 0]).score(X, X[:, 0]) > 0.9)\n"
+        "labels = np.where(X[:, 0] > 0.5, 'b', 'a')\n"
+        "print(rn.ReducedClassifier(random_state=0).fit(X, labels).score(X, labels) > 0.9)\n"
+        "try:\n    rn.ReducedRegressor().predict(X)\nexcept ValueError as error:\n"
+        "    print(type(error).__module__)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.split() == ["True", "True", "reducednet.estimator_inputs"]
+
+
+# the network
+
+
+@both
+@pytest.mark.parametrize("bound", ["support", "ball"])
+@pytest.mark.parametrize("sizes", [5, (5, 4)])
+def test_network_is_a_feasible_reduced_network_of_the_samples_box(kind, bound, sizes):
+    X, y = data(kind)
+    model = quick(kind, hidden_layer_sizes=sizes, bound=bound).fit(X, y)
+    assert_feasible(model.network_)
+    assert model.network_.domain == model.domain_ == rn.Box(X.min(axis=0), X.max(axis=0))
+    assert model.network_.bound == bound and model.network_.sizes[1:-1] == (sizes if sizes != 5 else (5,))
+
+
+def test_standard_space_gives_a_standard_network():
+    X, y = data(rn.ReducedRegressor)
+    assert type(quick(rn.ReducedRegressor, space="standard").fit(X, y).network_) is rn.Network
+
+
+@pytest.mark.parametrize("domain", [
+    rn.Ball([0.5, 0.5], 3.0), rn.Box(-2, 3), rn.Hull([[-3, -3], [9, -3], [-3, 9]]),
+])
+def test_network_lies_in_the_given_domain(domain):
+    X, y = data(rn.ReducedRegressor)
+    if domain.n_inputs == 1:
+        X = X[:, :1]
+    model = quick(rn.ReducedRegressor, domain=domain).fit(X, y)
+    assert model.network_.domain == domain
+    assert_feasible(model.network_)
+
+
+def test_predictions_are_the_networks_outputs():
+    X, y = data(rn.ReducedRegressor)
+    model = quick(rn.ReducedRegressor).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), model.network_(X)[:, 0])
+
+
+def test_probabilities_are_the_softmax_of_the_networks_outputs():
+    X, y = data(rn.ReducedClassifier)
+    model = quick(rn.ReducedClassifier).fit(X, y)
+    for row, z in zip(model.predict_proba(X), model.network_(X)):
+        expected = np.array([1.0 / sum(np.exp(other - one) for other in z) for one in z])
+        assert_close(row, expected, gamma(32) * (1.0 + np.abs(z).max()), "probabilities")
+    np.testing.assert_array_equal(model.predict(X), model.classes_[model.network_(X).argmax(axis=1)])
+
+
+def test_folding_is_the_network_of_standardised_inputs():
+    rng = np.random.default_rng(0)
+    X, used = rng.normal(100.0, 3.0, (20, 4)), np.array([True, False, True, True])
+    net = rn.Network.random((3, 6, 2), rng, output_bias=True)
+    inputs = estimator_fits.scaling_of(X[:, used], np.ones(20))
+    outs = estimator_fits.Scaling(np.array([5.0, -1.0]), np.array([2.0, 30.0]))
+    found = estimator_fits.folded(net, inputs, outs, used)(X)
+    expected = outs.mean + outs.scale * net((X[:, used] - inputs.mean) / inputs.scale)
+    # |x| / scale is at most 200 here: sums of absolute terms of the first layer
+    size = 200.0 * np.abs(net.weights[0]).sum(axis=1) + np.abs(net.thresholds[0])
+    allowed = gamma(64) * outs.scale * (np.abs(net.output_weights) @ size + np.abs(net.output_bias) + 5.0)
+    assert_close(found, expected, allowed, "folded network")
+
+
+def test_scaling_is_the_weighted_mean_and_deviation():
+    rng = np.random.default_rng(0)
+    A, counts = rng.normal(3.0, 2.0, (30, 3)), rng.integers(1, 4, 30)
+    mean, scale = estimator_fits.scaling_of(A, counts.astype(float))
+    many = np.repeat(A, counts, axis=0)
+    assert_close(mean, many.mean(axis=0), gamma(256) * np.abs(A).max(), "mean")
+    assert_close(scale, many.std(axis=0), gamma(256) * np.abs(A).max(), "deviation")
+
+
+def test_scaling_of_large_numbers_is_finite():
+    assert np.isfinite(estimator_fits.scaling_of(np.array([[1e308], [-1e308]]), np.ones(2)).scale).all()
+
+
+def test_parts_share_every_group_evenly():
+    groups = np.repeat([0, 1, 2], [7, 10, 3])
+    part = estimator_fits.deal(groups, 5, np.random.default_rng(0))
+    counts = np.array([np.bincount(part[groups == group], minlength=5) for group in range(3)])
+    assert (np.ptp(counts, axis=1) <= 1).all() and np.ptp(counts.sum(axis=0)) <= 1
+
+
+# what the fit depends on
+
+
+@both
+def test_order_of_the_samples_and_doubles_do_not_count(kind):
+    X, y = data(kind)
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 4, len(X))
+    many = rng.permutation(np.repeat(np.arange(len(X)), counts))
+    weighted = quick(kind).fit(X, y, sample_weight=counts)
+    repeated = quick(kind).fit(X[many], y[many])
+    assert weighted.network_ == repeated.network_
+
+
+@both
+@pytest.mark.parametrize("power", [-1000, 1000])
+def test_scale_of_the_weights_does_not_count(kind, power):
+    X, y = data(kind)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    one, other = (quick(kind).fit(X, y, sample_weight=w) for w in (weight, np.ldexp(weight, power)))
+    assert one.network_ == other.network_
+
+
+@both
+@pytest.mark.parametrize("state", [7, np.random.default_rng, np.random.RandomState])
+def test_same_random_state_gives_the_same_bytes(kind, state):
+    X, y = data(kind)
+    one, other = (quick(kind, random_state=state if state == 7 else state(7)).fit(X, y) for _ in range(2))
+    assert one.network_ == other.network_
+    assert quick(kind, random_state=8).fit(X, y).network_ != one.network_
+
+
+@pytest.mark.parametrize("shift, scale", [(0.0, 2.0**40), (0.0, 2.0**-40), (1024.0, 1.0)])
+def test_units_do_not_count(shift, scale):
+    X, y = data(rn.ReducedRegressor)
+    X, y = np.round(X * 2.0**20) / 2.0**20, np.round(y * 2.0**20) / 2.0**20  # shifts are exact
+    plain = quick(rn.ReducedRegressor, hidden_layer_sizes=3, n_steps=2).fit(X, y)
+    moved = quick(rn.ReducedRegressor, hidden_layer_sizes=3, n_steps=2).fit(scale * X + shift, scale * y + shift)
+    difference = (moved.predict(scale * X + shift) - shift) / scale - plain.predict(X)
+    assert np.abs(difference).max() <= 2.0**-20 * np.ptp(y)  # two steps amplify rounding; a unit would show
+
+
+def test_constant_features_have_weight_zero_and_do_not_change_the_fit():
+    X, y = data(rn.ReducedRegressor)
+    more = np.column_stack([X[:, :1], np.full(len(X), 3.0), X[:, 1:]])
+    plain, model = (quick(rn.ReducedRegressor, space="standard").fit(A, y) for A in (X, more))
+    assert not model.network_.weights[0][:, 1].any()
+    np.testing.assert_array_equal(model.network_.weights[0][:, [0, 2]], plain.network_.weights[0])
+
+
+@pytest.mark.parametrize("X", [[[3.0, 1.0]], [[3.0, 1.0]] * 4], ids=["one sample", "one point"])
+def test_one_point_is_met(X):
+    model = quick(rn.ReducedRegressor).fit(X, [5.0] * len(X))
+    assert model.domain_.contains(X).all() and abs(model.predict(X)[0] - 5.0) < 0.5
+
+
+def test_multiple_outputs_are_each_of_their_own_scale():
+    X, y = data(rn.ReducedRegressor)
+    Y = np.column_stack([y, 1e6 * y, np.full(len(y), 4.0)])
+    model = rn.ReducedRegressor(random_state=0).fit(X, Y)
+    assert model.n_outputs_ == 3 and model.predict(X).shape == Y.shape
+    assert (1.0 - np.var(Y - model.predict(X), axis=0)[:2] / np.var(Y, axis=0)[:2] > 0.95).all()
+
+
+def test_string_labels_and_two_classes():
+    X, y = data(rn.ReducedClassifier)
+    labels = np.where(y > 0, "yes", "no")
+    model = rn.ReducedClassifier(random_state=0).fit(X, labels)
+    assert model.classes_.tolist() == ["no", "yes"] and model.network_.n_outputs == 2
+    assert set(model.predict(X)) == {"no", "yes"} and model.score(X, labels) > 0.9
+
+
+# choosing the number of steps
+
+
+@both
+def test_held_out_samples_choose_the_number_of_steps(kind):
+    X, y = data(kind)
+    model = quick(kind, n_steps=30).fit(X, y)
+    assert model.n_iter_ == max(int(np.argmin(model.validation_curve_)), 1)
+    assert len(model.loss_curve_) == model.n_iter_ + 1 and model.loss_ == model.loss_curve_.min()
+
+
+@both
+@pytest.mark.parametrize("method", ["lbfgs", "adam"])
+def test_without_held_out_samples_every_step_is_made(kind, method):
+    model = quick(kind, validation_fraction=0, method=method).fit(*data(kind, 150))
+    assert model.validation_curve_ is None and model.n_iter_ == 8
+
+
+@both
+def test_best_of_several_starts_is_kept(kind):
+    X, y = data(kind)
+    one, several = (quick(kind, n_starts=n, n_steps=5, validation_fraction=0).fit(X, y) for n in (1, 6))
+    assert several.loss_ < one.loss_  # the first of the six starts is the one
+
+
+def test_noise_is_not_fitted():
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(-1.0, 1.0, (120, 3)), rng.standard_normal(120)
+    model = rn.ReducedRegressor(100, random_state=0).fit(X, y)
+    assert model.score(X, y) < 0.5
+    assert rn.ReducedRegressor(100, random_state=0, validation_fraction=0).fit(X, y).score(X, y) > 0.9
+
+
+def test_progress_goes_to_stderr(capsys):
+    X, y = data(rn.ReducedRegressor)
+    quick(rn.ReducedRegressor, verbose=True).fit(X, y)
+    shown = capsys.readouterr()
+    assert shown.err and not shown.out
+    quick(rn.ReducedRegressor).fit(X, y)
+    assert capsys.readouterr() == ("", "")
+
+
+# scores
+
+
+def test_score_of_a_regressor_is_r_squared():
+    X, y = data(rn.ReducedRegressor)
+    model, weight = quick(rn.ReducedRegressor).fit(X, y), np.arange(len(y))
+    many = np.repeat(np.arange(len(y)), weight)
+    residual = y[many] - model.predict(X[many])
+    expected = 1.0 - (residual @ residual) / ((y[many] - y[many].mean()) ** 2).sum()
+    assert_close(model.score(X, y, weight), expected, gamma(8 * len(many)) * 4.0, "R^2")
+
+
+def test_score_of_a_classifier_is_the_share_of_right_labels():
+    X, y = data(rn.ReducedClassifier)
+    model, weight = quick(rn.ReducedClassifier).fit(X, y), np.arange(len(y))
+    right = sum(w for w, label, found in zip(weight, y, model.predict(X)) if label == found)
+    assert_close(model.score(X, y, weight), right / weight.sum(), gamma(len(y)), "accuracy")
+
+
+def test_score_of_a_constant_response():
+    X, _ = data(rn.ReducedRegressor)
+    model = quick(rn.ReducedRegressor).fit(X, X[:, 0])
+    assert model.score(X, np.full(len(X), 1e3)) == 0.0
+
+
+# refusals
+
+
+class Table:
+    """What the estimators see of a data frame."""
+
+    def __init__(self, array, columns):
+        self.array, self.columns = np.asarray(array), columns
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+@both
+def test_column_names_are_kept_and_compared(kind):
+    X, y = data(kind)
+    model = quick(kind).fit(Table(X, ["a", "b"]), y)
+    assert model.feature_names_in_.tolist() == ["a", "b"]
+    outputs(model, Table(X, ["a", "b"]))
+    with pytest.raises(ValueError, match="must be in the same order"):
+        model.predict(Table(X, ["b", "a"]))
+    with pytest.raises(ValueError, match="unseen at fit time:\n- c\n.* seen at fit time, yet now missing:\n- a"):
+        model.predict(Table(X, ["c", "b"]))
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        model.predict(X)
+    model.fit(X, y)
+    assert not hasattr(model, "feature_names_in_")
+    with pytest.warns(UserWarning, match="X has feature names, but"):
+        model.predict(Table(X, ["a", "b"]))
+    with pytest.raises(TypeError, match="column names are all strings"):
+        model.fit(Table(X, ["a", 1]), y)
+
+
+class Sparse:
+    def toarray(self):
+        raise AssertionError("made dense")
+
+
+@both
+@pytest.mark.parametrize("X, error, text", [
+    (Sparse(), TypeError, r"`X` must be a dense array, got a sparse one \(Sparse\)"),
+    ([[1j]], ValueError, "Complex data not supported"),
+    ([1.0, 2.0], ValueError, "Expected 2D array, got 1D array instead. Reshape your data"),
+    ([[{}]], TypeError, "float"),
+    ([["a"]], TypeError, "`X` must be an array of real numbers"),
+    (np.empty((0, 2)), ValueError, r"0 sample\(s\) \(shape=\(0, 2\)\) while a minimum of 1 is required"),
+    (np.empty((2, 0)), ValueError, r"0 feature\(s\)"),
+    ([[1.0], [np.nan]], ValueError, "`X` must be finite, got NaN"),
+    ([[1.0], [np.inf]], ValueError, "`X` must be finite, got inf at index"),
+    ([[1.0], [1.0, 2.0]], ValueError, "`X` must be a rectangular array"),
+    (np.ma.masked_equal([[1.0], [2.0]], 2.0), ValueError, "`X` must be without masked entries"),
+])
+def test_bad_samples_are_refused(kind, X, error, text):
+    with pytest.raises(error, match=text):
+        quick(kind).fit(X, [0, 1])
+
+
+@pytest.mark.parametrize("kind, y, error, text", [
+    (rn.ReducedRegressor, None, ValueError, "requires y to be passed, but the target y is None"),
+    (rn.ReducedRegressor, [0.0], ValueError, "`y` must be of 2 samples, as `X`, got 1"),
+    (rn.ReducedRegressor, [0.0, np.inf], ValueError, "`y` must be finite"),
+    (rn.ReducedRegressor, np.zeros((2, 1, 1)), ValueError, r"`y` must be of shape \(n_samples,\)"),
+    (rn.ReducedClassifier, None, ValueError, "requires y to be passed"),
+    (rn.ReducedClassifier, [0, 1, 1], ValueError, "`y` must be of 2 samples, as `X`, got 3"),
+    (rn.ReducedClassifier, [0.5, 1.0], ValueError, "Unknown label type: continuous"),
+    (rn.ReducedClassifier, [0.0, np.nan], ValueError, "`y` must be finite, got NaN"),
+    (rn.ReducedClassifier, np.array([1, "a"], dtype=object), ValueError, "Unknown label type"),
+    (rn.ReducedClassifier, [[0, 1], [1, 0]], ValueError, r"`y` must be of shape \(n_samples,\), got shape"),
+    (rn.ReducedClassifier, [1, 1], ValueError, "`y` must be labels of at least 2 classes, got 1 class"),
+])
+def test_bad_responses_are_refused(kind, y, error, text):
+    with pytest.raises(error, match=text):
+        quick(kind).fit([[0.0], [1.0]], y)
+
+
+@both
+@pytest.mark.parametrize("options, error, text", [
+    ({"hidden_layer_sizes": ()}, ValueError, "`hidden_layer_sizes` must be at least one layer"),
+    ({"hidden_layer_sizes": "20"}, TypeError, "`hidden_layer_sizes` must be an integer or a tuple"),
+    ({"hidden_layer_sizes": (3, 0)}, ValueError, "`hidden_layer_sizes` must be at least 1, got 0"),
+    ({"hidden_layer_sizes": 2.0}, TypeError, "`hidden_layer_sizes`"),
+    ({"space": "flat"}, ValueError, "`space` must be one of"),
+    ({"bound": "box"}, ValueError, "`bound` must be one of"),
+    ({"method": "exchange"}, ValueError, "`method` must be one of"),
+    ({"n_steps": 0}, ValueError, "`n_steps` must be at least 1, got 0"),
+    ({"n_starts": 1.5}, TypeError, "`n_starts` must be an integer"),
+    ({"domain": "samples"}, ValueError, r"`domain` must be one of \['data'\]"),
+    ({"domain": [0, 1]}, TypeError, "`domain` must be 'data', a Box, Ball or Hull, got list"),
+    ({"domain": rn.Box([0, 0], [1, 1])}, ValueError, "`domain` must be of dimension 1, as `X`, got 2"),
+    ({"domain": rn.Box(0, 0.5)}, ValueError, "`domain` must be a domain of all samples, got one with 1 outside"),
+    ({"random_state": "x"}, TypeError, "`random_state` must be"),
+    ({"validation_fraction": 0.6}, ValueError, "`validation_fraction` must be from 0 to 0.5, got 0.6"),
+    ({"validation_fraction": None}, TypeError, "`validation_fraction` must be a real number"),
+    ({"verbose": 1}, TypeError, "`verbose` must be True or False"),
+])
+def test_bad_parameters_are_refused_by_fit(kind, options, error, text):
+    model = kind(**options)
+    with pytest.raises(error, match=text):
+        model.fit([[0.0], [1.0]], [0, 1])
+
+
+@both
+@pytest.mark.parametrize("weight, error, text", [
+    ([1.0], ValueError, r"`sample_weight` must be of shape \(2,\)"),
+    ([0, 0], ValueError, "`sample_weight` must be .* zero weights only"),
+    ([1, -1], ValueError, "`sample_weight` must be at least 0, and larger somewhere, got -1"),
+])
+def test_bad_weights_are_refused(kind, weight, error, text):
+    with pytest.raises(error, match=text):
+        quick(kind).fit([[0.0], [1.0]], [0, 1], sample_weight=weight)
+
+
+@both
+def test_other_number_of_features_is_refused(kind):
+    X, y = data(kind)
+    with pytest.raises(ValueError, match=f"X has 1 features, but {kind.__name__} is expecting 2 features"):
+        quick(kind).fit(X, y).predict(X[:, :1])
+
+
+def test_varpro_does_not_serve_classes():
+    with pytest.raises(ValueError, match="'varpro' needs a ReLU network and loss='mse'"):
+        quick(rn.ReducedClassifier, method="varpro").fit(*data(rn.ReducedClassifier))
+
+
+def test_own_classes_are_used_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.exceptions", None)
+    with pytest.raises(estimator_inputs.NotFittedError):
+        rn.ReducedRegressor().predict([[0.0]])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        quick(rn.ReducedRegressor).fit([[0.0], [1.0]], [[0.0], [1.0]])
+    assert [warning.category for warning in caught] == [estimator_inputs.DataConversionWarning]
+    assert issubclass(rn.ReducedRegressor, ReducedEstimator)
