@@ -1,10 +1,11 @@
-"""The command line: ``python -m reducednet demo | compare | reduce | verify``."""
+"""The command line: ``python -m reducednet COMMAND``, with one module a command in `commands`."""
 from __future__ import annotations
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from . import __version__
 from .commands import COMMANDS
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"reducednet: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"reducednet: {_sentence(error)}", file=sys.stderr)
         return USAGE_ERROR
     return _interrupted() if answer.code == INTERRUPTED else answer.code
 
@@ -50,15 +51,28 @@ def _print(answer: Answer, as_json: bool) -> None:
             raise
 
 
+def _sentence(error: Exception) -> str:
+    """Return an error in one line."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return " ".join(text.split())
+
+
 def _interrupted() -> int:
     print("\nreducednet: interrupted", file=sys.stderr)
     return INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: {message} (usage: {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="reducednet", description="ReLU and binary networks in a reduced parameter space."
-    )
+    parser = _Parser(prog="reducednet", description="ReLU and binary networks in a reduced parameter space.")
     parser.add_argument("--version", action="version", version=f"reducednet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -43,8 +43,8 @@ LINES = [  # the top first
 INSIDE = {  # the same within the packages
     "commands": [
         "__init__",
-        "demo compare reduce verify",
-        "study_tables",
+        "demo compare reduce verify info convert",
+        "study_tables census",
         "answers options outputs",
     ],
     "plotting": [

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from .answers import Answer, short, table_lines
-from .options import add_box, add_json, box_of, read_network
+from .options import add_domain, add_json, domain_of, read_network
+from .outputs import check_output
 
 
 def add_parser(commands: Any) -> None:
     """Add the command's parser to the others."""
     parser = commands.add_parser("reduce", help="map a network file into the reduced space")
     parser.add_argument("file", type=Path, metavar="FILE", help="a .npz, .nnet or .onnx file")
-    add_box(parser, "the box that the file declares")
+    add_domain(parser)
     parser.add_argument("--bound", choices=("support", "ball"), default="support",
                         help="threshold intervals: the exact range, or the paper's [-X_B, X_B]")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
@@ -27,13 +28,12 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Answer:
     """Reduce the network, check it at random points and write it."""
     from ..error_bounds import decided, reduction_bound
-    from ..files import load_box, save
+    from ..files import save
     from ..reduction import reduce, reduction_report
 
-    if options.output.suffix != ".npz":
-        raise ValueError(f"`--output` must be a .npz file, got {options.output}")
+    check_output(options.output, [".npz"])
     network = read_network(options.file)
-    domain = load_box(options.file) if options.box is None else box_of(options.box, network.n_inputs)
+    domain = domain_of(options, (network, options.file))
     reduced = reduce(network, domain, options.bound)
     X = domain.sample(10_000, rng=0)
     X = X[decided(network, domain, X)]

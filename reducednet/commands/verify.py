@@ -1,4 +1,4 @@
-"""The command ``verify``: prove two network files equal on a box, or show where they differ."""
+"""The command ``verify``: prove two network files equal on a domain, or show where they differ."""
 from __future__ import annotations
 
 import argparse
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .answers import Answer
-from .options import add_box, add_json, box_of, read_network
+from .options import add_domain, add_json, domain_of, read_network
 
 EXIT_CODES = {"equivalent": 0, "not_equivalent": 1, "unknown": 3}
 """Exit codes by the verdict's status; 2 is a bad call."""
@@ -15,12 +15,12 @@ EXIT_CODES = {"equivalent": 0, "not_equivalent": 1, "unknown": 3}
 def add_parser(commands: Any) -> None:
     """Add the command's parser to the others."""
     parser = commands.add_parser(
-        "verify", help="prove two network files equal on a box, or show where they differ",
+        "verify", help="prove two network files equal on a domain, or show where they differ",
         epilog="exit codes: 0 proved, 1 refuted, 2 bad call, 3 undecided",
     )
     parser.add_argument("first", type=Path, metavar="A", help="a .npz, .nnet or .onnx file")
     parser.add_argument("second", type=Path, metavar="B", help="another")
-    add_box(parser, "the box that A or B declares, or the domain of a reduced network")
+    add_domain(parser)
     parser.add_argument("--eps", type=float, help="largest difference (default: rounding of both; 0: exactly)")
     parser.add_argument("--semantics", choices=("real", "float64"), default="real",
                         help="the stored numbers as exact ones, or what computers return")
@@ -34,29 +34,13 @@ def run(options: argparse.Namespace) -> Answer:
     from ..verification import verify
 
     f, g = (read_network(path) for path in (options.first, options.second))
-    domain = _domain(options, f, g)
+    domain = domain_of(options, (f, options.first), (g, options.second))
     verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
     numbers = {name: getattr(verdict, name) for name in ("eps", "bound", "gap", "margin", "seconds")}
     words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics")}
     report = {**words, **numbers, "counterexample": verdict.counterexample, "domain": repr(domain),
               "stages": [stage.name for stage in verdict.stages]}
     return Answer(report, _lines(verdict, domain), EXIT_CODES[verdict.status])
-
-
-def _domain(options: argparse.Namespace, f: Any, g: Any) -> Any:
-    """Return the box that was asked for, else the domain of a reduced network, else what a file declares."""
-    from ..files import load_box
-    from ..reduced_networks import ReducedNetwork
-
-    if options.box is not None:
-        return box_of(options.box, f.n_inputs)
-    for network in (f, g):
-        if isinstance(network, ReducedNetwork):
-            return network.domain
-    paths = [path for path in (options.first, options.second) if path.suffix == ".nnet"]
-    if not paths:
-        raise ValueError("`--box` must be given, for neither file declares a domain")
-    return load_box(paths[0])
 
 
 def _lines(verdict: Any, domain: Any) -> list[str]:
