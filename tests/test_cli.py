@@ -145,6 +145,12 @@ def test_reduction_report_counts_by_hand():
     assert report == (4, (0.0, 3.0), 1.0, 2, 1, 1, 1)
 
 
+def test_a_neuron_at_both_ends_of_an_interval_without_width_counts_as_dead():
+    network = rn.Network([[[1.0], [1.0]], [[0.0, 1.0]]], [[0.0, -5.0], [0.0]], [[1.0]])
+    report = rn.reduction_report(network, rn.Box(0, 1))[1]
+    assert (report.dead, report.always_on) == (1, 0)
+
+
 def test_largest_difference_is_taken_at_decided_points_of_binary_networks(tmp_path):
     weights = np.array([[1.0, 1.0, 1.0, -3.0]])
     network = rn.Network([weights], [[0.0]], [[1.0]], activation="binary")
