@@ -260,6 +260,7 @@ def folder(tmp_path, monkeypatch):
 
 NETWORK_COMMANDS = {
     "reduce": ["-o", "out.npz"], "verify": ["net.npz"], "info": [], "convert": ["out.npz"],
+    "compress": ["-o", "out.npz"],
 }
 UNREADABLE = ["missing.npz", "empty.npz", "noise.nnet", "folder.npz", ".", "box.vnnlib", "net.txt", ""]
 
@@ -274,14 +275,14 @@ def test_unreadable_files_end_with_code_2_one_line_and_no_output(folder, capsys,
 
 
 @pytest.mark.parametrize("name, kind", [("result.npz", "TrainingResult"), ("study.npz", "Study")])
-@pytest.mark.parametrize("command", ["reduce", "verify", "convert"])
+@pytest.mark.parametrize("command", ["reduce", "verify", "convert", "compress"])
 def test_files_of_something_else_than_a_network_are_named(folder, capsys, command, name, kind):
     code, out, err = call(capsys, command, name, *NETWORK_COMMANDS[command])
     assert (code, out) == (2, "") and f"{name} must hold a network, got a {kind}" in err
 
 
 @pytest.mark.parametrize("name", UNREADABLE[:5] + ["net.npz", "net.nnet", "study.npz", "net.onnx"])
-@pytest.mark.parametrize("command", ["reduce", "verify", "info"])
+@pytest.mark.parametrize("command", ["reduce", "verify", "info", "compress"])
 def test_domain_files_that_declare_none_are_refused_in_one_line(folder, capsys, command, name):
     code, out, err = call(capsys, command, "net.npz", *NETWORK_COMMANDS[command], "--domain", name)
     assert (code, out, err.count("\n")) == (2, "", 1) and name in err
@@ -296,14 +297,14 @@ def test_domain_is_that_of_the_file(folder, capsys, name, domain):
     assert rn.load("out.npz").domain == domain
 
 
-@pytest.mark.parametrize("command", ["reduce", "verify", "info"])
+@pytest.mark.parametrize("command", ["reduce", "verify", "info", "compress"])
 def test_box_and_domain_exclude_each_other(folder, capsys, command):
     arguments = ["--box", "0", "1", "--domain", "box.npz"]
     code, out, err = call(capsys, command, "net.npz", *NETWORK_COMMANDS[command], *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1) and "not allowed with" in err
 
 
-@pytest.mark.parametrize("command", ["reduce", "verify"])
+@pytest.mark.parametrize("command", ["reduce", "verify", "compress"])
 @pytest.mark.parametrize("name", ["net.npz", "net.nnet"])
 def test_a_missing_domain_is_asked_for_by_the_names_of_the_options(folder, capsys, command, name):
     code, out, err = call(capsys, command, name, *NETWORK_COMMANDS[command])
@@ -343,7 +344,7 @@ def test_verify_prefers_the_domain_of_a_reduced_network(folder, capsys):
     ("folder.npz", "got the folder"), ("nowhere/out.npz", "folder that exists"), ("out.txt", "must be a .npz"),
     ("", "must be a .npz"),
 ])
-@pytest.mark.parametrize("command", ["reduce", "convert"])
+@pytest.mark.parametrize("command", ["reduce", "convert", "compress"])
 def test_output_that_cannot_be_written_is_refused_before_the_work(
         folder, capsys, monkeypatch, command, output, words):
     monkeypatch.setattr("reducednet.files.load", lambda *arguments: pytest.fail("read"))
@@ -510,3 +511,54 @@ def test_file_that_does_not_give_the_network_back_is_not_kept(folder, capsys, mo
 def test_physical_is_for_nnet_files(folder, capsys):
     code, out, err = call(capsys, "convert", "net.npz", "out.onnx", "--physical")
     assert (code, out) == (2, "") and "no normalisation" in err
+
+
+# compress
+
+
+@pytest.fixture
+def compression():
+    return pytest.importorskip("reducednet.compression")
+
+
+def test_compress_writes_what_the_library_makes_of_the_network(folder, capsys, compression):
+    report = answer(capsys, "compress", "box.npz", "-o", "out.npz")
+    net = rn.load("box.npz")
+    small, found = compression.compress(net, net.domain)
+    assert rn.load("out.npz") == small and report["bound"] == found.bound
+    assert report["parameters"] == [net.n_parameters, small.n_parameters]
+    assert [row["dead"] for row in report["layers"]] == [len(dead) for dead in found.dead]
+
+
+def test_compressed_network_respects_its_bound(folder, capsys, compression):
+    bound = answer(capsys, "compress", "net.npz", "--box", "0", "1", "--tolerance", "0.1", "-o", "out.nnet")["bound"]
+    net, small, box = rn.load("net.npz"), rn.load("out.nnet"), rn.Box([0, 0], [1, 1])
+    X = box.sample(1000, rng=0)
+    rounding = rn.evaluation_bound(net, box) + rn.evaluation_bound(small, box)
+    assert (np.abs(net(X) - small(X)) <= bound + rounding).all()
+
+
+def test_compress_prints_a_row_a_layer_and_the_bound(folder, capsys, compression):
+    out = call(capsys, "compress", "ball.npz", "-o", "out.npz")[1]
+    assert "\n1            6 " in out and "\n2            4 " in out and "largest difference <= " in out
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "-1", "inf"])
+def test_compress_refuses_a_tolerance_that_is_none(folder, capsys, compression, tolerance):
+    code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz", f"--tolerance={tolerance}")
+    assert (code, out) == (2, "") and "`tolerance` must be" in err and not os.path.exists("out.npz")
+
+
+def test_compress_writes_nothing_where_the_proof_does_not_hold(folder, capsys, compression, monkeypatch):
+    net = rn.load("box.npz")
+    small, found = compression.compress(net, net.domain)
+    other = rn.Network(small.weights, small.thresholds, 2.0 * small.output_weights, small.output_bias)
+    monkeypatch.setattr(compression, "compress", lambda *arguments: (other, found))
+    code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz")
+    assert (code, out) == (2, "") and "the proof does not hold" in err and not os.path.exists("out.npz")
+
+
+def test_format_that_cannot_hold_the_network_is_refused_before_the_work(folder, capsys, monkeypatch):
+    monkeypatch.setattr("reducednet.commands.compress._proved", lambda *arguments: pytest.fail("compressed"))
+    code, out, err = call(capsys, "compress", "binary.npz", "--box", "0", "1", "-o", "out.nnet")
+    assert (code, out) == (2, "") and "ReLU network" in err and not os.path.exists("out.nnet")

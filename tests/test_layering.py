@@ -43,7 +43,7 @@ LINES = [  # the top first
 INSIDE = {  # the same within the packages
     "commands": [
         "__init__",
-        "demo compare reduce verify info convert",
+        "demo compare reduce verify info convert compress",
         "study_tables census",
         "answers options outputs",
     ],

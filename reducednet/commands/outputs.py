@@ -35,6 +35,14 @@ def check_output(path: Path, endings: Sequence[str]) -> None:
         raise PermissionError(f"`--output` must be in a folder to write in, got {path}")
 
 
+def check_format(path: Path, network: Network) -> None:
+    """Say before the work begins that a file with this ending cannot hold a network of this kind."""
+    from ..files import save
+
+    with tempfile.TemporaryDirectory() as folder:
+        save(Path(folder) / path.name, network)
+
+
 def save_checked(path: Path, network: Network) -> None:
     """Write a network under another name, read it back, and put it in its place if all numbers are the same.
 
