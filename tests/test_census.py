@@ -96,6 +96,12 @@ def test_duplicates_are_the_rows_that_are_multiples_of_an_earlier_one(case):
     assert duplicates(scaled[:, :-1] / norms[:, np.newaxis], scaled[:, -1] / norms) == expected
 
 
+def test_thresholds_beyond_the_range_of_float64_are_no_duplicates():
+    network = rn.Network([[[5e-324], [1.0], [1e-320]]], [[1e308, 1.0, 1e308]], [[1.0, 1.0, 1.0]])
+    layer, = census(network)["layers"]
+    assert (layer["duplicate"], layer["thresholds"]) == (0, (1.0, np.inf))
+
+
 # neurons that do nothing
 
 

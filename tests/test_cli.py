@@ -531,7 +531,8 @@ def test_compress_writes_what_the_library_makes_of_the_network(folder, capsys, c
 
 
 def test_compressed_network_respects_its_bound(folder, capsys, compression):
-    bound = answer(capsys, "compress", "net.npz", "--box", "0", "1", "--tolerance", "0.1", "-o", "out.nnet")["bound"]
+    options = ["--box", "0", "1", "--tolerance", "0.1", "-o", "out.nnet"]
+    bound = answer(capsys, "compress", "net.npz", *options)["bound"]
     net, small, box = rn.load("net.npz"), rn.load("out.nnet"), rn.Box([0, 0], [1, 1])
     X = box.sample(1000, rng=0)
     rounding = rn.evaluation_bound(net, box) + rn.evaluation_bound(small, box)

@@ -117,8 +117,9 @@ def duplicates(units: Array, t: Array) -> int:
     labels, t = groups_of_rows(units * side[:, np.newaxis], 2.0 * tolerance), t * side
     order = np.lexsort((t, labels))
     labels, t = labels[order], t[order]
-    with np.errstate(invalid="ignore"):  # thresholds beyond the range of float64
-        near = np.diff(t) <= 2.0 * tolerance * np.maximum(np.abs(t[:-1]), np.abs(t[1:]))
+    with np.errstate(invalid="ignore"):
+        steps = np.diff(t)
+    near = np.isfinite(steps) & (steps <= 2.0 * tolerance * np.maximum(np.abs(t[:-1]), np.abs(t[1:])))
     return int((near & (np.diff(labels) == 0)).sum())
 
 
