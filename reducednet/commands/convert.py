@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Write the network, read it back and say what the new file lacks."""
-    check_output(options.output, ENDINGS)
+    check_output(options.output, ENDINGS, "OUT")
     network = read_network(options.file, options.physical)
     lost = _lost_from(options.file, options.physical) + _lost_in(options.output, network)
     save_checked(options.output, network)

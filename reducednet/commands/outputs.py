@@ -22,17 +22,17 @@ def make_folder(folder: Path) -> None:
         raise PermissionError(f"`--out` must be a folder to write in, got {folder}")
 
 
-def check_output(path: Path, endings: Sequence[str]) -> None:
+def check_output(path: Path, endings: Sequence[str], name: str = "--output") -> None:
     """Say before the work begins that a file of this name cannot be written."""
     if path.suffix.lower() not in endings:
-        raise ValueError(f"`--output` must be a {' or '.join(endings)} file, got {path}")
+        raise ValueError(f"`{name}` must be a {' or '.join(endings)} file, got {path}")
     if path.is_dir():
-        raise IsADirectoryError(f"`--output` must be a file, got the folder {path}")
+        raise IsADirectoryError(f"`{name}` must be a file, got the folder {path}")
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise FileNotFoundError(f"`--output` must be in a folder that exists, got {path}")
+        raise FileNotFoundError(f"`{name}` must be in a folder that exists, got {path}")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"`--output` must be in a folder to write in, got {path}")
+        raise PermissionError(f"`{name}` must be in a folder to write in, got {path}")
 
 
 def check_format(path: Path, network: Network) -> None:
