@@ -41,17 +41,17 @@ LINES = [  # the top first
 ]
 
 INSIDE = {  # the same within the packages
-    "commands": [
-        "__init__",
-        "demo compare reduce verify info convert compress",
-        "study_tables census",
-        "answers options outputs",
-    ],
     "plotting": [
         "__init__",
         "animation studies",
         "graphs neurons curves",
         "style",
+    ],
+    "commands": [
+        "__init__",
+        "demo compare reduce verify info convert compress",
+        "study_tables census",
+        "answers options outputs",
     ],
     "training": [
         "__init__",
