@@ -23,7 +23,7 @@ from .reduced_networks import ReducedNetwork
 MAX_BYTES = 1 << 28
 _MOST_COUNTS = 1 << 16
 UNBOUNDED = float(np.finfo(np.float64).max)
-_ADVICE = "; `normalise=False` takes no notice of means and ranges"
+ADVICE = "; `normalise=False` takes no notice of means and ranges"
 
 
 class HeaderLine(NamedTuple):
@@ -190,12 +190,12 @@ def _scaling(nnet: NnetFile, count: int) -> tuple[Array, Array]:
     for what, line in (("means", nnet.means), ("ranges", nnet.ranges)):
         if len(line.values) not in (count, longest):
             expected = f"{longest} {what} expected, one an input and one for all outputs"
-            raise _fault(line.number, f"{expected}, got {len(line.values)}{_ADVICE}")
+            raise _fault(line.number, f"{expected}, got {len(line.values)}{ADVICE}")
         values = line.values[:count]
         bad = ~np.isfinite(values) | ((values <= 0.0) & (what == "ranges"))
         if bad.any():
             expected = "finite and larger than 0" if what == "ranges" else "finite"
-            raise _fault(line.number, f"the {what} must be {expected}, got {values[bad][0]}{_ADVICE}")
+            raise _fault(line.number, f"the {what} must be {expected}, got {values[bad][0]}{ADVICE}")
     return nnet.means.values[:count], nnet.ranges.values[:count]
 
 

@@ -189,7 +189,7 @@ class LayerReport(NamedTuple):
     outside : int
         Neurons whose threshold, for a unit row, lies outside [-X_B, X_B].
     dead, always_on : int
-        Neurons at or beyond an end of their interval.
+        Neurons at or beyond an end of their interval. One that is at both, of zero width, is dead.
     zero_rows : int
         Neurons without a direction; counted there only.
     """
@@ -235,7 +235,8 @@ def reduction_report(network: Network, domain: Domain, bound: str = "support") -
         lengths, X = row_norms(given), space.domain.norm_bound
         reports.append(LayerReport(
             len(norms), (float(lengths.min()), float(lengths.max())), X, int((np.abs(ratios) > X).sum()),
-            int((ratios <= low).sum()), int((ratios >= high).sum()), int((norms == 0.0).sum()),
+            int((ratios <= low).sum()), int(((ratios >= high) & (ratios > low)).sum()),
+            int((norms == 0.0).sum()),
         ))
         reduced = reduce_layer(layer, above, space, number)
         space, layer = space.next_layer(reduced.W, reduced.b), reduced.above

@@ -11,6 +11,7 @@ import pytest
 
 import reducednet as rn
 from reducednet import cli
+from reducednet.commands.census import census
 
 
 def run(*arguments, **options):
@@ -144,6 +145,12 @@ def test_reduction_report_counts_by_hand():
     assert report == (4, (0.0, 3.0), 1.0, 2, 1, 1, 1)
 
 
+def test_a_neuron_at_both_ends_of_an_interval_without_width_counts_as_dead():
+    network = rn.Network([[[1.0], [1.0]], [[0.0, 1.0]]], [[0.0, -5.0], [0.0]], [[1.0]])
+    report = rn.reduction_report(network, rn.Box(0, 1))[1]
+    assert (report.dead, report.always_on) == (1, 0)
+
+
 def test_largest_difference_is_taken_at_decided_points_of_binary_networks(tmp_path):
     weights = np.array([[1.0, 1.0, 1.0, -3.0]])
     network = rn.Network([weights], [[0.0]], [[1.0]], activation="binary")
@@ -204,3 +211,355 @@ def test_verify_without_a_domain_says_so(two_files, capsys):
     net, _, other = two_files
     assert cli.main(["verify", str(net), str(other)]) == 2
     assert "`--box` must be given" in capsys.readouterr().err
+
+
+# what the commands share
+
+
+def call(capsys, *arguments):
+    """Return the exit code, stdout and stderr of the command line in this process."""
+    try:
+        code = cli.main([str(argument) for argument in arguments])
+    except SystemExit as end:  # argparse ends so
+        code = end.code
+    return code, *capsys.readouterr()
+
+
+def refuse(constant):
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def answer(capsys, *arguments):
+    """Return the JSON object of a call that must succeed."""
+    code, out, err = call(capsys, *arguments, "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out, parse_constant=refuse)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a file of each kind, and in it."""
+    monkeypatch.chdir(tmp_path)
+    net, box = rn.Network.random((2, 6, 4, 1), rng=0, output_bias=True), rn.Box([-1, 0], [1, 1])
+    rn.save("net.npz", net)
+    rn.save("net.nnet", net)
+    rn.save("box.npz", rn.reduce(net, box))
+    rn.save("box.nnet", rn.reduce(net, box))
+    rn.save("ball.npz", rn.reduce(net, rn.Ball([1, 2], 3)))
+    rn.save("binary.npz", rn.Network.random((2, 3, 1), rng=0, activation="binary"))
+    rn.save("result.npz", rn.train(rn.reduce(net, box), [[0, 0], [1, 1]], [0, 1], n_steps=2, rng=0))
+    rn.compare("sin4pi", (1, 4, 1), starts=1, methods=["support"], n_steps=2).save("study.npz")
+    (tmp_path / "empty.npz").touch()
+    (tmp_path / "noise.nnet").write_bytes(bytes(range(256)))
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "box.vnnlib").write_text(
+        "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)(assert (>= X_0 -1))"
+        "(assert (<= X_0 1))(assert (>= X_1 0))(assert (<= X_1 1))")
+    return tmp_path
+
+
+NETWORK_COMMANDS = {
+    "reduce": ["-o", "out.npz"], "verify": ["net.npz"], "info": [], "convert": ["out.npz"],
+    "compress": ["-o", "out.npz"],
+}
+UNREADABLE = ["missing.npz", "empty.npz", "noise.nnet", "folder.npz", ".", "box.vnnlib", "net.txt", ""]
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize("command", NETWORK_COMMANDS)
+def test_unreadable_files_end_with_code_2_one_line_and_no_output(folder, capsys, command, name):
+    before = sorted(folder.iterdir())
+    code, out, err = call(capsys, command, name, *NETWORK_COMMANDS[command])
+    assert (code, out, err.count("\n")) == (2, "", 1) and err.startswith("reducednet: ")
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("name, kind", [("result.npz", "TrainingResult"), ("study.npz", "Study")])
+@pytest.mark.parametrize("command", ["reduce", "verify", "convert", "compress"])
+def test_files_of_something_else_than_a_network_are_named(folder, capsys, command, name, kind):
+    code, out, err = call(capsys, command, name, *NETWORK_COMMANDS[command])
+    assert (code, out) == (2, "") and f"{name} must hold a network, got a {kind}" in err
+
+
+@pytest.mark.parametrize("name", UNREADABLE[:5] + ["net.npz", "net.nnet", "study.npz", "net.onnx"])
+@pytest.mark.parametrize("command", ["reduce", "verify", "info", "compress"])
+def test_domain_files_that_declare_none_are_refused_in_one_line(folder, capsys, command, name):
+    code, out, err = call(capsys, command, "net.npz", *NETWORK_COMMANDS[command], "--domain", name)
+    assert (code, out, err.count("\n")) == (2, "", 1) and name in err
+
+
+@pytest.mark.parametrize("name, domain", [
+    ("box.vnnlib", rn.Box([-1, 0], [1, 1])), ("box.nnet", rn.Box([-1, 0], [1, 1])),
+    ("box.npz", rn.Box([-1, 0], [1, 1])), ("ball.npz", rn.Ball([1, 2], 3)),
+])
+def test_domain_is_that_of_the_file(folder, capsys, name, domain):
+    assert call(capsys, "reduce", "net.npz", "--domain", name, "-o", "out.npz")[0] == 0
+    assert rn.load("out.npz").domain == domain
+
+
+@pytest.mark.parametrize("command", ["reduce", "verify", "info", "compress"])
+def test_box_and_domain_exclude_each_other(folder, capsys, command):
+    arguments = ["--box", "0", "1", "--domain", "box.npz"]
+    code, out, err = call(capsys, command, "net.npz", *NETWORK_COMMANDS[command], *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1) and "not allowed with" in err
+
+
+@pytest.mark.parametrize("command", ["reduce", "verify", "compress"])
+@pytest.mark.parametrize("name", ["net.npz", "net.nnet"])
+def test_a_missing_domain_is_asked_for_by_the_names_of_the_options(folder, capsys, command, name):
+    code, out, err = call(capsys, command, name, *NETWORK_COMMANDS[command])
+    assert (code, out) == (2, "") and "`--box` must be given, or `--domain`" in err and name in err
+    assert "normalise=False" not in err
+
+
+@pytest.mark.parametrize("box, words", [
+    (["1", "0"], "`low` must be at most `high`"), (["nan", "1"], "finite"), (["0", "inf"], "finite"),
+    (["-inf", "1"], "finite"), (["0", "0"], "one point"), (["0,", "1"], "`--box` must be numbers"),
+    (["0,0,0", "1,1,1"], "dimension"),
+])
+def test_boxes_that_are_none_are_refused(folder, capsys, box, words):
+    code, out, err = call(capsys, "info", "net.npz", "--box", *box)
+    assert (code, out) == (2, "") and words in err
+
+
+def test_domain_of_another_dimension_is_refused(folder, capsys):
+    rn.save("other.npz", rn.ReducedNetwork.random((3, 2, 1), rn.Box([0] * 3, [1] * 3), rng=0))
+    code, out, err = call(capsys, "info", "net.npz", "--domain", "other.npz")
+    assert (code, out) == (2, "") and "`domain` must be of dimension 2" in err
+
+
+def test_a_reduced_network_is_reduced_on_its_own_domain(folder, capsys):
+    assert call(capsys, "reduce", "ball.npz", "-o", "out.npz")[0] == 0
+    assert rn.load("out.npz") == rn.load("ball.npz")
+
+
+def test_verify_prefers_the_domain_of_a_reduced_network(folder, capsys):
+    rn.save("far.nnet", rn.ReducedNetwork.random((2, 3, 1), rn.Box([5, 5], [6, 6]), rng=0))
+    for other, domain in (("box.npz", rn.Box([-1, 0], [1, 1])), ("net.npz", rn.Box([5, 5], [6, 6]))):
+        printed = call(capsys, "verify", "far.nnet", other, "--json")[1]
+        assert json.loads(printed)["domain"] == repr(domain)
+
+
+@pytest.mark.parametrize("output, words", [
+    ("folder.npz", "got the folder"), ("nowhere/out.npz", "folder that exists"), ("out.txt", "must be a .npz"),
+    ("", "must be a .npz"),
+])
+@pytest.mark.parametrize("command", ["reduce", "convert", "compress"])
+def test_output_that_cannot_be_written_is_refused_before_the_work(
+        folder, capsys, monkeypatch, command, output, words):
+    monkeypatch.setattr("reducednet.files.load", lambda *arguments: pytest.fail("read"))
+    to = [output] if command == "convert" else ["-o", output]
+    code, out, err = call(capsys, command, "box.npz", *to)
+    assert (code, out, err.count("\n")) == (2, "", 1) and words in err
+
+
+def test_output_folder_without_leave_to_write_is_refused_before_the_work(folder, capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr("reducednet.files.load", lambda *arguments: pytest.fail("read"))
+    code, out, err = call(capsys, "reduce", "box.npz", "-o", "out.npz")
+    assert (code, out) == (2, "") and "folder to write in" in err
+
+
+def test_input_may_be_the_output(folder, capsys):
+    net = rn.load("net.npz")
+    assert call(capsys, "reduce", "net.npz", "--domain", "ball.npz", "-o", "net.npz")[0] == 0
+    assert rn.load("net.npz") == rn.reduce(net, rn.Ball([1, 2], 3))
+    before = rn.load("box.nnet")
+    assert call(capsys, "convert", "box.nnet", "box.nnet")[0] == 0
+    assert rn.load("box.nnet") == before
+
+
+def test_json_has_null_in_the_place_of_infinity(folder, capsys):
+    code, out, err = call(capsys, "verify", "net.npz", "ball.npz", "--eps", "0", "--time-limit", "1e-3", "--json")
+    assert code in (1, 3) and None in json.loads(out, parse_constant=refuse).values()
+
+
+def test_interrupted_command_ends_with_130(folder, capsys, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reducednet.files.load", interrupt)
+    assert call(capsys, "info", "net.npz") == (130, "", "\nreducednet: interrupted\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes are different there")
+@pytest.mark.parametrize("arguments, code", [
+    (["info", "net.npz"], 0), (["verify", "net.npz", "other.npz", "--box", "0", "1"], 1),
+])
+def test_a_reader_who_goes_away_changes_no_exit_code(folder, arguments, code):
+    rn.save("other.npz", rn.Network.random((2, 3, 1), rng=1))
+    command = [sys.executable, "-m", "reducednet", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=60)) == ("", code)
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+def test_answer_that_cannot_be_printed_is_an_error_in_one_line(folder):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "reducednet", "info", "net.npz"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.startswith("reducednet: ") and result.stderr.count("\n") == 1
+
+
+# info
+
+
+@pytest.mark.parametrize("name", ["net.npz", "box.npz", "ball.npz", "box.nnet", "binary.npz"])
+def test_info_counts_what_the_census_counts(folder, capsys, name):
+    report, network = answer(capsys, "info", name), rn.load(name)
+    domain = network.domain if name in ("box.npz", "ball.npz") else None
+    domain = rn.Box([-1, 0], [1, 1]) if name == "box.nnet" else domain
+    found = json.loads(json.dumps(census(network, domain)))
+    assert {key: report[key] for key in found} == found
+    assert report["domain"] == (None if domain is None else repr(domain))
+    assert (report["kind"], tuple(report["sizes"])) == (type(network).__name__, network.sizes)
+
+
+def test_info_prints_a_row_a_hidden_layer_under_its_heads(folder, capsys):
+    lines = call(capsys, "info", "ball.npz")[1].splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("layer"))
+    table = lines[start:lines.index("", start)][:3]
+    assert [line.split()[:2] for line in table] == [["layer", "neurons"], ["1", "6"], ["2", "4"]]
+    assert len({len(line) for line in table}) == 1
+
+
+def test_info_without_a_domain_says_why_and_how_to_give_one(folder, capsys):
+    code, out, err = call(capsys, "info", "net.nnet")
+    assert (code, err) == (0, "") and "the file declares no box" in out and "--box or --domain" in out
+
+
+def test_info_tells_of_a_training_result_and_its_network(folder, capsys):
+    report, result = answer(capsys, "info", "result.npz"), rn.load("result.npz")
+    assert report["kind"] == "TrainingResult" and report["training"]["steps"] == result.steps
+    assert report["training"]["best_loss"] == result.history["loss"].min()
+    assert report["domain"] == "Box([-1, 0], [1, 1])" and len(report["layers"]) == 2
+    assert call(capsys, "info", "result.npz")[1].startswith("TrainingResult: loss ")
+
+
+def test_info_tells_of_a_study(folder, capsys):
+    report, study = answer(capsys, "info", "study.npz"), rn.Study.load("study.npz")
+    assert report["kind"] == "Study" and report["table"][0]["median"] == study.table()[0]["median"]
+    assert "support" in call(capsys, "info", "study.npz")[1]
+
+
+# convert
+
+
+@pytest.mark.parametrize("into", ["out.npz", "out.nnet", "out.onnx"])
+@pytest.mark.parametrize("name", ["net.npz", "ball.npz", "box.nnet"])
+def test_converted_network_has_the_same_numbers(folder, capsys, name, into):
+    if into.endswith("onnx"):
+        pytest.importorskip("onnx")
+    assert answer(capsys, "convert", name, into)["same_numbers_read_back"] is True
+    before, after = rn.load(name), rn.load(into)
+    assert before.sizes == after.sizes and np.array_equal(before.to_vector(), after.to_vector())
+    if name.endswith("npz") and into.endswith("npz"):
+        assert before == after
+
+
+def scaled_nnet(path):
+    """Write a .nnet file with means and ranges: (x - 1) / 2, outputs times 4 plus 3."""
+    path.write_text("//\n2,1,1,1,\n1,1,1,\n0,\n-1.0,\n5.0,\n1.0,3.0,\n2.0,4.0,\n1.0,\n0.5,\n2.0,\n0.25,\n")
+
+
+def test_physical_conversion_is_the_network_in_physical_units(folder, capsys):
+    scaled_nnet(folder / "scaled.nnet")
+    report = answer(capsys, "convert", "scaled.nnet", "out.npz", "--physical")
+    assert rn.load("out.npz") == rn.load("scaled.nnet", physical=True) != rn.load("scaled.nnet")
+    assert report["not_carried_over"] == ["the box of inputs, Box([-1], [5]), and the clipping to it"]
+
+
+def test_conversion_says_that_units_are_normalised(folder, capsys):
+    scaled_nnet(folder / "scaled.nnet")
+    units, box = answer(capsys, "convert", "scaled.nnet", "out.npz")["not_carried_over"]
+    assert "normalised units" in units and "Box([-1], [2])" in box
+
+
+@pytest.mark.parametrize("name, into, lost", [
+    ("net.npz", "out.npz", []), ("ball.npz", "out.npz", []), ("net.nnet", "out.npz", []),
+    ("ball.npz", "out.nnet", ["the domain", "reduced"]), ("box.npz", "out.nnet", ["reduced"]),
+    ("paper.npz", "out.nnet", ["no output bias"]),
+])
+def test_conversion_says_what_is_not_carried_over(folder, capsys, name, into, lost):
+    rn.save("paper.npz", rn.Network.random((2, 3, 1), rng=0))
+    said = answer(capsys, "convert", name, into)["not_carried_over"]
+    assert len(said) == len(lost) and all(word in text for word, text in zip(lost, said))
+    printed = call(capsys, "convert", name, into)[1]
+    assert printed.count("not carried over: ") == len(lost)
+
+
+def test_conversion_that_the_format_cannot_hold_leaves_the_old_file(folder, capsys):
+    before = (folder / "net.nnet").read_bytes(), sorted(folder.iterdir())
+    code, out, err = call(capsys, "convert", "binary.npz", "net.nnet")
+    assert (code, out) == (2, "") and "ReLU network" in err
+    assert ((folder / "net.nnet").read_bytes(), sorted(folder.iterdir())) == before
+
+
+@pytest.mark.parametrize("sizes", [(2, 6, 4, 1), (2, 3, 1)])
+def test_file_that_does_not_give_the_network_back_is_not_kept(folder, capsys, monkeypatch, sizes):
+    before, right = sorted(folder.iterdir()), rn.load("net.npz")
+    wrong = rn.Network.random(sizes, rng=1, output_bias=True)
+    monkeypatch.setattr("reducednet.files.load", lambda path, *rest: right if path.name == "net.npz" else wrong)
+    code, out, err = call(capsys, "convert", "net.npz", "out.nnet")
+    assert (code, out) == (2, "") and "nothing was written" in err
+    assert sorted(folder.iterdir()) == before
+
+
+def test_physical_is_for_nnet_files(folder, capsys):
+    code, out, err = call(capsys, "convert", "net.npz", "out.onnx", "--physical")
+    assert (code, out) == (2, "") and "no normalisation" in err
+
+
+# compress
+
+
+@pytest.fixture
+def compression():
+    return pytest.importorskip("reducednet.compression")
+
+
+def test_compress_writes_what_the_library_makes_of_the_network(folder, capsys, compression):
+    report = answer(capsys, "compress", "box.npz", "-o", "out.npz")
+    net = rn.load("box.npz")
+    small, found = compression.compress(net, net.domain)
+    assert rn.load("out.npz") == small and report["bound"] == found.bound
+    assert report["parameters"] == [net.n_parameters, small.n_parameters]
+    assert [row["dead"] for row in report["layers"]] == [len(dead) for dead in found.dead]
+
+
+def test_compressed_network_respects_its_bound(folder, capsys, compression):
+    options = ["--box", "0", "1", "--tolerance", "0.1", "-o", "out.nnet"]
+    bound = answer(capsys, "compress", "net.npz", *options)["bound"]
+    net, small, box = rn.load("net.npz"), rn.load("out.nnet"), rn.Box([0, 0], [1, 1])
+    X = box.sample(1000, rng=0)
+    rounding = rn.evaluation_bound(net, box) + rn.evaluation_bound(small, box)
+    assert (np.abs(net(X) - small(X)) <= bound + rounding).all()
+
+
+def test_compress_prints_a_row_a_layer_and_the_bound(folder, capsys, compression):
+    out = call(capsys, "compress", "ball.npz", "-o", "out.npz")[1]
+    assert "\n1            6 " in out and "\n2            4 " in out and "largest difference <= " in out
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "-1", "inf"])
+def test_compress_refuses_a_tolerance_that_is_none(folder, capsys, compression, tolerance):
+    code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz", f"--tolerance={tolerance}")
+    assert (code, out) == (2, "") and "`tolerance` must be" in err and not os.path.exists("out.npz")
+
+
+def test_compress_writes_nothing_where_the_proof_does_not_hold(folder, capsys, compression, monkeypatch):
+    net = rn.load("box.npz")
+    small, found = compression.compress(net, net.domain)
+    other = rn.Network(small.weights, small.thresholds, 2.0 * small.output_weights, small.output_bias)
+    monkeypatch.setattr(compression, "compress", lambda *arguments: (other, found))
+    code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz")
+    assert (code, out) == (2, "") and "the proof does not hold" in err and not os.path.exists("out.npz")
+
+
+def test_format_that_cannot_hold_the_network_is_refused_before_the_work(folder, capsys, monkeypatch):
+    monkeypatch.setattr("reducednet.commands.compress._proved", lambda *arguments: pytest.fail("compressed"))
+    code, out, err = call(capsys, "compress", "binary.npz", "--box", "0", "1", "-o", "out.nnet")
+    assert (code, out) == (2, "") and "ReLU network" in err and not os.path.exists("out.nnet")

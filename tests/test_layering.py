@@ -17,8 +17,8 @@ ROOT = pathlib.Path(rn.__file__).resolve().parent
 LINES = [  # the top first
     "__main__",
     "cli",
-    "verify_command",
-    "plotting estimators convert options",
+    "commands",
+    "plotting estimators convert",
     "torch_steps keras_steps",
     "steps",
     "demo estimator_fits estimator_inputs",
@@ -46,6 +46,12 @@ INSIDE = {  # the same within the packages
         "animation studies",
         "graphs neurons curves",
         "style",
+    ],
+    "commands": [
+        "__init__",
+        "demo compare reduce verify info convert compress",
+        "study_tables census",
+        "answers options outputs",
     ],
     "training": [
         "__init__",
@@ -300,7 +306,7 @@ def test_public_methods_have_a_docstring(name):
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=relative)
 def test_nothing_but_the_command_line_prints(path):
-    if path.stem not in ("cli", "verify_command", "__main__"):  # else `print` needs a `file`, such as stderr
+    if path.stem not in ("cli", "__main__"):  # else `print` needs a `file`, such as stderr
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         calls = [node for node in nodes if isinstance(node, ast.Call)]
         prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]

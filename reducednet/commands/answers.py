@@ -1,0 +1,84 @@
+"""What a command answers: an object for machines, lines for people, an exit code."""
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
+
+class Answer(NamedTuple):
+    """A finished command's answer; nothing is printed before all of it is known.
+
+    Attributes
+    ----------
+    report : dict
+        For ``--json``.
+    lines : list of str
+        For people.
+    code : int
+        The exit code.
+    """
+
+    report: Mapping[str, Any]
+    lines: Sequence[str]
+    code: int = 0
+
+    def text(self, as_json: bool) -> str:
+        """Return what is to be printed."""
+        return json_text(self.report) if as_json else "\n".join(self.lines)
+
+
+def json_text(report: Mapping[str, Any]) -> str:
+    """Return a report as JSON: inf and nan, which JSON does not know, as null.
+
+    Examples
+    --------
+    >>> json_text({"bound": float("inf"), "neurons": np.int64(3)}).split()
+    ['{', '"bound":', 'null,', '"neurons":', '3', '}']
+    """
+    return json.dumps(_plain(report), indent=1, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def table_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return rows under their keys, the first column to the left, the others to the right.
+
+    Examples
+    --------
+    >>> table_lines([{"layer": 1, "neurons": 50}, {"layer": 12, "neurons": 5}])
+    ['layer  neurons', '1           50', '12           5']
+    """
+    rows = list(rows)
+    columns = [[key, *(str(row[key]) for row in rows)] for key in rows[0]]
+    widths = [max(map(len, column)) for column in columns]
+    lines = []
+    for line in zip(*columns):
+        others = (text.rjust(width) for text, width in zip(line[1:], widths[1:]))
+        lines.append("  ".join([line[0].ljust(widths[0]), *others]))
+    return lines
+
+
+def short(value: float) -> str:
+    """Return a number with two digits.
+
+    Examples
+    --------
+    >>> short(0.01234)
+    '1.2e-02'
+    """
+    return f"{value:.1e}"

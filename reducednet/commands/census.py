@@ -1,0 +1,143 @@
+"""What there is to count in a network: norms, thresholds, neurons that do nothing or stand twice."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._validation import Array
+from ..domains import Domain
+from ..grouping import groups_of_rows
+from ..kernels import Layout
+from ..layers import unit_directions
+from ..networks import Network
+from ..rounding import gamma
+
+
+def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
+    """Return what there is to count in a network, on a domain or, without one, what needs none.
+
+    Parameters
+    ----------
+    network : Network
+    domain : Domain, optional
+
+    Returns
+    -------
+    dict
+        ``"layers"``, a dict a hidden layer: ``"neurons"``; ``"norms"``, the smallest and the largest row norm;
+        ``"thresholds"``, those of the thresholds t = b / |w| of unit rows; ``"zero_rows"``, neurons without a
+        direction; ``"duplicate"``, neurons on the hyperplane of an earlier one. On a domain each neuron is one of
+        ``"dead"`` and ``"always_on"``, where that is proved or t lies at or beyond an end of its interval
+        I(w) = [low, high], to rounding, and ``"inside"``; ``"used"``: the smallest and the largest
+        (t - low) / (high - low) of those inside.
+
+        ``"parameters"``: ``"now"``; on a domain ``"reduced"``, the dimension of the reduced space;
+        ``"without_idle"``, without neurons that do nothing, and ``"saved"``, the difference to now.
+
+    References
+    ----------
+    THEORY, Prop. 2, section 3 (counting) and section 9.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> net = Network([[[2.0], [-2.0], [1.0]]], [[-1.0, 1.0, -5.0]], [[1.0, 1.0, 1.0]])
+    >>> found = census(net, Box(0, 1))
+    >>> found["layers"][0]["duplicate"], found["layers"][0]["dead"], found["parameters"]["saved"]
+    (1, 1, 3)
+    """
+    layers = [_layer(W, b) for W, b in zip(network.weights, network.thresholds)]
+    parameters, dead = {"now": network.n_parameters}, None
+    if domain is not None:
+        places, dead, parameters["reduced"] = _on_domain(network, domain)
+        layers = [layer | place for layer, place in zip(layers, places)]
+    left = Layout(sizes_in_use(network, dead), network.output_bias is not None).n_parameters
+    parameters |= {"without_idle": left, "saved": network.n_parameters - left}
+    return {"layers": layers, "parameters": parameters}
+
+
+def _on_domain(network: Network, domain: Domain) -> tuple[list[dict[str, Any]], list[np.ndarray], int]:
+    """Return each layer's places, its dead neurons, and the dimension of the reduced space."""
+    from ..reduction import reduce
+    from ..verification import stable_neurons
+
+    reduced, stable = reduce(network, domain), stable_neurons(network, domain)
+    places, dead = [], []
+    for t, intervals, is_dead, is_on in zip(reduced.thresholds, reduced.intervals, *stable):
+        n = len(is_on)  # the last layer of the reduced network may have one more
+        place, is_dead = _places(t[:n], intervals[:n], is_dead, is_on)
+        places.append(place)
+        dead.append(is_dead)
+    return places, dead, reduced.dimension
+
+
+def _layer(W: Array, b: Array) -> dict[str, Any]:
+    units, norms = unit_directions(W)
+    some = norms > 0.0
+    with np.errstate(over="ignore"):
+        t = b[some] / norms[some]
+    return {"neurons": len(b), "norms": _ends(norms), "thresholds": _ends(t), "zero_rows": int((~some).sum()),
+            "duplicate": duplicates(units[some], t)}
+
+
+def _places(t: Array, intervals: Array, dead: np.ndarray, on: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+    """Return what there is to count of reduced thresholds, and the dead neurons; what is proved comes first."""
+    low, high = intervals.T
+    dead = dead | (t <= low) & ~on
+    on = on | (t >= high) & ~dead
+    inside = ~(dead | on)
+    used = (t - low)[inside] / (high - low)[inside]
+    return {"inside": int(inside.sum()), "used": _ends(used),
+            "dead": int(dead.sum()), "always_on": int(on.sum())}, dead
+
+
+def _ends(values: Array) -> tuple[float, float] | None:
+    return (float(values.min()), float(values.max())) if len(values) else None
+
+
+def duplicates(units: Array, t: Array) -> int:
+    """Return how many neurons lie, to rounding, on the hyperplane u.x + t = 0 of an earlier one, on either side.
+
+    Parameters
+    ----------
+    units : array (n, d)
+        Unit rows.
+    t : array (n,)
+
+    Examples
+    --------
+    >>> duplicates(np.array([[1.0], [-1.0], [1.0], [1.0]]), np.array([0.5, -0.5, 0.5, 0.25]))
+    2
+    """
+    tolerance = gamma(units.shape[1] + 8)
+    first = (np.abs(units) > np.sqrt(tolerance)).argmax(axis=1)
+    side = np.sign(units[np.arange(len(units)), first])
+    labels, t = groups_of_rows(units * side[:, np.newaxis], 2.0 * tolerance), t * side
+    order = np.lexsort((t, labels))
+    labels, t = labels[order], t[order]
+    with np.errstate(invalid="ignore"):
+        steps = np.diff(t)
+    near = np.isfinite(steps) & (steps <= 2.0 * tolerance * np.maximum(np.abs(t[:-1]), np.abs(t[1:])))
+    return int((near & (np.diff(labels) == 0)).sum())
+
+
+def sizes_in_use(network: Network, dead: Sequence[np.ndarray] | None = None) -> tuple[int, ...]:
+    """Return the sizes without neurons that do nothing: dead, or with outgoing weights to such neurons only.
+
+    A hidden layer keeps one neuron at least.
+
+    Examples
+    --------
+    >>> sizes_in_use(Network([[[1.0], [2.0]], [[1.0, 0.0]]], [[0.0, 0.0], [0.0]], [[1.0]]))
+    (1, 1, 1, 1)
+    """
+    sizes, used = [network.n_outputs], np.ones(network.n_outputs, dtype=bool)
+    above = [*network.weights[1:], network.output_weights]
+    for number in reversed(range(network.depth)):
+        used = (above[number][used] != 0.0).any(axis=0)
+        if dead is not None:
+            used &= ~dead[number]
+        sizes.append(max(1, int(used.sum())))
+    return (network.n_inputs, *reversed(sizes))

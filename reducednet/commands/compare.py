@@ -1,0 +1,86 @@
+"""The command ``compare``: train by several methods from the same random functions."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .answers import INTERRUPTED, Answer
+from .options import add_json, at_least
+from .outputs import make_folder, progress, write_figure
+from .study_tables import study_lines, study_report
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser to the others."""
+    parser = commands.add_parser("compare", help="train by several methods from the same random functions")
+    parser.add_argument("target", metavar="TARGET", help="the function to learn, such as sin4pi or franke")
+    parser.add_argument("--methods", default="standard,ball,redrawn", metavar="NAME,NAME,...",
+                        help="such as standard, ball, support, redrawn, natural, natural-standard, or with "
+                             "an optimiser ball:slsqp (default standard,ball,redrawn)")
+    parser.add_argument("--neurons", default="20", metavar="N,N,...", help="hidden widths (default 20)")
+    parser.add_argument("--starts", type=at_least(1), default=100, help="random starts (default 100)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="seed of the starts (default 0)")
+    parser.add_argument("--steps", type=at_least(1), help="largest number of steps (default: the optimiser's)")
+    parser.add_argument("--jobs", type=at_least(1), default=1, help="processes (default 1)")
+    parser.add_argument("--out", type=Path, default=Path("."), metavar="DIR",
+                        help="folder of study.npz and study.png (default: the current one)")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Run the study; write it and its figure."""
+    from matplotlib.figure import Figure
+
+    from .. import plotting
+    from ..studies import compare
+    from ..targets import target_named
+
+    target, hidden = target_named(options.target), _widths(options.neurons)
+    make_folder(options.out)
+    with _workers(options.jobs) as executor:
+        study = compare(target, (target.n_inputs, *hidden, 1), options.starts, options.methods.split(","),
+                        options.seed, executor, n_steps=options.steps, progress=progress("runs"))
+    path, picture = options.out / "study.npz", options.out / "study.png"
+    study.save(path)
+    figure = Figure(layout="constrained")
+    plotting.study(study, ax=figure.subplots())
+    write_figure(figure, picture)
+    report = study_report(study) | {"study": str(path), "figure": str(picture)}
+    lines = [*study_lines(study), f"\nStudy: {path}\nFigure: {picture}"]
+    return Answer(report, lines, 0 if study.message == "finished" else INTERRUPTED)
+
+
+def _widths(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"`--neurons` must be whole numbers with commas between, got {text}") from None
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[Any]:
+    """Give an executor of so many processes, or None for one; at the end none of them is left."""
+    if jobs == 1:
+        yield None
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    spawn = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_leave_interrupts_to_the_parent)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()  # idle ones, or those whose work nobody waits for after Ctrl-C
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,75 @@
+"""The command ``compress``: a smaller network with the same function on a domain, and the proof."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..files import ENDINGS
+from .answers import Answer, short, table_lines
+from .options import add_domain, add_json, domain_of, read_network
+from .outputs import check_format, check_output, save_checked
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser to the others."""
+    parser = commands.add_parser("compress", help="write a smaller network with the same function, and prove it")
+    parser.add_argument("file", type=Path, metavar="IN", help="a .npz, .nnet or .onnx file")
+    add_domain(parser)
+    parser.add_argument("--tolerance", type=float, default=0.0, metavar="T",
+                        help="largest difference that is allowed beyond rounding (default 0)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
+                        help="where the smaller network goes (.npz, .nnet or .onnx)")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Compress the network, go through the proof again and write the smaller one."""
+    check_output(options.output, ENDINGS)
+    network = read_network(options.file)
+    domain = domain_of(options, (network, options.file))
+    check_format(options.output, network)
+    small, found = _proved(network, domain, options.tolerance)
+    save_checked(options.output, small)
+    layers = _layers(network, found)
+    report = {
+        "network": repr(network), "smaller": repr(small), "domain": repr(domain), "layers": layers,
+        "neurons": [sum(network.sizes[1:-1]), sum(small.sizes[1:-1])],
+        "parameters": [network.n_parameters, small.n_parameters],
+        "bound": float(found.bound), "proof_checked": True, "output": str(options.output),
+    }
+    return Answer(report, [
+        repr(network), f"-> {small!r}", f"on {domain!r}\n", *table_lines(layers),
+        "\ndead: 0 on the domain; folded: always on, taken into what follows; merged: into a neuron of the same\n"
+        "hyperplane; unused: no output depends on it\n", *_sums(report),
+        f"proved on the domain, and the proof checked: largest difference <= {short(found.bound)}",
+        f"written: {options.output}",
+    ])
+
+
+def _proved(network: Any, domain: Any, tolerance: float) -> tuple[Any, Any]:
+    """Return the smaller network and what went, after a second way through the proof."""
+    from ..compression import compress
+
+    small, found = compress(network, domain, tolerance)
+    check = found.certificate.check(network, small, domain)
+    if not check:
+        raise ValueError(f"the proof does not hold, and nothing was written: {check.reason}")
+    return small, found
+
+
+def _layers(network: Any, found: Any) -> list[dict[str, int]]:
+    """Return how many neurons of each layer went, and why."""
+    reasons = ("dead", "folded", "merged", "unused")
+    rows = zip(network.sizes[1:-1], *(getattr(found, reason) for reason in reasons))
+    return [{"layer": number, "neurons": n, **dict(zip(reasons, map(len, gone)))}
+            for number, (n, *gone) in enumerate(rows, start=1)]
+
+
+def _sums(report: dict[str, Any]) -> list[str]:
+    sums = []
+    for what in ("neurons", "parameters"):
+        before, after = report[what]
+        sums.append(f"{what}: {before} -> {after} ({1.0 - after / before:.0%} saved)")
+    return sums

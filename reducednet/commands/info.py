@@ -1,0 +1,105 @@
+"""The command ``info``: what a file holds, and which neurons of its network do nothing."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .answers import Answer, short, table_lines
+from .census import census
+from .options import add_domain, add_json, asked_domain, declared_domain, read_file
+from .study_tables import study_lines, study_report
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser to the others."""
+    parser = commands.add_parser("info", help="what a file holds, and which neurons of its network do nothing")
+    parser.add_argument("file", type=Path, metavar="FILE",
+                        help="a network (.npz, .nnet, .onnx), a training result or a study (.npz)")
+    add_domain(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Read the file and count."""
+    from ..study_record import Study
+    from ..training import TrainingResult
+
+    content = read_file(options.file)
+    if isinstance(content, Study):
+        return Answer({"file": str(options.file), "kind": "Study"} | study_report(content), study_lines(content))
+    if not isinstance(content, TrainingResult):
+        return _of_network(content, options)
+    report, lines, _ = _of_network(content.network, options)
+    course = _course(content)
+    words = f"loss {_number(course['first_loss'])} -> {_number(course['best_loss'])} in {course['steps']} steps"
+    return Answer({**report, "kind": "TrainingResult", "training": course},
+                  [f"TrainingResult: {words}; {content.message}", *lines])
+
+
+def _course(result: Any) -> dict[str, Any]:
+    losses = result.history["loss"]
+    first, best = (float(losses[0]), float(losses.min())) if len(losses) else (None, None)
+    return {"steps": result.steps, "first_loss": first, "best_loss": best, "converged": result.converged,
+            "message": result.message}
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else short(value)
+
+
+def _of_network(network: Any, options: argparse.Namespace) -> Answer:
+    domain, reason = _domain(network, options)
+    found = census(network, domain)
+    report = {
+        "file": str(options.file), "kind": type(network).__name__, "sizes": network.sizes,
+        "activation": network.activation, "output_bias": network.output_bias is not None,
+        "domain": None if domain is None else repr(domain), **found,
+    }
+    where = f"on {domain!r}" if domain is not None else f"{reason}\n(--box or --domain give one: more can be told)"
+    return Answer(report, [repr(network), f"{where}\n", *_layer_lines(found["layers"]), "", *_sums(report)])
+
+
+def _domain(network: Any, options: argparse.Namespace) -> tuple[Any, str]:
+    """Return the domain, or None and why there is none."""
+    domain = asked_domain(options, network)
+    if domain is not None:
+        return domain, ""
+    try:
+        return declared_domain((network, options.file)), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def _layer_lines(layers: list[dict[str, Any]]) -> list[str]:
+    rows = []
+    for number, layer in enumerate(layers, start=1):
+        row = {"layer": number, "neurons": layer["neurons"], "row norms": _range(layer["norms"]),
+               "threshold / norm": _range(layer["thresholds"]), "zero rows": layer["zero_rows"],
+               "duplicate": layer["duplicate"]}
+        if "dead" in layer:
+            row |= {"inside": layer["inside"], "used": _range(layer["used"], ".0%"),
+                    "dead": layer["dead"], "always on": layer["always_on"]}
+        rows.append(row)
+    return table_lines(rows)
+
+
+def _range(ends: tuple[float, float] | None, form: str = ".4g") -> str:
+    if ends is None:
+        return "none"
+    low, high = (f"{end:{form}}" for end in ends)
+    return low if low == high else f"{low} .. {high}"
+
+
+def _sums(report: Mapping[str, Any]) -> list[str]:
+    """Return what the columns mean, and the parameters."""
+    now, left, saved = (report["parameters"][name] for name in ("now", "without_idle", "saved"))
+    lines = ["duplicate: on the hyperplane of an earlier neuron, on either side"]
+    sums = [f"\nparameters: {now}"]
+    if "reduced" in report["parameters"]:
+        lines += ["inside: the threshold lies inside its interval; used: between which parts of it these lie",
+                  "dead, always on: on all of the domain, to rounding"]
+        sums.append(f"in the reduced space: {report['parameters']['reduced']}")
+    return lines + [*sums, f"without neurons that do nothing: {left} ({saved} saved)"]

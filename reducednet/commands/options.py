@@ -1,0 +1,131 @@
+"""Options that several commands have, and their values as the library's objects."""
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..domains import Box, Domain
+from ..nnet_format import ADVICE
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+
+
+def add_domain(parser: argparse.ArgumentParser) -> None:
+    """Add `--box LOW HIGH` and `--domain FILE`, of which one at most may be given."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--box", nargs=2, metavar=("LOW", "HIGH"),
+                       help="the inputs: numbers, or one a dimension with commas between")
+    group.add_argument("--domain", type=Path, metavar="FILE",
+                       help="a file that declares the inputs: a box (.nnet, .vnnlib), or a reduced network (.npz) "
+                            "with its domain (default: what the network's own file declares)")
+    parser._negative_number_matcher = re.compile(r"^-(\.?\d|inf|nan).*$")  # -1e3 and -1,0 are values
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Return the type of an option that is an integer of at least `minimum`."""
+    def integer(text: str) -> int:
+        if int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"must be at least {minimum}, got {text}")
+        return int(text)
+
+    return integer
+
+
+def box_of(ends: Sequence[str], n_inputs: int) -> Box:
+    """Return the Box of the two `--box` values: numbers, or lists with commas.
+
+    Examples
+    --------
+    >>> box_of(["-1", "1,2"], 2)
+    Box([-1, -1], [1, 2])
+    """
+    try:
+        low, high = ([float(part) for part in end.split(",")] for end in ends)
+    except ValueError:
+        got = " ".join(ends)
+        raise ValueError(f"`--box` must be numbers, or lists of numbers with commas, got {got}") from None
+    spread = [end * n_inputs if len(end) == 1 else end for end in (low, high)]
+    return Box(*spread)
+
+
+def read_file(path: Path, physical: bool = False) -> Any:
+    """Return the network, training result or study of a file."""
+    from ..files import load
+    from ..study_record import Study
+
+    try:
+        return load(path, physical)
+    except ValueError as error:
+        if path.suffix.lower() == ".npz" and not physical:
+            with suppress(ValueError):
+                return Study.load(path)
+        raise error
+
+
+def read_network(path: Path, physical: bool = False) -> Any:
+    """Return the network of a file; refuse a file that holds something else."""
+    from ..networks import Network
+
+    content = read_file(path, physical)
+    if not isinstance(content, Network):
+        raise ValueError(f"{path} must hold a network, got a {type(content).__name__}")
+    return content
+
+
+def read_domain(path: Path) -> Domain:
+    """Return the domain that a file declares: a reduced network's own, or the box of a .nnet or VNN-LIB file."""
+    from ..files import load_box
+    from ..reduced_networks import ReducedNetwork
+
+    if path.suffix.lower() != ".npz":
+        return load_box(path)
+    network = read_network(path)
+    if not isinstance(network, ReducedNetwork):
+        raise ValueError(f"{path}: a Network declares no domain, a ReducedNetwork does")
+    return network.domain
+
+
+def domain_of(options: argparse.Namespace, *files: tuple[Any, Path]) -> Domain:
+    """Return the domain of `--box` or `--domain`, by default what the networks' own files declare."""
+    asked = asked_domain(options, files[0][0])
+    if asked is not None:
+        return asked
+    try:
+        return declared_domain(*files)
+    except ValueError as error:
+        raise ValueError(f"`--box` must be given, or `--domain`: {error}") from error
+
+
+def asked_domain(options: argparse.Namespace, network: Any) -> Domain | None:
+    """Return the domain of `--box` or `--domain`, of the network's dimension; None where neither is given."""
+    from ..reduced_networks import check_domain
+
+    if options.box is not None:
+        return check_domain(network, box_of(options.box, network.n_inputs))
+    return None if options.domain is None else check_domain(network, read_domain(options.domain))
+
+
+def declared_domain(*files: tuple[Any, Path]) -> Domain:
+    """Return the domain of the first reduced network, else the box of the first .nnet file that declares one."""
+    from ..files import load_box
+    from ..reduced_networks import ReducedNetwork
+
+    for network, _ in files:
+        if isinstance(network, ReducedNetwork):
+            return network.domain
+    reasons = []
+    for _, path in files:
+        try:
+            if path.suffix.lower() == ".nnet":
+                return load_box(path)
+        except ValueError as error:
+            reasons.append(str(error).removesuffix(ADVICE))
+    names = " or ".join(dict.fromkeys(str(path) for _, path in files))
+    raise ValueError("; ".join(dict.fromkeys(reasons)) or f"no domain is declared by {names}")

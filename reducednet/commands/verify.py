@@ -1,0 +1,50 @@
+"""The command ``verify``: prove two network files equal on a domain, or show where they differ."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .answers import Answer
+from .options import add_domain, add_json, domain_of, read_network
+
+EXIT_CODES = {"equivalent": 0, "not_equivalent": 1, "unknown": 3}
+"""Exit codes by the verdict's status; 2 is a bad call."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser to the others."""
+    parser = commands.add_parser(
+        "verify", help="prove two network files equal on a domain, or show where they differ",
+        epilog="exit codes: 0 proved, 1 refuted, 2 bad call, 3 undecided",
+    )
+    parser.add_argument("first", type=Path, metavar="A", help="a .npz, .nnet or .onnx file")
+    parser.add_argument("second", type=Path, metavar="B", help="another")
+    add_domain(parser)
+    parser.add_argument("--eps", type=float, help="largest difference (default: rounding of both; 0: exactly)")
+    parser.add_argument("--semantics", choices=("real", "float64"), default="real",
+                        help="the stored numbers as exact ones, or what computers return")
+    parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS", help="(default 60)")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Ask for a verdict."""
+    from ..verification import verify
+
+    f, g = (read_network(path) for path in (options.first, options.second))
+    domain = domain_of(options, (f, options.first), (g, options.second))
+    verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
+    numbers = {name: getattr(verdict, name) for name in ("eps", "bound", "gap", "margin", "seconds")}
+    words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics")}
+    report = {**words, **numbers, "counterexample": verdict.counterexample, "domain": repr(domain),
+              "stages": [stage.name for stage in verdict.stages]}
+    return Answer(report, _lines(verdict, domain), EXIT_CODES[verdict.status])
+
+
+def _lines(verdict: Any, domain: Any) -> list[str]:
+    lines = [f"{verdict.status}: {verdict.sentence}", f"on {domain!r}"]
+    if verdict.counterexample is not None:
+        lines.append(f"counterexample: {', '.join(f'{float(value)!r}' for value in verdict.counterexample)}")
+    return lines
