@@ -23,14 +23,14 @@ from .expansion import DEAD, ON, Roles
 
 
 def without_useless(net: Network, domain: Domain, exactly: bool) -> tuple[Network, list[Roles], np.ndarray]:
-    """Return a binary network without dead, always-on and merged neurons, the roles of those given, and who is used.
+    """Return a binary network without useless neurons, the roles of those given, and who is used.
 
     A neuron that is always on is the constant 1; opposite ones, s(-z) = 1 - s(z), agree off their hyperplane.
 
     Parameters
     ----------
     exactly : bool
-        Leave a hidden layer as it is, but for dead neurons, where a sum that goes into the next one would be rounded.
+        Where a sum that goes into the next hidden layer would be rounded, only dead neurons go.
 
     Returns
     -------
@@ -62,9 +62,13 @@ def _vector(layer: Affine) -> Array:
 
 def _hyperplanes(layer: Affine, labels: np.ndarray) -> tuple[np.ndarray, Array]:
     """Return labels that number the hyperplanes of the neurons that jump, in order, and signs of their sides."""
-    labels, scales, numbers = labels.copy(), np.zeros(len(labels)), {}
+    labels, scales = labels.copy(), np.zeros(len(labels))
+    numbers: dict[tuple[Fraction, ...], tuple[int, int]] = {}
     for j in np.flatnonzero(labels == 0):
         row = [Fraction(value) for value in (*layer.W[j].tolist(), float(_vector(layer)[j]))]
+        if not any(row[:-1]):  # what went into it cancels: a constant
+            labels[j] = ON if row[-1] > 0 else DEAD
+            continue
         first = next(value for value in row if value)
         key = tuple(value / first for value in row)
         labels[j], sign = numbers.setdefault(key, (len(numbers), 1 if first > 0 else -1))

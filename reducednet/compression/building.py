@@ -1,11 +1,10 @@
 """The smallest chain of layers that computes what an expansion says.
 
-Classes go to levels. What the levels above a level still need of all that lies below it is a matrix of rows; its rank
-is how many always-on neurons must carry it past that level.
+Classes go to levels. What the levels above one still need of all that lies below it is a matrix of rows; its
+rank is how many always-on neurons must carry it past that level.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,11 +61,11 @@ def _all_rows(expansion: Expansion, n_inputs: int, precision: float) -> _Rows:
 def _used(rows: _Rows) -> np.ndarray:
     """Tell which classes the outputs depend on."""
     first = 1 + rows.n_inputs
-    used = rows.outputs[:, first:].any(axis=0)
+    used: np.ndarray = np.array(rows.outputs[:, first:].any(axis=0))
     for c in range(len(rows.A) - 1, -1, -1):
         if used[c]:
             used |= rows.A[c, first:] != 0.0
-    return np.asarray(used)
+    return used
 
 
 def _dense_levels(own: np.ndarray, used: np.ndarray) -> np.ndarray:
@@ -102,7 +101,7 @@ def _chain(rows: _Rows, used: np.ndarray, levels: np.ndarray, domain: Domain, pr
         weights.append(W)
         thresholds.append(b)
         labels = np.concatenate([here, np.full(len(carried), ON)])
-        roles.append(Roles(labels, (labels >= 0) * 1.0))
+        roles.append(Roles(labels, np.where(labels >= 0, 1.0, 0.0)))
         state = _State(first + here, carried, shift, rows.sizes)
     C, a = state.express(rows.outputs)
     return Built(Network(weights, thresholds, C, a if a.any() else None), roles, used)
@@ -139,8 +138,3 @@ def _carried(
     V = V[s > len(scaled) * precision * max(s.max(initial=0.0), 1.0)]
     carried = np.divide(V, rows.sizes, out=np.zeros_like(V), where=rows.sizes > 0.0)
     return carried, ends(carried, rows.classes, domain)[0]
-
-
-def neurons(networks: Sequence[Network]) -> list[int]:
-    """Return the number of hidden neurons of each."""
-    return [sum(network.sizes[1:-1]) for network in networks]

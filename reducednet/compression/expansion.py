@@ -27,7 +27,7 @@ MOST_CUTS = 400
 
 
 class Classes(NamedTuple):
-    """The classes of one layer: rows A and sums of absolute values S, over the columns before theirs; low <= z <= high."""
+    """The classes of one layer: rows A over the columns before theirs, S of absolute values; low <= z <= high."""
 
     A: Array
     S: Array
@@ -36,7 +36,7 @@ class Classes(NamedTuple):
 
 
 class Roles(NamedTuple):
-    """What each neuron of one layer is: DEAD, ON or the number of its class, with its multiple of the class's row."""
+    """What each neuron of a layer is: DEAD, ON or the number of its class, and its multiple of the class's row."""
 
     labels: np.ndarray
     scales: Array
@@ -84,15 +84,21 @@ def expand(network: Network, domain: Domain, precision: float) -> Expansion:
     roles: list[Roles] = []
     classes: list[Classes] = []
     cuts: list[tuple[tuple[int, int], float]] = []
+    h = np.stack(domain.bounding_box())
     for W, b in zip(network.weights, network.thresholds):
+        up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
+        lowest, largest = up @ h[0] + down @ h[1] + b, up @ h[1] + down @ h[0] + b
         A, S = W @ A, np.abs(W) @ S
         A[:, 0], S[:, 0] = A[:, 0] + b, S[:, 0] + np.abs(b)
         low, high = ends(A, classes, domain)
+        low, high = np.maximum(low, lowest), np.minimum(high, largest)
+        h = np.maximum([low, high], 0.0)
         noise = precision * (S @ sizes)
         labels = np.where(high <= noise, DEAD, np.where(low >= -noise, ON, 0))
         own, heads = _class_roles(labels, A, sizes, precision, sum(len(layer.low) for layer in classes))
         new = Classes(A[heads], S[heads], low[heads], high[heads])
-        new, found = _without_excluded(new, classes, domain, noise[heads], d + 1)
+        alone = np.bincount(own.labels[own.labels >= 0])[own.labels[heads]] == 1
+        new, found = _without_excluded(new, alone, classes, domain, noise[heads], d + 1)
         A, S = _activations(own, A, S, new, sum(len(layer.low) for layer in classes))
         sizes = np.append(sizes, np.maximum(new.high, 0.0))
         roles, classes, cuts = [*roles, own], [*classes, new], [*cuts, *found]
@@ -140,43 +146,52 @@ def ends(A: Array, classes: list[Classes], domain: Domain) -> tuple[Array, Array
 
 
 def highest(A: Array, classes: list[Classes], domain: Domain) -> Array:
-    """Return upper bounds of rows: U lies below its chord, and above 0 or z; the best of three choices."""
-    result: Array = np.min([_highest(A, classes, domain, lower) for lower in (0.0, 1.0, None)], axis=0)
+    """Return upper bounds of rows: U lies below its chord, and above 0 or z; the best of four choices.
+
+    All above 0, all above z, each above the nearer one, or the one that leaves a smaller row.
+    """
+    result: Array = np.min([_highest(A, classes, domain, lower) for lower in (0.0, 1.0, 0.5, np.nan)], axis=0)
     return result
 
 
-def _highest(A: Array, classes: list[Classes], domain: Domain, lower: float | None) -> Array:
+def _highest(A: Array, classes: list[Classes], domain: Domain, lower: float) -> Array:
     for layer in reversed(classes):
         A, U = A[:, :layer.A.shape[1]].copy(), A[:, layer.A.shape[1]:]
         if not U.shape[1]:
             continue
         slope = layer.high / (layer.high - layer.low)
-        under = (layer.high > -layer.low) * 1.0 if lower is None else np.full(len(slope), lower)
-        up = np.maximum(U, 0.0)
-        A += (up * slope + np.minimum(U, 0.0) * under) @ layer.A
+        up, down = np.maximum(U, 0.0), np.minimum(U, 0.0)
+        A += (up * slope) @ layer.A
         A[:, 0] -= up @ (slope * layer.low)
+        under: Array = np.full(len(slope), lower)
+        if lower == 0.5:
+            under = np.where(layer.high > -layer.low, 1.0, 0.0)
+        elif np.isnan(lower):
+            R = layer.A[:, 1:]
+            under = np.where(2.0 * A[:, 1:] @ R.T > -down * (R * R).sum(axis=1), 1.0, 0.0)
+        A += (down * under) @ layer.A
     return A[:, 0] + domain.support(A[:, 1:])
 
 
 def _without_excluded(
-    new: Classes, classes: list[Classes], domain: Domain, noise: Array, first: int
+    new: Classes, alone: np.ndarray, classes: list[Classes], domain: Domain, noise: Array, first: int
 ) -> tuple[Classes, list[tuple[tuple[int, int], float]]]:
     """Leave out of each row the classes that are never on where it is on.
 
     relu(z) = relu(z - a U_i) if z and z - a U_i are at most 0 wherever z_i > 0. That is so if
-    z - a U_i + mu z_i <= 0 everywhere, for one mu >= max(a, 0).
+    z - a U_i + mu z_i <= 0 everywhere, for one mu >= max(a, 0). Only a neuron that stands for no other is changed.
     """
     A, S, cuts = new.A.copy(), new.S.copy(), []
     below = [(i, j) for i, layer in enumerate(classes) for j in range(len(layer.low))]
     here = first + len(below)
-    pairs = [(j, c) for j in range(len(A)) for c in range(len(below)) if A[j, first + c] != 0.0]
+    pairs = [(j, c) for j in np.flatnonzero(alone) for c in range(len(below)) if A[j, first + c] != 0.0]
     for j, c in pairs if len(pairs) <= MOST_CUTS else ():
         i, k = below[c]
         other = np.pad(classes[i].A[k], (0, A.shape[1] - classes[i].A.shape[1]))
         mu = _multiplier(A[j], first + c, other, classes, domain, noise[j])
         if mu is not None:
             A[j, first + c] = S[j, first + c] = 0.0
-            cuts.append(((here - first + j, c), mu))
+            cuts.append(((here - first + int(j), c), mu))
     return new._replace(A=A, S=S), cuts
 
 

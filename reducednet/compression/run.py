@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,14 +29,15 @@ SECONDS = 5.0
 def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Network, CompressionReport]:
     """Return a smaller network with the same function on the domain, and the proof that it is.
 
-    Neurons that are dead go; those that are always on are folded into what follows: all of a level that are still
-    needed above it into as few as the rank of that need, and a layer in which nothing bends vanishes. Neurons
-    on one hyperplane are merged, opposite ones too, s(-z) = s(z) - z; so are left out those that no output depends
-    on. Where two neurons are never on together, one that depends on the other need not wait for it. The layers
-    are then as few as the dependencies that are left.
+    Neurons that are dead go; those that are always on are folded into what follows: all of a level that are
+    still needed above it into as few as the rank of that need, and a layer in which nothing bends vanishes.
+    Neurons on one hyperplane are merged, opposite ones too, s(-z) = s(z) - z; those that no output depends on
+    are left out. Where two neurons are never on together, one that depends on the other need not wait for it:
+    the layers are as few as the dependencies that are left.
 
-    Signs are found by bounds that keep every neuron's dependence on the inputs and on the neurons that bend below it.
-    All that is done is exact but for rounding, and for what `tolerance` allows; the bound is proved, all charged.
+    Signs are found by bounds that keep how a neuron depends on the inputs and on the neurons that bend below.
+    All that is done is exact but for rounding, and for what `tolerance` allows; the bound is proved, all
+    charged.
 
     Parameters
     ----------
@@ -80,9 +81,28 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
     if max(net.sizes) * sum(net.sizes[:-1]) > MOST_NUMBERS and net.depth > 1:
         raise ValueError(message("net", f"of at most {MOST_NUMBERS} numbers written out", repr(net)))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        attempts = [_attempt(net, domain, precision) for precision in _precisions(tolerance)]
-    allowed = [one for one in attempts if one[1].bound <= tolerance] or attempts[-1:]
-    return min(allowed, key=lambda one: (one[1].neurons_after, one[1].bound))
+        candidates = [_candidate(net, domain, precision) for precision in _precisions(tolerance)]
+        for candidate in sorted(candidates, key=lambda one: (one.n_neurons, one.precision)):
+            if candidate.n_neurons >= sum(net.sizes[1:-1]):
+                break
+            certificate = _proof(net, domain, candidate)
+            if certificate is not None and (certificate.value <= tolerance or candidate.precision == ROUNDING):
+                expansion, built, _ = candidate
+                report = _report(net, built.network, certificate, expansion.roles, built.used, len(expansion.cuts))
+                return built.network, report
+    return _unchanged(net, domain)
+
+
+class _Candidate(NamedTuple):
+    """A smaller network, with what counted as 0 on the way to it."""
+
+    expansion: Expansion
+    built: Built
+    precision: float
+
+    @property
+    def n_neurons(self) -> int:
+        return sum(self.built.network.sizes[1:-1])
 
 
 def _precisions(tolerance: float) -> list[float]:
@@ -91,15 +111,11 @@ def _precisions(tolerance: float) -> list[float]:
     return [float(value) for value in coarse[coarse > ROUNDING] if tolerance > 0.0] + [ROUNDING]
 
 
-def _attempt(net: Network, domain: Domain, precision: float) -> tuple[Network, CompressionReport]:
+def _candidate(net: Network, domain: Domain, precision: float) -> _Candidate:
     expansion = expand(net, domain, precision)
     if not np.isfinite(expansion.sizes).all() or not np.isfinite(expansion.A).all():
         raise ValueError(message("net", "one whose bounds on the domain stay in the range of float64", repr(net)))
-    built = build(expansion, domain, precision)
-    if sum(built.network.sizes[1:-1]) >= sum(net.sizes[1:-1]):
-        return _unchanged(net, domain)
-    certificate = _proof(net, domain, expansion, built)
-    return built.network, _report(net, built.network, certificate, expansion.roles, built.used, len(expansion.cuts))
+    return _Candidate(expansion, build(expansion, domain, precision), precision)
 
 
 def _unchanged(net: Network, domain: Domain) -> tuple[Network, CompressionReport]:
@@ -121,29 +137,35 @@ def _binary(net: Network, domain: Domain) -> tuple[Network, CompressionReport]:
     return _unchanged(net, domain)
 
 
-def _proof(net: Network, domain: Domain, expansion: Expansion, built: Built) -> Certificate:
+def _proof(net: Network, domain: Domain, candidate: _Candidate) -> Certificate | None:
     """Return the sharper of two proofs: by the roles that were found, or by what `verify` finds by itself."""
-    certificate = folded_certificate(net, built.network, domain, [*expansion.roles, *built.roles], expansion.cuts)
-    if built.network.depth == net.depth:
-        other = verify(net, built.network, domain, method="differences", time_limit=SECONDS).certificate
-        if other is not None and other.claim == "bound" and other.value < certificate.value:
+    expansion, built, _ = candidate
+    roles, small = [*expansion.roles, *built.roles], built.network
+    try:
+        certificate = folded_certificate(net, small, domain, roles, expansion.cuts)
+    except (ArithmeticError, ValueError):  # the bound leaves the range of float64
+        certificate = None
+    if small.depth == net.depth and candidate.precision == ROUNDING:
+        other = verify(net, small, domain, method="differences", time_limit=SECONDS).certificate
+        if other and other.claim == "bound" and (certificate is None or other.value < certificate.value):
             return other
     return certificate
 
 
 def _report(
-    net: Network, small: Network, certificate: Certificate, roles: Sequence[Roles], used: np.ndarray, excluded: int
+    net: Network, small: Network, certificate: Certificate | None, roles: Sequence[Roles], used: np.ndarray,
+    excluded: int,
 ) -> CompressionReport:
-    dead, folded, merged, unused = ([] for _ in range(4))
+    assert certificate is not None  # a network equals itself
+    found: list[list[np.ndarray]] = [[], [], [], []]
     for own in roles:
         heads = np.unique(own.labels[own.labels >= 0], return_index=True)[1]
         head = np.zeros(len(own.labels), dtype=bool)
         head[np.flatnonzero(own.labels >= 0)[heads]] = True
-        needed = (own.labels >= 0) & np.append(used, False)[own.labels]
-        dead.append(np.flatnonzero(own.labels == DEAD))
-        folded.append(np.flatnonzero(own.labels == ON))
-        merged.append(np.flatnonzero(needed & ~head))
-        unused.append(np.flatnonzero((own.labels >= 0) & ~needed))
-    return CompressionReport(
-        tuple(dead), tuple(folded), tuple(merged), tuple(unused), excluded, net.sizes, small.sizes,
-        net.n_parameters, small.n_parameters, certificate.value, certificate)
+        needed = (own.labels >= 0) & np.append(used, [False, False])[own.labels]
+        kinds = (own.labels == DEAD, own.labels == ON, needed & ~head, (own.labels >= 0) & ~needed)
+        for kind, which in zip(found, kinds):
+            kind.append(np.flatnonzero(which))
+    dead, folded, merged, unused = (tuple(kind) for kind in found)
+    return CompressionReport(dead, folded, merged, unused, excluded, net.sizes, small.sizes, net.n_parameters,
+                             small.n_parameters, certificate.value, certificate)

@@ -269,7 +269,7 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     ArithmeticError, LookupError, StopIteration, TypeError, ValueError
         If the data proves nothing.
     """
-    none = {"directions": np.empty((0, domain.n_inputs))}
+    none = {"directions": np.empty((0, domain.n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0)}
     data = {**none, **certificate.arrays, "margin": certificate.margin}
     return CHECKERS[certificate.kind].check(data, f, g, domain)
 

@@ -1,9 +1,9 @@
 """Re-checks that a ReLU network g is f without what does nothing; no code of the provers or the kernels.
 
-Every neuron has a label: -1 dead, -2 always on, or the number c of its class. All rows are over the columns 1, x, U:
+Every neuron has a label: -1 dead, -2 always on, or the number c of its class. Rows are over columns 1, x, U:
 z = A_0 + A_x x + A_U U. U_c = relu(z_c) is what the class's head gives, its first neuron in f; others of f are
-relu(z) = s U_c, or |s| (U_c - z_c) for a scale s < 0, and an always-on neuron is its row: so what cancels, cancels. g
-has at most one neuron a class. The data says where to look: signs and differences are bounded anew.
+relu(z) = s U_c, or |s| (U_c - z_c) for a scale s < 0; an always-on neuron is its row: so what cancels, cancels.
+g has at most one neuron a class. The data says where to look: signs and differences are bounded anew.
 
 S is the row of the absolute values of all that is summed, of which n roundings lose at most n u S, and e an
 error besides: a row is (A, S, e). A bound of a row puts lines above or below relu for U, the last class first.
@@ -42,10 +42,10 @@ class Heads:
         return (self.n * U * (S @ sizes) + e) * GUARD + self.n * TINY * (1.0 + sizes.sum())
 
     def above(self, A: Any, S: Any, e: Any) -> Any:
-        """Return numbers above the rows on all of the domain: the best of three choices of lines."""
-        return np.min([self._above(A, S, e, lower) for lower in (0.0, 1.0, None)], axis=0)
+        """Return numbers above the rows on all of the domain: the best of four choices of lines below relu."""
+        return np.min([self._above(A, S, e, choice) for choice in range(4)], axis=0)
 
-    def _above(self, A: Any, S: Any, e: Any, lower: Any) -> Any:
+    def _above(self, A: Any, S: Any, e: Any, choice: int) -> Any:
         for (head, low, high) in reversed(self.layers):
             w, end = head[0].shape[1], head[0].shape[1] + len(low)
             if A.shape[1] <= w:
@@ -54,16 +54,18 @@ class Heads:
             with np.errstate(invalid="ignore"):
                 s = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, np.minimum(high / (high - low), 1.0)))
             t = np.maximum(np.maximum(-s * low, high - s * high), 0.0) * GUARD + TINY
-            under = (high > -low) * 1.0 if lower is None else np.full(len(s), lower)
+            A += (np.maximum(U_, 0.0) * s) @ head[0]
+            nearer = 2.0 * A[:, 1:] @ head[0][:, 1:].T > -np.minimum(U_, 0.0) * (head[0][:, 1:] ** 2).sum(axis=1)
+            under = (0.0 * s, 0.0 * s + 1.0, (high > -low) * 1.0, nearer * 1.0)[choice]
+            A += (np.minimum(U_, 0.0) * under) @ head[0]
             size = (V + np.abs(U_)) * np.maximum(s, under)
-            A += (np.maximum(U_, 0.0) * s + np.minimum(U_, 0.0) * under) @ head[0]
             S, e = S + size @ head[1], e + size @ head[2]
             A[:, 0], S[:, 0] = A[:, 0] + np.maximum(U_, 0.0) @ t, S[:, 0] + (V + np.abs(U_)) @ t
         return A[:, 0] + highest(A[:, 1:self.k], self.domain) + self.lost(S, e)
 
-    def add(self, rows: Any) -> None:
-        """Take in one layer's heads."""
-        low, high = -self.above(-rows[0], *rows[1:]), self.above(*rows)
+    def add(self, rows: Any, low: Any, high: Any) -> None:
+        """Take in one layer's heads, with numbers below and above z."""
+        low, high = np.maximum(low, -self.above(-rows[0], *rows[1:])), np.minimum(high, self.above(*rows))
         self.layers.append((rows, low, high))
         self.sizes = np.append(self.sizes, np.maximum(high, 0.0))
 
@@ -91,7 +93,7 @@ def affine(W: Any, b: Any, H: Any, heads: Heads) -> Any:
     An entry of r products, none of which is by 1 or -1, has r roundings; of a class that is all there is, none.
     """
     (A, S, e), members, c, s = H
-    width, (m, w) = len(heads.sizes) if len(c) else A.shape[1], A.shape
+    width = len(heads.sizes) if len(c) else A.shape[1]
     rounded = (W != 0.0).astype(float) @ (A != 0.0) - np.isin(A, (-1.0, 0.0, 1.0)).all(axis=0)
     A, S, rounded = wide(W @ A, width), wide(np.abs(W) @ S, width), wide(np.maximum(rounded, 0.0), width)
     for part, factors in ((A, W[:, members] * s), (S, np.abs(W[:, members] * s)), (rounded, np.ones((len(W), 1)))):
@@ -105,29 +107,40 @@ def affine(W: Any, b: Any, H: Any, heads: Heads) -> Any:
     return A, S, e * GUARD + heads.n * TINY * (1.0 + heads.sizes.sum()) * (1.0 + np.abs(W).sum(axis=1))
 
 
-def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> None:
-    """Leave other classes out of heads' rows: relu(z) = relu(z without U_i), if z_i > 0 makes both 0."""
+def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
+    """Return low and high, or where they are nearer the ends of W h + b for h between h[0] and h[1]."""
+    up, down, size = np.maximum(W, 0.0), np.minimum(W, 0.0), np.abs(W) @ np.abs(h).max(axis=0) + np.abs(b)
+    lost = heads.n * (U * size + TINY) * GUARD
+    ends = up @ h[0] + down @ h[1] + b - lost, up @ h[1] + down @ h[0] + b + lost
+    return np.maximum(low, ends[0]), np.minimum(high, ends[1])
+
+
+def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
+    """Leave others out of heads' rows: relu(z) = relu(z without U_i), if z_i > 0 makes both 0. Tell which rows."""
+    changed = np.zeros(len(rows[0]), dtype=bool)
     for (number, other), mu in cuts:
         j, column = number - first, heads.k + other
         if not 0 <= j < len(rows[0]):
             continue
-        A, S, e = (part[j:j + 1] for part in rows)
+        changed[j], (A, S, e) = True, (part[j:j + 1] for part in rows)
         coefficient, A[0, column] = A[0, column], 0.0
         if not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
             raise ValueError("a cut that its multiplier does not allow")
         parts = zip((A, S, e), heads.of(np.array([other]), A.shape[1]))
         e += np.maximum(heads.above(*(own + mu * theirs for own, theirs in parts)), 0.0)
         S[0, column] = 0.0
+    return changed
 
 
 def walk(network: Any, labels: Any, scales: Any, cuts: Any, heads: Heads, new: bool) -> Any:
     """Return the rows of the outputs; `new`: f, which makes the heads, and not g, which is compared with them."""
     inputs, none = np.eye(network.n_inputs, heads.k, 1), np.empty(0, dtype=int)
     H: Any = ((inputs, inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
-    first = 0
+    first, h = 0, np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
     for W, b, label, scale in zip(network.weights, network.thresholds, labels, scales, strict=True):
         rows = affine(W, b, H, heads)
-        high, low = heads.above(*rows), -heads.above(-rows[0], *rows[1:])
+        low, high = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
+        h = np.maximum([low, high], 0.0)
         if label.shape != (len(W),) or scale.shape != (len(W),) or not np.isfinite([low, high]).all():
             raise ValueError("labels of other neurons, or numbers beyond float64")
         members, on = np.flatnonzero(label >= 0), label == -2
@@ -141,8 +154,8 @@ def walk(network: Any, labels: Any, scales: Any, cuts: Any, heads: Heads, new: b
             if (numbers != np.arange(first, first + len(numbers))).any():
                 raise ValueError("classes out of order")
             own = tuple(part[members[at]] for part in rows)
-            cut(own, cuts, first, heads)
-            heads.add(own)
+            changed = cut(own, cuts, first, heads)
+            heads.add(own, *np.where(changed, [[-np.inf], [np.inf]], [low[members[at]], high[members[at]]]))
             first += len(numbers)
         head = heads.of(c, rows[0].shape[1])
         A, S, *mine = (wide(part, head[0].shape[1]) for part in (A, S, *rows[:2]))
@@ -160,8 +173,8 @@ def walk(network: Any, labels: Any, scales: Any, cuts: Any, heads: Heads, new: b
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     """Return a bound of |f - g| over the domain.
 
-    data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2) of classes, with
-        their multipliers mu
+    data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2) of classes,
+        with their multipliers mu
     """
     m, n, heads = len(f.weights), len(f.weights) + len(g.weights), Heads(f, g, domain)
     labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))

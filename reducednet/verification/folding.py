@@ -40,10 +40,10 @@ def folded_certificate(
     ArithmeticError, ValueError
         If nothing is proved by that.
     """
-    arrays: dict[str, Any] = {
-        "cuts": np.array([pair for pair, _ in cuts], dtype=int).reshape(-1, 2),
-        "mu": np.array([multiplier for _, multiplier in cuts], dtype=float),
-    }
+    arrays: dict[str, Any] = {}
+    if cuts:
+        pairs, multipliers = zip(*cuts)
+        arrays = {"cuts": np.array(pairs), "mu": np.array(multipliers)}
     for layer, (labels, scales) in enumerate(roles):
         arrays |= {f"labels{layer}": labels, f"scales{layer}": scales}
 
