@@ -44,6 +44,8 @@ _HOMES = {
     "StableNeurons": "verification",
     "train": "training",
     "TrainingResult": "training",
+    "compress": "compression",
+    "CompressionReport": "compression",
     "compare": "studies",
     "Method": "study_runs",
     "Study": "study_record",
@@ -65,6 +67,7 @@ __all__ = ["__version__", *_HOMES, *_MODULES]
 if TYPE_CHECKING:
     from . import activations, losses, plotting, sphere, targets
     from .canonical import CanonicalForm, canonical_form
+    from .compression import CompressionReport, compress
     from .convert import from_keras, from_sklearn, from_torch, to_torch
     from .demo import sin4pi_demo
     from .domains import Ball, Box, Hull

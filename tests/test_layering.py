@@ -41,6 +41,12 @@ LINES = [  # the top first
 ]
 
 INSIDE = {  # the same within the packages
+    "compression": [
+        "__init__",
+        "run",
+        "binary building report",
+        "expansion",
+    ],
     "plotting": [
         "__init__",
         "animation studies",
@@ -64,7 +70,7 @@ INSIDE = {  # the same within the packages
     "verification": [
         "__init__",
         "run",
-        "certify",
+        "certify folding",
         "provers certificates",
         "branching mixed_integer",
         "search",
@@ -74,7 +80,7 @@ INSIDE = {  # the same within the packages
         "relu_layers binary_layers",
         "classes",
         "breakpoints structure",
-        "forms exact verdict checker exact_checker sorted_checker",
+        "forms exact verdict checker exact_checker folded_checker sorted_checker",
     ],
 }
 

@@ -9,6 +9,7 @@ kind       module              what it does again
 "exact"    `exact_checker`     the same in rationals, by what cancels; binary networks
 "point"    `exact_checker`     |f - g| at a point of the domain, in rationals
 "sorted"   `sorted_checker`    one input, one hidden ReLU layer: the breakpoints in their order
+"folded"   `folded_checker`    ReLU: g is f without what does nothing, by the rows of what is left
 =========  ==================  ==================================================================
 
 References
@@ -32,15 +33,16 @@ from .._validation import choice, instance, message, number
 from ..archives import checked_path, naming, read_archive, read_array, write_whole, zip_bytes
 from ..domains import Domain
 from ..networks import Network, check_network
-from . import checker, exact_checker, sorted_checker
+from . import checker, exact_checker, folded_checker, sorted_checker
 
 FORMAT, VERSION = "reducednet certificate", 1
 CHECKERS: dict[str, ModuleType] = {
     "pieces": checker, "exact": exact_checker, "point": exact_checker, "sorted": sorted_checker,
+    "folded": folded_checker,
 }
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
-_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares")
-_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact")
+_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu")
+_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts")
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
 
@@ -75,7 +77,7 @@ class Certificate:
         What `verify` was asked, and what both networks' own evaluation in float64 may add to the difference.
     margin : float
         Binary networks: the bound is of points further than this from the first hyperplanes, see `Verdict`.
-    kind : "pieces", "exact", "point" or "sorted"
+    kind : "pieces", "exact", "point", "sorted" or "folded"
         What does it again, see this module.
     arrays : mapping of read-only arrays
         Where the checker has to look. Numbers, or rationals as text.
@@ -267,7 +269,7 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     ArithmeticError, LookupError, StopIteration, TypeError, ValueError
         If the data proves nothing.
     """
-    none = {"directions": np.empty((0, domain.n_inputs))}
+    none = {"directions": np.empty((0, domain.n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0)}
     data = {**none, **certificate.arrays, "margin": certificate.margin}
     return CHECKERS[certificate.kind].check(data, f, g, domain)
 

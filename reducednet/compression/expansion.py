@@ -1,0 +1,209 @@
+"""A ReLU network written out: every neuron as a row over the inputs and the neurons that really bend below it.
+
+A dead neuron is 0, an always-on one is its own row, and a neuron on the hyperplane of another is a multiple of it
+(and of its row, where it looks the other way). So z = A_0 + A_x x + A_U U with U the activations of the
+neurons that are left, the **classes**: between them nothing is lost, and bounds are sharp.
+
+These floats need not be rigorous: the certificate's checker bounds everything anew.
+
+References
+----------
+THEORY, section 9.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._validation import Array
+from ..domains import Domain
+from ..grouping import groups_of_rows
+from ..networks import Network
+
+DEAD, ON = -1, -2
+MOST_CUTS = 400
+"""The largest number of pairs of classes that are tried for exclusion."""
+
+
+class Classes(NamedTuple):
+    """The classes of one layer: rows A over the columns before theirs, S of absolute values; low <= z <= high."""
+
+    A: Array
+    S: Array
+    low: Array
+    high: Array
+
+
+class Roles(NamedTuple):
+    """What each neuron of a layer is: DEAD, ON or the number of its class, and its multiple of the class's row."""
+
+    labels: np.ndarray
+    scales: Array
+
+
+class Expansion(NamedTuple):
+    """A network written out.
+
+    roles, classes : lists, one entry a hidden layer
+    cuts : list of ((class, other class), multiplier)
+        Pairs that are never on together, where the other may be left out of the class's row.
+    A, S : arrays (n_outputs, n_columns)
+        The outputs' rows.
+    sizes : array (n_columns,)
+        The largest absolute value of each column: 1, the inputs, the classes.
+    """
+
+    roles: list[Roles]
+    classes: list[Classes]
+    cuts: list[tuple[tuple[int, int], float]]
+    A: Array
+    S: Array
+    sizes: Array
+
+    @property
+    def n_classes(self) -> int:
+        """How many neurons really bend."""
+        return sum(len(layer.low) for layer in self.classes)
+
+
+def expand(network: Network, domain: Domain, precision: float) -> Expansion:
+    """Write a network out.
+
+    Parameters
+    ----------
+    network : Network
+        ReLU.
+    domain : Domain
+    precision : float
+        What is below it, relative to the terms of a row, counts as 0.
+    """
+    d = network.n_inputs
+    sizes = np.append(1.0, np.abs(domain.bounding_box()).max(axis=0))
+    A = S = np.eye(d, d + 1, 1)
+    roles: list[Roles] = []
+    classes: list[Classes] = []
+    cuts: list[tuple[tuple[int, int], float]] = []
+    h = np.stack(domain.bounding_box())
+    for W, b in zip(network.weights, network.thresholds):
+        up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
+        lowest, largest = up @ h[0] + down @ h[1] + b, up @ h[1] + down @ h[0] + b
+        A, S = W @ A, np.abs(W) @ S
+        A[:, 0], S[:, 0] = A[:, 0] + b, S[:, 0] + np.abs(b)
+        low, high = ends(A, classes, domain)
+        low, high = np.maximum(low, lowest), np.minimum(high, largest)
+        h = np.maximum([low, high], 0.0)
+        noise = precision * (S @ sizes)
+        labels = np.where(high <= noise, DEAD, np.where(low >= -noise, ON, 0))
+        own, heads = _class_roles(labels, A, sizes, precision, sum(len(layer.low) for layer in classes))
+        new = Classes(A[heads], S[heads], low[heads], high[heads])
+        alone = np.bincount(own.labels[own.labels >= 0])[own.labels[heads]] == 1
+        new, found = _without_excluded(new, alone, classes, domain, noise[heads], d + 1)
+        A, S = _activations(own, A, S, new, sum(len(layer.low) for layer in classes))
+        sizes = np.append(sizes, np.maximum(new.high, 0.0))
+        roles, classes, cuts = [*roles, own], [*classes, new], [*cuts, *found]
+    C, a = network.output_weights, network.output_bias
+    A, S = C @ A, np.abs(C) @ S
+    if a is not None:
+        A[:, 0], S[:, 0] = A[:, 0] + a, S[:, 0] + np.abs(a)
+    return Expansion(roles, classes, cuts, A, S, sizes)
+
+
+def _class_roles(
+    labels: np.ndarray, A: Array, sizes: Array, precision: float, first: int
+) -> tuple[Roles, np.ndarray]:
+    """Return the roles of one layer, whose classes are numbered from `first`, and the heads' indices."""
+    bending = np.flatnonzero(labels == 0)
+    rows = A[bending] * sizes
+    largest = np.abs(rows).argmax(axis=1) if len(bending) else np.empty(0, dtype=int)
+    units = rows / rows[np.arange(len(rows)), largest][:, np.newaxis]  # opposite rows have one, too
+    groups = groups_of_rows(units, 8.0 * precision)
+    _, at = np.unique(groups, return_index=True)
+    leaders = rows[at[groups]]
+    scales = np.zeros(len(labels))
+    scales[bending] = np.einsum("ij,ij->i", rows, leaders) / np.einsum("ij,ij->i", leaders, leaders)
+    scales[bending[at]] = 1.0
+    labels = labels.copy()
+    labels[bending] = first + groups
+    return Roles(labels, scales), bending[at]
+
+
+def _activations(own: Roles, A: Array, S: Array, new: Classes, first: int) -> tuple[Array, Array]:
+    """Return the layer's activations as rows, over the columns with the new classes among them."""
+    results, members = [], np.flatnonzero(own.labels >= 0)
+    c, s = own.labels[members] - first, own.scales[members]
+    for rows, head, turned in ((A, new.A, np.minimum(s, 0.0)), (S, new.S, np.abs(np.minimum(s, 0.0)))):
+        result = np.hstack([rows * (own.labels == ON)[:, np.newaxis], np.zeros((len(rows), len(new.low)))])
+        result[members, :rows.shape[1]] = turned[:, np.newaxis] * head[c]
+        result[members, rows.shape[1] + c] = np.abs(s)
+        results.append(result)
+    return results[0], results[1]
+
+
+def ends(A: Array, classes: list[Classes], domain: Domain) -> tuple[Array, Array]:
+    """Return lower and upper bounds of rows over the domain."""
+    return -highest(-A, classes, domain), highest(A, classes, domain)
+
+
+def highest(A: Array, classes: list[Classes], domain: Domain) -> Array:
+    """Return upper bounds of rows: U lies below its chord, and above 0 or z; the best of four choices.
+
+    All above 0, all above z, each above the nearer one, or the one that leaves a smaller row.
+    """
+    result: Array = np.min([_highest(A, classes, domain, lower) for lower in (0.0, 1.0, 0.5, np.nan)], axis=0)
+    return result
+
+
+def _highest(A: Array, classes: list[Classes], domain: Domain, lower: float) -> Array:
+    for layer in reversed(classes):
+        A, U = A[:, :layer.A.shape[1]].copy(), A[:, layer.A.shape[1]:]
+        if not U.shape[1]:
+            continue
+        slope = layer.high / (layer.high - layer.low)
+        up, down = np.maximum(U, 0.0), np.minimum(U, 0.0)
+        A += (up * slope) @ layer.A
+        A[:, 0] -= up @ (slope * layer.low)
+        under: Array = np.full(len(slope), lower)
+        if lower == 0.5:
+            under = np.where(layer.high > -layer.low, 1.0, 0.0)
+        elif np.isnan(lower):
+            R = layer.A[:, 1:]
+            under = np.where(2.0 * A[:, 1:] @ R.T > -down * (R * R).sum(axis=1), 1.0, 0.0)
+        A += (down * under) @ layer.A
+    return A[:, 0] + domain.support(A[:, 1:])
+
+
+def _without_excluded(
+    new: Classes, alone: np.ndarray, classes: list[Classes], domain: Domain, noise: Array, first: int
+) -> tuple[Classes, list[tuple[tuple[int, int], float]]]:
+    """Leave out of each row the classes that are never on where it is on.
+
+    relu(z) = relu(z - a U_i) if z and z - a U_i are at most 0 wherever z_i > 0. That is so if
+    z - a U_i + mu z_i <= 0 everywhere, for one mu >= max(a, 0). Only a neuron that stands for no other is changed.
+    """
+    A, S, cuts = new.A.copy(), new.S.copy(), []
+    below = [(i, j) for i, layer in enumerate(classes) for j in range(len(layer.low))]
+    here = first + len(below)
+    pairs = [(j, c) for j in np.flatnonzero(alone) for c in range(len(below)) if A[j, first + c] != 0.0]
+    for j, c in pairs if len(pairs) <= MOST_CUTS else ():
+        i, k = below[c]
+        other = np.pad(classes[i].A[k], (0, A.shape[1] - classes[i].A.shape[1]))
+        mu = _multiplier(A[j], first + c, other, classes, domain, noise[j])
+        if mu is not None:
+            A[j, first + c] = S[j, first + c] = 0.0
+            cuts.append(((here - first + int(j), c), mu))
+    return new._replace(A=A, S=S), cuts
+
+
+def _multiplier(
+    row: Array, column: int, other: Array, classes: list[Classes], domain: Domain, noise: float
+) -> float | None:
+    """Return a mu that proves the exclusion, if one of many does."""
+    coefficient, rest = row[column], row.copy()
+    rest[column] = 0.0
+    least = max(coefficient * (1.0 + 2.0**-20), 0.0)
+    scale = np.abs(row).max() / max(np.abs(other).max(), np.finfo(float).tiny)
+    choices = least + scale * np.append(0.0, np.logspace(-3, 3, 49))
+    bounds = highest(rest + choices[:, np.newaxis] * other, classes, domain)
+    best = int(np.argmin(bounds))
+    return float(choices[best]) if bounds[best] <= noise else None

@@ -1,0 +1,171 @@
+"""`compress`: a smaller network with the same function on a domain, and the proof."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .._validation import message, number
+from ..domains import Domain
+from ..networks import Network, check_network
+from ..reduced_networks import check_domain
+from ..verification import Certificate, folded_certificate, verify
+from .binary import without_useless
+from .building import Built, build
+from .expansion import DEAD, ON, Expansion, Roles, expand
+from .report import CompressionReport
+
+ROUNDING = 2.0**-50
+"""What is below it, relative to the terms of a row, counts as 0 without a tolerance."""
+COARSEST = 2.0**-3
+"""The largest such number that a tolerance is spent by; each further one is a quarter of the last."""
+MOST_NUMBERS = 1 << 27
+"""The largest matrix that is written out."""
+SECONDS = 5.0
+"""How long a sharper proof is looked for."""
+
+
+def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Network, CompressionReport]:
+    """Return a smaller network with the same function on the domain, and the proof that it is.
+
+    Neurons that are dead go; those that are always on are folded into what follows: all of a level that are
+    still needed above it into as few as the rank of that need, and a layer in which nothing bends vanishes.
+    Neurons on one hyperplane are merged, opposite ones too, s(-z) = s(z) - z; those that no output depends on
+    are left out. Where two neurons are never on together, one that depends on the other need not wait for it:
+    the layers are as few as the dependencies that are left.
+
+    Signs are found by bounds that keep how a neuron depends on the inputs and on the neurons that bend below.
+    All that is done is exact but for rounding, and for what `tolerance` allows; the bound is proved, all
+    charged.
+
+    Parameters
+    ----------
+    net : Network
+        ReLU or binary, of any depth and number of outputs. A binary network's neurons are dropped, made
+        constants or merged where that is exact.
+    domain : Box, Ball or Hull
+    tolerance : float
+        The largest difference that is allowed, beyond rounding: neurons that are nearly dead, nearly always on or
+        nearly on one hyperplane then count as that, as far as the proof allows.
+
+    Returns
+    -------
+    (Network, CompressionReport)
+        The network itself, where nothing can be saved. It has an output bias if a constant is left.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, the domain has another dimension, the tolerance is negative, or the
+        network is too large to be written out.
+
+    References
+    ----------
+    THEORY, Prop. 2 and sections 5 and 9.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> twice = Network([[[1.0], [2.0], [1.0]]], [[0.5, -1.0, -3.0]], [[1.0, 2.0, 1.0]])
+    >>> small, report = compress(twice, Box(0, 1))
+    >>> report.dead, report.folded
+    ((array([2]),), (array([0]),))
+    >>> bool(report.certificate.check(twice, small, Box(0, 1)))
+    True
+    """
+    net, domain = check_network(net, "net"), check_domain(net, domain)
+    tolerance = number(tolerance, "tolerance", minimum=0.0)
+    if net.activation == "binary":
+        return _binary(net, domain)
+    if max(net.sizes) * sum(net.sizes[:-1]) > MOST_NUMBERS and net.depth > 1:
+        raise ValueError(message("net", f"of at most {MOST_NUMBERS} numbers written out", repr(net)))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        candidates = [_candidate(net, domain, precision) for precision in _precisions(tolerance)]
+        for candidate in sorted(candidates, key=lambda one: (one.n_neurons, one.precision)):
+            if candidate.n_neurons >= sum(net.sizes[1:-1]):
+                break
+            certificate = _proof(net, domain, candidate)
+            if certificate is not None and (certificate.value <= tolerance or candidate.precision == ROUNDING):
+                expansion, built, _ = candidate
+                report = _report(net, built.network, certificate, expansion.roles, built.used, len(expansion.cuts))
+                return built.network, report
+    return _unchanged(net, domain)
+
+
+class _Candidate(NamedTuple):
+    """A smaller network, with what counted as 0 on the way to it."""
+
+    expansion: Expansion
+    built: Built
+    precision: float
+
+    @property
+    def n_neurons(self) -> int:
+        return sum(self.built.network.sizes[1:-1])
+
+
+def _precisions(tolerance: float) -> list[float]:
+    """Return what counts as 0 in each attempt, the finest last."""
+    coarse = COARSEST * 0.25 ** np.arange(20)
+    return [float(value) for value in coarse[coarse > ROUNDING] if tolerance > 0.0] + [ROUNDING]
+
+
+def _candidate(net: Network, domain: Domain, precision: float) -> _Candidate:
+    expansion = expand(net, domain, precision)
+    if not np.isfinite(expansion.sizes).all() or not np.isfinite(expansion.A).all():
+        raise ValueError(message("net", "one whose bounds on the domain stay in the range of float64", repr(net)))
+    return _Candidate(expansion, build(expansion, domain, precision), precision)
+
+
+def _unchanged(net: Network, domain: Domain) -> tuple[Network, CompressionReport]:
+    """Return the network as it was given: a Network, and a bound of 0."""
+    ends = np.cumsum([0, *net.sizes[1:-1]])
+    nothing = [Roles(np.arange(start, end), np.ones(end - start)) for start, end in zip(ends, ends[1:])]
+    certificate = verify(net, net, domain, 0.0).certificate
+    return net, _report(net, net, certificate, nothing, np.ones(ends[-1], dtype=bool), 0)
+
+
+def _binary(net: Network, domain: Domain) -> tuple[Network, CompressionReport]:
+    """Return the smallest network that the provers confirm; what is rounded comes first."""
+    for exactly in (False, True):
+        small, roles, used = without_useless(net, domain, exactly)
+        verdict = verify(net, small, domain, time_limit=SECONDS)
+        certificate = verdict.certificate
+        if sum(small.sizes[1:-1]) < sum(net.sizes[1:-1]) and verdict.status == "equivalent" and certificate:
+            return small, _report(net, small, certificate, roles, used, 0)
+    return _unchanged(net, domain)
+
+
+def _proof(net: Network, domain: Domain, candidate: _Candidate) -> Certificate | None:
+    """Return the sharper of two proofs: by the roles that were found, or by what `verify` finds by itself."""
+    expansion, built, _ = candidate
+    roles, small = [*expansion.roles, *built.roles], built.network
+    try:
+        certificate = folded_certificate(net, small, domain, roles, expansion.cuts)
+    except (ArithmeticError, ValueError):  # the bound leaves the range of float64
+        certificate = None
+    if small.depth == net.depth and candidate.precision == ROUNDING:
+        other = verify(net, small, domain, method="differences", time_limit=SECONDS).certificate
+        if other and other.claim == "bound" and (certificate is None or other.value < certificate.value):
+            return other
+    return certificate
+
+
+def _report(
+    net: Network, small: Network, certificate: Certificate | None, roles: Sequence[Roles], used: np.ndarray,
+    excluded: int,
+) -> CompressionReport:
+    assert certificate is not None  # a network equals itself
+    found: list[list[np.ndarray]] = [[], [], [], []]
+    for own in roles:
+        heads = np.unique(own.labels[own.labels >= 0], return_index=True)[1]
+        head = np.zeros(len(own.labels), dtype=bool)
+        head[np.flatnonzero(own.labels >= 0)[heads]] = True
+        needed = (own.labels >= 0) & np.append(used, [False, False])[own.labels]
+        kinds = (own.labels == DEAD, own.labels == ON, needed & ~head, (own.labels >= 0) & ~needed)
+        for kind, which in zip(found, kinds):
+            kind.append(np.flatnonzero(which))
+    dead, folded, merged, unused = (tuple(kind) for kind in found)
+    return CompressionReport(dead, folded, merged, unused, excluded, net.sizes, small.sizes, net.n_parameters,
+                             small.n_parameters, certificate.value, certificate)
