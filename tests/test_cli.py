@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import reducednet as rn
 from reducednet import cli
 from reducednet.commands.census import census
+from reducednet.commands.samples import box_around
 
 
 def run(*arguments, **options):
@@ -124,6 +126,12 @@ def test_folder_that_cannot_be_written_to_is_refused_before_the_work(tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
+def test_file_in_the_place_of_the_folder_is_refused(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert cli.main(["demo", "--starts", "1", "--out", str(tmp_path / "file")]) == 2
+    assert "`--out` must be a folder to write in" in capsys.readouterr().err
+
+
 def test_figure_is_not_left_half_written(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
@@ -188,6 +196,22 @@ def test_verify_command_prints_a_true_counterexample_and_ends_with_1(two_files):
     assert report["status"] == "not_equivalent" and report["eps"] < report["gap"]
     rounding = sum(rn.evaluation_bound(network, rn.Box([-1, -1], [1, 1])).item() for network in (f, g))
     assert abs(difference - report["gap"]) <= rounding
+
+
+def test_counterexample_between_two_floats_is_told_as_the_point_it_is(tmp_path, capsys):
+    # a hat of height 1 on three kinks b / 3 that are neighbours: no float near its top
+    b, scale = 4.0 - 2.0**-51 + 2.0**-51 * np.arange(-1.0, 2.0), 2.0**51
+    hat = rn.Network([[[3.0], [3.0], [3.0]]], [-b], [scale * np.array([1.0, -2.0, 1.0])], [0.0])
+    rn.save(tmp_path / "hat.npz", hat)
+    rn.save(tmp_path / "zero.npz", rn.Network([[[1.0]]], [[0.0]], [[0.0]], [0.0]))
+    call = ["verify", str(tmp_path / "hat.npz"), str(tmp_path / "zero.npz"), "--box", "0", "3", "--eps", "0.99"]
+    top = Fraction(b[1]) / 3
+    assert cli.main(call) == 1
+    assert capsys.readouterr().out.endswith(f"counterexample: {top}\n")
+    assert cli.main([*call, "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["counterexample"] == [float(top)]
+    assert report["counterexample_ratios"] == [[top.numerator, top.denominator]]
 
 
 def test_verify_command_ends_with_3_when_it_does_not_know(two_files, monkeypatch):
@@ -297,6 +321,40 @@ def test_domain_is_that_of_the_file(folder, capsys, name, domain):
     assert rn.load("out.npz").domain == domain
 
 
+@pytest.mark.parametrize("name, text", [
+    ("x.csv", "0,1\n2,-3\n"), ("x.csv", "first,second\n0,1\n\n2,-3\n"), ("x.csv", "\ufeff0,1\n2,-3\n"),
+    ("x.txt", "0 1\n2 -3\n"), ("x.TXT", "# two samples\n  0  1\n2 -3\n"),
+])
+def test_domain_of_samples_is_the_box_around_them(folder, capsys, name, text):
+    (folder / name).write_text(text, encoding="utf-8")
+    assert answer(capsys, "info", "net.npz", "--domain", name)["domain"] == repr(rn.Box([0, -3], [2, 1]))
+
+
+def test_domain_of_an_array_is_the_box_around_its_rows_and_of_a_vector_an_interval(folder):
+    np.save("x.npy", np.array([[0, 1], [2, -3]]))
+    np.save("vector.npy", np.array([3.0, -1.0, 2.0]))
+    assert box_around(folder / "x.npy") == rn.Box([0, -3], [2, 1])
+    assert box_around(folder / "vector.npy") == rn.Box(-1, 3)
+
+
+@pytest.mark.parametrize("name, content, words", [
+    ("x.csv", b"", "no samples"), ("x.csv", b"a,b\n", "no samples"), ("x.csv", b"0,1\n2,x\n", "'x'"),
+    ("x.csv", b"0,x\n2,3\n", "'x'"), ("x.csv", b"0,1\n2\n", "columns"), ("x.csv", b"0,1\n2,nan\n", "finite"),
+    ("x.csv", b"1,1\n1,1\n", "one point"), ("x.csv", b"\xff\xfe\x00", "decode"), ("x.csv", b"1\n2\n", "dimension"),
+    ("x.npy", b"", "x.npy"), ("x.npy", b"PK\x03\x04", "x.npy"), ("x.md", b"0 1", "`--domain` must be a .nnet or"),
+])
+def test_samples_that_are_none_are_refused_in_one_line(folder, capsys, name, content, words):
+    (folder / name).write_bytes(content)
+    code, out, err = call(capsys, "info", "net.npz", "--domain", name)
+    assert (code, out, err.count("\n")) == (2, "", 1) and words in err
+
+
+def test_objects_in_an_array_are_not_unpickled(folder, capsys):
+    np.save("x.npy", np.array([[1, None]], dtype=object), allow_pickle=True)
+    code, out, err = call(capsys, "info", "net.npz", "--domain", "x.npy")
+    assert (code, out) == (2, "") and "allow_pickle=False" in err
+
+
 @pytest.mark.parametrize("command", ["reduce", "verify", "info", "compress"])
 def test_box_and_domain_exclude_each_other(folder, capsys, command):
     arguments = ["--box", "0", "1", "--domain", "box.npz"]
@@ -364,9 +422,16 @@ def test_input_may_be_the_output(folder, capsys):
     net = rn.load("net.npz")
     assert call(capsys, "reduce", "net.npz", "--domain", "ball.npz", "-o", "net.npz")[0] == 0
     assert rn.load("net.npz") == rn.reduce(net, rn.Ball([1, 2], 3))
-    before = rn.load("box.nnet")
-    assert call(capsys, "convert", "box.nnet", "box.nnet")[0] == 0
-    assert rn.load("box.nnet") == before
+    before = (folder / "net.nnet").read_bytes()
+    assert call(capsys, "convert", "net.nnet", "net.nnet")[0] == 0
+    assert (folder / "net.nnet").read_bytes() == before
+
+
+def test_conversion_onto_its_input_is_refused_where_it_loses_something(folder, capsys):
+    before = (folder / "box.nnet").read_bytes()
+    code, out, err = call(capsys, "convert", "box.nnet", "./box.nnet")
+    assert (code, out) == (2, "") and "would not keep the box" in err
+    assert (folder / "box.nnet").read_bytes() == before
 
 
 def test_json_has_null_in_the_place_of_infinity(folder, capsys):
@@ -380,6 +445,23 @@ def test_interrupted_command_ends_with_130(folder, capsys, monkeypatch):
 
     monkeypatch.setattr("reducednet.files.load", interrupt)
     assert call(capsys, "info", "net.npz") == (130, "", "\nreducednet: interrupted\n")
+
+
+@pytest.mark.parametrize("error, line", [
+    (MemoryError(), "MemoryError"), (MemoryError("Unable to allocate\n75 GiB"), "Unable to allocate 75 GiB"),
+])
+def test_too_little_memory_is_one_line(folder, capsys, monkeypatch, error, line):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("reducednet.files.load", fail)
+    assert call(capsys, "info", "net.npz") == (2, "", f"reducednet: {line}\n")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_names_of_files_that_are_no_text_are_escaped(folder, capsys):
+    code, out, _ = call(capsys, "convert", "net.npz", os.fsdecode(b"\xff.npz"))
+    assert code == 0 and "written: \\udcff.npz" in out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes are different there")

@@ -29,6 +29,8 @@ def run(options: argparse.Namespace) -> Answer:
     check_output(options.output, ENDINGS, "OUT")
     network = read_network(options.file, options.physical)
     lost = _lost_from(options.file, options.physical) + _lost_in(options.output, network)
+    if lost and options.output.exists() and options.output.samefile(options.file):
+        raise ValueError(f"OUT must be another file than IN, of which it would not keep {lost[0]}")
     save_checked(options.output, network)
     report = {"network": repr(network), "input": str(options.file), "output": str(options.output),
               "physical": options.physical, "same_numbers_read_back": True, "not_carried_over": lost}

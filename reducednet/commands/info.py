@@ -102,4 +102,7 @@ def _sums(report: Mapping[str, Any]) -> list[str]:
         lines += ["inside: the threshold lies inside its interval; used: between which parts of it these lie",
                   "dead, always on: on all of the domain, to rounding"]
         sums.append(f"in the reduced space: {report['parameters']['reduced']}")
-    return lines + [*sums, f"without neurons that do nothing: {left} ({saved} saved)"]
+    sums.append(f"without neurons that do nothing: {left} ({saved} saved)")
+    if "reduced" in report["parameters"]:
+        sums.append("(`compress` also folds neurons that are always on, and merges those on one hyperplane)")
+    return lines + sums
