@@ -260,6 +260,11 @@ def answer(capsys, *arguments):
     return json.loads(out, parse_constant=refuse)
 
 
+def as_json(domain):
+    """Return a domain as JSON tells it."""
+    return {"kind": type(domain).__name__, **{name: array.tolist() for name, array in domain.to_arrays().items()}}
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with a file of each kind, and in it."""
@@ -327,7 +332,7 @@ def test_domain_is_that_of_the_file(folder, capsys, name, domain):
 ])
 def test_domain_of_samples_is_the_box_around_them(folder, capsys, name, text):
     (folder / name).write_text(text, encoding="utf-8")
-    assert answer(capsys, "info", "net.npz", "--domain", name)["domain"] == repr(rn.Box([0, -3], [2, 1]))
+    assert answer(capsys, "info", "net.npz", "--domain", name)["domain"] == as_json(rn.Box([0, -3], [2, 1]))
 
 
 def test_domain_of_an_array_is_the_box_around_its_rows_and_of_a_vector_an_interval(folder):
@@ -395,7 +400,7 @@ def test_verify_prefers_the_domain_of_a_reduced_network(folder, capsys):
     rn.save("far.nnet", rn.ReducedNetwork.random((2, 3, 1), rn.Box([5, 5], [6, 6]), rng=0))
     for other, domain in (("box.npz", rn.Box([-1, 0], [1, 1])), ("net.npz", rn.Box([5, 5], [6, 6]))):
         printed = call(capsys, "verify", "far.nnet", other, "--json")[1]
-        assert json.loads(printed)["domain"] == repr(domain)
+        assert json.loads(printed)["domain"] == as_json(domain)
 
 
 @pytest.mark.parametrize("output, words", [
@@ -496,8 +501,19 @@ def test_info_counts_what_the_census_counts(folder, capsys, name):
     domain = rn.Box([-1, 0], [1, 1]) if name == "box.nnet" else domain
     found = json.loads(json.dumps(census(network, domain)))
     assert {key: report[key] for key in found} == found
-    assert report["domain"] == (None if domain is None else repr(domain))
+    assert report["domain"] == (None if domain is None else as_json(domain))
     assert (report["kind"], tuple(report["sizes"])) == (type(network).__name__, network.sizes)
+
+
+def test_reports_have_the_numbers_of_domains_and_sizes(folder, capsys):
+    hull = rn.Hull([[0, 0], [1 / 3, 0], [0, 1e-9]])
+    rn.save("hull.npz", rn.reduce(rn.load("net.npz"), hull))
+    net = {"kind": "Network", "sizes": [2, 6, 4, 1], "activation": "relu", "output_bias": True, "parameters": 51}
+    report = answer(capsys, "reduce", "net.npz", "--domain", "hull.npz", "-o", "out.npz")
+    assert report["network"] == net
+    assert report["reduced"] == {**net, "kind": "ReducedNetwork", "bound": "support", "domain": as_json(hull)}
+    assert answer(capsys, "verify", "net.npz", "hull.npz")["domain"] == as_json(hull)
+    assert answer(capsys, "convert", "net.npz", "out.npz")["network"] == net
 
 
 def test_info_prints_a_row_a_hidden_layer_under_its_heads(folder, capsys):
@@ -517,7 +533,7 @@ def test_info_tells_of_a_training_result_and_its_network(folder, capsys):
     report, result = answer(capsys, "info", "result.npz"), rn.load("result.npz")
     assert report["kind"] == "TrainingResult" and report["training"]["steps"] == result.steps
     assert report["training"]["best_loss"] == result.history["loss"].min()
-    assert report["domain"] == "Box([-1, 0], [1, 1])" and len(report["layers"]) == 2
+    assert report["domain"] == as_json(rn.Box([-1, 0], [1, 1])) and len(report["layers"]) == 2
     assert call(capsys, "info", "result.npz")[1].startswith("TrainingResult: loss ")
 
 

@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .answers import Answer
+from .answers import Answer, domain_report
 from .options import add_domain, add_json, domain_of, read_network
 
 EXIT_CODES = {"equivalent": 0, "not_equivalent": 1, "unknown": 3}
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> Answer:
     words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics")}
     report = {**words, **numbers, "counterexample": [float(value) for value in point] or None,
               "counterexample_ratios": [value.as_integer_ratio() for value in point] or None,
-              "domain": repr(domain), "stages": [stage.name for stage in verdict.stages]}
+              "domain": domain_report(domain), "stages": [stage.name for stage in verdict.stages]}
     lines = [f"{verdict.status}: {verdict.sentence}", f"on {domain!r}"]
     if point:
         lines.append(f"counterexample: {', '.join(map(_exactly, point))}")
