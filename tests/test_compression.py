@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from assertions import assert_close
-from reducednet.verification import Certificate, folded_checker
+from reducednet.verification import Certificate, folded_checker, provers
 from strategies import cases, seeds
 from test_real_networks import FILES, box_of
 
@@ -299,6 +299,23 @@ def test_collision_avoidance_network_loses_95_percent_of_its_neurons_on_its_box(
     path = next(path for path in FILES if path.stem == "coav_sat")
     _, report = rn.compress(rn.load(path), rn.load_box(path))
     assert report.saved > 0.95
+
+
+# interruption
+
+
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+@pytest.mark.parametrize("dead", [0, 1])
+def test_ctrl_c_inside_a_proof_ends_the_compression(monkeypatch, activation, dead):
+    def interrupted(findings):
+        raise KeyboardInterrupt
+
+    for name in provers.PROVERS:
+        monkeypatch.setitem(provers.PROVERS, name, interrupted)
+    b = [-0.5, -0.25, -9.0 if dead else -0.75]
+    net = rn.Network([[[1.0], [1.0], [1.0]]], [b], [[1.0, 1.0, 1.0]], activation=activation)
+    with pytest.raises(KeyboardInterrupt):
+        rn.compress(net, rn.Box(0, 1))
 
 
 # what is refused

@@ -11,6 +11,7 @@ from exact_suprema import exact_difference, exact_outputs, supremum
 from exact_truth import pairs
 from reducednet.rounding import gamma
 from reducednet.verification import provers, run, verify
+from reducednet.verification.findings import OutOfTime
 from test_real_networks import FILES, box_of
 
 SQUARE = rn.Box([0.0, 0.0], [1.0, 1.0])
@@ -466,6 +467,16 @@ def test_ctrl_c_inside_a_prover_gives_unknown(monkeypatch):
     monkeypatch.setattr(provers, "difference", interrupted)
     verdict = verify(WIDE, permuted(WIDE, np.random.default_rng(0)), SQUARE, method="matching")
     assert (verdict.status, verdict.bound, verdict.gap) == ("unknown", np.inf, 0.0)
+
+
+@pytest.mark.parametrize("error, interrupted", [(KeyboardInterrupt, True), (OutOfTime, False)])
+def test_verdict_says_whether_ctrl_c_ended_the_search(monkeypatch, error, interrupted):
+    def end(findings):
+        raise error
+
+    monkeypatch.setitem(provers.PROVERS, "search", end)
+    assert verify(WIDE, WIDE, SQUARE, method="search").interrupted is interrupted
+    assert verify(WIDE, WIDE, SQUARE, method="differences").interrupted is False
 
 
 def test_same_question_gets_the_same_verdict():

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .._validation import message, number
 from ..domains import Domain
 from ..networks import Network, check_network
 from ..reduced_networks import check_domain
-from ..verification import Certificate, folded_certificate, verify
+from ..verification import Certificate, Verdict, folded_certificate, verify
 from .binary import without_useless
 from .building import Built, build
 from .expansion import DEAD, ON, Expansion, Roles, expand
@@ -122,7 +122,7 @@ def _unchanged(net: Network, domain: Domain) -> tuple[Network, CompressionReport
     """Return the network as it was given: a Network, and a bound of 0."""
     ends = np.cumsum([0, *net.sizes[1:-1]])
     nothing = [Roles(np.arange(start, end), np.ones(end - start)) for start, end in zip(ends, ends[1:])]
-    certificate = verify(net, net, domain, 0.0).certificate
+    certificate = _verdict(net, net, domain, 0.0).certificate
     return net, _report(net, net, certificate, nothing, np.ones(ends[-1], dtype=bool), 0)
 
 
@@ -130,7 +130,7 @@ def _binary(net: Network, domain: Domain) -> tuple[Network, CompressionReport]:
     """Return the smallest network that the provers confirm; what is rounded comes first."""
     for exactly in (False, True):
         small, roles, used = without_useless(net, domain, exactly)
-        verdict = verify(net, small, domain, time_limit=SECONDS)
+        verdict = _verdict(net, small, domain, time_limit=SECONDS)
         certificate = verdict.certificate
         if sum(small.sizes[1:-1]) < sum(net.sizes[1:-1]) and verdict.status == "equivalent" and certificate:
             return small, _report(net, small, certificate, roles, used, 0)
@@ -146,10 +146,18 @@ def _proof(net: Network, domain: Domain, candidate: _Candidate) -> Certificate |
     except (ArithmeticError, ValueError):  # the bound leaves the range of float64
         certificate = None
     if small.depth == net.depth and candidate.precision == ROUNDING:
-        other = verify(net, small, domain, method="differences", time_limit=SECONDS).certificate
+        other = _verdict(net, small, domain, method="differences", time_limit=SECONDS).certificate
         if other and other.claim == "bound" and (certificate is None or other.value < certificate.value):
             return other
     return certificate
+
+
+def _verdict(net: Network, small: Network, domain: Domain, eps: float | None = None, **options: Any) -> Verdict:
+    """Return what `verify` answers; Ctrl-C, at which it answers with what it knows, is not over with that."""
+    verdict = verify(net, small, domain, eps, **options)
+    if verdict.interrupted:
+        raise KeyboardInterrupt
+    return verdict
 
 
 def _report(

@@ -84,12 +84,15 @@ def verify(
     question, time_limit = _question(f, g, domain, eps, semantics, time_limit)
     findings = Findings(question, time_limit)
     names = list(PROVERS) if choice(method, "method", ["auto", *PROVERS]) == "auto" else [method]
+    interrupted = False
     try:
         with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
             _ask(findings, names)
-    except (OutOfTime, KeyboardInterrupt):
+    except OutOfTime:
         pass
-    return _verdict(findings, f, g, semantics)
+    except KeyboardInterrupt:
+        interrupted = True
+    return _verdict(findings, f, g, semantics, interrupted)
 
 
 def _ask(findings: Findings, names: Sequence[str]) -> None:
@@ -150,7 +153,7 @@ def _deepened(network: Network, depth: int) -> Network:
     return Network(weights, thresholds, network.output_weights, network.output_bias, network.activation)
 
 
-def _verdict(findings: Findings, f: Network, g: Network, semantics: str) -> Verdict:
+def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:
     """Write down what was found."""
     question, status = findings.question, findings.status
     rigorous = not (status == UNKNOWN and findings.gap <= findings.solver_bound < findings.bound)
@@ -160,5 +163,5 @@ def _verdict(findings: Findings, f: Network, g: Network, semantics: str) -> Verd
     return Verdict(
         status, question.eps, findings.bound if rigorous else findings.solver_bound, findings.gap,
         counterexample, method if rigorous else "milp", rigorous, semantics, findings.margin, findings.seconds,
-        findings.stages, certificate,
+        findings.stages, certificate, interrupted,
     )

@@ -45,16 +45,19 @@ class Verdict:
     stages : list of Stage
     certificate : Certificate or None
         What lets a checker repeat the proof, or the refutation.
+    interrupted : bool
+        Whether Ctrl-C ended the search: then this is what was known until then.
     """
 
     def __init__(
         self, status: str, eps: float, bound: float, gap: float, counterexample: Array | None, method: str,
         rigorous: bool, semantics: str, margin: float, seconds: float, stages: list[Stage], certificate: Any,
+        interrupted: bool = False,
     ) -> None:
         self.status, self.eps, self.bound, self.gap = status, eps, bound, gap
         self.counterexample, self.method, self.rigorous = counterexample, method, rigorous
         self.semantics, self.margin, self.seconds = semantics, margin, seconds
-        self.stages, self.certificate = stages, certificate
+        self.stages, self.certificate, self.interrupted = stages, certificate, interrupted
 
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value, for 'unknown' is not 'no': ask for its `status`")
