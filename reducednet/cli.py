@@ -7,9 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+import numpy as np
+
 from . import __version__
 from .commands import COMMANDS
 from .commands.answers import INTERRUPTED, Answer
+from .nnet_format import ADVICE
 
 USAGE_ERROR = 2
 
@@ -31,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        answer = options.run(options)
+        with np.errstate(all="ignore"):  # what leaves float64 is refused or answered; warnings are no answer
+            answer = options.run(options)
         _print(answer, options.json)
     except KeyboardInterrupt:
         return _interrupted()
@@ -42,9 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print(answer: Answer, as_json: bool) -> None:
-    """Print the answer; a reader who has gone away is no error."""
+    """Print the answer; a reader who has gone away is no error. What the terminal cannot show is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    text = answer.text(as_json).encode(encoding, "backslashreplace").decode(encoding)
     try:
-        print(answer.text(as_json), flush=True)
+        print(text, flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at its end
         if not isinstance(error, BrokenPipeError):
@@ -52,8 +58,8 @@ def _print(answer: Answer, as_json: bool) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """Return an error in one line."""
-    text = str(error) or type(error).__name__
+    """Return an error in one line, without advice that is for Python."""
+    text = str(error).removesuffix(ADVICE) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(text.split())

@@ -1,9 +1,11 @@
 """The command line, run as a user runs it."""
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from fractions import Fraction
 
@@ -13,6 +15,7 @@ import pytest
 import reducednet as rn
 from reducednet import cli
 from reducednet.commands.census import census
+from reducednet.verification import provers
 from reducednet.commands.samples import box_around
 
 
@@ -118,9 +121,13 @@ def test_unknown_usage_ends_with_code_2(arguments, capsys):
     assert "usage" in capsys.readouterr().err
 
 
+def full(**options):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
 @pytest.mark.parametrize("command", [["demo"], ["compare", "sin4pi"]])
 def test_folder_that_cannot_be_written_to_is_refused_before_the_work(tmp_path, monkeypatch, capsys, command):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     assert cli.main([*command, "--starts", "1", "--out", str(tmp_path)]) == 2
     assert "`--out` must be a folder to write in" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -417,10 +424,26 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(
 
 
 def test_output_folder_without_leave_to_write_is_refused_before_the_work(folder, capsys, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     monkeypatch.setattr("reducednet.files.load", lambda *arguments: pytest.fail("read"))
     code, out, err = call(capsys, "reduce", "box.npz", "-o", "out.npz")
     assert (code, out) == (2, "") and "folder to write in" in err
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no folder that leave is given for, but no room")
+def test_output_folder_that_takes_no_files_is_refused_before_the_work(folder, capsys, monkeypatch):
+    monkeypatch.setattr("reducednet.files.load", lambda *arguments: pytest.fail("read"))
+    code, out, err = call(capsys, "reduce", "box.npz", "-o", "/proc/out.npz")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "got /proc/out.npz" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need leave there")
+@pytest.mark.parametrize("command", [["convert"], ["reduce", "-o"], ["compress", "-o"]])
+def test_output_may_be_a_circle_of_links(folder, capsys, command):
+    (folder / "out.npz").symlink_to("out.npz")
+    name, *option = command
+    assert call(capsys, name, "box.npz", *option, "out.npz")[0] == 0
+    assert rn.load("out.npz").sizes[0] == 2
 
 
 def test_input_may_be_the_output(folder, capsys):
@@ -450,6 +473,58 @@ def test_interrupted_command_ends_with_130(folder, capsys, monkeypatch):
 
     monkeypatch.setattr("reducednet.files.load", interrupt)
     assert call(capsys, "info", "net.npz") == (130, "", "\nreducednet: interrupted\n")
+
+
+@pytest.fixture
+def no_prover(monkeypatch):
+    """Ctrl-C comes as soon as a prover begins."""
+    def interrupt(findings):
+        raise KeyboardInterrupt
+
+    for name in provers.PROVERS:
+        monkeypatch.setitem(provers.PROVERS, name, interrupt)
+
+
+def test_interrupted_verify_tells_what_it_knows_and_ends_with_130(folder, capsys, no_prover):
+    arguments = ["verify", "net.npz", "box.npz"]
+    code, out, err = call(capsys, *arguments)
+    assert (code, err) == (130, "\nreducednet: interrupted\n") and out.startswith("unknown: ")
+    assert json.loads(call(capsys, *arguments, "--json")[1])["interrupted"] is True
+
+
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+def test_interrupted_compress_writes_nothing(folder, capsys, no_prover, activation):
+    rn.save("small.npz", rn.Network([[[1.0]]], [[-0.5]], [[1.0]], activation=activation))
+    before = sorted(folder.iterdir())
+    arguments = ["compress", "small.npz", "--box", "0", "1", "-o", "out.npz"]
+    assert call(capsys, *arguments) == (130, "", "\nreducednet: interrupted\n")
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", NETWORK_COMMANDS)
+def test_domains_at_the_end_of_float64_give_no_warnings(folder, capsys, command):
+    net = rn.Network([[[1.0, 0.0], [1.0, 1.0]]], [[0.0, 1.5e308]], [[1e-308, 1.0]])
+    for name, network in (("huge.npz", net), ("big.npz", net.with_vector(net.to_vector() * 0.5))):
+        rn.save(name, network)
+        box = [] if command == "convert" else ["--box", "-1e308,-1", "1e308,1"]
+        code, out, err = call(capsys, command, name, *NETWORK_COMMANDS[command], *box)
+        assert (code, out, err.count("\n")) == (2, "", 1) if code == 2 else (code in (0, 1, 3) and err == "")
+
+
+def test_names_that_a_terminal_cannot_show_are_escaped(folder):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    result = run("convert", "net.npz", "n\u00e9t.npz", env=environment)
+    assert (result.returncode, result.stderr) == (0, "") and "n\\xe9t.npz" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    ["convert", "bad.nnet", "out.npz", "--physical"], ["info", "thin.npz", "--domain", "bad.nnet"],
+])
+def test_errors_give_no_advice_for_python(folder, capsys, arguments):
+    scaled_nnet(folder / "bad.nnet", scale=-2.0)
+    rn.save("thin.npz", rn.Network.random((1, 3, 1), rng=0))
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, "") and "line 8: the ranges must be" in err and "normalise" not in err
 
 
 @pytest.mark.parametrize("error, line", [
@@ -558,9 +633,10 @@ def test_converted_network_has_the_same_numbers(folder, capsys, name, into):
         assert before == after
 
 
-def scaled_nnet(path):
-    """Write a .nnet file with means and ranges: (x - 1) / 2, outputs times 4 plus 3."""
-    path.write_text("//\n2,1,1,1,\n1,1,1,\n0,\n-1.0,\n5.0,\n1.0,3.0,\n2.0,4.0,\n1.0,\n0.5,\n2.0,\n0.25,\n")
+def scaled_nnet(path, scale=2.0):
+    """Write a .nnet file with means and ranges: (x - 1) / scale, outputs times 4 plus 3."""
+    header = f"//\n2,1,1,1,\n1,1,1,\n0,\n-1.0,\n5.0,\n1.0,3.0,\n{scale},4.0,\n"
+    path.write_text(f"{header}1.0,\n0.5,\n2.0,\n0.25,\n")
 
 
 def test_physical_conversion_is_the_network_in_physical_units(folder, capsys):

@@ -34,9 +34,8 @@ class Answer(NamedTuple):
     code: int = 0
 
     def text(self, as_json: bool) -> str:
-        """Return what is to be printed; bytes in the name of a file that are no text are escaped."""
-        text = json_text(self.report) if as_json else "\n".join(self.lines)
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        """Return what is to be printed."""
+        return json_text(self.report) if as_json else "\n".join(self.lines)
 
 
 def json_text(report: Mapping[str, Any]) -> str:

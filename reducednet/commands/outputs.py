@@ -20,8 +20,7 @@ def make_folder(folder: Path) -> None:
     """Make the folder, or say before the work begins that nothing can be written there."""
     with suppress(FileExistsError):
         folder.mkdir(parents=True)
-    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-        raise PermissionError(f"`--out` must be a folder to write in, got {folder}")
+    _try_to_write(folder, f"`--out` must be a folder to write in, got {folder}")
 
 
 def check_output(path: Path, endings: Sequence[str], name: str = "--output") -> None:
@@ -30,11 +29,19 @@ def check_output(path: Path, endings: Sequence[str], name: str = "--output") -> 
         raise ValueError(f"`{name}` must be a {' or '.join(endings)} file, got {path}")
     if path.is_dir():
         raise IsADirectoryError(f"`{name}` must be a file, got the folder {path}")
-    folder = path.resolve().parent
-    if not folder.is_dir():
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
         raise FileNotFoundError(f"`{name}` must be in a folder that exists, got {path}")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"`{name}` must be in a folder to write in, got {path}")
+    _try_to_write(folder, f"`{name}` must be in a folder to write in, got {path}")
+
+
+def _try_to_write(folder: str | Path, refusal: str) -> None:
+    """Make a file without a name: what a folder allows is told by that alone."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PermissionError(f"{refusal}: {error.strerror}") from error
 
 
 def check_format(path: Path, network: Network) -> None:
@@ -55,7 +62,7 @@ def save_checked(path: Path, network: Network) -> None:
     """
     from ..files import load, save
 
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # unlike resolve, it knows an answer to a circle of links
     temporary = target.with_name(f".{os.urandom(8).hex()}{path.suffix}")
     try:
         save(temporary, network)

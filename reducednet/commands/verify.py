@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .answers import Answer, domain_report
+from .answers import INTERRUPTED, Answer, domain_report
 from .options import add_domain, add_json, domain_of, read_network
 
 EXIT_CODES = {"equivalent": 0, "not_equivalent": 1, "unknown": 3}
@@ -38,14 +38,15 @@ def run(options: argparse.Namespace) -> Answer:
     verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
     point = [] if verdict.counterexample is None else list(verdict.counterexample)
     numbers = {name: getattr(verdict, name) for name in ("eps", "bound", "gap", "margin", "seconds")}
-    words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics")}
+    words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics", "interrupted")}
     report = {**words, **numbers, "counterexample": [float(value) for value in point] or None,
               "counterexample_ratios": [value.as_integer_ratio() for value in point] or None,
               "domain": domain_report(domain), "stages": [stage.name for stage in verdict.stages]}
     lines = [f"{verdict.status}: {verdict.sentence}", f"on {domain!r}"]
     if point:
         lines.append(f"counterexample: {', '.join(map(_exactly, point))}")
-    return Answer(report, lines, EXIT_CODES[verdict.status])
+    unfinished = verdict.interrupted and verdict.status == "unknown"
+    return Answer(report, lines, INTERRUPTED if unfinished else EXIT_CODES[verdict.status])
 
 
 def _exactly(value: Any) -> str:
