@@ -494,7 +494,7 @@ def test_interrupted_verify_tells_what_it_knows_and_ends_with_130(folder, capsys
 
 @pytest.mark.parametrize("activation", ["relu", "binary"])
 def test_interrupted_compress_writes_nothing(folder, capsys, no_prover, activation):
-    rn.save("small.npz", rn.Network([[[1.0]]], [[-0.5]], [[1.0]], activation=activation))
+    rn.save("small.npz", rn.Network([[[1.0], [1.0]]], [[-0.5, -9.0]], [[1.0, 1.0]], activation=activation))
     before = sorted(folder.iterdir())
     arguments = ["compress", "small.npz", "--box", "0", "1", "-o", "out.npz"]
     assert call(capsys, *arguments) == (130, "", "\nreducednet: interrupted\n")
