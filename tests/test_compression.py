@@ -301,6 +301,24 @@ def test_collision_avoidance_network_loses_95_percent_of_its_neurons_on_its_box(
     assert report.saved > 0.95
 
 
+# the ends of float64
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("reach", [1.0, 1e-300, 1e300])
+def test_network_beyond_float64_is_compressed_or_refused_by_its_own_name(seed, reach):
+    rng = np.random.default_rng(seed)
+    net = rn.Network.random((2, *rng.integers(1, 6, seed % 3 + 1), 1), rng=rng)
+    net = net.with_vector(np.ldexp(net.to_vector(), rng.integers(-900, 900, net.n_parameters)))
+    domain = rn.Box([-reach, -reach], [reach, reach])
+    try:
+        small, report = rn.compress(net, domain)
+    except ValueError as error:
+        assert str(error).startswith("`net` must be one whose bounds on the domain stay in the range of float64")
+    else:
+        assert report.certificate.check(net, small, domain)
+
+
 # interruption
 
 

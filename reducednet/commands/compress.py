@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> Answer:
     return Answer(report, [
         repr(network), f"-> {small!r}", f"on {domain!r}\n", *table_lines(layers),
         "\ndead: 0 on the domain; folded: always on, taken into what follows; merged: into a neuron of the same\n"
-        "hyperplane; unused: no output depends on it\n", *_sums(report),
+        "hyperplane; unused: no output depends on it. One neuron is kept where none is needed\n", *_sums(report),
         f"proved on the domain, and the proof checked: largest difference <= {short(found.bound)}",
         f"written: {options.output}",
     ])

@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
     """Add the command's parser to the others."""
     parser = commands.add_parser(
         "verify", help="prove two network files equal on a domain, or show where they differ",
-        epilog="exit codes: 0 proved, 1 refuted, 2 bad call, 3 undecided",
+        epilog="exit codes: 0 proved, 1 refuted, 2 bad call, 3 undecided, 130 interrupted",
     )
     parser.add_argument("first", type=Path, metavar="A", help="a .npz, .nnet or .onnx file")
     parser.add_argument("second", type=Path, metavar="B", help="another")

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import message, number
+from .._validation import finite_result, message, number
 from ..domains import Domain
 from ..networks import Network, check_network
 from ..reduced_networks import check_domain
@@ -58,7 +59,7 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, the domain has another dimension, the tolerance is negative, or the
-        network is too large to be written out.
+        network is too large to be written out or has bounds beyond float64.
 
     References
     ----------
@@ -112,19 +113,24 @@ def _precisions(tolerance: float) -> list[float]:
 
 
 def _candidate(net: Network, domain: Domain, precision: float) -> _Candidate:
-    expansion = expand(net, domain, precision)
-    if not np.isfinite(expansion.sizes).all() or not np.isfinite(expansion.A).all():
-        raise ValueError(message("net", "one whose bounds on the domain stay in the range of float64", repr(net)))
-    return _Candidate(expansion, build(expansion, domain, precision), precision)
+    try:
+        expansion = expand(net, domain, precision)
+        finite_result(np.append(expansion.sizes, expansion.A), "a bound")
+        return _Candidate(expansion, build(expansion, domain, precision), precision)
+    except ValueError as error:  # of arguments of the steps inside, which the caller never gave
+        expected = "one whose bounds on the domain stay in the range of float64"
+        raise ValueError(message("net", expected, repr(net))) from error
 
 
 def _unchanged(net: Network, domain: Domain) -> tuple[Network, CompressionReport]:
     """Return the network as it was given; its bound is 0, but for the smallest numbers that a checker charges."""
     ends = np.cumsum([0, *net.sizes[1:-1]])
     nothing = [Roles(np.arange(start, end), np.ones(end - start)) for start, end in zip(ends, ends[1:])]
+    certificate = None
     if net.activation == "relu":
-        certificate = folded_certificate(net, net, domain, [*nothing, *nothing], [])
-    else:
+        with suppress(ArithmeticError, ValueError):  # the bound leaves the range of float64
+            certificate = folded_certificate(net, net, domain, [*nothing, *nothing], [])
+    if certificate is None:
         certificate = _verdict(net, net, domain, 0.0).certificate
     return net, _report(net, net, certificate, nothing, np.ones(ends[-1], dtype=bool), 0)
 
@@ -149,7 +155,10 @@ def _proof(net: Network, domain: Domain, candidate: _Candidate) -> Certificate |
     except (ArithmeticError, ValueError):  # the bound leaves the range of float64
         certificate = None
     if small.depth == net.depth and candidate.precision == ROUNDING:
-        other = _verdict(net, small, domain, method="differences", time_limit=SECONDS).certificate
+        try:
+            other = _verdict(net, small, domain, method="differences", time_limit=SECONDS).certificate
+        except ValueError:  # the evaluation errors have no finite bound
+            other = None
         if other and other.claim == "bound" and (certificate is None or other.value < certificate.value):
             return other
     return certificate
