@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(answer, options.json)
     except KeyboardInterrupt:
         return _interrupted()
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         print(f"reducednet: {_sentence(error)}", file=sys.stderr)
         return USAGE_ERROR
     return _interrupted() if answer.code == INTERRUPTED else answer.code
@@ -53,7 +53,7 @@ def _print(answer: Answer, as_json: bool) -> None:
 
 def _sentence(error: Exception) -> str:
     """Return an error in one line."""
-    text = str(error)
+    text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(text.split())

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import reducednet as rn
 from reducednet import cli
 from reducednet.commands.census import census
+from reducednet.commands.samples import box_around
 
 
 def run(*arguments, **options):
@@ -124,6 +126,12 @@ def test_folder_that_cannot_be_written_to_is_refused_before_the_work(tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
+def test_file_in_the_place_of_the_folder_is_refused(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert cli.main(["demo", "--starts", "1", "--out", str(tmp_path / "file")]) == 2
+    assert "`--out` must be a folder to write in" in capsys.readouterr().err
+
+
 def test_figure_is_not_left_half_written(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
@@ -190,6 +198,22 @@ def test_verify_command_prints_a_true_counterexample_and_ends_with_1(two_files):
     assert abs(difference - report["gap"]) <= rounding
 
 
+def test_counterexample_between_two_floats_is_told_as_the_point_it_is(tmp_path, capsys):
+    # a hat of height 1 on three kinks b / 3 that are neighbours: no float near its top
+    b, scale = 4.0 - 2.0**-51 + 2.0**-51 * np.arange(-1.0, 2.0), 2.0**51
+    hat = rn.Network([[[3.0], [3.0], [3.0]]], [-b], [scale * np.array([1.0, -2.0, 1.0])], [0.0])
+    rn.save(tmp_path / "hat.npz", hat)
+    rn.save(tmp_path / "zero.npz", rn.Network([[[1.0]]], [[0.0]], [[0.0]], [0.0]))
+    call = ["verify", str(tmp_path / "hat.npz"), str(tmp_path / "zero.npz"), "--box", "0", "3", "--eps", "0.99"]
+    top = Fraction(b[1]) / 3
+    assert cli.main(call) == 1
+    assert capsys.readouterr().out.endswith(f"counterexample: {top}\n")
+    assert cli.main([*call, "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["counterexample"] == [float(top)]
+    assert report["counterexample_ratios"] == [[top.numerator, top.denominator]]
+
+
 def test_verify_command_ends_with_3_when_it_does_not_know(two_files, monkeypatch):
     net, reduced, _ = two_files
     assert cli.main(["verify", str(net), str(reduced), "--eps", "1e-18", "--time-limit", "0.001"]) == 3
@@ -234,6 +258,11 @@ def answer(capsys, *arguments):
     code, out, err = call(capsys, *arguments, "--json")
     assert (code, err) == (0, "")
     return json.loads(out, parse_constant=refuse)
+
+
+def as_json(domain):
+    """Return a domain as JSON tells it."""
+    return {"kind": type(domain).__name__, **{name: array.tolist() for name, array in domain.to_arrays().items()}}
 
 
 @pytest.fixture
@@ -297,6 +326,40 @@ def test_domain_is_that_of_the_file(folder, capsys, name, domain):
     assert rn.load("out.npz").domain == domain
 
 
+@pytest.mark.parametrize("name, text", [
+    ("x.csv", "0,1\n2,-3\n"), ("x.csv", "first,second\n0,1\n\n2,-3\n"), ("x.csv", "\ufeff0,1\n2,-3\n"),
+    ("x.txt", "0 1\n2 -3\n"), ("x.TXT", "# two samples\n  0  1\n2 -3\n"),
+])
+def test_domain_of_samples_is_the_box_around_them(folder, capsys, name, text):
+    (folder / name).write_text(text, encoding="utf-8")
+    assert answer(capsys, "info", "net.npz", "--domain", name)["domain"] == as_json(rn.Box([0, -3], [2, 1]))
+
+
+def test_domain_of_an_array_is_the_box_around_its_rows_and_of_a_vector_an_interval(folder):
+    np.save("x.npy", np.array([[0, 1], [2, -3]]))
+    np.save("vector.npy", np.array([3.0, -1.0, 2.0]))
+    assert box_around(folder / "x.npy") == rn.Box([0, -3], [2, 1])
+    assert box_around(folder / "vector.npy") == rn.Box(-1, 3)
+
+
+@pytest.mark.parametrize("name, content, words", [
+    ("x.csv", b"", "no samples"), ("x.csv", b"a,b\n", "no samples"), ("x.csv", b"0,1\n2,x\n", "'x'"),
+    ("x.csv", b"0,x\n2,3\n", "'x'"), ("x.csv", b"0,1\n2\n", "columns"), ("x.csv", b"0,1\n2,nan\n", "finite"),
+    ("x.csv", b"1,1\n1,1\n", "one point"), ("x.csv", b"\xff\xfe\x00", "decode"), ("x.csv", b"1\n2\n", "dimension"),
+    ("x.npy", b"", "x.npy"), ("x.npy", b"PK\x03\x04", "x.npy"), ("x.md", b"0 1", "`--domain` must be a .nnet or"),
+])
+def test_samples_that_are_none_are_refused_in_one_line(folder, capsys, name, content, words):
+    (folder / name).write_bytes(content)
+    code, out, err = call(capsys, "info", "net.npz", "--domain", name)
+    assert (code, out, err.count("\n")) == (2, "", 1) and words in err
+
+
+def test_objects_in_an_array_are_not_unpickled(folder, capsys):
+    np.save("x.npy", np.array([[1, None]], dtype=object), allow_pickle=True)
+    code, out, err = call(capsys, "info", "net.npz", "--domain", "x.npy")
+    assert (code, out) == (2, "") and "allow_pickle=False" in err
+
+
 @pytest.mark.parametrize("command", ["reduce", "verify", "info", "compress"])
 def test_box_and_domain_exclude_each_other(folder, capsys, command):
     arguments = ["--box", "0", "1", "--domain", "box.npz"]
@@ -337,7 +400,7 @@ def test_verify_prefers_the_domain_of_a_reduced_network(folder, capsys):
     rn.save("far.nnet", rn.ReducedNetwork.random((2, 3, 1), rn.Box([5, 5], [6, 6]), rng=0))
     for other, domain in (("box.npz", rn.Box([-1, 0], [1, 1])), ("net.npz", rn.Box([5, 5], [6, 6]))):
         printed = call(capsys, "verify", "far.nnet", other, "--json")[1]
-        assert json.loads(printed)["domain"] == repr(domain)
+        assert json.loads(printed)["domain"] == as_json(domain)
 
 
 @pytest.mark.parametrize("output, words", [
@@ -364,9 +427,16 @@ def test_input_may_be_the_output(folder, capsys):
     net = rn.load("net.npz")
     assert call(capsys, "reduce", "net.npz", "--domain", "ball.npz", "-o", "net.npz")[0] == 0
     assert rn.load("net.npz") == rn.reduce(net, rn.Ball([1, 2], 3))
-    before = rn.load("box.nnet")
-    assert call(capsys, "convert", "box.nnet", "box.nnet")[0] == 0
-    assert rn.load("box.nnet") == before
+    before = (folder / "net.nnet").read_bytes()
+    assert call(capsys, "convert", "net.nnet", "net.nnet")[0] == 0
+    assert (folder / "net.nnet").read_bytes() == before
+
+
+def test_conversion_onto_its_input_is_refused_where_it_loses_something(folder, capsys):
+    before = (folder / "box.nnet").read_bytes()
+    code, out, err = call(capsys, "convert", "box.nnet", "./box.nnet")
+    assert (code, out) == (2, "") and "would not keep the box" in err
+    assert (folder / "box.nnet").read_bytes() == before
 
 
 def test_json_has_null_in_the_place_of_infinity(folder, capsys):
@@ -380,6 +450,23 @@ def test_interrupted_command_ends_with_130(folder, capsys, monkeypatch):
 
     monkeypatch.setattr("reducednet.files.load", interrupt)
     assert call(capsys, "info", "net.npz") == (130, "", "\nreducednet: interrupted\n")
+
+
+@pytest.mark.parametrize("error, line", [
+    (MemoryError(), "MemoryError"), (MemoryError("Unable to allocate\n75 GiB"), "Unable to allocate 75 GiB"),
+])
+def test_too_little_memory_is_one_line(folder, capsys, monkeypatch, error, line):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("reducednet.files.load", fail)
+    assert call(capsys, "info", "net.npz") == (2, "", f"reducednet: {line}\n")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_names_of_files_that_are_no_text_are_escaped(folder, capsys):
+    code, out, _ = call(capsys, "convert", "net.npz", os.fsdecode(b"\xff.npz"))
+    assert code == 0 and "written: \\udcff.npz" in out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes are different there")
@@ -414,8 +501,19 @@ def test_info_counts_what_the_census_counts(folder, capsys, name):
     domain = rn.Box([-1, 0], [1, 1]) if name == "box.nnet" else domain
     found = json.loads(json.dumps(census(network, domain)))
     assert {key: report[key] for key in found} == found
-    assert report["domain"] == (None if domain is None else repr(domain))
+    assert report["domain"] == (None if domain is None else as_json(domain))
     assert (report["kind"], tuple(report["sizes"])) == (type(network).__name__, network.sizes)
+
+
+def test_reports_have_the_numbers_of_domains_and_sizes(folder, capsys):
+    hull = rn.Hull([[0, 0], [1 / 3, 0], [0, 1e-9]])
+    rn.save("hull.npz", rn.reduce(rn.load("net.npz"), hull))
+    net = {"kind": "Network", "sizes": [2, 6, 4, 1], "activation": "relu", "output_bias": True, "parameters": 51}
+    report = answer(capsys, "reduce", "net.npz", "--domain", "hull.npz", "-o", "out.npz")
+    assert report["network"] == net
+    assert report["reduced"] == {**net, "kind": "ReducedNetwork", "bound": "support", "domain": as_json(hull)}
+    assert answer(capsys, "verify", "net.npz", "hull.npz")["domain"] == as_json(hull)
+    assert answer(capsys, "convert", "net.npz", "out.npz")["network"] == net
 
 
 def test_info_prints_a_row_a_hidden_layer_under_its_heads(folder, capsys):
@@ -435,7 +533,7 @@ def test_info_tells_of_a_training_result_and_its_network(folder, capsys):
     report, result = answer(capsys, "info", "result.npz"), rn.load("result.npz")
     assert report["kind"] == "TrainingResult" and report["training"]["steps"] == result.steps
     assert report["training"]["best_loss"] == result.history["loss"].min()
-    assert report["domain"] == "Box([-1, 0], [1, 1])" and len(report["layers"]) == 2
+    assert report["domain"] == as_json(rn.Box([-1, 0], [1, 1])) and len(report["layers"]) == 2
     assert call(capsys, "info", "result.npz")[1].startswith("TrainingResult: loss ")
 
 

@@ -58,6 +58,7 @@ INSIDE = {  # the same within the packages
         "demo compare reduce verify info convert compress",
         "study_tables census",
         "answers options outputs",
+        "samples",
     ],
     "training": [
         "__init__",

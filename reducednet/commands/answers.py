@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..domains import Domain
+from ..networks import Network
+from ..reduced_networks import ReducedNetwork
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
@@ -30,8 +34,9 @@ class Answer(NamedTuple):
     code: int = 0
 
     def text(self, as_json: bool) -> str:
-        """Return what is to be printed."""
-        return json_text(self.report) if as_json else "\n".join(self.lines)
+        """Return what is to be printed; bytes in the name of a file that are no text are escaped."""
+        text = json_text(self.report) if as_json else "\n".join(self.lines)
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def json_text(report: Mapping[str, Any]) -> str:
@@ -53,6 +58,33 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def domain_report(domain: Domain) -> dict[str, Any]:
+    """Return a domain's kind and the numbers that build it.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> domain_report(Box(0, 1))
+    {'kind': 'Box', 'low': array([0.]), 'high': array([1.])}
+    """
+    return {"kind": type(domain).__name__, **domain.to_arrays()}
+
+
+def network_report(network: Network) -> dict[str, Any]:
+    """Return what describes a network, without its numbers.
+
+    Examples
+    --------
+    >>> network_report(Network([[[1.0]]], [[0.0]], [[1.0]]))["sizes"]
+    (1, 1, 1)
+    """
+    report = {"kind": type(network).__name__, "sizes": network.sizes, "activation": network.activation,
+              "output_bias": network.output_bias is not None, "parameters": network.n_parameters}
+    if isinstance(network, ReducedNetwork):
+        report |= {"bound": network.bound, "domain": domain_report(network.domain)}
+    return report
 
 
 def table_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import ENDINGS
-from .answers import Answer, short, table_lines
+from .answers import Answer, domain_report, network_report, short, table_lines
 from .options import add_domain, add_json, domain_of, read_network
 from .outputs import check_format, check_output, save_checked
 
@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> Answer:
     save_checked(options.output, small)
     layers = _layers(network, found)
     report = {
-        "network": repr(network), "smaller": repr(small), "domain": repr(domain), "layers": layers,
+        "network": network_report(network), "smaller": network_report(small),
+        "domain": domain_report(domain), "layers": layers,
         "neurons": [sum(network.sizes[1:-1]), sum(small.sizes[1:-1])],
         "parameters": [network.n_parameters, small.n_parameters],
         "bound": float(found.bound), "proof_checked": True, "output": str(options.output),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import ENDINGS
-from .answers import Answer
+from .answers import Answer, network_report
 from .options import add_json, read_network
 from .outputs import check_output, save_checked
 
@@ -29,8 +29,10 @@ def run(options: argparse.Namespace) -> Answer:
     check_output(options.output, ENDINGS, "OUT")
     network = read_network(options.file, options.physical)
     lost = _lost_from(options.file, options.physical) + _lost_in(options.output, network)
+    if lost and options.output.exists() and options.output.samefile(options.file):
+        raise ValueError(f"OUT must be another file than IN, of which it would not keep {lost[0]}")
     save_checked(options.output, network)
-    report = {"network": repr(network), "input": str(options.file), "output": str(options.output),
+    report = {"network": network_report(network), "input": str(options.file), "output": str(options.output),
               "physical": options.physical, "same_numbers_read_back": True, "not_carried_over": lost}
     lines = [repr(network), f"written: {options.output} (read back: the same numbers, bit for bit)"]
     if options.physical:

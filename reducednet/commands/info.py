@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .answers import Answer, short, table_lines
+from .answers import Answer, domain_report, short, table_lines
 from .census import census
 from .options import add_domain, add_json, asked_domain, declared_domain, read_file
 from .study_tables import study_lines, study_report
@@ -56,7 +56,7 @@ def _of_network(network: Any, options: argparse.Namespace) -> Answer:
     report = {
         "file": str(options.file), "kind": type(network).__name__, "sizes": network.sizes,
         "activation": network.activation, "output_bias": network.output_bias is not None,
-        "domain": None if domain is None else repr(domain), **found,
+        "domain": None if domain is None else domain_report(domain), **found,
     }
     where = f"on {domain!r}" if domain is not None else f"{reason}\n(--box or --domain give one: more can be told)"
     return Answer(report, [repr(network), f"{where}\n", *_layer_lines(found["layers"]), "", *_sums(report)])
@@ -102,4 +102,7 @@ def _sums(report: Mapping[str, Any]) -> list[str]:
         lines += ["inside: the threshold lies inside its interval; used: between which parts of it these lie",
                   "dead, always on: on all of the domain, to rounding"]
         sums.append(f"in the reduced space: {report['parameters']['reduced']}")
-    return lines + [*sums, f"without neurons that do nothing: {left} ({saved} saved)"]
+    sums.append(f"without neurons that do nothing: {left} ({saved} saved)")
+    if "reduced" in report["parameters"]:
+        sums.append("(`compress` also folds neurons that are always on, and merges those on one hyperplane)")
+    return lines + sums

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..domains import Box, Domain
 from ..nnet_format import ADVICE
+from .samples import SAMPLE_ENDINGS, box_around
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +24,9 @@ def add_domain(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--box", nargs=2, metavar=("LOW", "HIGH"),
                        help="the inputs: numbers, or one a dimension with commas between")
     group.add_argument("--domain", type=Path, metavar="FILE",
-                       help="a file that declares the inputs: a box (.nnet, .vnnlib), or a reduced network (.npz) "
-                            "with its domain (default: what the network's own file declares)")
+                       help="a file that declares the inputs: a box (.nnet, .vnnlib), a reduced network (.npz) "
+                            "with its domain, or samples, a row each (.npy, .csv, .txt), with the box around them "
+                            "(default: what the network's own file declares)")
     parser._negative_number_matcher = re.compile(r"^-(\.?\d|inf|nan).*$")  # -1e3 and -1,0 are values
 
 
@@ -80,12 +82,18 @@ def read_network(path: Path, physical: bool = False) -> Any:
 
 
 def read_domain(path: Path) -> Domain:
-    """Return the domain that a file declares: a reduced network's own, or the box of a .nnet or VNN-LIB file."""
-    from ..files import load_box
+    """Return the domain of a file: a reduced network's own, the box that it declares, or that around samples."""
+    from ..files import BOX_ENDINGS, load_box
     from ..reduced_networks import ReducedNetwork
 
-    if path.suffix.lower() != ".npz":
+    ending = path.suffix.lower()
+    if ending in SAMPLE_ENDINGS:
+        return box_around(path)
+    if ending in BOX_ENDINGS:
         return load_box(path)
+    if ending != ".npz":
+        endings = " or ".join([*BOX_ENDINGS, ".npz", *SAMPLE_ENDINGS])
+        raise ValueError(f"`--domain` must be a {endings} file, got {path}")
     network = read_network(path)
     if not isinstance(network, ReducedNetwork):
         raise ValueError(f"{path}: a Network declares no domain, a ReducedNetwork does")

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from ..networks import Network
 
 def make_folder(folder: Path) -> None:
     """Make the folder, or say before the work begins that nothing can be written there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True)
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
         raise PermissionError(f"`--out` must be a folder to write in, got {folder}")
 
 

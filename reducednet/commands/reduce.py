@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .answers import Answer, short, table_lines
+from .answers import Answer, network_report, short, table_lines
 from .options import add_domain, add_json, domain_of, read_network
 from .outputs import check_output
 
@@ -41,8 +41,9 @@ def run(options: argparse.Namespace) -> Answer:
     bound = float(reduction_bound(network, reduced).max())
     layers = [report._asdict() for report in reduction_report(network, domain, options.bound)]
     save(options.output, reduced)
-    report = {"network": repr(network), "reduced": repr(reduced), "layers": layers, "points": len(X),
-              "largest_difference": difference, "rounding_bound": bound, "output": str(options.output)}
+    report = {"network": network_report(network), "reduced": network_report(reduced), "layers": layers,
+              "points": len(X), "largest_difference": difference, "rounding_bound": bound,
+              "output": str(options.output)}
     return Answer(report, [
         f"{network!r}\non {domain!r}, bound={options.bound!r}\n", *_layer_lines(layers),
         f"\nlargest difference at {len(X)} points: {short(difference)}  (rounding bound {short(bound)})",

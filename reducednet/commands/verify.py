@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .answers import Answer
+from .answers import Answer, domain_report
 from .options import add_domain, add_json, domain_of, read_network
 
 EXIT_CODES = {"equivalent": 0, "not_equivalent": 1, "unknown": 3}
@@ -36,15 +36,18 @@ def run(options: argparse.Namespace) -> Answer:
     f, g = (read_network(path) for path in (options.first, options.second))
     domain = domain_of(options, (f, options.first), (g, options.second))
     verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
+    point = [] if verdict.counterexample is None else list(verdict.counterexample)
     numbers = {name: getattr(verdict, name) for name in ("eps", "bound", "gap", "margin", "seconds")}
     words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics")}
-    report = {**words, **numbers, "counterexample": verdict.counterexample, "domain": repr(domain),
-              "stages": [stage.name for stage in verdict.stages]}
-    return Answer(report, _lines(verdict, domain), EXIT_CODES[verdict.status])
-
-
-def _lines(verdict: Any, domain: Any) -> list[str]:
+    report = {**words, **numbers, "counterexample": [float(value) for value in point] or None,
+              "counterexample_ratios": [value.as_integer_ratio() for value in point] or None,
+              "domain": domain_report(domain), "stages": [stage.name for stage in verdict.stages]}
     lines = [f"{verdict.status}: {verdict.sentence}", f"on {domain!r}"]
-    if verdict.counterexample is not None:
-        lines.append(f"counterexample: {', '.join(f'{float(value)!r}' for value in verdict.counterexample)}")
-    return lines
+    if point:
+        lines.append(f"counterexample: {', '.join(map(_exactly, point))}")
+    return Answer(report, lines, EXIT_CODES[verdict.status])
+
+
+def _exactly(value: Any) -> str:
+    """Write a coordinate, a float or a fraction between two floats, so that it is read back as itself."""
+    return repr(float(value)) if float(value) == value else str(value)
