@@ -67,7 +67,7 @@ class Expansion(NamedTuple):
         return sum(len(layer.low) for layer in self.classes)
 
 
-def expand(network: Network, domain: Domain, precision: float) -> Expansion:
+def expand(network: Network, domain: Domain, precision: float, exclude: bool = True) -> Expansion:
     """Write a network out.
 
     Parameters
@@ -77,6 +77,8 @@ def expand(network: Network, domain: Domain, precision: float) -> Expansion:
     domain : Domain
     precision : float
         What is below it, relative to the terms of a row, counts as 0.
+    exclude : bool
+        Look for classes that are never on together.
     """
     d = network.n_inputs
     sizes = np.append(1.0, np.abs(domain.bounding_box()).max(axis=0))
@@ -98,7 +100,7 @@ def expand(network: Network, domain: Domain, precision: float) -> Expansion:
         own, heads = _class_roles(labels, A, sizes, precision, sum(len(layer.low) for layer in classes))
         new = Classes(A[heads], S[heads], low[heads], high[heads])
         alone = np.bincount(own.labels[own.labels >= 0])[own.labels[heads]] == 1
-        new, found = _without_excluded(new, alone, classes, domain, noise[heads], d + 1)
+        new, found = _without_excluded(new, alone & exclude, classes, domain, noise[heads], d + 1)
         A, S = _activations(own, A, S, new, sum(len(layer.low) for layer in classes))
         sizes = np.append(sizes, np.maximum(new.high, 0.0))
         roles, classes, cuts = [*roles, own], [*classes, new], [*cuts, *found]

@@ -19,6 +19,8 @@ from .report import CompressionReport
 
 ROUNDING = 2.0**-50
 """What is below it, relative to the terms of a row, counts as 0 without a tolerance."""
+LOSSLESS = 2.0**-38
+"""A proved bound below it, relative to the terms of the outputs, is rounding; a larger one needs a tolerance."""
 COARSEST = 2.0**-3
 """The largest such number that a tolerance is spent by; each further one is a quarter of the last."""
 MOST_NUMBERS = 1 << 26
@@ -82,13 +84,15 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
     if max(net.sizes) * sum(net.sizes[:-1]) > MOST_NUMBERS:
         raise ValueError(message("net", f"of at most {MOST_NUMBERS} numbers, neurons times columns", repr(net)))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        candidates = [_candidate(net, domain, precision) for precision in _precisions(tolerance)]
+        candidates = [_candidate(net, domain, precision, True) for precision in _precisions(tolerance)]
+        candidates.append(_candidate(net, domain, ROUNDING, False))
         for candidate in sorted(candidates, key=lambda one: (one.n_neurons, one.precision)):
             if candidate.n_neurons >= sum(net.sizes[1:-1]):
                 break
             certificate = _proof(net, domain, candidate)
-            if certificate is not None and (certificate.value <= tolerance or candidate.precision == ROUNDING):
-                expansion, built, _ = candidate
+            expansion, built, _ = candidate
+            lossless = LOSSLESS * float((expansion.S @ expansion.sizes).max())
+            if certificate is not None and certificate.value <= max(tolerance, lossless):
                 report = _report(net, built.network, certificate, expansion.roles, built.used, len(expansion.cuts))
                 return built.network, report
     return _unchanged(net, domain)
@@ -112,9 +116,9 @@ def _precisions(tolerance: float) -> list[float]:
     return [float(value) for value in coarse[coarse > ROUNDING] if tolerance > 0.0] + [ROUNDING]
 
 
-def _candidate(net: Network, domain: Domain, precision: float) -> _Candidate:
+def _candidate(net: Network, domain: Domain, precision: float, exclude: bool) -> _Candidate:
     try:
-        expansion = expand(net, domain, precision)
+        expansion = expand(net, domain, precision, exclude)
         finite_result(np.append(expansion.sizes, expansion.A), "a bound")
         return _Candidate(expansion, build(expansion, domain, precision), precision)
     except ValueError as error:  # of arguments of the steps inside, which the caller never gave
