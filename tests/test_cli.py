@@ -618,6 +618,12 @@ def test_info_tells_of_a_study(folder, capsys):
     assert "support" in call(capsys, "info", "study.npz")[1]
 
 
+@pytest.mark.parametrize("option", [["--box", "0", "1"], ["--domain", "box.npz"]])
+def test_info_of_a_study_takes_no_domain(folder, capsys, option):
+    code, out, err = call(capsys, "info", "study.npz", *option)
+    assert (code, out) == (2, "") and "are for networks, got the Study study.npz" in err
+
+
 # convert
 
 

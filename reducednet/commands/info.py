@@ -29,6 +29,8 @@ def run(options: argparse.Namespace) -> Answer:
 
     content = read_file(options.file)
     if isinstance(content, Study):
+        if options.box is not None or options.domain is not None:
+            raise ValueError(f"`--box` and `--domain` are for networks, got the Study {options.file}")
         return Answer({"file": str(options.file), "kind": "Study"} | study_report(content), study_lines(content))
     if not isinstance(content, TrainingResult):
         return _of_network(content, options)
