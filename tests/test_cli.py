@@ -15,8 +15,8 @@ import pytest
 import reducednet as rn
 from reducednet import cli
 from reducednet.commands.census import census
-from reducednet.verification import provers
 from reducednet.commands.samples import box_around
+from reducednet.verification import provers
 
 
 def run(*arguments, **options):
