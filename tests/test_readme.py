@@ -4,14 +4,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_readme_example_prints_the_output_that_the_readme_shows():
-    text = README.read_text(encoding="utf-8")
-    code, shown = re.search(r"```python\n(.*?)```\s+```text\n(.*?)```", text, re.DOTALL).groups()
+EXAMPLES = re.findall(r"```python\n(.*?)```\s+```text\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("code, shown", EXAMPLES)
+def test_readme_example_prints_the_output_that_the_readme_shows(code, shown):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == shown
+
+
+def test_readme_has_an_example_for_each_use():
+    assert len(EXAMPLES) == 2
 
 
 def test_readme_names_the_two_commands():
