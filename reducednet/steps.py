@@ -23,6 +23,7 @@ Step = Affine | None  # None is a ReLU
 
 
 def affine(weight_name: str, W: Any, bias_name: str, b: Any) -> Affine:
+    """Return the map of checked numbers; errors name the arrays as they are called in their library."""
     W = real_array(W, weight_name, ("n_outputs", "n_inputs"))
     return Affine(weight_name, W, None if b is None else real_array(b, bias_name, (len(W),)))
 

@@ -61,11 +61,6 @@ class Expansion(NamedTuple):
     S: Array
     sizes: Array
 
-    @property
-    def n_classes(self) -> int:
-        """How many neurons really bend."""
-        return sum(len(layer.low) for layer in self.classes)
-
 
 def expand(network: Network, domain: Domain, precision: float, exclude: bool = True) -> Expansion:
     """Write a network out.
@@ -81,12 +76,12 @@ def expand(network: Network, domain: Domain, precision: float, exclude: bool = T
         Look for classes that are never on together.
     """
     d = network.n_inputs
-    sizes = np.append(1.0, np.abs(domain.bounding_box()).max(axis=0))
+    h = np.stack(domain.bounding_box())
+    sizes = np.append(1.0, np.abs(h).max(axis=0))
     A = S = np.eye(d, d + 1, 1)
     roles: list[Roles] = []
     classes: list[Classes] = []
     cuts: list[tuple[tuple[int, int], float]] = []
-    h = np.stack(domain.bounding_box())
     for W, b in zip(network.weights, network.thresholds):
         up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
         lowest, largest = up @ h[0] + down @ h[1] + b, up @ h[1] + down @ h[0] + b
@@ -97,11 +92,12 @@ def expand(network: Network, domain: Domain, precision: float, exclude: bool = T
         h = np.maximum([low, high], 0.0)
         noise = precision * (S @ sizes)
         labels = np.where(high <= noise, DEAD, np.where(low >= -noise, ON, 0))
-        own, heads = _class_roles(labels, A, sizes, precision, sum(len(layer.low) for layer in classes))
+        first = len(sizes) - d - 1
+        own, heads = _class_roles(labels, A, sizes, precision, first)
         new = Classes(A[heads], S[heads], low[heads], high[heads])
         alone = np.bincount(own.labels[own.labels >= 0])[own.labels[heads]] == 1
         new, found = _without_excluded(new, alone & exclude, classes, domain, noise[heads], d + 1)
-        A, S = _activations(own, A, S, new, sum(len(layer.low) for layer in classes))
+        A, S = _activations(own, A, S, new, first)
         sizes = np.append(sizes, np.maximum(new.high, 0.0))
         roles, classes, cuts = [*roles, own], [*classes, new], [*cuts, *found]
     C, a = network.output_weights, network.output_bias

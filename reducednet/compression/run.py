@@ -85,7 +85,8 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
         raise ValueError(message("net", f"of at most {MOST_NUMBERS} numbers, neurons times columns", repr(net)))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         candidates = [_candidate(net, domain, precision, True) for precision in _precisions(tolerance)]
-        candidates.append(_candidate(net, domain, ROUNDING, False))
+        if candidates[-1].expansion.cuts:  # which the checker may not confirm
+            candidates.append(_candidate(net, domain, ROUNDING, False))
         for candidate in sorted(candidates, key=lambda one: (one.n_neurons, one.precision)):
             if candidate.n_neurons >= sum(net.sizes[1:-1]):
                 break

@@ -154,13 +154,18 @@ def grid(domain: Domain) -> tuple[Array, Array, Array, np.ndarray]:
 
 def _values(network: Network, domain: Domain, ax: Axes, output: int, hinges: bool) -> Axes:
     x, y, points, inside = grid(domain)
-    values = np.ma.array(network(points)[:, output].reshape(GRID, GRID), mask=~inside)
-    image = ax.pcolormesh(x, y, values, shading="nearest", cmap="cividis", rasterized=True)
-    ax.figure.colorbar(image, ax=ax, label="N(x)" if network.n_outputs == 1 else f"output {output}")
+    _image(x, y, network(points)[:, output], inside, "N(x)" if network.n_outputs == 1 else f"output {output}", ax)
     if hinges:
         zero_lines(network, x, y, points, inside, ax)
-    ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     return ax
+
+
+def _image(x: Array, y: Array, values: Array, inside: np.ndarray, label: str, ax: Axes) -> None:
+    """Draw values at the points of a grid as colours, those inside the domain."""
+    shown = np.ma.array(values.reshape(inside.shape), mask=~inside)
+    image = ax.pcolormesh(x, y, shown, shading="nearest", cmap="cividis", rasterized=True)
+    ax.figure.colorbar(image, ax=ax, label=label)
+    ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
 
 
 def zero_lines(network: Network, x: Array, y: Array, points: Array, inside: np.ndarray, ax: Axes) -> None:
@@ -313,10 +318,7 @@ def _difference_of_one_input(f: Network, g: Network, domain: Domain, verdict: Ve
 
 def _difference_of_two(f: Network, g: Network, domain: Domain, verdict: Verdict | None, ax: Axes) -> Axes:
     x, y, points, inside = grid(domain)
-    values = np.ma.array(_distance(f, g, points).reshape(inside.shape), mask=~inside)
-    image = ax.pcolormesh(x, y, values, shading="nearest", cmap="cividis", rasterized=True)
-    ax.figure.colorbar(image, ax=ax, label="|f(x) - g(x)|")
-    ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    _image(x, y, _distance(f, g, points), inside, "|f(x) - g(x)|", ax)
     if verdict is not None:
         if verdict.status != "not_equivalent" and np.isfinite(verdict.bound):
             ax.set_title(f"proved bound: {verdict.bound:.2g}")
