@@ -45,7 +45,6 @@ INSIDE = {  # the same within the packages
         "__init__",
         "run",
         "binary building report",
-        "expansion",
     ],
     "plotting": [
         "__init__",
@@ -81,7 +80,7 @@ INSIDE = {  # the same within the packages
         "relu_layers binary_layers",
         "classes",
         "breakpoints structure",
-        "forms exact verdict checker exact_checker folded_checker sorted_checker",
+        "forms exact verdict expansion checker exact_checker folded_checker sorted_checker",
     ],
 }
 

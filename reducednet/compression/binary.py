@@ -19,7 +19,7 @@ from ..domains import Domain
 from ..layers import Affine, affine_maps
 from ..networks import Network
 from ..verification import stable_neurons
-from .expansion import DEAD, ON, Roles
+from ..verification.expansion import DEAD, ON, Roles
 
 
 def without_useless(net: Network, domain: Domain, exactly: bool) -> tuple[Network, list[Roles], np.ndarray]:

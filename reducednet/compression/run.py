@@ -12,9 +12,9 @@ from ..domains import Domain
 from ..networks import Network, check_network
 from ..reduced_networks import check_domain
 from ..verification import Certificate, Verdict, folded_certificate, verify
+from ..verification.expansion import DEAD, ON, Expansion, Roles, expand
 from .binary import without_useless
 from .building import Built, build
-from .expansion import DEAD, ON, Expansion, Roles, expand
 from .report import CompressionReport
 
 ROUNDING = 2.0**-50
