@@ -94,11 +94,12 @@ def affine(W: Any, b: Any, H: Any, heads: Heads) -> Any:
     """
     (A, S, e), members, c, s = H
     width = len(heads.sizes) if len(c) else A.shape[1]
-    rounded = (W != 0.0).astype(float) @ (A != 0.0) - np.isin(A, (-1.0, 0.0, 1.0)).all(axis=0)
-    A, S, rounded = wide(W @ A, width), wide(np.abs(W) @ S, width), wide(np.maximum(rounded, 0.0), width)
+    terms = (W != 0.0).astype(float) @ (A != 0.0)
+    rounded = wide(np.maximum(terms - np.isin(A, (-1.0, 0.0, 1.0)).all(axis=0), 0.0), width)
+    A, S, alone = wide(W @ A, width), wide(np.abs(W) @ S, width), wide(terms, width)[:, c + heads.k] == 0.0
     for part, factors in ((A, W[:, members] * s), (S, np.abs(W[:, members] * s)), (rounded, np.ones((len(W), 1)))):
         np.add.at(part.T, c + heads.k, (factors * np.ones(len(c))).T)
-    rounded[:, c + heads.k] -= 1.0
+    rounded[:, c + heads.k] -= alone
     np.add.at(rounded.T, c[s != 1.0] + heads.k, 1.0)
     if b is not None:
         rounded[:, 0] += A[:, 0] != 0.0
