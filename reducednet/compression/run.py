@@ -92,7 +92,7 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
                 break
             certificate = _proof(net, domain, candidate)
             expansion, built, _ = candidate
-            lossless = LOSSLESS * float((expansion.S @ expansion.sizes).max())
+            lossless = LOSSLESS * float((expansion.S @ expansion.sizes).max()) * (candidate.precision == ROUNDING)
             if certificate is not None and certificate.value <= max(tolerance, lossless):
                 report = _report(net, built.network, certificate, expansion.roles, built.used, len(expansion.cuts))
                 return built.network, report

@@ -9,7 +9,7 @@ kind       module              what it does again
 "exact"    `exact_checker`     the same in rationals, by what cancels; binary networks
 "point"    `exact_checker`     |f - g| at a point of the domain, in rationals
 "sorted"   `sorted_checker`    one input, one hidden ReLU layer: the breakpoints in their order
-"folded"   `folded_checker`    ReLU: g is f without what does nothing, by the rows of what is left
+"folded"   `folded_checker`    ReLU: without what does nothing, by the rows of what is left of both
 =========  ==================  ==================================================================
 
 References
@@ -41,8 +41,8 @@ CHECKERS: dict[str, ModuleType] = {
     "folded": folded_checker,
 }
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
-_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu")
-_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts")
+_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu|exchanged")
+_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts|exchanged")
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
 
@@ -269,7 +269,8 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     ArithmeticError, LookupError, StopIteration, TypeError, ValueError
         If the data proves nothing.
     """
-    none = {"directions": np.empty((0, domain.n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0)}
+    none = {"directions": np.empty((0, domain.n_inputs)), "exchanged": np.array(0),
+            "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0)}
     data = {**none, **certificate.arrays, "margin": certificate.margin}
     with np.errstate(all="ignore"):  # inf proves little, nan nothing
         return CHECKERS[certificate.kind].check(data, f, g, domain)

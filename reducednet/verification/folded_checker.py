@@ -1,13 +1,14 @@
-"""Re-checks that a ReLU network g is f without what does nothing; no code of the provers or the kernels.
+"""Re-checks how near two ReLU networks are, by what does nothing; no code of the provers or the kernels.
 
 Every neuron has a label: -1 dead, -2 always on, or the number c of its class. Rows are over columns 1, x, U:
-z = A_0 + A_x x + A_U U. U_c = relu(z_c) is what the class's head gives, its first neuron in f; others of f are
-relu(z) = s U_c, or |s| (U_c - z_c) for a scale s < 0; an always-on neuron is its row: so what cancels, cancels.
-g has at most one neuron a class. The data says where to look: signs and differences are bounded anew.
+z = A_0 + A_x x + A_U U. U_c = relu(z_c) is what the class's head gives, its first neuron in f or else in g; others
+are relu(z) = s U_c, or |s| (U_c - z_c) for a scale s < 0, but for |z - s z_c|, which each is charged; an always-on
+neuron is its row: so what cancels, cancels. The data says where to look: signs and differences are bounded anew.
 
-S is the row of the absolute values of all that is summed, of which n roundings lose at most n u S, and e an
-error besides: a row is (A, S, e). A bound of a row puts lines above or below relu for U, the last class first.
-A cut (class, other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
+A row is (A, S, e): S has the absolute values of what was summed last, of which n roundings lose at most n u S, and
+e is an error besides, with all that was lost before. A bound of a row puts lines above or below relu for U, the
+last class first. A cut (class, other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a
+multiple mu tells.
 """
 from typing import Any
 
@@ -30,16 +31,15 @@ class Heads:
 
     def __init__(self, f: Any, g: Any, domain: Any) -> None:
         self.domain, self.k = domain, 1 + f.n_inputs
-        most = max(sum(f.sizes), sum(g.sizes))  # roundings of a path: up through one network, down through f
-        self.n = sum(f.sizes) + most + 12 * (len(f.sizes) + len(g.sizes)) + 16
+        self.n = sum(f.sizes) + sum(g.sizes) + 12 * (len(f.sizes) + len(g.sizes)) + 16  # roundings of any path
         box = np.stack([highest(sign * np.eye(f.n_inputs), domain) for sign in (-1.0, 1.0)])
         self.sizes = np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)  # of the columns
         self.layers: list[Any] = []
 
     def lost(self, S: Any, e: Any) -> Any:
-        """Return what rounding may lose of rows of these sizes, and their errors."""
-        sizes = self.sizes[:S.shape[1]]
-        return (self.n * U * (S @ sizes) + e) * GUARD + self.n * TINY * (1.0 + sizes.sum())
+        """Return what rounding may lose of rows of these sizes on the way through the heads, and their errors."""
+        sizes, n = self.sizes[:S.shape[1]], len(self.sizes) + 6 * len(self.layers) + 8
+        return (n * U * (S @ sizes) + e) * GUARD + n * TINY * (1.0 + sizes.sum())
 
     def above(self, A: Any, S: Any, e: Any) -> Any:
         """Return numbers above the rows on all of the domain: the best of four choices of lines below relu."""
@@ -92,11 +92,11 @@ def affine(W: Any, b: Any, H: Any, heads: Heads) -> Any:
 
     An entry of r products, none of which is by 1 or -1, has r roundings; of a class that is all there is, none.
     """
-    (A, S, e), members, c, s = H
-    width = len(heads.sizes) if len(c) else A.shape[1]
+    (A, e), members, c, s = H
+    width = len(heads.sizes)
     terms = (W != 0.0).astype(float) @ (A != 0.0)
     rounded = wide(np.maximum(terms - np.isin(A, (-1.0, 0.0, 1.0)).all(axis=0), 0.0), width)
-    A, S, alone = wide(W @ A, width), wide(np.abs(W) @ S, width), wide(terms, width)[:, c + heads.k] == 0.0
+    A, S, alone = wide(W @ A, width), wide(np.abs(W) @ np.abs(A), width), wide(terms, width)[:, c + heads.k] == 0.0
     for part, factors in ((A, W[:, members] * s), (S, np.abs(W[:, members] * s)), (rounded, np.ones((len(W), 1)))):
         np.add.at(part.T, c + heads.k, (factors * np.ones(len(c))).T)
     rounded[:, c + heads.k] -= alone
@@ -111,7 +111,7 @@ def affine(W: Any, b: Any, H: Any, heads: Heads) -> Any:
 def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
     """Return low and high, or where they are nearer the ends of W h + b for h between h[0] and h[1]."""
     up, down, size = np.maximum(W, 0.0), np.minimum(W, 0.0), np.abs(W) @ np.abs(h).max(axis=0) + np.abs(b)
-    lost = heads.n * (U * size + TINY) * GUARD
+    lost = (W.shape[1] + 4) * (U * size + TINY) * GUARD
     ends = up @ h[0] + down @ h[1] + b - lost, up @ h[1] + down @ h[0] + b + lost
     return np.maximum(low, ends[0]), np.minimum(high, ends[1])
 
@@ -133,41 +133,37 @@ def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
     return changed
 
 
-def walk(network: Any, labels: Any, scales: Any, cuts: Any, heads: Heads, new: bool) -> Any:
-    """Return the rows of the outputs; `new`: f, which makes the heads, and not g, which is compared with them."""
+def walk(network: Any, labels: Any, scales: Any, cuts: Any, heads: Heads) -> Any:
+    """Return the rows of the outputs; the first neurons of classes that are new become their heads."""
     inputs, none = np.eye(network.n_inputs, heads.k, 1), np.empty(0, dtype=int)
-    H: Any = ((inputs, inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
-    first, h = 0, np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
+    H: Any = ((inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
+    h = np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
     for W, b, label, scale in zip(network.weights, network.thresholds, labels, scales, strict=True):
-        rows = affine(W, b, H, heads)
+        rows, first = affine(W, b, H, heads), len(heads.sizes) - heads.k
         low, high = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
         h = np.maximum([low, high], 0.0)
         if label.shape != (len(W),) or scale.shape != (len(W),) or not np.isfinite([low, high]).all():
             raise ValueError("labels of other neurons, or numbers beyond float64")
         members, on = np.flatnonzero(label >= 0), label == -2
-        A, S = (part * on[:, None] for part in rows[:2])
+        A = rows[0] * on[:, None]
         e = np.where(on, rows[2] + np.maximum(-low, 0.0), np.where(label == -1, np.maximum(high, 0.0), 0.0))
         c, s = label[members], scale[members]
         numbers, at = np.unique(c, return_index=True)
-        if (s[at] != 1.0).any() or not new and len(at) < len(c):
-            raise ValueError("a head that is scaled, or two neurons of one class")
-        if new:
-            if (numbers != np.arange(first, first + len(numbers))).any():
-                raise ValueError("classes out of order")
-            own = tuple(part[members[at]] for part in rows)
-            changed = cut(own, cuts, first, heads)
-            heads.add(own, *np.where(changed, [[-np.inf], [np.inf]], [low[members[at]], high[members[at]]]))
-            first += len(numbers)
+        at = at[numbers >= first]
+        if (c[at] != np.arange(first, first + len(at))).any() or (s[at] != 1.0).any():
+            raise ValueError("classes out of order, or a head that is scaled")
+        own = tuple(part[members[at]] for part in rows)
+        changed = cut(own, cuts, first, heads)
+        heads.add(own, *np.where(changed, [[-np.inf], [np.inf]], [low[members[at]], high[members[at]]]))
         head = heads.of(c, rows[0].shape[1])
-        A, S, *mine = (wide(part, head[0].shape[1]) for part in (A, S, *rows[:2]))
         size = U * np.abs(s) * (np.abs(s) != 1.0) * (head[1] @ heads.sizes[:A.shape[1]])  # s z_c rounds
-        away = (np.abs(mine[0][members] - s[:, None] * head[0]) @ heads.sizes[:A.shape[1]] + size) * GUARD
+        away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.sizes[:A.shape[1]] + size) * GUARD
         away += (rows[2][members] + np.abs(s) * head[2]) * GUARD
-        away[at if new else at[:0]] = 0.0  # U is what f's head gives
+        away[at] = 0.0  # U is what the head gives
         turned = np.minimum(s, 0.0)
-        A[members], S[members] = turned[:, None] * head[0], np.abs(turned)[:, None] * head[1]
+        A[members] = turned[:, None] * head[0]
         e[members] = away + (np.abs(turned) * head[2] + size) * GUARD
-        H = (A, S, e), members, c, np.abs(s)
+        H = (A, e), members, c, np.abs(s)
     return affine(network.output_weights, network.output_bias, H, heads)
 
 
@@ -175,15 +171,16 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     """Return a bound of |f - g| over the domain.
 
     data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2) of classes,
-        with their multipliers mu
+        with their multipliers mu; exchanged: 1 if f is the second network
     """
+    f, g = (g, f) if data["exchanged"] else (f, g)
     m, n, heads = len(f.weights), len(f.weights) + len(g.weights), Heads(f, g, domain)
     labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))
     if "binary" in (f.activation, g.activation) or min(int(own.min(initial=0)) for own in labels) < -2:
         raise ValueError("not ReLU networks, or labels that mean nothing")
     cuts = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
-    mine = walk(f, labels[:m], scales[:m], cuts, heads, True)
-    theirs = walk(g, labels[m:], scales[m:], [], heads, False)
+    mine = walk(f, labels[:m], scales[:m], cuts, heads)
+    theirs = walk(g, labels[m:], scales[m:], cuts, heads)
     A, S, B, T = (wide(part, len(heads.sizes)) for part in (*mine[:2], *theirs[:2]))
     A, S, e = A - B, S + T, mine[2] + theirs[2]
     sides = np.maximum(heads.above(A, S, e), heads.above(-A, S, e))
