@@ -1,4 +1,6 @@
 """`compress`: the same function, fewer neurons, and a proof that an independent judge cannot break."""
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -280,6 +282,45 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
             return
     rounding = rn.evaluation_bound(f, domain) + rn.evaluation_bound(g, domain)
     assert_close(f(X), g(X), bound + rounding, "a claim")
+
+
+def checked(f, g, domain, *roles):
+    """Return what the checker finds by these (labels, scales) of f's layers and then of g's."""
+    data = {"cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0), "exchanged": np.array(0)}
+    for layer, (labels, scales) in enumerate(roles):
+        data |= {f"labels{layer}": np.array(labels), f"scales{layer}": np.array(scales)}
+    return folded_checker.check(data, f, g, domain)
+
+
+def test_class_that_is_met_again_beside_a_row_that_has_it_costs_the_rounding_of_their_sum():
+    """f = a + fl(a + b) relu(x); g = a relu(h + 1) + b relu(h' - 1) with h = relu(x) and h' = relu(x + 1) = x + 1."""
+    a, b = 1.0, 2.0**-53
+    f = rn.Network([[[1.0]]], [[0.0]], [[a + b]], [a])
+    g = rn.Network([[[1.0], [1.0]], np.eye(2)], [[0.0, 1.0], [1.0, -1.0]], [[a, b]])
+    bound = checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, -2], [1.0, 0.0]), ([-2, 0], [0.0, 1.0]))
+    truth = Fraction(a) + Fraction(b) - Fraction(a + b)
+    assert 0 < truth <= bound <= 2 * truth
+
+
+def test_several_neurons_of_a_class_may_have_any_scale_and_each_is_charged_what_it_is_off_by():
+    """f = relu(x); g = relu(x) / 4 + relu(3 x) / 4 - relu(-x) / 8 + relu(-2 x) / 16."""
+    f, domain = rn.Network([[[1.0]]], [[0.0]], [[1.0]]), rn.Box(-1, 1)
+    W, C = np.array([[1.0], [3.0], [-1.0], [-2.0]]), [[0.25, 0.25, -0.125, 0.0625]]
+    scales = [1.0, 3.0, -1.0, -2.0]
+    g = rn.Network([W], [np.zeros(4)], C)
+    assert checked(f, g, domain, ([0], [1.0]), ([0] * 4, scales)) < 1e-15
+    off = rn.Network([W], [[0.0, 0.5, 0.0, 0.0]], C)  # 1/8 at x = 0 and above
+    assert 0.125 <= checked(f, off, domain, ([0], [1.0]), ([0] * 4, scales)) <= 0.125 * (1.0 + 2.0**-28)
+
+
+def test_class_of_the_second_network_alone_gets_a_head_of_its_own():
+    f, g = (rn.Network([W], [np.zeros(len(W))], np.ones((1, len(W)))) for W in ([[1.0]], [[1.0], [2.0]]))
+    bound = checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 1.0]))
+    assert 2.0 <= bound <= 2.0 * (1.0 + 2.0**-28)  # relu(2 x)
+    with pytest.raises(ValueError, match="out of order, or a head that is scaled"):
+        checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 2.0]))
+    with pytest.raises(ValueError, match="out of order, or a head that is scaled"):
+        checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 2], [1.0, 1.0]))
 
 
 # real networks

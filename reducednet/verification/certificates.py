@@ -41,7 +41,8 @@ CHECKERS: dict[str, ModuleType] = {
     "folded": folded_checker,
 }
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
-_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu|exchanged")
+_NAMES = re.compile(
+    r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu|exchanged")
 _INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts|exchanged")
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
