@@ -28,10 +28,10 @@ EXACT_PARAMETERS = 200_000
 LINEAR_PRODUCTS = 200_000_000
 """How many products the slopes of a deep network may cost; above that intervals have to do."""
 BRANCHING_INPUTS = 12
-FOLDING = ((2.0**-50, False), (2.0**-50, True))
-"""What counts as 0 in two networks that are written out, and whether classes that are never on together count."""
+ROUNDING = 2.0**-50
+"""What is below it, relative to the terms of a row, counts as 0 where networks are written out."""
 PRODUCTS_A_SECOND = 2e8
-"""How many products of written-out networks a slow computer has time for."""
+"""How many of the products of two networks that are written out take a second at most."""
 
 
 def by_differences(findings: Findings) -> None:
@@ -168,19 +168,21 @@ def _direction(z: Sum, n_inputs: int) -> Array:
 
 
 def by_folding(findings: Findings) -> None:
-    """Write both networks out over the same columns: whatever their depths, what they share cancels."""
+    """Write both networks out over the same columns: whatever their depths, what they share cancels.
+
+    Then again without the classes that are never on where others are, if there are any.
+    """
     question = findings.question
-    if question.f.activation == "binary":
-        return
     f, g = question.given or (question.f, question.g)
-    for precision, exclude in FOLDING:
-        findings.check_time()
+    for exclude in (False, True) if f.activation == "relu" else ():
         if findings.status != UNKNOWN or products(f, g) > PRODUCTS_A_SECOND * findings.remaining:
             return
         with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
-            arrays = joint_arrays(f, g, question.domain, precision, exclude, findings.check_time)
-            bound = folded_bound(arrays, f, g, question.domain)
-            findings.prove(bound, "folding", {"kind": "folded", "arrays": arrays})
+            arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, findings.check_time)
+            findings.check_time()
+            if "cuts" in arrays or not exclude:
+                bound = folded_bound(arrays, f, g, question.domain)
+                findings.prove(bound, "folding", {"kind": "folded", "arrays": arrays})
 
 
 def by_branching(findings: Findings) -> None:
