@@ -293,7 +293,7 @@ def checked(f, g, domain, *roles):
 
 
 def test_class_that_is_met_again_beside_a_row_that_has_it_costs_the_rounding_of_their_sum():
-    """f = a + fl(a + b) relu(x); g = a relu(h + 1) + b relu(h' - 1) with h = relu(x) and h' = relu(x + 1) = x + 1."""
+    """f = a + fl(a + b) relu(x); g = a relu(h + 1) + b relu(h' - 1), h = relu(x) and h' = relu(x + 1) = x + 1."""
     a, b = 1.0, 2.0**-53
     f = rn.Network([[[1.0]]], [[0.0]], [[a + b]], [a])
     g = rn.Network([[[1.0], [1.0]], np.eye(2)], [[0.0, 1.0], [1.0, -1.0]], [[a, b]])
