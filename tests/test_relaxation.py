@@ -47,7 +47,8 @@ def exact_columns(net, x):
     h = [Fraction(value) for value in x.tolist()]
     columns, z = [Fraction(1), *h], []
     for W, b in zip(net.weights, net.thresholds):
-        own = [sum((Fraction(w) * v for w, v in zip(row, h)), Fraction(t)) for row, t in zip(W.tolist(), b.tolist())]
+        rows = zip(W.tolist(), b.tolist())
+        own = [sum((Fraction(w) * v for w, v in zip(row, h)), Fraction(t)) for row, t in rows]
         h = [max(value, Fraction(0)) for value in own]
         columns, z = columns + h, z + own
     return columns, z
@@ -119,7 +120,7 @@ def dead_of(net, domain, bounds, layer=1):
 
 @pytest.mark.parametrize("domain", [rn.Box(-1, 1), rn.Ball([0.0], 1.0), rn.Hull([[-1.0], [1.0]])], ids=repr)
 def test_slope_between_0_and_1_shows_a_dead_neuron(domain):
-    """x / 2 - relu(x) <= 0, by relu(x) >= x / 2 and by no line that the other bounds choose; U = x + 2 is x + 2."""
+    """x / 2 - relu(x) <= 0, by relu(x) >= x / 2 and by no line that the other bounds choose."""
     net = rn.Network([[[1.0], [1.0]], [[-1.0, 0.5], [1.0, 1.0]]], [[0.0, 2.0], [-1.125, -1.5]], [[1.0, 1.0]])
     assert [dead_of(net, domain, bounds) for bounds in ("linear", "lp", "milp")] == [[], [0], [0]]
 
@@ -216,7 +217,8 @@ def test_each_leaf_is_needed():
     {"signs": lambda signs: -signs},
     {"signs": lambda signs: 0 * signs},
     {"signs": lambda signs: signs[:, :1]},
-    {"signs": lambda signs: signs[:, :1], "multiples": lambda multiples: multiples[:, :1]},
+    {"targets": lambda _: [[1, 0, 1]] * 2, "signs": lambda _: [[-1], [1]],
+     "multiples": lambda _: np.zeros((2, 1))},
     {"targets": lambda targets: targets * [1, 1, 2]},
     {"targets": lambda targets: targets * [1, 1, -1]},
     {"targets": lambda targets: targets + [0, 40, 0]},

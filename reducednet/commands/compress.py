@@ -19,8 +19,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T",
                         help="largest difference that is allowed beyond rounding (default 0)")
     parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
-                        help="how signs of neurons are found: by lines (default), by linear programmes, which find "
-                             "more and take longer, or by branching on top of them")
+                        help="how signs of neurons are found: by lines (default); by linear programmes, which "
+                             "find more and take longer; or by those and branching")
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
                         help="when no further programme is begun (default 60)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",

@@ -44,8 +44,8 @@ def compress(
     the layers are as few as the dependencies that are left.
 
     Signs are found by bounds that keep how a neuron depends on the inputs and on the neurons that bend below;
-    asked for, by linear or mixed-integer programmes too, which find more, and take longer. All that is done is exact but for rounding, and for what `tolerance` allows; the bound is proved, all
-    charged.
+    asked for, by linear or mixed-integer programmes too, which find more, and take longer. All that is done is
+    exact but for rounding, and for what `tolerance` allows; the bound is proved, all charged.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def compress(
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, the domain has another dimension, the tolerance is negative, the time
-        is not positive, `bounds` is another word, or the network is too large to be written out or has bounds beyond float64.
+        is not positive, `bounds` is another word, or the network is too large to be written out or has bounds
+        beyond float64.
 
     References
     ----------
@@ -136,7 +137,7 @@ def _precisions(tolerance: float) -> list[float]:
 def _candidates(
     net: Network, domain: Domain, precisions: list[float], bounds: str, time_limit: float
 ) -> list[_Candidate]:
-    """Return what each precision gives, without and with linear programmes, which have equal shares of the time."""
+    """Return what each precision gives, without and with linear programmes, which share the time equally."""
     attempts: list[tuple[float, Effort | None]] = [(precision, None) for precision in precisions]
     if bounds != "linear":
         deadlines = time.monotonic() + time_limit * np.arange(1, len(precisions) + 1) / len(precisions)

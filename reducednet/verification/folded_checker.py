@@ -7,7 +7,8 @@ g has at most one neuron a class. The data says where to look: signs and differe
 
 S is the row of the absolute values of all that is summed, of which n roundings lose at most n u S, and e an
 error besides: a row is (A, S, e). A bound of a row puts lines above or below relu for U, the last class first.
-A tree's leaves, of signs of z, bound a row sharper than that: see `sharper`. A cut (class, other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
+A tree's leaves, where signs of z are known, bound a row sharper than that: see `sharper`. A cut (class, other), mu
+leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
 """
 from typing import Any
 
@@ -143,9 +144,8 @@ def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
     Where z_i > 0 both z are at most what is added to e, so e is also what U is away from the relu of the new row.
     """
     changed = np.zeros(len(rows[0]), dtype=bool)
-    for j, other, mu in ((number - first, other, mu) for (number, other), mu in cuts):
-        if not 0 <= j < len(rows[0]):
-            continue
+    here = [(number - first, other, mu) for (number, other), mu in cuts if 0 <= number - first < len(rows[0])]
+    for j, other, mu in here:
         changed[j], column, (A, S, e) = True, heads.k + other, (part[j:j + 1] for part in rows)
         coefficient, A[0, column] = A[0, column], 0.0
         if not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
@@ -161,7 +161,7 @@ def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: H
     inputs, none = np.eye(network.n_inputs, heads.k, 1), np.empty(0, dtype=int)
     H: Any = ((inputs, inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
     first, h = 0, np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
-    for layer, (W, b, label, scale) in enumerate(zip(network.weights, network.thresholds, labels, scales, strict=True)):
+    for layer, (W, b, label, scale) in enumerate(zip(network.weights, network.thresholds, labels, scales)):
         rows = affine(W, b, H, heads)
         ends = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
         low, high = sharper(rows, ends, trees, layer, heads) if new else ends

@@ -81,7 +81,7 @@ def sharpen(
 
 
 class _Point(NamedTuple):
-    """Where a linear programme has its largest value: the columns 1, x, U, and what each U gains by not being relu."""
+    """Where a linear programme is largest: the columns 1, x, U, and what each U gains by not being relu."""
 
     columns: Array
     gains: Array
@@ -156,7 +156,9 @@ class _Relaxation:
 
 def _leaves(model: _Relaxation, row: Array, noise: float, effort: Effort) -> list[Leaf]:
     """Return the leaves of a tree that shows the row to be at most noise, else what the first programme gives."""
-    left, leaves, first = [np.zeros(len(model.high), dtype=np.int8)], [], []
+    left = [np.zeros(len(model.high), dtype=np.int8)]
+    leaves: list[Leaf] = []
+    first: list[Leaf] = []
     for _ in range(MOST_PROGRAMMES if effort.branching else 1):
         signs, seconds = left.pop(), effort.deadline - time.monotonic()
         found = model.solve(row, signs, seconds) if seconds > 0.0 else None
