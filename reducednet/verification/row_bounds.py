@@ -1,9 +1,9 @@
 """Bounds of rows over the inputs and the neurons that bend, by lines above and below relu.
 
 A row z = A_0 + A_x x + A_U U is bounded by putting, the last layer first, a multiple of its own row, and a
-constant, in the place of each U = relu(z'). For u U with u > 0 that is the chord; for u <= 0 any m z' with
-m in [u, 0], as U >= 0 and U >= z'. Where the sign of z' is known it is more: m z' with any m >= u for z' >= 0, where U = z', and
-with any m <= 0 for z' <= 0, where U = 0. What is left is a row over the inputs.
+constant, in the place of each U = relu(z'). For u U with u > 0 that is the chord; for u <= 0 it is any m z' with
+m in [u, 0], as U >= 0 and U >= z'. Where the sign of z' is known there is more: any m >= u for z' >= 0, where
+U = z', and any m <= 0 for z' <= 0, where U = 0. What is left is a row over the inputs.
 
 References
 ----------
