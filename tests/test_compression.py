@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import reducednet as rn
 from assertions import assert_close
 from reducednet.verification import Certificate, folded_checker, provers
+from reducednet.verification.certificates import fingerprint, proved_number
 from strategies import cases, seeds
 from test_real_networks import FILES, box_of
 
@@ -280,6 +281,34 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
             return
     rounding = rn.evaluation_bound(f, domain) + rn.evaluation_bound(g, domain)
     assert_close(f(X), g(X), bound + rounding, "a claim")
+
+
+def proved(f, g, domain, labels, cuts=(), mu=()):
+    """Return the bound that the checker finds by these labels, with scales of 1; or None, if it refuses them."""
+    arrays = {f"labels{layer}": np.array(own) for layer, own in enumerate(labels)}
+    arrays |= {f"scales{layer}": np.ones(len(own)) for layer, own in enumerate(labels)}
+    arrays |= {"cuts": np.array(cuts), "mu": np.array(mu)} if cuts else {}
+    certificate = Certificate("bound", 0.0, 0.0, 0.0, 0.0, "folded", arrays, fingerprint(f, g, domain))
+    try:
+        return proved_number(certificate, f, g, domain)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return None
+
+
+def nothing(d):
+    return rn.Network([np.zeros((1, d))], [[0.0]], [[0.0]])
+
+
+def assert_charged(f, domain, x, *data):
+    """Assert that the claim that f is 0 is refused, or not below f(x)."""
+    bound = proved(f, nothing(f.n_inputs), domain, *data)
+    assert bound is None or bound >= np.abs(f([x])).max()
+
+
+def test_cut_that_is_nearly_right_is_charged_where_the_rest_of_its_row_is_off():
+    """z = 102 U - 100 without U is off, and so is the slope of its chord; but relu(z) = 2 where U = 1."""
+    f = rn.Network([[[1.0]], [[102.0]]], [[0.0], [-100.0]], [[1.0]])
+    assert_charged(f, rn.Box(-1, 1), [1.0], ([0], [1], [-1]), [[1, 0]], [102.001])
 
 
 # real networks

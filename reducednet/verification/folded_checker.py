@@ -59,7 +59,7 @@ class Heads:
             under = (0.0 * s, 0.0 * s + 1.0, (high > -low) * 1.0, nearer * 1.0)[choice]
             A += (np.minimum(U_, 0.0) * under) @ head[0]
             size = (V + np.abs(U_)) * np.maximum(s, under)
-            S, e = S + size @ head[1], e + size @ head[2]
+            S, e = S + size @ head[1], e + (V + np.abs(U_)) @ head[2]
             A[:, 0], S[:, 0] = A[:, 0] + np.maximum(U_, 0.0) @ t, S[:, 0] + (V + np.abs(U_)) @ t
         return A[:, 0] + highest(A[:, 1:self.k], self.domain) + self.lost(S, e)
 
@@ -67,7 +67,7 @@ class Heads:
         """Take in one layer's heads, with numbers below and above z."""
         low, high = np.maximum(low, -self.above(-rows[0], *rows[1:])), np.minimum(high, self.above(*rows))
         self.layers.append((rows, low, high))
-        self.sizes = np.append(self.sizes, np.maximum(high, 0.0))
+        self.sizes = np.append(self.sizes, np.maximum(high, rows[2]))
 
     def of(self, c: Any, width: int) -> Any:
         """Return the rows of these classes, with zeros up to a width, or up to the widest of them."""
