@@ -311,6 +311,12 @@ def test_cut_that_is_nearly_right_is_charged_where_the_rest_of_its_row_is_off():
     assert_charged(f, rn.Box(-1, 1), [1.0], ([0], [1], [-1]), [[1, 0]], [102.001])
 
 
+def test_cut_by_a_class_that_was_cut_itself_is_charged_for_what_that_class_may_still_be():
+    f = rn.Network([[[1.0], [0.0]], [[102.0, 0.0]], [[50.0]]], [[0.0, 1.0], [-100.0], [-1.0]], [[1.0]])
+    data = ([0, -2], [1], [2], [-1]), [[1, 0], [2, 1]], [102.001, 50.001]
+    assert_charged(f, rn.Box(-1, 1), [1.0], *data)
+
+
 # real networks
 
 

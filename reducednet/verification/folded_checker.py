@@ -126,8 +126,9 @@ def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
         coefficient, A[0, column] = A[0, column], 0.0
         if not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
             raise ValueError("a cut that its multiplier does not allow")
-        parts = zip((A, S, e), heads.of(np.array([other]), A.shape[1]))
-        e += np.maximum(heads.above(*(own + mu * theirs for own, theirs in parts)), 0.0)
+        others = heads.of(np.array([other]), A.shape[1])
+        end = heads.above(*(own + mu * theirs for own, theirs in zip((A, S, e), others)))
+        e += np.maximum(end, abs(coefficient) * others[2]) * GUARD
         S[0, column] = 0.0
     return changed
 
