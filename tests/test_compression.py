@@ -317,6 +317,12 @@ def test_cut_by_a_class_that_was_cut_itself_is_charged_for_what_that_class_may_s
     assert_charged(f, rn.Box(-1, 1), [1.0], *data)
 
 
+def test_cut_by_a_column_that_is_no_class_is_refused():
+    """Class -1 would be the last input."""
+    f = rn.Network([[[1.0], [1.0]], [[2.0, 0.0]]], [[0.0, -100.0], [-1.0]], [[1.0]])
+    assert_charged(f, rn.Box(0, 1), [1.0], ([-2, 0], [1], [-1]), [[1, -1]], [2.001])
+
+
 # real networks
 
 

@@ -124,8 +124,8 @@ def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
             continue
         changed[j], (A, S, e) = True, (part[j:j + 1] for part in rows)
         coefficient, A[0, column] = A[0, column], 0.0
-        if not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
-            raise ValueError("a cut that its multiplier does not allow")
+        if other < 0 or not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
+            raise ValueError("a cut of no class, or that its multiplier does not allow")
         others = heads.of(np.array([other]), A.shape[1])
         end = heads.above(*(own + mu * theirs for own, theirs in zip((A, S, e), others)))
         e += np.maximum(end, abs(coefficient) * others[2]) * GUARD
