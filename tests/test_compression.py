@@ -323,6 +323,12 @@ def test_cut_by_a_column_that_is_no_class_is_refused():
     assert_charged(f, rn.Box(0, 1), [1.0], ([-2, 0], [1], [-1]), [[1, -1]], [2.001])
 
 
+@pytest.mark.parametrize("k", [-600, -1000])
+def test_weights_whose_squares_vanish_count_on_a_ball(k):
+    f = rn.Network([[[2.0**k]]], [[0.0]], [[2.0**-k]])
+    assert_charged(f, rn.Ball(0, 1), [1.0], ([-1], [-1]))
+
+
 # real networks
 
 

@@ -21,7 +21,7 @@ def highest(a: Any, domain: Any) -> Any:
     if type(domain).__name__ == "Box":
         return (np.maximum(a, 0.0) * domain.high + np.minimum(a, 0.0) * domain.low).sum(axis=1)
     if type(domain).__name__ == "Ball":
-        return a @ domain.centre + domain.radius * np.sqrt((a * a).sum(axis=1)) * GUARD
+        return a @ domain.centre + domain.radius * np.hypot.reduce(a, axis=1) * GUARD
     return (a @ domain.points.T).max(axis=1)
 
 
