@@ -329,6 +329,11 @@ def test_weights_whose_squares_vanish_count_on_a_ball(k):
     assert_charged(f, rn.Ball(0, 1), [1.0], ([-1], [-1]))
 
 
+def test_networks_of_other_numbers_of_outputs_are_not_compared():
+    f, g = (rn.Network([[[1.0]]], [[0.0]], np.ones((n, 1))) for n in (1, 2))
+    assert proved(f, g, rn.Box(-1, 1), ([0], [0])) is None
+
+
 # real networks
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 27
+U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 21
 
 
 def highest(a: Any, domain: Any) -> Any:
@@ -181,6 +181,8 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))
     if "binary" in (f.activation, g.activation) or min(int(own.min(initial=0)) for own in labels) < -2:
         raise ValueError("not ReLU networks, or labels that mean nothing")
+    if {f.n_inputs, g.n_inputs} != {domain.n_inputs} or f.n_outputs != g.n_outputs or heads.n > MOST:
+        raise ValueError("networks and a domain that do not fit, or more roundings than GUARD allows for")
     cuts = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
     mine = walk(f, labels[:m], scales[:m], cuts, heads, True)
     theirs = walk(g, labels[m:], scales[m:], [], heads, False)
