@@ -42,8 +42,9 @@ class Heads:
         return (self.n * U * (S @ sizes) + e) * GUARD + self.n * TINY * (1.0 + sizes.sum())
 
     def above(self, A: Any, S: Any, e: Any) -> Any:
-        """Return numbers above the rows on all of the domain: the best of four choices of lines below relu."""
-        return np.min([self._above(A, S, e, choice) for choice in range(4)], axis=0)
+        """Return numbers above the rows on all of the domain: by sizes, or four choices of lines below relu."""
+        largest = np.abs(A) @ self.sizes[:A.shape[1]] * GUARD + self.lost(S, e)  # so that high <= S sizes, almost
+        return np.min([largest, *(self._above(A, S, e, choice) for choice in range(4))], axis=0)
 
     def _above(self, A: Any, S: Any, e: Any, choice: int) -> Any:
         for (head, low, high) in reversed(self.layers):
@@ -116,7 +117,7 @@ def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
 
 
 def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
-    """Leave others out of heads' rows: relu(z) = relu(z without U_i), if z_i > 0 makes both 0. Tell which rows."""
+    """Leave others out of rows: relu(z) = relu(z without U_i) but for e, if z_i > 0 makes both 0. Tell which rows."""
     changed = np.zeros(len(rows[0]), dtype=bool)
     for (number, other), mu in cuts:
         j, column = number - first, heads.k + other
