@@ -71,6 +71,13 @@ def test_tolerance_is_kept_and_never_costs_neurons(case, tolerance):
     assert_compressed(net, small, report, domain, X)
 
 
+def test_tolerance_below_the_rounding_of_large_outputs_loses_no_more_than_none():
+    """The hyperplanes are 1e-12 apart: that is more than rounding, and makes 1e6 of a tolerance of 1e-6."""
+    net = rn.Network([[[1.0], [1.0]]], [[0.0, -1e-12]], [[2.0**60, 2.0**60]])
+    strict, tolerant = (rn.compress(net, rn.Box(-1, 1), tolerance)[1] for tolerance in (0.0, 1e-6))
+    assert tolerant.bound <= max(1e-6, strict.bound)
+
+
 # planted neurons
 
 

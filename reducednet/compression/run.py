@@ -20,7 +20,7 @@ from .report import CompressionReport
 ROUNDING = 2.0**-50
 """What is below it, relative to the terms of a row, counts as 0 without a tolerance."""
 LOSSLESS = 2.0**-38
-"""A proved bound below it, relative to the terms of the outputs, is rounding; a larger one needs a tolerance."""
+"""A bound below it, relative to the terms of the outputs, is rounding if no more than that counted as 0."""
 COARSEST = 2.0**-3
 """The largest such number that a tolerance is spent by; each further one is a quarter of the last."""
 MOST_NUMBERS = 1 << 26
@@ -91,8 +91,8 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
             if candidate.n_neurons >= sum(net.sizes[1:-1]):
                 break
             certificate = _proof(net, domain, candidate)
-            expansion, built, _ = candidate
-            lossless = LOSSLESS * float((expansion.S @ expansion.sizes).max())
+            expansion, built, precision = candidate
+            lossless = LOSSLESS * float((expansion.S @ expansion.sizes).max()) if precision == ROUNDING else 0.0
             if certificate is not None and certificate.value <= max(tolerance, lossless):
                 report = _report(net, built.network, certificate, expansion.roles, built.used, len(expansion.cuts))
                 return built.network, report

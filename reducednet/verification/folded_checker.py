@@ -117,7 +117,7 @@ def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
 
 
 def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
-    """Leave others out of rows: relu(z) = relu(z without U_i) but for e, if z_i > 0 makes both 0. Tell which rows."""
+    """Leave others out of rows: relu(z) = relu(z without U_i) but for e, if z_i > 0 makes both 0. Tell which."""
     changed = np.zeros(len(rows[0]), dtype=bool)
     for (number, other), mu in cuts:
         j, column = number - first, heads.k + other
