@@ -22,7 +22,7 @@ from .report import CompressionReport
 ROUNDING = 2.0**-50
 """What is below it, relative to the terms of a row, counts as 0 without a tolerance."""
 LOSSLESS = 2.0**-38
-"""A proved bound below it, relative to the terms of the outputs, is rounding; a larger one needs a tolerance."""
+"""A bound below it, relative to the terms of the outputs, is rounding if no more than that counted as 0."""
 COARSEST = 2.0**-3
 """The largest such number that a tolerance is spent by; each further one is a quarter of the last."""
 BOUNDS = ("linear", "lp", "milp")

@@ -14,7 +14,13 @@ from typing import Any
 
 import numpy as np
 
-U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 12
+U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 21
+
+
+def require(fact: Any, otherwise: str) -> None:
+    """Refuse data, or networks, of which something else than this is a fact."""
+    if not fact:
+        raise ValueError(otherwise)
 
 
 def highest(a: Any, domain: Any) -> Any:
@@ -22,7 +28,7 @@ def highest(a: Any, domain: Any) -> Any:
     if type(domain).__name__ == "Box":
         return (np.maximum(a, 0.0) * domain.high + np.minimum(a, 0.0) * domain.low).sum(axis=1)
     if type(domain).__name__ == "Ball":
-        return a @ domain.centre + domain.radius * np.sqrt((a * a).sum(axis=1)) * GUARD
+        return a @ domain.centre + domain.radius * np.hypot.reduce(a, axis=1) * GUARD
     return (a @ domain.points.T).max(axis=1)
 
 
@@ -43,9 +49,10 @@ class Heads:
         return (self.n * U * (S @ sizes) + e) * GUARD + self.n * TINY * (1.0 + sizes.sum())
 
     def above(self, A: Any, S: Any, e: Any) -> Any:
-        """Return numbers above the rows on all of the domain: the best of four choices of lines below relu."""
+        """Return numbers above the rows on all of the domain: by sizes, or four choices of lines below relu."""
+        largest = np.abs(A) @ self.sizes[:A.shape[1]] * GUARD + self.lost(S, e)  # so that high <= S sizes, almost
         none = np.zeros((len(A), A.shape[1] - self.k))
-        return np.min([self.above_at(A, S, e, none, none, choice) for choice in range(1, 5)], axis=0)
+        return np.min([largest, *(self.above_at(A, S, e, none, none, choice) for choice in range(1, 5))], axis=0)
 
     def above_at(self, A: Any, S: Any, e: Any, signs: Any, multiples: Any, choice: int = 0) -> Any:
         """Return numbers above the rows where the classes' z have these signs, by multiples of z, or by a choice.
@@ -76,7 +83,7 @@ class Heads:
         """Take in one layer's heads, with numbers below and above z."""
         low, high = np.maximum(low, -self.above(-rows[0], *rows[1:])), np.minimum(high, self.above(*rows))
         self.layers.append((rows, low, high))
-        self.sizes = np.append(self.sizes, np.maximum(high, 0.0) + rows[2])
+        self.sizes = np.append(self.sizes, np.maximum(high, rows[2]))
 
     def of(self, c: Any, width: int) -> Any:
         """Return the rows of these classes, with zeros up to a width, or up to the widest of all."""
@@ -121,7 +128,7 @@ def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
 def covers(signs: Any) -> bool:
     """Tell whether leaves are all of the domain: no two have a common point, and together all signs there are."""
     on, off, n = (signs == 1.0) * 1.0, (signs == -1.0) * 1.0, signs.shape[1]
-    apart = len(signs) <= MOST and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
+    apart = len(signs) <= 1 << 12 and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
     return apart and sum(1 << n - k for k in (signs != 0.0).sum(axis=1).tolist()) == 1 << n
 
 
@@ -130,8 +137,8 @@ def sharper(rows: Any, ends: Any, trees: Any, layer: int, heads: Heads) -> Any:
     targets, signs, multiples = trees
     for j, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
         own = (targets == [layer, j, side]).all(axis=1)
-        if side not in (-1, 1) or signs.shape[1] < len(heads.sizes) - heads.k or not covers(signs[own]):
-            raise ValueError("leaves that are not all of the domain")
+        allowed = side in (-1, 1) and signs.shape[1] >= len(heads.sizes) - heads.k and covers(signs[own])
+        require(allowed, "leaves that are not all of the domain")
         A, S, e = (np.repeat(part[j:j + 1], own.sum(), axis=0) for part in rows)
         top = heads.above_at(side * A, S, e, signs[own], multiples[own]).max()
         ends[(side + 1) // 2][j] = side * np.minimum(top, side * ends[(side + 1) // 2][j])
@@ -139,19 +146,20 @@ def sharper(rows: Any, ends: Any, trees: Any, layer: int, heads: Heads) -> Any:
 
 
 def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
-    """Leave others out of heads' rows: relu(z) = relu(z without U_i), if z_i > 0 makes both 0. Tell which rows.
+    """Leave others out of rows: relu(z) = relu(z without U_i) but for e, if z_i > 0 makes both 0. Tell which.
 
-    Where z_i > 0 both z are at most what is added to e, so e is also what U is away from the relu of the new row.
+    Where z_i > 0 both are at most what is added to e.
     """
     changed = np.zeros(len(rows[0]), dtype=bool)
     here = [(number - first, other, mu) for (number, other), mu in cuts if 0 <= number - first < len(rows[0])]
     for j, other, mu in here:
         changed[j], column, (A, S, e) = True, heads.k + other, (part[j:j + 1] for part in rows)
         coefficient, A[0, column] = A[0, column], 0.0
-        if not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
-            raise ValueError("a cut that its multiplier does not allow")
-        parts = zip((A, S, e), heads.of(np.array([other]), A.shape[1]))
-        e += np.maximum(heads.above(*(own + mu * theirs for own, theirs in parts)), 0.0)
+        allowed = other >= 0 and mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0)
+        require(allowed, "a cut of no class, or that its multiplier does not allow")
+        others = heads.of(np.array([other]), A.shape[1])
+        end = heads.above(*(own + mu * theirs for own, theirs in zip((A, S, e), others)))
+        e += np.maximum(end, abs(coefficient) * others[2]) * GUARD
         S[0, column] = 0.0
     return changed
 
@@ -166,18 +174,16 @@ def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: H
         ends = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
         low, high = sharper(rows, ends, trees, layer, heads) if new else ends
         h = np.maximum([low, high], 0.0)
-        if label.shape != (len(W),) or scale.shape != (len(W),) or not np.isfinite([low, high]).all():
-            raise ValueError("labels of other neurons, or numbers beyond float64")
+        require(label.shape == scale.shape == (len(W),), "labels of other neurons")
+        require(np.isfinite([low, high]).all(), "numbers beyond float64")
         members, on = np.flatnonzero(label >= 0), label == -2
         A, S = (part * on[:, None] for part in rows[:2])
         e = np.where(on, rows[2] + np.maximum(-low, 0.0), np.where(label == -1, np.maximum(high, 0.0), 0.0))
         c, s = label[members], scale[members]
         numbers, at = np.unique(c, return_index=True)
-        if (s[at] != 1.0).any() or not new and len(at) < len(c):
-            raise ValueError("a head that is scaled, or two neurons of one class")
+        require((s[at] == 1.0).all() and (new or len(at) == len(c)), "a head that is scaled, or two of one class")
         if new:
-            if (numbers != np.arange(first, first + len(numbers))).any():
-                raise ValueError("classes out of order")
+            require((numbers == np.arange(first, first + len(numbers))).all(), "classes out of order")
             own = tuple(part[members[at]] for part in rows)
             changed = cut(own, cuts, first, heads)
             top = np.where(changed, np.maximum(high[members[at]], 0.0) + own[2], high[members[at]])
@@ -205,9 +211,10 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     """
     m, n, heads = len(f.weights), len(f.weights) + len(g.weights), Heads(f, g, domain)
     labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))
-    least = min(int(own.min(initial=0)) for own in labels)
-    if "binary" in (f.activation, g.activation) or least < -2 or data["cuts"].min(initial=0) < 0:
-        raise ValueError("not ReLU networks, or labels or cuts that mean nothing")
+    require(f.activation == g.activation == "relu", "not ReLU networks")
+    require(all((own >= -2).all() for own in labels), "labels that mean nothing")
+    fit = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs
+    require(fit and heads.n <= MOST, "networks that do not fit, or more roundings than GUARD allows")
     cuts = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
     trees = data["targets"], data["signs"], data["multiples"]
     mine = walk(f, labels[:m], scales[:m], cuts, trees, heads, True)
