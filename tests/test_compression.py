@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 import reducednet as rn
 from assertions import assert_close
 from reducednet.verification import Certificate, folded_checker, provers
+from reducednet.verification.certificates import fingerprint, proved_number
+from reducednet.verification.folding import folded_arrays, folded_bound
 from strategies import cases, seeds
 from test_real_networks import FILES, box_of
 
@@ -70,6 +72,13 @@ def test_tolerance_is_kept_and_never_costs_neurons(case, tolerance):
     assert report.bound <= max(tolerance, strict.bound)
     assert report.neurons_after <= strict.neurons_after or strict.bound > tolerance
     assert_compressed(net, small, report, domain, X)
+
+
+def test_tolerance_below_the_rounding_of_large_outputs_loses_no_more_than_none():
+    """The hyperplanes are 1e-12 apart: that is more than rounding, and makes 1e6 of a tolerance of 1e-6."""
+    net = rn.Network([[[1.0], [1.0]]], [[0.0, -1e-12]], [[2.0**60, 2.0**60]])
+    strict, tolerant = (rn.compress(net, rn.Box(-1, 1), tolerance)[1] for tolerance in (0.0, 1e-6))
+    assert tolerant.bound <= max(1e-6, strict.bound)
 
 
 # planted neurons
@@ -266,7 +275,9 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
     f, domain, X = case
     rng = np.random.default_rng(seed)
     g = f.with_vector(f.to_vector() * (1.0 + rng.choice([0.0, 1e-3, 1.0]) * rng.standard_normal(f.n_parameters)))
-    data, first = {"cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0), "exchanged": np.array(0)}, 0
+    data = {"cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0), "targets": np.empty((0, 3), dtype=int),
+            "signs": np.empty((0, 0), dtype=int), "multiples": np.empty((0, 0)), "exchanged": np.array(0)}
+    first = 0
     for layer, n in enumerate(f.sizes[1:-1]):
         labels = np.where(rng.random(n) < 0.3, rng.choice([-1, -2], n), 0)
         own = np.flatnonzero(labels == 0)
@@ -286,10 +297,7 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
 
 def checked(f, g, domain, *roles):
     """Return what the checker finds by these (labels, scales) of f's layers and then of g's."""
-    data = {"cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0), "exchanged": np.array(0)}
-    for layer, (labels, scales) in enumerate(roles):
-        data |= {f"labels{layer}": np.array(labels), f"scales{layer}": np.array(scales)}
-    return folded_checker.check(data, f, g, domain)
+    return folded_bound(folded_arrays([tuple(map(np.array, own)) for own in roles]), f, g, domain)
 
 
 def test_class_that_is_met_again_beside_a_row_that_has_it_costs_the_rounding_of_their_sum():
@@ -317,10 +325,61 @@ def test_class_of_the_second_network_alone_gets_a_head_of_its_own():
     f, g = (rn.Network([W], [np.zeros(len(W))], np.ones((1, len(W)))) for W in ([[1.0]], [[1.0], [2.0]]))
     bound = checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 1.0]))
     assert 2.0 <= bound <= 2.0 * (1.0 + 2.0**-28)  # relu(2 x)
-    with pytest.raises(ValueError, match="out of order, or a head that is scaled"):
+    with pytest.raises(ValueError, match="no heads of classes"):
         checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 2.0]))
-    with pytest.raises(ValueError, match="out of order, or a head that is scaled"):
+    with pytest.raises(ValueError, match="no heads of classes"):
         checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 2], [1.0, 1.0]))
+
+
+def proved(f, g, domain, labels, cuts=(), mu=()):
+    """Return the bound that the checker finds by these labels, with scales of 1; or None, if it refuses them."""
+    arrays = {f"labels{layer}": np.array(own) for layer, own in enumerate(labels)}
+    arrays |= {f"scales{layer}": np.ones(len(own)) for layer, own in enumerate(labels)}
+    arrays |= {"cuts": np.array(cuts), "mu": np.array(mu)} if cuts else {}
+    certificate = Certificate("bound", 0.0, 0.0, 0.0, 0.0, "folded", arrays, fingerprint(f, g, domain))
+    try:
+        return proved_number(certificate, f, g, domain)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return None
+
+
+def nothing(d):
+    return rn.Network([np.zeros((1, d))], [[0.0]], [[0.0]])
+
+
+def assert_charged(f, domain, x, *data):
+    """Assert that the claim that f is 0 is refused, or not below f(x)."""
+    bound = proved(f, nothing(f.n_inputs), domain, *data)
+    assert bound is None or bound >= np.abs(f([x])).max()
+
+
+def test_cut_that_is_nearly_right_is_charged_where_the_rest_of_its_row_is_off():
+    """z = 102 U - 100 without U is off, and so is the slope of its chord; but relu(z) = 2 where U = 1."""
+    f = rn.Network([[[1.0]], [[102.0]]], [[0.0], [-100.0]], [[1.0]])
+    assert_charged(f, rn.Box(-1, 1), [1.0], ([0], [1], [-1]), [[1, 0]], [102.001])
+
+
+def test_cut_by_a_class_that_was_cut_itself_is_charged_for_what_that_class_may_still_be():
+    f = rn.Network([[[1.0], [0.0]], [[102.0, 0.0]], [[50.0]]], [[0.0, 1.0], [-100.0], [-1.0]], [[1.0]])
+    data = ([0, -2], [1], [2], [-1]), [[1, 0], [2, 1]], [102.001, 50.001]
+    assert_charged(f, rn.Box(-1, 1), [1.0], *data)
+
+
+def test_cut_by_a_column_that_is_no_class_is_refused():
+    """Class -1 would be the last input."""
+    f = rn.Network([[[1.0], [1.0]], [[2.0, 0.0]]], [[0.0, -100.0], [-1.0]], [[1.0]])
+    assert_charged(f, rn.Box(0, 1), [1.0], ([-2, 0], [1], [-1]), [[1, -1]], [2.001])
+
+
+@pytest.mark.parametrize("k", [-600, -1000])
+def test_weights_whose_squares_vanish_count_on_a_ball(k):
+    f = rn.Network([[[2.0**k]]], [[0.0]], [[2.0**-k]])
+    assert_charged(f, rn.Ball(0, 1), [1.0], ([-1], [-1]))
+
+
+def test_networks_of_other_numbers_of_outputs_are_not_compared():
+    f, g = (rn.Network([[[1.0]]], [[0.0]], np.ones((n, 1))) for n in (1, 2))
+    assert proved(f, g, rn.Box(-1, 1), ([0], [0])) is None
 
 
 # real networks

@@ -7,14 +7,20 @@ neuron is its row: so what cancels, cancels. The data says where to look: signs 
 
 A row is (A, S, e): S has the absolute values of what was summed last, of which n roundings lose at most n u S, and
 e is an error besides, with all that was lost before. A bound of a row puts lines above or below relu for U, the
-last class first. A cut (class, other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a
-multiple mu tells.
+last class first. A tree's leaves, where signs of z are known, bound a row of f sharper than that: see `sharper`.
+A cut (class, other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
 """
 from typing import Any
 
 import numpy as np
 
-U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 27
+U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 21
+
+
+def require(fact: Any, otherwise: str) -> None:
+    """Refuse data, or networks, of which something else than this is a fact."""
+    if not fact:
+        raise ValueError(otherwise)
 
 
 def highest(a: Any, domain: Any) -> Any:
@@ -22,7 +28,7 @@ def highest(a: Any, domain: Any) -> Any:
     if type(domain).__name__ == "Box":
         return (np.maximum(a, 0.0) * domain.high + np.minimum(a, 0.0) * domain.low).sum(axis=1)
     if type(domain).__name__ == "Ball":
-        return a @ domain.centre + domain.radius * np.sqrt((a * a).sum(axis=1)) * (1.0 + 4 * (len(a.T) + 2) * U)
+        return a @ domain.centre + domain.radius * np.hypot.reduce(a, axis=1) * (1.0 + 4 * (len(a.T) + 2) * U)
     return (a @ domain.points.T).max(axis=1)
 
 
@@ -42,44 +48,46 @@ class Heads:
         return (n * U * (S @ sizes) + e) * GUARD + n * TINY * (1.0 + sizes.sum())
 
     def above(self, A: Any, S: Any, e: Any) -> Any:
-        """Return numbers above the rows on all of the domain: the best of four choices of lines below relu."""
-        return np.min([self._above(A, S, e, choice) for choice in range(4)], axis=0)
+        """Return numbers above the rows on all of the domain: by sizes, or four choices of lines below relu."""
+        largest = np.abs(A) @ self.sizes[:A.shape[1]] * GUARD + self.lost(S, e)  # so that high <= S sizes, almost
+        none = np.zeros((len(A), A.shape[1] - self.k))
+        return np.min([largest, *(self.above_at(A, S, e, none, none, choice) for choice in range(1, 5))], axis=0)
 
-    def _above(self, A: Any, S: Any, e: Any, choice: int) -> Any:
+    def above_at(self, A: Any, S: Any, e: Any, signs: Any, multiples: Any, choice: int = 0) -> Any:
+        """Return numbers above the rows where the classes' z have these signs, by multiples of z, or by a choice.
+
+        u U <= m z for U = relu(z), if m is in [u, 0]; where z >= 0, if m >= u; where z <= 0, if m <= 0.
+        """
         for (head, low, high) in reversed(self.layers):
             w, end = head[0].shape[1], head[0].shape[1] + len(low)
             if A.shape[1] <= w:
                 continue
             (A, U_), (S, V) = ((part[:, :w].copy(), part[:, w:end]) for part in (A, S))
-            with np.errstate(invalid="ignore"):
-                s = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, np.minimum(high / (high - low), 1.0)))
+            sign, m = (part[:, w - self.k:end - self.k] for part in (signs, multiples))
+            s = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, np.minimum(high / (high - low), 1.0)))
             t = np.maximum(np.maximum(-s * low, high - s * high), 0.0) * GUARD + TINY
-            A += (np.maximum(U_, 0.0) * s) @ head[0]
-            nearer = 2.0 * A[:, 1:] @ head[0][:, 1:].T > -np.minimum(U_, 0.0) * (head[0][:, 1:] ** 2).sum(axis=1)
-            under = (0.0 * s, 0.0 * s + 1.0, (high > -low) * 1.0, nearer * 1.0)[choice]
-            A += (np.minimum(U_, 0.0) * under) @ head[0]
-            size = (V + np.abs(U_)) * np.maximum(s, under)
-            S, e = S + size @ head[1], e + size @ head[2]
-            A[:, 0], S[:, 0] = A[:, 0] + np.maximum(U_, 0.0) @ t, S[:, 0] + (V + np.abs(U_)) @ t
+            up, down = np.maximum(U_, 0.0) * (sign == 0.0), np.minimum(U_, 0.0)
+            A += (up * s) @ head[0]
+            nearer = 2.0 * A[:, 1:] @ head[0][:, 1:].T > -down * (head[0][:, 1:] ** 2).sum(axis=1)
+            m = (m, 0.0 * down, down, down * (high > -low), down * nearer)[choice]
+            least = np.where(sign > 0.0, U_, np.where(sign < 0.0, -np.inf, down))
+            m = np.clip(m, least, np.where(sign > 0.0, np.inf, 0.0))
+            A += m @ head[0]
+            size = (V + np.abs(U_)) * s + np.abs(m)
+            S, e = S + size @ head[1], e + (V + np.abs(U_) + np.abs(m)) @ head[2]
+            A[:, 0], S[:, 0] = A[:, 0] + up @ t, S[:, 0] + (V + np.abs(U_)) @ t
         return A[:, 0] + highest(A[:, 1:self.k], self.domain) + self.lost(S, e)
 
     def add(self, rows: Any, low: Any, high: Any) -> None:
         """Take in one layer's heads, with numbers below and above z."""
         low, high = np.maximum(low, -self.above(-rows[0], *rows[1:])), np.minimum(high, self.above(*rows))
         self.layers.append((rows, low, high))
-        self.sizes = np.append(self.sizes, np.maximum(high, 0.0))
+        self.sizes = np.append(self.sizes, np.maximum(high, rows[2]))
 
     def of(self, c: Any, width: int) -> Any:
-        """Return the rows of these classes, with zeros up to a width, or up to the widest of them."""
-        ends = np.cumsum([len(low) for _, low, _ in self.layers], dtype=int)
-        layer = np.searchsorted(ends, c, side="right")
-        width = max([width, *(self.layers[i][0][0].shape[1] for i in np.unique(layer))])
-        A, S, e = np.zeros((len(c), width)), np.zeros((len(c), width)), np.zeros(len(c))
-        for i in np.unique(layer):
-            here, (rows, low, _) = layer == i, self.layers[i]
-            at = c[here] - (ends[i] - len(low))
-            A[here, :rows[0].shape[1]], S[here, :rows[0].shape[1]], e[here] = rows[0][at], rows[1][at], rows[2][at]
-        return A, S, e
+        """Return the rows of these classes, with zeros up to a width."""
+        parts = zip(*((wide(A, width), wide(S, width), e) for (A, S, e), _, _ in self.layers))
+        return tuple(np.concatenate(part)[c] for part in parts)
 
 
 def wide(part: Any, width: int) -> Any:
@@ -116,53 +124,75 @@ def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
     return np.maximum(low, ends[0]), np.minimum(high, ends[1])
 
 
+def covers(signs: Any) -> bool:
+    """Tell whether leaves are all of the domain: no two have a common point, and together all signs there are."""
+    on, off, n = (signs == 1.0) * 1.0, (signs == -1.0) * 1.0, signs.shape[1]
+    apart = len(signs) <= 1 << 12 and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
+    return apart and sum(1 << n - k for k in (signs != 0.0).sum(axis=1).tolist()) == 1 << n
+
+
+def sharper(rows: Any, ends: Any, trees: Any, layer: int, heads: Heads) -> Any:
+    """Return low and high of a layer's rows, sharper where a tree's leaves bound the row or its opposite."""
+    targets, signs, multiples = trees
+    for j, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
+        own = (targets == [layer, j, side]).all(axis=1)
+        allowed = side in (-1, 1) and signs.shape[1] >= len(heads.sizes) - heads.k and covers(signs[own])
+        require(allowed, "leaves that are not all of the domain")
+        A, S, e = (np.repeat(part[j:j + 1], own.sum(), axis=0) for part in rows)
+        top = heads.above_at(side * A, S, e, signs[own], multiples[own]).max()
+        ends[(side + 1) // 2][j] = side * np.minimum(top, side * ends[(side + 1) // 2][j])
+    return ends
+
+
 def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
-    """Leave others out of heads' rows: relu(z) = relu(z without U_i), if z_i > 0 makes both 0. Tell which rows."""
+    """Leave others out of rows: relu(z) = relu(z without U_i) but for e, if z_i > 0 makes both 0. Tell which.
+
+    Where z_i > 0 both are at most what is added to e.
+    """
     changed = np.zeros(len(rows[0]), dtype=bool)
-    for (number, other), mu in cuts:
-        j, column = number - first, heads.k + other
-        if not 0 <= j < len(rows[0]):
-            continue
-        changed[j], (A, S, e) = True, (part[j:j + 1] for part in rows)
+    here = [(number - first, other, mu) for (number, other), mu in cuts if 0 <= number - first < len(rows[0])]
+    for j, other, mu in here:
+        changed[j], column, (A, S, e) = True, heads.k + other, (part[j:j + 1] for part in rows)
         coefficient, A[0, column] = A[0, column], 0.0
-        if not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
-            raise ValueError("a cut that its multiplier does not allow")
-        parts = zip((A, S, e), heads.of(np.array([other]), A.shape[1]))
-        e += np.maximum(heads.above(*(own + mu * theirs for own, theirs in parts)), 0.0)
+        allowed = other >= 0 and mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0)
+        require(allowed, "a cut of no class, or that its multiplier does not allow")
+        others = heads.of(np.array([other]), A.shape[1])
+        end = heads.above(*(own + mu * theirs for own, theirs in zip((A, S, e), others)))
+        e += np.maximum(end, abs(coefficient) * others[2]) * GUARD
         S[0, column] = 0.0
     return changed
 
 
-def walk(network: Any, labels: Any, scales: Any, cuts: Any, heads: Heads) -> Any:
+def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: Heads) -> Any:
     """Return the rows of the outputs; the first neurons of classes that are new become their heads."""
     inputs, none = np.eye(network.n_inputs, heads.k, 1), np.empty(0, dtype=int)
     H: Any = ((inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
     h = np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
-    for W, b, label, scale in zip(network.weights, network.thresholds, labels, scales, strict=True):
+    for layer, (W, b, label, scale) in enumerate(zip(network.weights, network.thresholds, labels, scales)):
         rows, first = affine(W, b, H, heads), len(heads.sizes) - heads.k
-        low, high = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
+        ends = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
+        low, high = sharper(rows, ends, trees, layer, heads) if trees else ends
         h = np.maximum([low, high], 0.0)
-        if label.shape != (len(W),) or scale.shape != (len(W),) or not np.isfinite([low, high]).all():
-            raise ValueError("labels of other neurons, or numbers beyond float64")
+        require(label.shape == scale.shape == (len(W),), "labels of other neurons")
+        require(np.isfinite([low, high]).all(), "numbers beyond float64")
         members, on = np.flatnonzero(label >= 0), label == -2
         A = rows[0] * on[:, None]
         e = np.where(on, rows[2] + np.maximum(-low, 0.0), np.where(label == -1, np.maximum(high, 0.0), 0.0))
         c, s = label[members], scale[members]
         numbers, at = np.unique(c, return_index=True)
         at = at[numbers >= first]
-        if (c[at] != np.arange(first, first + len(at))).any() or (s[at] != 1.0).any():
-            raise ValueError("classes out of order, or a head that is scaled")
+        require((c[at] == np.arange(first, first + len(at))).all() and (s[at] == 1.0).all(), "no heads of classes")
         own = tuple(part[members[at]] for part in rows)
         changed = cut(own, cuts, first, heads)
-        heads.add(own, *np.where(changed, [[-np.inf], [np.inf]], [low[members[at]], high[members[at]]]))
+        top = np.where(changed, np.maximum(high[members[at]], 0.0) + own[2], high[members[at]])
+        heads.add(own, np.where(changed, -np.inf, low[members[at]]), top)
         head = heads.of(c, rows[0].shape[1])
         size = U * np.abs(s) * (np.abs(s) != 1.0) * (head[1] @ heads.sizes[:A.shape[1]])  # s z_c rounds
         away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.sizes[:A.shape[1]] + size) * GUARD
         away += (rows[2][members] + np.abs(s) * head[2]) * GUARD
         away[at] = 0.0  # U is what the head gives
-        turned = np.minimum(s, 0.0)
-        A[members] = turned[:, None] * head[0]
-        e[members] = away + (np.abs(turned) * head[2] + size) * GUARD
+        A[members] = np.minimum(s, 0.0)[:, None] * head[0]
+        e[members] = away + (np.maximum(-s, 0.0) * head[2] + size) * GUARD
         H = (A, e), members, c, np.abs(s)
     return affine(network.output_weights, network.output_bias, H, heads)
 
@@ -171,16 +201,20 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     """Return a bound of |f - g| over the domain.
 
     data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2) of classes,
-        with their multipliers mu; exchanged: 1 if f is the second network
+        with their multipliers mu; targets (n, 3): layer, neuron of f and side of a bound, with a leaf's signs
+        and multiples (n, n_classes); exchanged: 1 if f is the second network
     """
     f, g = (g, f) if data["exchanged"] else (f, g)
     m, n, heads = len(f.weights), len(f.weights) + len(g.weights), Heads(f, g, domain)
     labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))
-    if "binary" in (f.activation, g.activation) or min(int(own.min(initial=0)) for own in labels) < -2:
-        raise ValueError("not ReLU networks, or labels that mean nothing")
+    require(f.activation == g.activation == "relu", "not ReLU networks")
+    require(all((own >= -2).all() for own in labels), "labels that mean nothing")
+    fit = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs
+    require(fit and heads.n <= MOST, "networks that do not fit, or more roundings than GUARD allows")
     cuts = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
-    mine = walk(f, labels[:m], scales[:m], cuts, heads)
-    theirs = walk(g, labels[m:], scales[m:], cuts, heads)
+    trees = data["targets"], data["signs"], data["multiples"]
+    mine = walk(f, labels[:m], scales[:m], cuts, trees, heads)
+    theirs = walk(g, labels[m:], scales[m:], cuts, None, heads)
     A, S, B, T = (wide(part, len(heads.sizes)) for part in (*mine[:2], *theirs[:2]))
     A, S, e = A - B, S + T, mine[2] + theirs[2]
     sides = np.maximum(heads.above(A, S, e), heads.above(-A, S, e))

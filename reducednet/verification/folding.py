@@ -15,6 +15,7 @@ from ..domains import Domain
 from ..networks import Network
 from .certificates import Certificate, fingerprint, proved_number
 from .expansion import expand
+from .relaxation import Proof
 
 MOST_NUMBERS = 1 << 26
 """The largest matrix that is written out, neurons times columns."""
@@ -24,7 +25,7 @@ SPARE = 1.0 / 16.0
 
 def folded_certificate(
     f: Network, g: Network, domain: Domain, roles: Sequence[tuple[Any, Any]],
-    cuts: Sequence[tuple[tuple[int, int], float]],
+    cuts: Sequence[tuple[tuple[int, int], float]] = (), proofs: Sequence[Proof] = (),
 ) -> Certificate:
     """Return the certificate of |f - g| <= value, with the value that its checker finds.
 
@@ -37,28 +38,43 @@ def folded_certificate(
         Of f's hidden layers and then of g's: -1 dead, -2 always on, or the number of the neuron's class.
     cuts : sequence of ((class, other), multiplier)
         Which classes leave out which others in their rows, see `folded_checker`.
+    proofs : sequence of Proof
+        Of sharper bounds of f's neurons.
 
     Raises
     ------
     ArithmeticError, ValueError
         If nothing is proved by that.
     """
-    arrays = folded_arrays(roles, cuts)
+    arrays = folded_arrays(roles, cuts, proofs)
     value = (1.0 + SPARE) * folded_bound(arrays, f, g, domain)
     return Certificate("bound", value, value, 0.0, 0.0, "folded", arrays, fingerprint(f, g, domain))
 
 
 def folded_arrays(
-    roles: Sequence[tuple[Any, Any]], cuts: Sequence[tuple[tuple[int, int], float]]
+    roles: Sequence[tuple[Any, Any]], cuts: Sequence[tuple[tuple[int, int], float]] = (),
+    proofs: Sequence[Proof] = (),
 ) -> dict[str, Any]:
     """Return the data of a certificate of kind "folded"."""
     arrays: dict[str, Any] = {}
     if cuts:
         pairs, multipliers = zip(*cuts)
         arrays = {"cuts": np.array(pairs), "mu": np.array(multipliers)}
+    if proofs:
+        arrays |= _trees(proofs)
     for layer, (labels, scales) in enumerate(roles):
         arrays |= {f"labels{layer}": labels, f"scales{layer}": scales}
     return arrays
+
+
+def _trees(proofs: Sequence[Proof]) -> dict[str, Any]:
+    """Return the leaves as rows, over all classes that one of them is about."""
+    leaves = [(proof[:3], leaf) for proof in proofs for leaf in proof.leaves]
+    width = max(len(leaf.signs) for _, leaf in leaves)
+    signs, multiples = np.zeros((len(leaves), width), dtype=int), np.zeros((len(leaves), width))
+    for row, (_, leaf) in enumerate(leaves):
+        signs[row, :len(leaf.signs)], multiples[row, :len(leaf.signs)] = leaf
+    return {"targets": np.array([target for target, _ in leaves]), "signs": signs, "multiples": multiples}
 
 
 def folded_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain) -> float:
@@ -94,7 +110,7 @@ def joint_arrays(
     exchanged = sum(g.sizes[1:-1]) > sum(f.sizes[1:-1])
     one, other = (g, f) if exchanged else (f, g)
     mine = expand(one, domain, precision, exclude, check_time=check_time)
-    theirs = expand(other, domain, precision, exclude, mine, check_time)
+    theirs = expand(other, domain, precision, exclude, known=mine, check_time=check_time)
     arrays = folded_arrays([*mine.roles, *theirs.roles], theirs.cuts)
     return arrays | ({"exchanged": np.array(1)} if exchanged else {})
 
