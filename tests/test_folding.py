@@ -34,6 +34,13 @@ def proved(f, g, domain, eps):
     return verdict.status == "equivalent" and bool(verdict.certificate.check(f, g, domain))
 
 
+def bound_of(f, g, domain, precision, exclude):
+    """Return the bound that the checker finds, also where nothing is shared."""
+    mine = expand(f, domain, precision, exclude)
+    theirs = expand(g, domain, precision, exclude, known=mine)
+    return folding.folded_bound(folding.folded_arrays([*mine.roles, *theirs.roles], theirs.cuts), f, g, domain)
+
+
 # what is proved
 
 
@@ -121,8 +128,7 @@ def test_bound_is_above_the_difference_of_any_two_networks(case, seed, exclude):
         change = rng.choice([0.0, 1e-9, 1e-2], f.n_parameters) * rng.standard_normal(f.n_parameters)
         g = permuted(f.with_vector(f.to_vector() * (1.0 + change)), rng)
     with np.errstate(all="ignore"):
-        arrays = folding.joint_arrays(f, g, domain, ROUNDING, exclude, lambda: None)
-        bound = folding.folded_bound(arrays, f, g, domain)
+        bound = bound_of(f, g, domain, ROUNDING, exclude)
     for x in X[:5]:
         if domain.contains(x[np.newaxis])[0]:
             assert float(exact_difference(f, g, list(map(Fraction, x.tolist())))) <= bound
@@ -137,8 +143,7 @@ def test_coarser_zeros_only_make_the_bound_larger():
         X = domain.sample(20, seed)
         largest = max(exact_difference(net, g, list(map(Fraction, x.tolist()))) for x in X)
         for precision in (2.0**-50, 2.0**-20, 2.0**-6):
-            arrays = folding.joint_arrays(net, g, domain, precision, True, lambda: None)
-            assert largest <= folding.folded_bound(arrays, net, g, domain)
+            assert largest <= bound_of(net, g, domain, precision, True)
 
 
 # a network over another's columns
@@ -167,6 +172,14 @@ def test_rows_of_classes_are_those_of_their_layers():
 
 
 # limits
+
+
+def test_networks_that_bend_nowhere_alike_are_left_to_others():
+    f, g = (rn.Network.random((3, 20, 20, 1), rng=seed) for seed in range(2))
+    box = rn.Box(-np.ones(3), np.ones(3))
+    assert folding.joint_arrays(f, g, box, ROUNDING, False, lambda: None) is None
+    assert rn.verify(f, g, box, 1e-9, method="folding").bound == np.inf
+    assert np.isfinite(bound_of(f, g, box, ROUNDING, False))
 
 
 def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_begun(monkeypatch):

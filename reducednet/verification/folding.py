@@ -90,8 +90,10 @@ def folded_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain)
 
 def joint_arrays(
     f: Network, g: Network, domain: Domain, precision: float, exclude: bool, check_time: Callable[[], None]
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Return such data of any two ReLU networks: the larger is written out, and the other over the same columns.
+
+    None if neurons of the other bend, but none on a hyperplane of the larger: then nothing that bends cancels.
 
     Parameters
     ----------
@@ -111,6 +113,9 @@ def joint_arrays(
     one, other = (g, f) if exchanged else (f, g)
     mine = expand(one, domain, precision, exclude, check_time=check_time)
     theirs = expand(other, domain, precision, exclude, known=mine, check_time=check_time)
+    labels, n = np.concatenate([own.labels for own in theirs.roles]), len(mine.sizes) - 1 - domain.n_inputs
+    if (labels >= 0).any() and not ((labels >= 0) & (labels < n)).any():
+        return None
     arrays = folded_arrays([*mine.roles, *theirs.roles], theirs.cuts)
     return arrays | ({"exchanged": np.array(1)} if exchanged else {})
 

@@ -180,6 +180,8 @@ def by_folding(findings: Findings) -> None:
         with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
             arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, findings.check_time)
             findings.check_time()
+            if arrays is None:
+                return
             if "cuts" in arrays or not exclude:
                 bound = folded_bound(arrays, f, g, question.domain)
                 findings.prove(bound, "folding", {"kind": "folded", "arrays": arrays})
