@@ -21,7 +21,7 @@ from .rounding import SMALLEST, gamma
 from .sphere import normalise
 
 THIN = 2.0**-30
-"""How far below 0, in units of its terms, z may reach in a neuron that is tried as always on."""
+"""What counts as rounding where two directions, or a neuron and a constant, are tried as the same."""
 
 
 class Enclosure(NamedTuple):
@@ -120,7 +120,6 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     _check_sizes(network, reduced)
     *hidden, outgoing = affine_maps(network)
     *units, last = affine_maps(reduced)
-    used = [(above.W != 0.0).any(axis=0) for above in [*units[1:], last]]
     link, h = _identity(network.n_inputs), _inputs(reduced)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for number, (given, own) in enumerate(zip(hidden, units)):
@@ -130,12 +129,13 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
                 norm_bound = reduced.layer_spaces[number].domain.norm_bound
                 link = _split_scales(given, rows.F, norm_bound)
             else:
-                link = _scales(rows.F, layer.V, used[number])
-            link = _with_error(link, rows, layer, h)
+                link = _scales(rows.F, layer.V)
+            z_low, z_high = _range_of_rows(rows, h, domain)
+            link = _or_constant(_with_error(link, rows, layer, h, z_low, z_high), rows.size, z_low, z_high)
             h = _enclosure(np.maximum(layer.low, 0.0), np.maximum(layer.high, 0.0))
-        on, alone = layer.low >= -THIN * layer.size, np.zeros(len(rows.F), dtype=bool)
+        on, alone = _mostly_on(layer.low, layer.high), np.zeros(len(rows.F), dtype=bool)
         direct = _outputs(outgoing, last, link, h, layer, rows, below, on & False, alone)
-        alone, link = _alone(link, rows, below, domain)
+        alone, link = _alone(link, rows, z_low, z_high)
         through = _outputs(outgoing, last, link, h, layer, rows, below, on, alone)
     result = np.fmin(direct, through)
     return np.where(np.isfinite(result), result, np.inf)
@@ -155,8 +155,9 @@ def _inputs(reduced: ReducedNetwork) -> Enclosure:
 
 
 def _enclosure(low: Array, high: Array) -> Enclosure:
-    half = (high / 2.0 - low / 2.0) * (1.0 + gamma(4)) + SMALLEST
-    return Enclosure(low / 2.0 + high / 2.0, half, np.maximum(np.abs(low), np.abs(high)))
+    middle = low / 2.0 + high / 2.0
+    half = np.maximum(high - middle, middle - low) * (1.0 + gamma(4))
+    return Enclosure(middle, half, np.maximum(np.abs(low), np.abs(high)))
 
 
 def _identity(n: int) -> Link:
@@ -192,11 +193,11 @@ def _carried(given: Affine, link: Link, h: Enclosure) -> Rows:
     return Rows(F, b + W @ link.constants, size, error * (1.0 + gamma(W.shape[1] + 2)))
 
 
-def _scales(F: Array, V: Array, used: np.ndarray) -> Link:
-    """Return the norms of the neurons whose place still has their direction and an outgoing weight; others 0."""
+def _scales(F: Array, V: Array) -> Link:
+    """Return the norms of the neurons whose place still has their direction; of others 0."""
     n = len(F)
     units, norms = normalise(F)
-    same = (np.einsum("ij,ij->i", units, V[:n]) > 1.0 - THIN) & used[:n] & np.isfinite(norms)
+    same = (np.abs(units - V[:n]).max(axis=1) <= THIN) & np.isfinite(norms)
     return _identity(n)._replace(scales=np.where(same, norms, 0.0))
 
 
@@ -209,27 +210,48 @@ def _split_scales(given: Affine, F: Array, X: float) -> Link:
     return _identity(len(F))._replace(scales=scales, split=np.flatnonzero(on), partners=partners[on])
 
 
-def _with_error(link: Link, rows: Rows, layer: Layer, h: Enclosure) -> Link:
+def _range_of_rows(rows: Rows, h: Enclosure, domain: Domain | None) -> tuple[Array, Array]:
+    """Return the range of the network's own z."""
+    layer = _layer(Affine(rows.F, rows.beta), h, domain)
+    lost = rows.error + _roundings(rows.size, h.size)
+    return layer.low - lost, layer.high + lost
+
+
+def _with_error(link: Link, rows: Rows, layer: Layer, h: Enclosure, z_low: Array, z_high: Array) -> Link:
     """Return the link with the constants that always-on neurons lose, and with its error."""
     sizes = link._replace(scales=np.abs(link.scales), partners=np.abs(link.partners))
     M = rows.F - link.after(layer.V)
     rho = rows.beta - link.after(layer.c) + M @ h.middle
     r = rows.error + np.abs(M) @ h.half + _roundings(rows.size + sizes.after(layer.size), h.size, link.error)
-    below_0, top = sizes.after(np.maximum(-layer.low, 0.0)), link.after(layer.high)
-    on = rho > below_0
-    off = np.minimum(r + np.abs(rho), np.maximum(top + np.maximum(rho + r, 0.0), 0.0))
-    constants, error = np.where(on, rho, 0.0), np.where(on, r + below_0, off)
-    split = link.split
+    below_0, top = sizes.after(np.maximum(-layer.low, 0.0)), sizes.after(np.maximum(layer.high, 0.0))
+    below_0 += np.where(rho < 0.0, np.maximum(-z_low, 0.0), 0.0)
+    on, split = np.abs(rho) > below_0, link.split
+    error = np.where(on, r + below_0, np.minimum(r + np.abs(rho), np.maximum(top, z_high)))
+    constants = np.where(on, rho, 0.0)
     constants[split], error[split] = 0.0, 2.0 * (r + np.abs(rho) + below_0)[split]
     return link._replace(constants=constants, error=error * (1.0 + gamma(16)) + SMALLEST)
 
 
-def _alone(link: Link, rows: Rows, below: Enclosure, domain: Domain | None) -> tuple[np.ndarray, Link]:
+def _or_constant(link: Link, size: Array, z_low: Array, z_high: Array) -> Link:
+    """Return the link with a constant for each neuron that is one to rounding and whose place was given away."""
+    own = _enclosure(np.maximum(z_low, 0.0), np.maximum(z_high, 0.0))
+    given_away = (own.half <= THIN * size) & (link.error > THIN * size)
+    return link._replace(
+        scales=np.where(given_away, 0.0, link.scales),
+        constants=np.where(given_away, own.middle, link.constants),
+        error=np.where(given_away, own.half, link.error),
+    )
+
+
+def _mostly_on(low: Array, high: Array) -> np.ndarray:
+    """Tell which neurons are nearer to z, which is affine, than to a constant."""
+    return np.asarray(-low <= high / 4.0)
+
+
+def _alone(link: Link, rows: Rows, z_low: Array, z_high: Array) -> tuple[np.ndarray, Link]:
     """Return which always-on neurons have no place of their own, and the link where they are F h + beta."""
-    z = _layer(Affine(rows.F, rows.beta), below, domain)
-    low = z.low - rows.error - _roundings(rows.size, below.size)
-    alone = (link.scales == 0.0) & (low >= -THIN * rows.size)
-    excess = rows.error + np.maximum(-low, 0.0)
+    alone = (link.scales == 0.0) & _mostly_on(z_low, z_high)
+    excess = rows.error + np.maximum(-z_low, 0.0)
     constants, error = np.where(alone, rows.beta, link.constants), np.where(alone, excess, link.error)
     return alone, link._replace(constants=constants, error=error)
 
