@@ -250,10 +250,13 @@ def _mostly_on(low: Array, high: Array) -> np.ndarray:
 
 def _alone(link: Link, rows: Rows, z_low: Array, z_high: Array) -> tuple[np.ndarray, Link]:
     """Return which always-on neurons have no place of their own, and the link where they are F h + beta."""
-    alone = (link.scales == 0.0) & _mostly_on(z_low, z_high)
+    alone = _mostly_on(z_low, z_high) & ((link.scales == 0.0) | (link.error > THIN * rows.size))
     excess = rows.error + np.maximum(-z_low, 0.0)
-    constants, error = np.where(alone, rows.beta, link.constants), np.where(alone, excess, link.error)
-    return alone, link._replace(constants=constants, error=error)
+    return alone, link._replace(
+        scales=np.where(alone, 0.0, link.scales),
+        constants=np.where(alone, rows.beta, link.constants),
+        error=np.where(alone, excess, link.error),
+    )
 
 
 def _outputs(
