@@ -131,11 +131,11 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
             else:
                 link = _scales(rows.F, layer.V)
             z_low, z_high = _range_of_rows(rows, h, domain)
-            link = _or_constant(_with_error(link, rows, layer, h, z_low, z_high), rows.size, z_low, z_high)
+            link = _or_constant(_with_error(link, rows, layer, h, z_low, z_high), layer, z_low, z_high)
             h = _enclosure(np.maximum(layer.low, 0.0), np.maximum(layer.high, 0.0))
         on, alone = _mostly_on(layer.low, layer.high), np.zeros(len(rows.F), dtype=bool)
         direct = _outputs(outgoing, last, link, h, layer, rows, below, on & False, alone)
-        alone, link = _alone(link, rows, z_low, z_high)
+        alone, link = _alone(link, rows, layer, z_low, z_high)
         through = _outputs(outgoing, last, link, h, layer, rows, below, on, alone)
     result = np.fmin(direct, through)
     return np.where(np.isfinite(result), result, np.inf)
@@ -219,11 +219,10 @@ def _range_of_rows(rows: Rows, h: Enclosure, domain: Domain | None) -> tuple[Arr
 
 def _with_error(link: Link, rows: Rows, layer: Layer, h: Enclosure, z_low: Array, z_high: Array) -> Link:
     """Return the link with the constants that always-on neurons lose, and with its error."""
-    sizes = link._replace(scales=np.abs(link.scales), partners=np.abs(link.partners))
     M = rows.F - link.after(layer.V)
     rho = rows.beta - link.after(layer.c) + M @ h.middle
-    r = rows.error + np.abs(M) @ h.half + _roundings(rows.size + sizes.after(layer.size), h.size, link.error)
-    below_0, top = sizes.after(np.maximum(-layer.low, 0.0)), sizes.after(np.maximum(layer.high, 0.0))
+    r = rows.error + np.abs(M) @ h.half + _roundings(rows.size + link.after(layer.size), h.size, link.error)
+    below_0, top = link.after(np.maximum(-layer.low, 0.0)), link.after(np.maximum(layer.high, 0.0))
     below_0 += np.where(rho < 0.0, np.maximum(-z_low, 0.0), 0.0)
     on, split = np.abs(rho) > below_0, link.split
     error = np.where(on, r + below_0, np.minimum(r + np.abs(rho), np.maximum(top, z_high)))
@@ -232,15 +231,20 @@ def _with_error(link: Link, rows: Rows, layer: Layer, h: Enclosure, z_low: Array
     return link._replace(constants=constants, error=error * (1.0 + gamma(16)) + SMALLEST)
 
 
-def _or_constant(link: Link, size: Array, z_low: Array, z_high: Array) -> Link:
-    """Return the link with a constant for each neuron that is one to rounding and whose place was given away."""
+def _or_constant(link: Link, layer: Layer, z_low: Array, z_high: Array) -> Link:
+    """Return the link with a constant for each neuron that is one and whose place was given away."""
     own = _enclosure(np.maximum(z_low, 0.0), np.maximum(z_high, 0.0))
-    given_away = (own.half <= THIN * size) & (link.error > THIN * size)
+    constant = _misses(link, layer) & (own.half <= THIN * link.error)
     return link._replace(
-        scales=np.where(given_away, 0.0, link.scales),
-        constants=np.where(given_away, own.middle, link.constants),
-        error=np.where(given_away, own.half, link.error),
+        scales=np.where(constant, 0.0, link.scales),
+        constants=np.where(constant, own.middle, link.constants),
+        error=np.where(constant, own.half, link.error),
     )
+
+
+def _misses(link: Link, layer: Layer) -> np.ndarray:
+    """Tell where the error is more than rounding of the reduced neuron's terms."""
+    return np.asarray(link.error > THIN * link.after(layer.size))
 
 
 def _mostly_on(low: Array, high: Array) -> np.ndarray:
@@ -248,9 +252,11 @@ def _mostly_on(low: Array, high: Array) -> np.ndarray:
     return np.asarray(-low <= high / 4.0)
 
 
-def _alone(link: Link, rows: Rows, z_low: Array, z_high: Array) -> tuple[np.ndarray, Link]:
+def _alone(
+    link: Link, rows: Rows, layer: Layer, z_low: Array, z_high: Array
+) -> tuple[np.ndarray, Link]:
     """Return which always-on neurons have no place of their own, and the link where they are F h + beta."""
-    alone = _mostly_on(z_low, z_high) & ((link.scales == 0.0) | (link.error > THIN * rows.size))
+    alone = _mostly_on(z_low, z_high) & ((link.scales == 0.0) | _misses(link, layer))
     excess = rows.error + np.maximum(-z_low, 0.0)
     return alone, link._replace(
         scales=np.where(alone, 0.0, link.scales),
