@@ -182,7 +182,7 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork")
     binary = network.activation == "binary"
     extra = reduced.sizes[-2] + 2 if binary else 0  # constants that `spare="redraw"` adds up
-    bounds = sum(evaluation_bound(each, reduced.domain, extra) for each in (network, reduced))
+    bounds = evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)
     return bounds if binary else (bounds + mapping_bound(network, reduced)) * (1.0 + gamma(4))
 
 

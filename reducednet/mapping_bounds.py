@@ -43,7 +43,7 @@ class Layer(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A layer of the network over the reduced layer below: |z - F h - beta| <= error, its terms up to size."""
+    """A layer of the network over the reduced layer below: |z - F h - beta| <= error, of terms up to size."""
 
     F: Array
     beta: Array
@@ -64,10 +64,12 @@ class Link(NamedTuple):
     error: Array
 
     def after(self, X: Array) -> Array:
-        """Return S X."""
+        """Return S X, of one column where X has one."""
+        if X.ndim == 1:
+            return self.after(X[:, np.newaxis])[:, 0]
         n = len(self.scales)
-        product = (self.scales * X[:n].T).T
-        product[self.split] += (self.partners * X[n:n + len(self.split)].T).T
+        product = self.scales[:, np.newaxis] * X[:n]
+        product[self.split] += self.partners[:, np.newaxis] * X[n:n + len(self.split)]
         return product
 
     def before(self, W: Array, n_reduced: int) -> Array:
@@ -85,8 +87,8 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
 
     W h_N + b = nu z_R + rho +- r,   r = |W nu - nu' V| |h_R| + |W| e + roundings,
 
-    where kappa = rho and e' = r + p if rho > p, p = nu' max(-inf z_R, 0): always on; otherwise kappa = 0 and
-    e' = min(r + |rho|, sup max(W h_N + b, nu' z_R, 0)).
+    where kappa = rho and e' = r + p if |rho| > p: always on, but for p = nu' max(-inf z_R, 0), and as much of
+    W h_N + b if rho < 0; otherwise kappa = 0 and e' = min(r + |rho|, sup max(W h_N + b, nu' z_R, 0)).
 
     Parameters
     ----------
@@ -125,11 +127,9 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
         for number, (given, own) in enumerate(zip(hidden, units)):
             below, domain = h, None if number else reduced.domain
             rows, layer = _carried(given, link, h), _layer(own, h, domain)
-            if number < len(hidden) - 1 and len(layer.V) > len(rows.F):
-                norm_bound = reduced.layer_spaces[number].domain.norm_bound
-                link = _split_scales(given, rows.F, norm_bound)
-            else:
-                link = _scales(rows.F, layer.V)
+            link = _scales(rows.F, layer.V)
+            if number < len(hidden) - 1:
+                link = _with_partners(link, given, len(layer.V), reduced.layer_spaces[number].domain.norm_bound)
             z_low, z_high = _range_of_rows(rows, h, domain)
             link = _or_constant(_with_error(link, rows, layer, h, z_low, z_high), layer, z_low, z_high)
             h = _enclosure(np.maximum(layer.low, 0.0), np.maximum(layer.high, 0.0))
@@ -190,7 +190,8 @@ def _carried(given: Affine, link: Link, h: Enclosure) -> Rows:
     F = link.before(W, len(h.size))
     constants, error = (np.abs(W) @ np.stack([np.abs(link.constants), link.error], axis=1)).T
     size = np.abs(F) @ h.size + constants + np.abs(b)
-    return Rows(F, b + W @ link.constants, size, error * (1.0 + gamma(W.shape[1] + 2)))
+    error = error * (1.0 + gamma(W.shape[1] + 2)) + _roundings(size, h.size)
+    return Rows(F, b + W @ link.constants, size, error)
 
 
 def _scales(F: Array, V: Array) -> Link:
@@ -201,27 +202,28 @@ def _scales(F: Array, V: Array) -> Link:
     return _identity(n)._replace(scales=np.where(same, norms, 0.0))
 
 
-def _split_scales(given: Affine, F: Array, X: float) -> Link:
-    """Return the two multiples that the paper's replacement gives each always-on neuron (Prop. 3)."""
-    norms, b = normalise(F)[1], given.b
+def _with_partners(link: Link, given: Affine, n_reduced: int, X: float) -> Link:
+    """Return the link with the two multiples that the paper's replacement gives an always-on neuron (Prop. 3)."""
+    norms, b = link.scales, given.b
     assert b is not None
-    on = b > norms * X
+    on = (b > norms * X) & (len(norms) < n_reduced)
+    if len(norms) + on.sum() != n_reduced:
+        return link
     scales, partners = np.where(on, (norms + b / X) / 2, norms), (b / X - norms) / 2
-    return _identity(len(F))._replace(scales=scales, split=np.flatnonzero(on), partners=partners[on])
+    return link._replace(scales=scales, split=np.flatnonzero(on), partners=partners[on])
 
 
 def _range_of_rows(rows: Rows, h: Enclosure, domain: Domain | None) -> tuple[Array, Array]:
     """Return the range of the network's own z."""
     layer = _layer(Affine(rows.F, rows.beta), h, domain)
-    lost = rows.error + _roundings(rows.size, h.size)
-    return layer.low - lost, layer.high + lost
+    return layer.low - rows.error, layer.high + rows.error
 
 
 def _with_error(link: Link, rows: Rows, layer: Layer, h: Enclosure, z_low: Array, z_high: Array) -> Link:
     """Return the link with the constants that always-on neurons lose, and with its error."""
     M = rows.F - link.after(layer.V)
     rho = rows.beta - link.after(layer.c) + M @ h.middle
-    r = rows.error + np.abs(M) @ h.half + _roundings(rows.size + link.after(layer.size), h.size, link.error)
+    r = rows.error + np.abs(M) @ h.half + _roundings(rows.size + link.after(layer.size), h.size)
     below_0, top = link.after(np.maximum(-layer.low, 0.0)), link.after(np.maximum(layer.high, 0.0))
     below_0 += np.where(rho < 0.0, np.maximum(-z_low, 0.0), 0.0)
     on, split = np.abs(rho) > below_0, link.split
@@ -235,6 +237,7 @@ def _or_constant(link: Link, layer: Layer, z_low: Array, z_high: Array) -> Link:
     """Return the link with a constant for each neuron that is one and whose place was given away."""
     own = _enclosure(np.maximum(z_low, 0.0), np.maximum(z_high, 0.0))
     constant = _misses(link, layer) & (own.half <= THIN * link.error)
+    constant[link.split] = False
     return link._replace(
         scales=np.where(constant, 0.0, link.scales),
         constants=np.where(constant, own.middle, link.constants),
@@ -277,5 +280,5 @@ def _outputs(
     radius = np.abs(Q) @ np.where(on, np.maximum(-layer.low, 0.0), h.half) + np.abs(G) @ below.half + sums.error
     size = (np.abs(sums.F) + np.abs(last.W)) @ np.where(on, layer.size, h.size) + np.abs(a)
     size += sums.size + np.abs(outgoing.W[:, alone]) @ rows.size[alone]
-    lost = _roundings(size, h.size, below.size, link.error)
+    lost = _roundings(size, layer.size, below.size, link.error)
     return (np.abs(centre) + radius + lost) * (1.0 + gamma(2 * len(h.size) + 16))

@@ -260,14 +260,15 @@ def touching(rng, W, support):
 
 
 def ill_conditioned_of(seed):
-    """Return (network, domain): ReLU, rows and thresholds of sizes 1e-12 .. 1e16, of neurons that touch or are constant.
+    """Return (network, domain): ReLU, rows and thresholds of sizes 1e-12 .. 1e16, many neurons constant.
 
     Sizes are drawn for each row and each threshold alone, so that most layers are constant; a third of the
     thresholds lie within units in the last place of an end of their interval.
     """
     rng = np.random.default_rng(seed)
     n_inputs, depth = int(rng.integers(1, 3)), int(rng.integers(1, 7))
-    domain = rn.Box(rng.integers(-2, 3, n_inputs), [3] * n_inputs) if rng.random() < 0.5 else rn.Ball([2.0] * n_inputs, 1)
+    box, ball = rn.Box(rng.integers(-2, 3, n_inputs), [3] * n_inputs), rn.Ball([2.0] * n_inputs, 1)
+    domain = box if rng.random() < 0.5 else ball
     support, weights, thresholds, n = Support(domain), [], [], n_inputs
     for m in rng.integers(1, 4, depth):
         W = rng.standard_normal((m, n)) * 10.0 ** rng.uniform(-12, 16, (m, 1)) * (rng.random((m, 1)) < 0.8)
