@@ -131,11 +131,12 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
             if number < len(hidden) - 1:
                 link = _with_partners(link, given, len(layer.V), reduced.layer_spaces[number].domain.norm_bound)
             z_low, z_high = _range_of_rows(rows, h, domain)
-            link = _or_constant(_with_error(link, rows, layer, h, z_low, z_high), layer, z_low, z_high)
+            link, misses = _with_error(link, rows, layer, h, z_low, z_high)
+            link = _or_constant(link, misses, z_low, z_high)
             h = _enclosure(np.maximum(layer.low, 0.0), np.maximum(layer.high, 0.0))
         on, alone = _mostly_on(layer.low, layer.high), np.zeros(len(rows.F), dtype=bool)
         direct = _outputs(outgoing, last, link, h, layer, rows, below, on & False, alone)
-        alone, link = _alone(link, rows, layer, z_low, z_high)
+        alone, link = _alone(link, rows, misses, z_low, z_high)
         through = _outputs(outgoing, last, link, h, layer, rows, below, on, alone)
     result = np.fmin(direct, through)
     return np.where(np.isfinite(result), result, np.inf)
@@ -219,8 +220,10 @@ def _range_of_rows(rows: Rows, h: Enclosure, domain: Domain | None) -> tuple[Arr
     return layer.low - rows.error, layer.high + rows.error
 
 
-def _with_error(link: Link, rows: Rows, layer: Layer, h: Enclosure, z_low: Array, z_high: Array) -> Link:
-    """Return the link with the constants that always-on neurons lose, and with its error."""
+def _with_error(
+    link: Link, rows: Rows, layer: Layer, h: Enclosure, z_low: Array, z_high: Array
+) -> tuple[Link, np.ndarray]:
+    """Return the link with its constants and errors, and which of these say that the place went to another."""
     M = rows.F - link.after(layer.V)
     rho = rows.beta - link.after(layer.c) + M @ h.middle
     r = rows.error + np.abs(M) @ h.half + _roundings(rows.size + link.after(layer.size), h.size)
@@ -230,13 +233,14 @@ def _with_error(link: Link, rows: Rows, layer: Layer, h: Enclosure, z_low: Array
     error = np.where(on, r + below_0, np.minimum(r + np.abs(rho), np.maximum(top, z_high)))
     constants = np.where(on, rho, 0.0)
     constants[split], error[split] = 0.0, 2.0 * (r + np.abs(rho) + below_0)[split]
-    return link._replace(constants=constants, error=error * (1.0 + gamma(16)) + SMALLEST)
+    misses = error > np.minimum(256.0 * r, link.after(layer.size) / 16.0)
+    return link._replace(constants=constants, error=error * (1.0 + gamma(16)) + SMALLEST), misses
 
 
-def _or_constant(link: Link, layer: Layer, z_low: Array, z_high: Array) -> Link:
+def _or_constant(link: Link, misses: np.ndarray, z_low: Array, z_high: Array) -> Link:
     """Return the link with a constant for each neuron that is one and whose place was given away."""
     own = _enclosure(np.maximum(z_low, 0.0), np.maximum(z_high, 0.0))
-    constant = _misses(link, layer) & (own.half <= THIN * link.error)
+    constant = misses & (own.half <= THIN * link.error)
     constant[link.split] = False
     return link._replace(
         scales=np.where(constant, 0.0, link.scales),
@@ -245,21 +249,16 @@ def _or_constant(link: Link, layer: Layer, z_low: Array, z_high: Array) -> Link:
     )
 
 
-def _misses(link: Link, layer: Layer) -> np.ndarray:
-    """Tell where the error is more than rounding of the reduced neuron's terms."""
-    return np.asarray(link.error > THIN * link.after(layer.size))
-
-
 def _mostly_on(low: Array, high: Array) -> np.ndarray:
     """Tell which neurons are nearer to z, which is affine, than to a constant."""
     return np.asarray(-low <= high / 4.0)
 
 
 def _alone(
-    link: Link, rows: Rows, layer: Layer, z_low: Array, z_high: Array
+    link: Link, rows: Rows, misses: np.ndarray, z_low: Array, z_high: Array
 ) -> tuple[np.ndarray, Link]:
     """Return which always-on neurons have no place of their own, and the link where they are F h + beta."""
-    alone = _mostly_on(z_low, z_high) & ((link.scales == 0.0) | _misses(link, layer))
+    alone = _mostly_on(z_low, z_high) & ((link.scales == 0.0) | misses)
     excess = rows.error + np.maximum(-z_low, 0.0)
     return alone, link._replace(
         scales=np.where(alone, 0.0, link.scales),
