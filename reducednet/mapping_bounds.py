@@ -116,7 +116,7 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     >>> from reducednet.domains import Box
     >>> from reducednet.reduction import reduce
     >>> net = Network([[[2.0], [-4.0]]], [[-1.0, 8.0]], [[1.0, 1.0]], [0.5])
-    >>> bool(mapping_bound(net, reduce(net, Box(0, 1)))[0] < 1e-13)
+    >>> bool(mapping_bound(net, reduce(net, Box(0, 1)))[0] < 1e-12)
     True
     """
     _check_sizes(network, reduced)
