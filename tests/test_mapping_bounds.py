@@ -108,6 +108,36 @@ def test_moved_threshold_is_charged_once_with_what_magnifies_it(distance, scale)
     assert lost <= bound <= lost + 3 * 3 * gamma(64) * (4.0 + distance) * scale
 
 
+def pair_of(layers, reduced, C, C_reduced, bias=None):
+    """Return (N, R) on [-1, 1] with the layers [(W, b), ...]."""
+    def parts(maps):
+        return [W for W, _ in maps], [b for _, b in maps]
+
+    a = None if bias is None else [0.0]
+    return rn.Network(*parts(layers), C, a), rn.ReducedNetwork(
+        *parts(reduced), C_reduced, bias, domain=rn.Box(-1, 1), bound="ball")
+
+
+@pytest.mark.parametrize("network, reduced, lost", [
+    # taken as always on with the constant 3, but s(x + 3/4) is 0 from -1 to -3/4
+    (*pair_of([([[1.0]], [3.75])], [([[1.0]], [0.75])], [[1.0]], [[1.0]], [3.0]), 0.25),
+    # s(x + 3/4) + s(3/4 - x) is 3/2 where both are on, and 7/4 at the ends
+    (*pair_of([([[1.0], [-1.0]], [0.75, 0.75])], [([[1.0], [-1.0]], [0.75, 0.75])],
+              [[0.0, 0.0]], [[1.0, 1.0]]), 1.75),
+    # the paper's x + 3 = 2 s(x + 1) + s(-x + 1), in a hidden layer, with both thresholds lowered
+    (*pair_of([([[1.0]], [3.0]), ([[1.0]], [0.0])],
+              [([[1.0], [-1.0]], [0.75, 0.75]), ([[0.8, 0.6]], [0.0])], [[1.0]], [[2.5]]), 0.75),
+    # the same for the constant 3, nearly, and one threshold raised: 3 - 3/2 (s(x + 1) + s(-x + 5)) = -6
+    (*pair_of([([[2.0**-40]], [3.0]), ([[1.0]], [0.0])],
+              [([[1.0], [-1.0]], [1.0, 5.0]), ([[1.0, 1.0]], [0.0])], [[1.0]], [[1.5]]), 6.0),
+])
+def test_what_is_lost_between_is_charged(network, reduced, lost):
+    X = np.linspace(-1, 1, 17)[:, np.newaxis]
+    assert_within(network, reduced, X, mapping_bound(network, reduced))
+    assert mapping_bound(network, reduced)[0] >= lost - 2.0**-30
+    assert np.abs(network(X) - reduced(X)).max() >= lost - 2.0**-30
+
+
 def test_snapped_network_is_kept():
     network, domain = SNAPPED
     red = rn.reduce(network, domain)
