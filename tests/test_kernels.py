@@ -237,10 +237,10 @@ def large_case(n_samples=1300, sizes=(3, 60, 40, 2)):
     return network, rng.random((n_samples, 3)), rng.random((n_samples, sizes[-1]))
 
 
-def test_many_samples_are_worked_through_in_blocks_of_512():
+def test_many_samples_are_worked_through_in_blocks_of_520():
     network, X, _ = large_case()
     workspace = kernels.Workspace(network.layout, len(X))
-    assert [s.stop - s.start for s in workspace.slices(len(X))] == [512, 512, 276]
+    assert [s.stop - s.start for s in workspace.slices(len(X))] == [520, 520, 260]
 
 
 def test_few_samples_are_one_block():
@@ -249,7 +249,7 @@ def test_few_samples_are_one_block():
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_blocks_of_512_give_the_same_as_one_block(n_outputs):
+def test_blocks_of_520_give_the_same_as_one_block(n_outputs):
     network, X, y = large_case(sizes=(3, 60, 40, n_outputs))
     value, gradient = evaluate(network, X, "mse", y)
     with pytest.MonkeyPatch.context() as patch:
