@@ -231,6 +231,22 @@ def test_blocks_of_samples_change_nothing(block, case):
     assert_close(block_gradient, gradient, path_sums.gradient_tolerance(network, X, y, loss), repr(network))
 
 
+@few
+@given(cases, st.integers(1, 3))
+def test_gradient_with_the_first_weights_held_is_that_of_all_others(case, block):
+    network, X, loss, y = case
+    with pytest.MonkeyPatch.context() as patch:
+        forced_blocks(patch, block)
+        objective = Objective(network, X, y, loss)
+        value, gradient = objective(network.to_vector())
+        expected = gradient.copy()
+        network.layout.blocks(expected)[0][:-1] = 0.0
+        objective.hold_first_weights()
+        held_value, held = objective(network.to_vector())
+    assert held_value == value
+    assert_close(held, expected, path_sums.gradient_tolerance(network, X, y, loss), repr(network))
+
+
 def large_case(n_samples=1300, sizes=(3, 60, 40, 2)):
     rng = np.random.default_rng(0)
     network = Network.random(sizes, 1, output_bias=True)
