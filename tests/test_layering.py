@@ -31,7 +31,7 @@ LINES = [  # the top first
     "minimal",
     "gradients canonical",
     "reduction spaces orbit error_bounds starts merging",
-    "redrawing moving_points shallow",
+    "redrawing moving_points shallow mapping_bounds",
     "reduced_networks layers affine_chain",
     "networks",
     "parameters",

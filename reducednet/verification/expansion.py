@@ -75,8 +75,8 @@ def expand(
         What is below it, relative to the terms of a row, counts as 0.
     exclude : bool
         Look for classes that are never on together.
-    effort : Effort or None
-        What linear programmes may do for sharper bounds; None: there are none.
+    effort : Effort, optional
+        What linear programmes may do for sharper bounds; there are none without it.
     known : Expansion, optional
         Of another network, whose classes and cuts this one goes on from: it is written over the same columns, and
         neurons on the hyperplane of a class that is known are multiples of it. `roles` are this network's.

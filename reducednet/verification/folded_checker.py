@@ -7,8 +7,8 @@ neuron is its row: so what cancels, cancels. The data says where to look: signs 
 
 A row is (A, S, e): S has the absolute values of what was summed last, of which n roundings lose at most n u S, and
 e is an error besides, with all that was lost before. A bound of a row puts lines above or below relu for U, the
-last class first. A tree's leaves, where signs of z are known, bound a row of f sharper than that: see `sharper`.
-A cut (class, other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
+last class first; a tree's leaves, where signs of z are known, bound it sharper: see `sharper`. A cut (class,
+other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
 """
 from typing import Any
 
@@ -58,10 +58,8 @@ class Heads:
 
         u U <= m z for U = relu(z), if m is in [u, 0]; where z >= 0, if m >= u; where z <= 0, if m <= 0.
         """
-        for (head, low, high) in reversed(self.layers):
+        for head, low, high in [one for one in self.layers if one[0][0].shape[1] < A.shape[1]][::-1]:
             w, end = head[0].shape[1], head[0].shape[1] + len(low)
-            if A.shape[1] <= w:
-                continue
             (A, U_), (S, V) = ((part[:, :w].copy(), part[:, w:end]) for part in (A, S))
             sign, m = (part[:, w - self.k:end - self.k] for part in (signs, multiples))
             s = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, np.minimum(high / (high - low), 1.0)))
@@ -171,17 +169,18 @@ def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: H
     for layer, (W, b, label, scale) in enumerate(zip(network.weights, network.thresholds, labels, scales)):
         rows, first = affine(W, b, H, heads), len(heads.sizes) - heads.k
         ends = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
-        low, high = sharper(rows, ends, trees, layer, heads) if trees else ends
+        low, high = sharper(rows, ends, trees, layer, heads)
         h = np.maximum([low, high], 0.0)
-        require(label.shape == scale.shape == (len(W),), "labels of other neurons")
-        require(np.isfinite([low, high]).all(), "numbers beyond float64")
+        usable = label.shape == scale.shape == (len(W),) and np.isfinite([low, high]).all()
+        require(usable, "labels of other neurons, or numbers beyond float64")
         members, on = np.flatnonzero(label >= 0), label == -2
         A = rows[0] * on[:, None]
         e = np.where(on, rows[2] + np.maximum(-low, 0.0), np.where(label == -1, np.maximum(high, 0.0), 0.0))
         c, s = label[members], scale[members]
         numbers, at = np.unique(c, return_index=True)
         at = at[numbers >= first]
-        require((c[at] == np.arange(first, first + len(at))).all() and (s[at] == 1.0).all(), "no heads of classes")
+        ordered = (c[at] == np.arange(first, first + len(at))).all()
+        require(ordered and (s[at] == 1.0).all(), "classes out of order, or a head that is scaled")
         own = tuple(part[members[at]] for part in rows)
         changed = cut(own, cuts, first, heads)
         top = np.where(changed, np.maximum(high[members[at]], 0.0) + own[2], high[members[at]])
@@ -191,8 +190,9 @@ def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: H
         away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.sizes[:A.shape[1]] + size) * GUARD
         away += (rows[2][members] + np.abs(s) * head[2]) * GUARD
         away[at] = 0.0  # U is what the head gives
-        A[members] = np.minimum(s, 0.0)[:, None] * head[0]
-        e[members] = away + (np.maximum(-s, 0.0) * head[2] + size) * GUARD
+        turned = np.minimum(s, 0.0)
+        A[members] = turned[:, None] * head[0]
+        e[members] = away + (np.abs(turned) * head[2] + size) * GUARD
         H = (A, e), members, c, np.abs(s)
     return affine(network.output_weights, network.output_bias, H, heads)
 
@@ -207,14 +207,14 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     f, g = (g, f) if data["exchanged"] else (f, g)
     m, n, heads = len(f.weights), len(f.weights) + len(g.weights), Heads(f, g, domain)
     labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))
-    require(f.activation == g.activation == "relu", "not ReLU networks")
-    require(all((own >= -2).all() for own in labels), "labels that mean nothing")
+    relu = f.activation == g.activation == "relu"
+    require(relu and all((own >= -2).all() for own in labels), "not ReLU networks, or labels that mean nothing")
     fit = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs
     require(fit and heads.n <= MOST, "networks that do not fit, or more roundings than GUARD allows")
     cuts = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
     trees = data["targets"], data["signs"], data["multiples"]
     mine = walk(f, labels[:m], scales[:m], cuts, trees, heads)
-    theirs = walk(g, labels[m:], scales[m:], cuts, None, heads)
+    theirs = walk(g, labels[m:], scales[m:], cuts, tuple(part[:0] for part in trees), heads)
     A, S, B, T = (wide(part, len(heads.sizes)) for part in (*mine[:2], *theirs[:2]))
     A, S, e = A - B, S + T, mine[2] + theirs[2]
     sides = np.maximum(heads.above(A, S, e), heads.above(-A, S, e))

@@ -17,6 +17,7 @@ from .certificates import Certificate, fingerprint, proved_number
 from .expansion import expand
 from .relaxation import Proof
 
+Cuts = Sequence[tuple[tuple[int, int], float]]
 MOST_NUMBERS = 1 << 26
 """The largest matrix that is written out, neurons times columns."""
 SPARE = 1.0 / 16.0
@@ -25,7 +26,7 @@ SPARE = 1.0 / 16.0
 
 def folded_certificate(
     f: Network, g: Network, domain: Domain, roles: Sequence[tuple[Any, Any]],
-    cuts: Sequence[tuple[tuple[int, int], float]] = (), proofs: Sequence[Proof] = (),
+    cuts: Cuts = (), proofs: Sequence[Proof] = (),
 ) -> Certificate:
     """Return the certificate of |f - g| <= value, with the value that its checker finds.
 
@@ -39,7 +40,7 @@ def folded_certificate(
     cuts : sequence of ((class, other), multiplier)
         Which classes leave out which others in their rows, see `folded_checker`.
     proofs : sequence of Proof
-        Of sharper bounds of f's neurons.
+        Of sharper bounds.
 
     Raises
     ------
@@ -52,8 +53,7 @@ def folded_certificate(
 
 
 def folded_arrays(
-    roles: Sequence[tuple[Any, Any]], cuts: Sequence[tuple[tuple[int, int], float]] = (),
-    proofs: Sequence[Proof] = (),
+    roles: Sequence[tuple[Any, Any]], cuts: Cuts = (), proofs: Sequence[Proof] = ()
 ) -> dict[str, Any]:
     """Return the data of a certificate of kind "folded"."""
     arrays: dict[str, Any] = {}
