@@ -90,6 +90,17 @@ def test_verify_finds_by_itself_what_compress_proves():
         assert rn.verify(net, small, domain, eps, "float64").status == "equivalent"
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_verify_branches_on_signs_where_one_network_has_lost_neurons(turned):
+    """relu(x + y) + relu(x - y) - 2.5 is off on the square, which no line below or above shows."""
+    rows, square = [[1.0, 1.0], [1.0, -1.0]], rn.Box([-1, -1], [1, 1])
+    net = rn.Network([rows, rows], [[0.0, 0.0], [-2.5, 0.0]], [[1.0, 1.0]])
+    pair = (rn.Network([rows, rows[1:]], [[0.0, 0.0], [0.0]], [[1.0]]), net)
+    assert proved(*(pair[::-1] if turned else pair), square, 1e-14)
+    wrong = rn.Network([rows, rows], [[0.0, 0.0], [-2.0 + 2.0**-10, 0.0]], [[1.0, 1.0]])
+    assert not proved(wrong, pair[0], square, 1e-14)
+
+
 # what is not
 
 
@@ -121,7 +132,7 @@ def test_bound_is_above_the_difference_of_any_two_networks(case, seed, exclude):
         change = rng.choice([0.0, 1e-9, 1e-2], f.n_parameters) * rng.standard_normal(f.n_parameters)
         g = permuted(f.with_vector(f.to_vector() * (1.0 + change)), rng)
     with np.errstate(all="ignore"):
-        arrays = folding.joint_arrays(f, g, domain, ROUNDING, exclude, lambda: None)
+        arrays = folding.joint_arrays(f, g, domain, ROUNDING, exclude, None, lambda: None)
         bound = folding.folded_bound(arrays, f, g, domain)
     for x in X[:5]:
         if domain.contains(x[np.newaxis])[0]:
@@ -137,7 +148,7 @@ def test_coarser_zeros_only_make_the_bound_larger():
         X = domain.sample(20, seed)
         largest = max(exact_difference(net, g, list(map(Fraction, x.tolist()))) for x in X)
         for precision in (2.0**-50, 2.0**-20, 2.0**-6):
-            arrays = folding.joint_arrays(net, g, domain, precision, True, lambda: None)
+            arrays = folding.joint_arrays(net, g, domain, precision, True, None, lambda: None)
             assert largest <= folding.folded_bound(arrays, net, g, domain)
 
 
@@ -177,7 +188,7 @@ def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_beg
         raise OutOfTime
 
     with pytest.raises(OutOfTime):
-        folding.joint_arrays(net, small, domain, ROUNDING, True, over)
+        folding.joint_arrays(net, small, domain, ROUNDING, True, None, over)
     monkeypatch.setattr(provers, "joint_arrays", None)  # must not be called
     for sizes, most in (((2, 1500, 1), 1e11), ((2, 5000, 1), np.inf)):
         large = rn.Network.random(sizes, rng=0)
