@@ -97,6 +97,17 @@ def test_verify_finds_by_itself_what_compress_proves():
         assert rn.verify(net, small, domain, eps, "float64").status == "equivalent"
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_verify_branches_on_signs_where_one_network_has_lost_neurons(turned):
+    """relu(x + y) + relu(x - y) - 2.5 is off on the square, which no line below or above shows."""
+    rows, square = [[1.0, 1.0], [1.0, -1.0]], rn.Box([-1, -1], [1, 1])
+    net = rn.Network([rows, rows], [[0.0, 0.0], [-2.5, 0.0]], [[1.0, 1.0]])
+    pair = (rn.Network([rows, rows[1:]], [[0.0, 0.0], [0.0]], [[1.0]]), net)
+    assert proved(*(pair[::-1] if turned else pair), square, 1e-14)
+    wrong = rn.Network([rows, rows], [[0.0, 0.0], [-2.0 + 2.0**-10, 0.0]], [[1.0, 1.0]])
+    assert not proved(wrong, pair[0], square, 1e-14)
+
+
 # what is not
 
 
@@ -177,7 +188,7 @@ def test_rows_of_classes_are_those_of_their_layers():
 def test_networks_that_bend_nowhere_alike_are_left_to_others():
     f, g = (rn.Network.random((3, 20, 20, 1), rng=seed) for seed in range(2))
     box = rn.Box(-np.ones(3), np.ones(3))
-    assert folding.joint_arrays(f, g, box, ROUNDING, False, lambda: None) is None
+    assert folding.joint_arrays(f, g, box, ROUNDING, False, None, lambda: None) is None
     assert rn.verify(f, g, box, 1e-9, method="folding").bound == np.inf
     assert np.isfinite(bound_of(f, g, box, ROUNDING, False))
 
@@ -190,7 +201,7 @@ def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_beg
         raise OutOfTime
 
     with pytest.raises(OutOfTime):
-        folding.joint_arrays(net, small, domain, ROUNDING, True, over)
+        folding.joint_arrays(net, small, domain, ROUNDING, True, None, over)
     monkeypatch.setattr(provers, "joint_arrays", None)  # must not be called
     for sizes, most in (((2, 1500, 1), 1e11), ((2, 5000, 1), np.inf)):
         large = rn.Network.random(sizes, rng=0)

@@ -15,7 +15,7 @@ from ..domains import Domain
 from ..networks import Network
 from .certificates import Certificate, fingerprint, proved_number
 from .expansion import expand
-from .relaxation import Proof
+from .relaxation import Effort, Proof
 
 Cuts = Sequence[tuple[tuple[int, int], float]]
 MOST_NUMBERS = 1 << 26
@@ -89,7 +89,8 @@ def folded_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain)
 
 
 def joint_arrays(
-    f: Network, g: Network, domain: Domain, precision: float, exclude: bool, check_time: Callable[[], None]
+    f: Network, g: Network, domain: Domain, precision: float, exclude: bool, effort: Effort | None,
+    check_time: Callable[[], None],
 ) -> dict[str, Any] | None:
     """Return such data of any two ReLU networks: the larger is written out, and the other over the same columns.
 
@@ -99,8 +100,8 @@ def joint_arrays(
     ----------
     f, g : Network
     domain : Domain
-    precision, exclude
-        As for `expand`.
+    precision, exclude, effort
+        As for `expand`; the effort is for the larger network alone.
     check_time : function
         Is called now and then, and may raise.
 
@@ -111,12 +112,12 @@ def joint_arrays(
     """
     exchanged = sum(g.sizes[1:-1]) > sum(f.sizes[1:-1])
     one, other = (g, f) if exchanged else (f, g)
-    mine = expand(one, domain, precision, exclude, check_time=check_time)
+    mine = expand(one, domain, precision, exclude, effort, check_time=check_time)
     theirs = expand(other, domain, precision, exclude, known=mine, check_time=check_time)
     labels, n = np.concatenate([own.labels for own in theirs.roles]), len(mine.sizes) - 1 - domain.n_inputs
     if (labels >= 0).any() and not ((labels >= 0) & (labels < n)).any():
         return None
-    arrays = folded_arrays([*mine.roles, *theirs.roles], theirs.cuts)
+    arrays = folded_arrays([*mine.roles, *theirs.roles], theirs.cuts, mine.proofs)
     return arrays | ({"exchanged": np.array(1)} if exchanged else {})
 
 

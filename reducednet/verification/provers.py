@@ -1,9 +1,11 @@
 """The provers of `verify`, the cheapest first; each notes what it finds, and returns if it does not serve."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from .folding import folded_bound, joint_arrays, products
 from .forms import region_of
 from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
 from .norms import norm_bound
+from .relaxation import Effort
 from .search import confirm
 from .structure import Sum, what_is_left
 from .verdict import UNKNOWN
@@ -170,19 +173,22 @@ def _direction(z: Sum, n_inputs: int) -> Array:
 def by_folding(findings: Findings) -> None:
     """Write both networks out over the same columns: whatever their depths, what they share cancels.
 
-    Then again without the classes that are never on where others are, if there are any.
+    Then again without the classes that are never on where others are, if there are any; and, where one network has
+    fewer neurons, both with signs by linear programmes and branching.
     """
     question = findings.question
     f, g = question.given or (question.f, question.g)
-    for exclude in (False, True) if f.activation == "relu" else ():
+    choices = (False, True) if f.sizes != g.sizes else (False,)
+    for programmes, exclude in product(choices, (False, True)) if f.activation == "relu" else ():
         if findings.status != UNKNOWN or products(f, g) > PRODUCTS_A_SECOND * findings.remaining:
             return
+        effort = Effort(True, time.monotonic() + findings.remaining / 4.0) if programmes else None
         with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
-            arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, findings.check_time)
+            arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, effort, findings.check_time)
             findings.check_time()
             if arrays is None:
                 return
-            if "cuts" in arrays or not exclude:
+            if not exclude or "cuts" in arrays:
                 bound = folded_bound(arrays, f, g, question.domain)
                 findings.prove(bound, "folding", {"kind": "folded", "arrays": arrays})
 
