@@ -1,6 +1,6 @@
 """What `rn.compress` saves: of real networks on their own boxes, and of networks with planted useless neurons.
 
-    OMP_NUM_THREADS=1 python benchmarks/compression.py                # --planted 1000, --nets FOLDER
+    OMP_NUM_THREADS=1 python benchmarks/compression.py      # --planted 1000, --bounds linear lp milp, --nets FOLDER
 
 Planted: in every layer of 1 to 3, two dead neurons, two always-on ones, two multiples and two opposite multiples
 of others (`tests/test_compression.py`). Bounds are relative to the largest sum of absolute values of all terms.
@@ -24,26 +24,32 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 
-def real(folder):
+def real(folder, choices):
     """Print a row a network: what it has before and after, the bound, and what was seen at 10000 points."""
-    print("| network | layers | compressed | neurons left | parameters left | proved bound | seen | CPU time |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| network | layers | bounds | compressed | neurons left | parameters left | proved bound | seen | CPU time |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for path in sorted(folder.glob("*.nnet")):
         net = rn.load(path)
         try:
             domain = rn.load_box(path)
         except ValueError:  # the file declares no box
             domain = rn.Box(np.zeros(net.n_inputs), np.ones(net.n_inputs))
-        started = process_time()
-        small, report = rn.compress(net, domain)
-        seconds = process_time() - started
-        assert report.certificate.check(net, small, domain)
-        X = domain.sample(10_000, rng=0)
-        seen = np.abs(net(X) - small(X)).max()
-        sizes = ["-".join(map(str, network.sizes)) for network in (net, small)]
-        print(f"| {path.stem} | {sizes[0]} | {sizes[1]} | {report.neurons_after} of {report.neurons_before} "
-              f"({1 - report.saved:.1%}) | {report.parameters_after} of {report.parameters_before} "
-              f"| {report.bound:.1e} | {seen:.1e} | {seconds:.2f} s |")
+        for bounds in choices:
+            one_row(path.stem, net, domain, bounds)
+
+
+def one_row(name, net, domain, bounds):
+    """Compress, check the proof and print."""
+    started = process_time()
+    small, report = rn.compress(net, domain, bounds=bounds)
+    seconds = process_time() - started
+    assert report.certificate.check(net, small, domain)
+    X = domain.sample(10_000, rng=0)
+    seen = np.abs(net(X) - small(X)).max()
+    sizes = ["-".join(map(str, network.sizes)) for network in (net, small)]
+    print(f"| {name} | {sizes[0]} | {bounds} | {sizes[1]} | {report.neurons_after} of {report.neurons_before} "
+          f"({1 - report.saved:.1%}) | {report.parameters_after} of {report.parameters_before} "
+          f"| {report.bound:.1e} | {seen:.1e} | {seconds:.2f} s |", flush=True)
 
 
 def planted_networks(count):
@@ -66,8 +72,9 @@ def main():
     parser.add_argument("--planted", type=int, default=1000, help="networks with planted neurons (default 1000)")
     parser.add_argument("--nets", type=Path, default=os.environ.get("REDUCEDNET_NETS", ROOT / "../shared/nets"),
                         help="folder of .nnet files (default: REDUCEDNET_NETS)")
+    parser.add_argument("--bounds", nargs="+", choices=("linear", "lp", "milp"), default=("linear", "milp"))
     options = parser.parse_args()
-    real(Path(options.nets))
+    real(Path(options.nets), options.bounds)
     planted_networks(options.planted)
 
 

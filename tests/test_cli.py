@@ -730,6 +730,20 @@ def test_compress_refuses_a_tolerance_that_is_none(folder, capsys, compression, 
     assert (code, out) == (2, "") and "`tolerance` must be" in err and not os.path.exists("out.npz")
 
 
+@pytest.mark.parametrize("bounds, neurons", [("linear", 4), ("lp", 4), ("milp", 3)])
+def test_compress_branches_where_it_is_asked_to(folder, capsys, compression, bounds, neurons):
+    """relu(x + y) + relu(x - y) <= 2 on the square, and 3 where the relaxation is."""
+    rows = [[1.0, 1.0], [1.0, -1.0]]
+    rn.save("ridge.npz", rn.Network([rows, rows], [[0.0, 0.0], [-2.5, 0.0]], [[1.0, 1.0]]))
+    options = ("--box", "-1", "1", "-o", "out.npz", "--bounds", bounds, "--time-limit", "20")
+    assert answer(capsys, "compress", "ridge.npz", *options)["neurons"] == [4, neurons]
+
+
+def test_compress_refuses_other_bounds(folder, capsys, compression):
+    code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz", "--bounds", "exact")
+    assert code == 2 and "'exact'" in err and not (folder / "out.npz").exists()
+
+
 def test_compress_writes_nothing_where_the_proof_does_not_hold(folder, capsys, compression, monkeypatch):
     net = rn.load("box.npz")
     small, found = compression.compress(net, net.domain)

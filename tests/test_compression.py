@@ -272,7 +272,9 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
     f, domain, X = case
     rng = np.random.default_rng(seed)
     g = f.with_vector(f.to_vector() * (1.0 + rng.choice([0.0, 1e-3, 1.0]) * rng.standard_normal(f.n_parameters)))
-    data, first = {"cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0)}, 0
+    data = {"cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0), "targets": np.empty((0, 3), dtype=int),
+            "signs": np.empty((0, 0), dtype=int), "multiples": np.empty((0, 0))}
+    first = 0
     for layer, n in enumerate(f.sizes[1:-1]):
         labels = np.where(rng.random(n) < 0.3, rng.choice([-1, -2], n), 0)
         own = np.flatnonzero(labels == 0)

@@ -80,7 +80,9 @@ INSIDE = {  # the same within the packages
         "relu_layers binary_layers",
         "classes",
         "breakpoints structure",
-        "forms exact verdict expansion checker exact_checker folded_checker sorted_checker",
+        "forms exact expansion",
+        "relaxation",
+        "row_bounds verdict checker exact_checker folded_checker sorted_checker",
     ],
 }
 

@@ -18,6 +18,11 @@ def add_parser(commands: Any) -> None:
     add_domain(parser)
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T",
                         help="largest difference that is allowed beyond rounding (default 0)")
+    parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
+                        help="how signs of neurons are found: by lines (default); by linear programmes, which "
+                             "find more and take longer; or by those and branching")
+    parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
+                        help="when no further programme is begun (default 60)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
                         help="where the smaller network goes (.npz, .nnet or .onnx)")
     add_json(parser)
@@ -30,7 +35,7 @@ def run(options: argparse.Namespace) -> Answer:
     network = read_network(options.file)
     domain = domain_of(options, (network, options.file))
     check_format(options.output, network)
-    small, found = _proved(network, domain, options.tolerance)
+    small, found = _proved(network, domain, options)
     save_checked(options.output, small)
     layers = _layers(network, found)
     report = {
@@ -49,11 +54,11 @@ def run(options: argparse.Namespace) -> Answer:
     ])
 
 
-def _proved(network: Any, domain: Any, tolerance: float) -> tuple[Any, Any]:
+def _proved(network: Any, domain: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     """Return the smaller network and what went, after a second way through the proof."""
     from ..compression import compress
 
-    small, found = compress(network, domain, tolerance)
+    small, found = compress(network, domain, options.tolerance, options.bounds, options.time_limit)
     check = found.certificate.check(network, small, domain)
     if not check:
         raise ValueError(f"the proof does not hold, and nothing was written: {check.reason}")

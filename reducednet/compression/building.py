@@ -12,7 +12,8 @@ import numpy as np
 from .._validation import Array
 from ..domains import Domain
 from ..networks import Network
-from ..verification.expansion import ON, Classes, Expansion, Roles, ends
+from ..verification.expansion import ON, Expansion, Roles
+from ..verification.row_bounds import Classes, ends
 
 MARGIN = 2.0**-10
 """How far above 0 the lowest value of a carrying neuron is, where the columns' sizes are 1."""

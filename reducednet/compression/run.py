@@ -1,18 +1,20 @@
 """`compress`: a smaller network with the same function on a domain, and the proof."""
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import finite_result, message, number
+from .._validation import choice, finite_result, message, number
 from ..domains import Domain
 from ..networks import Network, check_network
 from ..reduced_networks import check_domain
 from ..verification import Certificate, Verdict, folded_certificate, verify
 from ..verification.expansion import DEAD, ON, Expansion, Roles, expand
+from ..verification.relaxation import Effort
 from .binary import without_useless
 from .building import Built, build
 from .report import CompressionReport
@@ -20,16 +22,19 @@ from .report import CompressionReport
 ROUNDING = 2.0**-50
 """What is below it, relative to the terms of a row, counts as 0 without a tolerance."""
 LOSSLESS = 2.0**-38
-"""A bound below it, relative to the terms of the outputs, is rounding if no more than that counted as 0."""
+"""A proved bound below it, relative to the terms of the outputs, is rounding; a larger one needs a tolerance."""
 COARSEST = 2.0**-3
 """The largest such number that a tolerance is spent by; each further one is a quarter of the last."""
+BOUNDS = ("linear", "lp", "milp")
 MOST_NUMBERS = 1 << 26
 """The largest matrix that is written out."""
 SECONDS = 5.0
 """How long a sharper proof is looked for."""
 
 
-def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Network, CompressionReport]:
+def compress(
+    net: Network, domain: Domain, tolerance: float = 0.0, bounds: str = "linear", time_limit: float = 60.0
+) -> tuple[Network, CompressionReport]:
     """Return a smaller network with the same function on the domain, and the proof that it is.
 
     Neurons that are dead go; those that are always on are folded into what follows: all of a level that are
@@ -38,9 +43,9 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
     are left out. Where two neurons are never on together, one that depends on the other need not wait for it:
     the layers are as few as the dependencies that are left.
 
-    Signs are found by bounds that keep how a neuron depends on the inputs and on the neurons that bend below.
-    All that is done is exact but for rounding, and for what `tolerance` allows; the bound is proved, all
-    charged.
+    Signs are found by bounds that keep how a neuron depends on the inputs and on the neurons that bend below;
+    asked for, by linear or mixed-integer programmes too, which find more, and take longer. All that is done is
+    exact but for rounding, and for what `tolerance` allows; the bound is proved, all charged.
 
     Parameters
     ----------
@@ -51,6 +56,12 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
     tolerance : float
         The largest difference that is allowed, beyond rounding: neurons that are nearly dead, nearly always on or
         nearly on one hyperplane then count as that, as far as the proof allows.
+    bounds : "linear", "lp" or "milp"
+        How the signs of ReLU neurons are found: by lines above and below each neuron, by the linear programme over
+        all of them, or by that and branching, which settles a sign in the end. A solver (SciPy's HiGHS) only
+        proposes: what it finds is bounded again, and that is the proof.
+    time_limit : float
+        Seconds after which no further programme is begun; the other bounds then serve.
 
     Returns
     -------
@@ -60,8 +71,9 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, the domain has another dimension, the tolerance is negative, or the
-        network is too large to be written out or has bounds beyond float64.
+        If an argument is of the wrong kind, the domain has another dimension, the tolerance is negative, the time
+        is not positive, `bounds` is another word, or the network is too large to be written out or has bounds
+        beyond float64.
 
     References
     ----------
@@ -79,21 +91,20 @@ def compress(net: Network, domain: Domain, tolerance: float = 0.0) -> tuple[Netw
     """
     net, domain = check_network(net, "net"), check_domain(net, domain)
     tolerance = number(tolerance, "tolerance", minimum=0.0)
+    choice(bounds, "bounds", BOUNDS)
+    time_limit = number(time_limit, "time_limit", above=0.0)
     if net.activation == "binary":
         return _binary(net, domain)
     if max(net.sizes) * sum(net.sizes[:-1]) > MOST_NUMBERS:
         raise ValueError(message("net", f"of at most {MOST_NUMBERS} numbers, neurons times columns", repr(net)))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        candidates = [_candidate(net, domain, precision, True) for precision in _precisions(tolerance)]
-        if candidates[-1].expansion.cuts:  # which the checker may not confirm
-            candidates.append(_candidate(net, domain, ROUNDING, False))
+        candidates = _candidates(net, domain, _precisions(tolerance), bounds, time_limit)
         for candidate in sorted(candidates, key=lambda one: (one.n_neurons, one.precision)):
             if candidate.n_neurons >= sum(net.sizes[1:-1]):
                 break
             certificate = _proof(net, domain, candidate)
-            expansion, built, precision = candidate
-            lossless = LOSSLESS * float((expansion.S @ expansion.sizes).max()) if precision == ROUNDING else 0.0
-            if certificate is not None and certificate.value <= max(tolerance, lossless):
+            if certificate is not None and certificate.value <= max(tolerance, candidate.rounding):
+                expansion, built, _ = candidate
                 report = _report(net, built.network, certificate, expansion.roles, built.used, len(expansion.cuts))
                 return built.network, report
     return _unchanged(net, domain)
@@ -110,6 +121,12 @@ class _Candidate(NamedTuple):
     def n_neurons(self) -> int:
         return sum(self.built.network.sizes[1:-1])
 
+    @property
+    def rounding(self) -> float:
+        """The largest bound that counts as rounding: none does where more than rounding was taken for 0."""
+        terms = float((self.expansion.S @ self.expansion.sizes).max())
+        return LOSSLESS * terms if self.precision == ROUNDING else 0.0
+
 
 def _precisions(tolerance: float) -> list[float]:
     """Return what counts as 0 in each attempt, the finest last."""
@@ -117,9 +134,27 @@ def _precisions(tolerance: float) -> list[float]:
     return [float(value) for value in coarse[coarse > ROUNDING] if tolerance > 0.0] + [ROUNDING]
 
 
-def _candidate(net: Network, domain: Domain, precision: float, exclude: bool) -> _Candidate:
+def _candidates(
+    net: Network, domain: Domain, precisions: list[float], bounds: str, time_limit: float
+) -> list[_Candidate]:
+    """Return what each precision gives, without and with linear programmes, which share the time equally."""
+    attempts: list[tuple[float, Effort | None]] = [(precision, None) for precision in precisions]
+    if bounds != "linear":
+        deadlines = time.monotonic() + time_limit * np.arange(1, len(precisions) + 1) / len(precisions)
+        attempts += [(one, Effort(bounds == "milp", end)) for one, end in zip(precisions, deadlines.tolist())]
+    found = []
+    for precision, effort in attempts:
+        found.append(_candidate(net, domain, precision, effort))
+        if precision == ROUNDING and found[-1].expansion.cuts:  # which the checker may not confirm
+            found.append(_candidate(net, domain, precision, effort, exclude=False))
+    return found
+
+
+def _candidate(
+    net: Network, domain: Domain, precision: float, effort: Effort | None = None, exclude: bool = True
+) -> _Candidate:
     try:
-        expansion = expand(net, domain, precision, exclude)
+        expansion = expand(net, domain, precision, exclude, effort)
         finite_result(np.append(expansion.sizes, expansion.A), "a bound")
         return _Candidate(expansion, build(expansion, domain, precision), precision)
     except ValueError as error:  # of arguments of the steps inside, which the caller never gave
@@ -134,7 +169,7 @@ def _unchanged(net: Network, domain: Domain) -> tuple[Network, CompressionReport
     certificate = None
     if net.activation == "relu":
         with suppress(ArithmeticError, ValueError):  # the bound leaves the range of float64
-            certificate = folded_certificate(net, net, domain, [*nothing, *nothing], [])
+            certificate = folded_certificate(net, net, domain, [*nothing, *nothing])
     if certificate is None:
         certificate = _verdict(net, net, domain, 0.0).certificate
     return net, _report(net, net, certificate, nothing, np.ones(ends[-1], dtype=bool), 0)
@@ -156,7 +191,7 @@ def _proof(net: Network, domain: Domain, candidate: _Candidate) -> Certificate |
     expansion, built, _ = candidate
     roles, small = [*expansion.roles, *built.roles], built.network
     try:
-        certificate = folded_certificate(net, small, domain, roles, expansion.cuts)
+        certificate = folded_certificate(net, small, domain, roles, expansion.cuts, expansion.proofs)
     except (ArithmeticError, ValueError):  # the bound leaves the range of float64
         certificate = None
     if small.depth == net.depth and candidate.precision == ROUNDING:

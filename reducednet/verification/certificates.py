@@ -41,8 +41,9 @@ CHECKERS: dict[str, ModuleType] = {
     "folded": folded_checker,
 }
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
-_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu")
-_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts")
+_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu"
+                    r"|targets|signs|multiples")
+_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts|targets|signs")
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
 
@@ -269,7 +270,9 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     ArithmeticError, LookupError, StopIteration, TypeError, ValueError
         If the data proves nothing.
     """
-    none = {"directions": np.empty((0, domain.n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0)}
+    none = {"directions": np.empty((0, domain.n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0),
+            "targets": np.empty((0, 3), dtype=int), "signs": np.empty((0, 0), dtype=int),
+            "multiples": np.empty((0, 0))}
     data = {**none, **certificate.arrays, "margin": certificate.margin}
     with np.errstate(all="ignore"):  # inf proves little, nan nothing
         return CHECKERS[certificate.kind].check(data, f, g, domain)

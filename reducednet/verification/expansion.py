@@ -20,19 +20,12 @@ from .._validation import Array
 from ..domains import Domain
 from ..grouping import groups_of_rows
 from ..networks import Network
+from .relaxation import Effort, Proof, sharpen
+from .row_bounds import Classes, ends, highest
 
 DEAD, ON = -1, -2
 MOST_CUTS = 400
 """The largest number of pairs of classes that are tried for exclusion."""
-
-
-class Classes(NamedTuple):
-    """The classes of one layer: rows A over the columns before theirs, S of absolute values; low <= z <= high."""
-
-    A: Array
-    S: Array
-    low: Array
-    high: Array
 
 
 class Roles(NamedTuple):
@@ -48,6 +41,8 @@ class Expansion(NamedTuple):
     roles, classes : lists, one entry a hidden layer
     cuts : list of ((class, other class), multiplier)
         Pairs that are never on together, where the other may be left out of the class's row.
+    proofs : list of Proof
+        Of bounds that linear programmes made sharper.
     A, S : arrays (n_outputs, n_columns)
         The outputs' rows.
     sizes : array (n_columns,)
@@ -57,12 +52,15 @@ class Expansion(NamedTuple):
     roles: list[Roles]
     classes: list[Classes]
     cuts: list[tuple[tuple[int, int], float]]
+    proofs: list[Proof]
     A: Array
     S: Array
     sizes: Array
 
 
-def expand(network: Network, domain: Domain, precision: float, exclude: bool = True) -> Expansion:
+def expand(
+    network: Network, domain: Domain, precision: float, exclude: bool = True, effort: Effort | None = None
+) -> Expansion:
     """Write a network out.
 
     Parameters
@@ -74,6 +72,8 @@ def expand(network: Network, domain: Domain, precision: float, exclude: bool = T
         What is below it, relative to the terms of a row, counts as 0.
     exclude : bool
         Look for classes that are never on together.
+    effort : Effort or None
+        What linear programmes may do for sharper bounds; None: there are none.
     """
     d = network.n_inputs
     h = np.stack(domain.bounding_box())
@@ -82,15 +82,16 @@ def expand(network: Network, domain: Domain, precision: float, exclude: bool = T
     roles: list[Roles] = []
     classes: list[Classes] = []
     cuts: list[tuple[tuple[int, int], float]] = []
+    proofs: list[Proof] = []
     for W, b in zip(network.weights, network.thresholds):
-        up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
-        lowest, largest = up @ h[0] + down @ h[1] + b, up @ h[1] + down @ h[0] + b
         A, S = W @ A, np.abs(W) @ S
         A[:, 0], S[:, 0] = A[:, 0] + b, S[:, 0] + np.abs(b)
-        low, high = ends(A, classes, domain)
-        low, high = np.maximum(low, lowest), np.minimum(high, largest)
-        h = np.maximum([low, high], 0.0)
         noise = precision * (S @ sizes)
+        low, high = _narrower(ends(A, classes, domain), W, b, h)
+        if effort:
+            (low, high), sharper = sharpen(A, (low, high), noise, classes, domain, effort)
+            proofs += sharper
+        h = np.maximum([low, high], 0.0)
         labels = np.where(high <= noise, DEAD, np.where(low >= -noise, ON, 0))
         first = len(sizes) - d - 1
         own, heads = _class_roles(labels, A, sizes, precision, first)
@@ -104,7 +105,13 @@ def expand(network: Network, domain: Domain, precision: float, exclude: bool = T
     A, S = C @ A, np.abs(C) @ S
     if a is not None:
         A[:, 0], S[:, 0] = A[:, 0] + a, S[:, 0] + np.abs(a)
-    return Expansion(roles, classes, cuts, A, S, sizes)
+    return Expansion(roles, classes, cuts, proofs, A, S, sizes)
+
+
+def _narrower(bounds: tuple[Array, Array], W: Array, b: Array, h: Array) -> tuple[Array, Array]:
+    """Return bounds of W h + b, or the interval of all h between h[0] and h[1] where that is narrower."""
+    up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
+    return np.maximum(bounds[0], up @ h[0] + down @ h[1] + b), np.minimum(bounds[1], up @ h[1] + down @ h[0] + b)
 
 
 def _class_roles(
@@ -138,39 +145,6 @@ def _activations(own: Roles, A: Array, S: Array, new: Classes, first: int) -> tu
     return results[0], results[1]
 
 
-def ends(A: Array, classes: list[Classes], domain: Domain) -> tuple[Array, Array]:
-    """Return lower and upper bounds of rows over the domain."""
-    return -highest(-A, classes, domain), highest(A, classes, domain)
-
-
-def highest(A: Array, classes: list[Classes], domain: Domain) -> Array:
-    """Return upper bounds of rows: U lies below its chord, and above 0 or z; the best of four choices.
-
-    All above 0, all above z, each above the nearer one, or the one that leaves a smaller row.
-    """
-    result: Array = np.min([_highest(A, classes, domain, lower) for lower in (0.0, 1.0, 0.5, np.nan)], axis=0)
-    return result
-
-
-def _highest(A: Array, classes: list[Classes], domain: Domain, lower: float) -> Array:
-    for layer in reversed(classes):
-        A, U = A[:, :layer.A.shape[1]].copy(), A[:, layer.A.shape[1]:]
-        if not U.shape[1]:
-            continue
-        slope = layer.high / (layer.high - layer.low)
-        up, down = np.maximum(U, 0.0), np.minimum(U, 0.0)
-        A += (up * slope) @ layer.A
-        A[:, 0] -= up @ (slope * layer.low)
-        under: Array = np.full(len(slope), lower)
-        if lower == 0.5:
-            under = np.where(layer.high > -layer.low, 1.0, 0.0)
-        elif np.isnan(lower):
-            R = layer.A[:, 1:]
-            under = np.where(2.0 * A[:, 1:] @ R.T > -down * (R * R).sum(axis=1), 1.0, 0.0)
-        A += (down * under) @ layer.A
-    return A[:, 0] + domain.support(A[:, 1:])
-
-
 def _without_excluded(
     new: Classes, alone: np.ndarray, classes: list[Classes], domain: Domain, noise: Array, first: int
 ) -> tuple[Classes, list[tuple[tuple[int, int], float]]]:
@@ -190,7 +164,8 @@ def _without_excluded(
         if mu is not None:
             A[j, first + c] = S[j, first + c] = 0.0
             cuts.append(((here - first + int(j), c), mu))
-    return new._replace(A=A, S=S), cuts
+    low = np.where((A != new.A).any(axis=1), ends(A, classes, domain)[0], new.low)
+    return new._replace(A=A, S=S, low=low), cuts
 
 
 def _multiplier(

@@ -7,13 +7,14 @@ g has at most one neuron a class. The data says where to look: signs and differe
 
 S is the row of the absolute values of all that is summed, of which n roundings lose at most n u S, and e an
 error besides: a row is (A, S, e). A bound of a row puts lines above or below relu for U, the last class first.
-A cut (class, other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
+A tree's leaves, where signs of z are known, bound a row sharper than that: see `sharper`. A cut (class, other), mu
+leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
 """
 from typing import Any
 
 import numpy as np
 
-U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 21
+U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 12
 
 
 def highest(a: Any, domain: Any) -> Any:
@@ -30,8 +31,8 @@ class Heads:
 
     def __init__(self, f: Any, g: Any, domain: Any) -> None:
         self.domain, self.k = domain, 1 + f.n_inputs
-        most = max(sum(f.sizes), sum(g.sizes))  # roundings of a path: up through one network, down through f
-        self.n = sum(f.sizes) + most + 12 * (len(f.sizes) + len(g.sizes)) + 16
+        # roundings of a path: up through one network, down through f
+        self.n = sum(f.sizes) + max(sum(f.sizes), sum(g.sizes)) + 12 * (len(f.sizes) + len(g.sizes)) + 16
         box = np.stack([highest(sign * np.eye(f.n_inputs), domain) for sign in (-1.0, 1.0)])
         self.sizes = np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)  # of the columns
         self.layers: list[Any] = []
@@ -44,43 +45,45 @@ class Heads:
     def above(self, A: Any, S: Any, e: Any) -> Any:
         """Return numbers above the rows on all of the domain: by sizes, or four choices of lines below relu."""
         largest = np.abs(A) @ self.sizes[:A.shape[1]] * GUARD + self.lost(S, e)  # so that high <= S sizes, almost
-        return np.min([largest, *(self._above(A, S, e, choice) for choice in range(4))], axis=0)
+        none = np.zeros((len(A), A.shape[1] - self.k))
+        return np.min([largest, *(self.above_at(A, S, e, none, none, choice) for choice in range(1, 5))], axis=0)
 
-    def _above(self, A: Any, S: Any, e: Any, choice: int) -> Any:
+    def above_at(self, A: Any, S: Any, e: Any, signs: Any, multiples: Any, choice: int = 0) -> Any:
+        """Return numbers above the rows where the classes' z have these signs, by multiples of z, or by a choice.
+
+        u U <= m z for U = relu(z), if m is in [u, 0]; where z >= 0, if m >= u; where z <= 0, if m <= 0.
+        """
         for (head, low, high) in reversed(self.layers):
             w, end = head[0].shape[1], head[0].shape[1] + len(low)
             if A.shape[1] <= w:
                 continue
             (A, U_), (S, V) = ((part[:, :w].copy(), part[:, w:end]) for part in (A, S))
-            with np.errstate(invalid="ignore"):
-                s = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, np.minimum(high / (high - low), 1.0)))
+            sign, m = (part[:, w - self.k:end - self.k] for part in (signs, multiples))
+            s = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, np.minimum(high / (high - low), 1.0)))
             t = np.maximum(np.maximum(-s * low, high - s * high), 0.0) * GUARD + TINY
-            A += (np.maximum(U_, 0.0) * s) @ head[0]
-            nearer = 2.0 * A[:, 1:] @ head[0][:, 1:].T > -np.minimum(U_, 0.0) * (head[0][:, 1:] ** 2).sum(axis=1)
-            under = (0.0 * s, 0.0 * s + 1.0, (high > -low) * 1.0, nearer * 1.0)[choice]
-            A += (np.minimum(U_, 0.0) * under) @ head[0]
-            size = (V + np.abs(U_)) * np.maximum(s, under)
-            S, e = S + size @ head[1], e + (V + np.abs(U_)) @ head[2]
-            A[:, 0], S[:, 0] = A[:, 0] + np.maximum(U_, 0.0) @ t, S[:, 0] + (V + np.abs(U_)) @ t
+            up, down = np.maximum(U_, 0.0) * (sign == 0.0), np.minimum(U_, 0.0)
+            A += (up * s) @ head[0]
+            nearer = 2.0 * A[:, 1:] @ head[0][:, 1:].T > -down * (head[0][:, 1:] ** 2).sum(axis=1)
+            m = (m, 0.0 * down, down, down * (high > -low), down * nearer)[choice]
+            least = np.where(sign > 0.0, U_, np.where(sign < 0.0, -np.inf, down))
+            m = np.clip(m, least, np.where(sign > 0.0, np.inf, 0.0))
+            A += m @ head[0]
+            size = (V + np.abs(U_)) * s + np.abs(m)
+            S, e = S + size @ head[1], e + (V + np.abs(U_) + np.abs(m)) @ head[2]
+            A[:, 0], S[:, 0] = A[:, 0] + up @ t, S[:, 0] + (V + np.abs(U_)) @ t
         return A[:, 0] + highest(A[:, 1:self.k], self.domain) + self.lost(S, e)
 
     def add(self, rows: Any, low: Any, high: Any) -> None:
         """Take in one layer's heads, with numbers below and above z."""
         low, high = np.maximum(low, -self.above(-rows[0], *rows[1:])), np.minimum(high, self.above(*rows))
         self.layers.append((rows, low, high))
-        self.sizes = np.append(self.sizes, np.maximum(high, rows[2]))
+        self.sizes = np.append(self.sizes, np.maximum(high, 0.0) + rows[2])
 
     def of(self, c: Any, width: int) -> Any:
-        """Return the rows of these classes, with zeros up to a width, or up to the widest of them."""
-        ends = np.cumsum([len(low) for _, low, _ in self.layers], dtype=int)
-        layer = np.searchsorted(ends, c, side="right")
-        width = max([width, *(self.layers[i][0][0].shape[1] for i in np.unique(layer))])
-        A, S, e = np.zeros((len(c), width)), np.zeros((len(c), width)), np.zeros(len(c))
-        for i in np.unique(layer):
-            here, (rows, low, _) = layer == i, self.layers[i]
-            at = c[here] - (ends[i] - len(low))
-            A[here, :rows[0].shape[1]], S[here, :rows[0].shape[1]], e[here] = rows[0][at], rows[1][at], rows[2][at]
-        return A, S, e
+        """Return the rows of these classes, with zeros up to a width, or up to the widest of all."""
+        width = max([width, *(rows[0].shape[1] for rows, _, _ in self.layers)])
+        parts = zip(*((wide(A, width), wide(S, width), e) for (A, S, e), _, _ in self.layers))
+        return tuple(np.concatenate(part)[c] for part in parts)
 
 
 def wide(part: Any, width: int) -> Any:
@@ -116,32 +119,54 @@ def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
     return np.maximum(low, ends[0]), np.minimum(high, ends[1])
 
 
+def covers(signs: Any) -> bool:
+    """Tell whether leaves are all of the domain: no two have a common point, and together all signs there are."""
+    on, off, n = (signs == 1.0) * 1.0, (signs == -1.0) * 1.0, signs.shape[1]
+    apart = len(signs) <= MOST and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
+    return apart and sum(1 << n - k for k in (signs != 0.0).sum(axis=1).tolist()) == 1 << n
+
+
+def sharper(rows: Any, ends: Any, trees: Any, layer: int, heads: Heads) -> Any:
+    """Return low and high of a layer's rows, sharper where a tree's leaves bound the row or its opposite."""
+    targets, signs, multiples = trees
+    for j, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
+        own = (targets == [layer, j, side]).all(axis=1)
+        if side not in (-1, 1) or signs.shape[1] < len(heads.sizes) - heads.k or not covers(signs[own]):
+            raise ValueError("leaves that are not all of the domain")
+        A, S, e = (np.repeat(part[j:j + 1], own.sum(), axis=0) for part in rows)
+        top = heads.above_at(side * A, S, e, signs[own], multiples[own]).max()
+        ends[(side + 1) // 2][j] = side * np.minimum(top, side * ends[(side + 1) // 2][j])
+    return ends
+
+
 def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
-    """Leave others out of rows: relu(z) = relu(z without U_i) but for e, if z_i > 0 makes both 0. Tell which."""
+    """Leave others out of heads' rows: relu(z) = relu(z without U_i), if z_i > 0 makes both 0. Tell which rows.
+
+    Where z_i > 0 both z are at most what is added to e, so e is also what U is away from the relu of the new row;
+    where U_i was cut itself, it may be on by its e where its z_i is not.
+    """
     changed = np.zeros(len(rows[0]), dtype=bool)
-    for (number, other), mu in cuts:
-        j, column = number - first, heads.k + other
-        if not 0 <= j < len(rows[0]):
-            continue
-        changed[j], (A, S, e) = True, (part[j:j + 1] for part in rows)
+    here = [(number - first, other, mu) for (number, other), mu in cuts if 0 <= number - first < len(rows[0])]
+    for j, other, mu in here:
+        changed[j], column, (A, S, e) = True, heads.k + other, (part[j:j + 1] for part in rows)
         coefficient, A[0, column] = A[0, column], 0.0
-        if other < 0 or not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
-            raise ValueError("a cut of no class, or that its multiplier does not allow")
-        others = heads.of(np.array([other]), A.shape[1])
-        end = heads.above(*(own + mu * theirs for own, theirs in zip((A, S, e), others)))
-        e += np.maximum(end, abs(coefficient) * others[2]) * GUARD
+        if not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
+            raise ValueError("a cut that its multiplier does not allow")
+        B, T, r = heads.of(np.array([other]), A.shape[1])
+        e += np.maximum(heads.above(A + mu * B, S + mu * T, e + mu * r), abs(coefficient) * r) * GUARD
         S[0, column] = 0.0
     return changed
 
 
-def walk(network: Any, labels: Any, scales: Any, cuts: Any, heads: Heads, new: bool) -> Any:
+def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: Heads, new: bool) -> Any:
     """Return the rows of the outputs; `new`: f, which makes the heads, and not g, which is compared with them."""
     inputs, none = np.eye(network.n_inputs, heads.k, 1), np.empty(0, dtype=int)
     H: Any = ((inputs, inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
     first, h = 0, np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
-    for W, b, label, scale in zip(network.weights, network.thresholds, labels, scales, strict=True):
+    for layer, (W, b, label, scale) in enumerate(zip(network.weights, network.thresholds, labels, scales)):
         rows = affine(W, b, H, heads)
-        low, high = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
+        ends = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
+        low, high = sharper(rows, ends, trees, layer, heads) if new else ends
         h = np.maximum([low, high], 0.0)
         if label.shape != (len(W),) or scale.shape != (len(W),) or not np.isfinite([low, high]).all():
             raise ValueError("labels of other neurons, or numbers beyond float64")
@@ -157,7 +182,8 @@ def walk(network: Any, labels: Any, scales: Any, cuts: Any, heads: Heads, new: b
                 raise ValueError("classes out of order")
             own = tuple(part[members[at]] for part in rows)
             changed = cut(own, cuts, first, heads)
-            heads.add(own, *np.where(changed, [[-np.inf], [np.inf]], [low[members[at]], high[members[at]]]))
+            top = np.where(changed, np.maximum(high[members[at]], 0.0) + own[2], high[members[at]])
+            heads.add(own, np.where(changed, -np.inf, low[members[at]]), top)
             first += len(numbers)
         head = heads.of(c, rows[0].shape[1])
         A, S, *mine = (wide(part, head[0].shape[1]) for part in (A, S, *rows[:2]))
@@ -176,17 +202,18 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     """Return a bound of |f - g| over the domain.
 
     data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2) of classes,
-        with their multipliers mu
+        with their multipliers mu; targets (n, 3): layer, neuron of f and side of a bound, with a leaf's signs
+        and multiples (n, n_classes)
     """
     m, n, heads = len(f.weights), len(f.weights) + len(g.weights), Heads(f, g, domain)
     labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))
-    if "binary" in (f.activation, g.activation) or min(int(own.min(initial=0)) for own in labels) < -2:
-        raise ValueError("not ReLU networks, or labels that mean nothing")
-    if {f.n_inputs, g.n_inputs} != {domain.n_inputs} or f.n_outputs != g.n_outputs or heads.n > MOST:
-        raise ValueError("networks and a domain that do not fit, or more roundings than GUARD allows for")
+    least = min(int(own.min(initial=0)) for own in labels)
+    fits = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs and heads.n < 1 << 21
+    if not fits or "binary" in (f.activation, g.activation) or least < -2 or data["cuts"].min(initial=0) < 0:
+        raise ValueError("not ReLU networks that fit and that GUARD is for, or labels or cuts that mean nothing")
     cuts = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
-    mine = walk(f, labels[:m], scales[:m], cuts, heads, True)
-    theirs = walk(g, labels[m:], scales[m:], [], heads, False)
+    mine = walk(f, labels[:m], scales[:m], cuts, [data[k] for k in ("targets", "signs", "multiples")], heads, True)
+    theirs = walk(g, labels[m:], scales[m:], [], None, heads, False)
     A, S, B, T = (wide(part, len(heads.sizes)) for part in (*mine[:2], *theirs[:2]))
     A, S, e = A - B, S + T, mine[2] + theirs[2]
     sides = np.maximum(heads.above(A, S, e), heads.above(-A, S, e))

@@ -14,6 +14,7 @@ import numpy as np
 from ..domains import Domain
 from ..networks import Network
 from .certificates import Certificate, fingerprint, proved_number
+from .relaxation import Proof
 
 SPARE = 1.0 / 16.0
 """What a claim is larger than a bound by: sums of floats may come out otherwise on another computer."""
@@ -21,7 +22,7 @@ SPARE = 1.0 / 16.0
 
 def folded_certificate(
     f: Network, g: Network, domain: Domain, roles: Sequence[tuple[Any, Any]],
-    cuts: Sequence[tuple[tuple[int, int], float]],
+    cuts: Sequence[tuple[tuple[int, int], float]] = (), proofs: Sequence[Proof] = (),
 ) -> Certificate:
     """Return the certificate of |f - g| <= value, with the value that its checker finds.
 
@@ -34,6 +35,8 @@ def folded_certificate(
         Of f's hidden layers and then of g's: -1 dead, -2 always on, or the number of the neuron's class.
     cuts : sequence of ((class, other), multiplier)
         Which classes leave out which others in their rows, see `folded_checker`.
+    proofs : sequence of Proof
+        Of sharper bounds.
 
     Raises
     ------
@@ -44,6 +47,8 @@ def folded_certificate(
     if cuts:
         pairs, multipliers = zip(*cuts)
         arrays = {"cuts": np.array(pairs), "mu": np.array(multipliers)}
+    if proofs:
+        arrays |= _trees(proofs)
     for layer, (labels, scales) in enumerate(roles):
         arrays |= {f"labels{layer}": labels, f"scales{layer}": scales}
 
@@ -51,3 +56,13 @@ def folded_certificate(
         return Certificate("bound", value, value, 0.0, 0.0, "folded", arrays, fingerprint(f, g, domain))
 
     return claimed((1.0 + SPARE) * float(proved_number(claimed(0.0), f, g, domain)))
+
+
+def _trees(proofs: Sequence[Proof]) -> dict[str, Any]:
+    """Return the leaves as rows, over all classes that one of them is about."""
+    leaves = [(proof[:3], leaf) for proof in proofs for leaf in proof.leaves]
+    width = max(len(leaf.signs) for _, leaf in leaves)
+    signs, multiples = np.zeros((len(leaves), width), dtype=int), np.zeros((len(leaves), width))
+    for row, (_, leaf) in enumerate(leaves):
+        signs[row, :len(leaf.signs)], multiples[row, :len(leaf.signs)] = leaf
+    return {"targets": np.array([target for target, _ in leaves]), "signs": signs, "multiples": multiples}
