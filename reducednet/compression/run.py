@@ -125,7 +125,7 @@ class _Candidate(NamedTuple):
     def rounding(self) -> float:
         """The largest bound that counts as rounding: none does where more than rounding was taken for 0."""
         terms = float((self.expansion.S @ self.expansion.sizes).max())
-        return LOSSLESS * terms if self.precision == ROUNDING else 0.0
+        return LOSSLESS * terms + np.finfo(float).tiny if self.precision == ROUNDING else 0.0  # outputs may be 0
 
 
 def _precisions(tolerance: float) -> list[float]:
