@@ -1,6 +1,6 @@
 """What `rn.compress` saves: of real networks on their own boxes, and of networks with planted useless neurons.
 
-    OMP_NUM_THREADS=1 python benchmarks/compression.py      # --planted 1000, --bounds linear lp milp, --nets FOLDER
+    OMP_NUM_THREADS=1 python benchmarks/compression.py        # --planted 1000, --bounds linear milp, --nets FOLDER
 
 Planted: in every layer of 1 to 3, two dead neurons, two always-on ones, two multiples and two opposite multiples
 of others (`tests/test_compression.py`). Bounds are relative to the largest sum of absolute values of all terms.
@@ -26,7 +26,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 def real(folder, choices):
     """Print a row a network: what it has before and after, the bound, and what was seen at 10000 points."""
-    print("| network | layers | bounds | compressed | neurons left | parameters left | proved bound | seen | CPU time |")
+    print("| network | layers | bounds | compressed | neurons left | parameters left | proved bound | seen "
+          "| CPU time |")
     print("|---|---|---|---|---|---|---|---|---|")
     for path in sorted(folder.glob("*.nnet")):
         net = rn.load(path)

@@ -20,6 +20,7 @@ import numpy as np  # noqa: E402
 
 import reducednet as rn  # noqa: E402
 from reducednet.gradients import Objective  # noqa: E402
+from reducednet.kernels import Workspace, aligned, times  # noqa: E402
 from reducednet.training.gradient_descent import minimise_adam  # noqa: E402
 from reducednet.training.monitor import Monitor  # noqa: E402
 
@@ -104,12 +105,12 @@ class Products(Stepper):
     """The matrix products of a step alone, in blocks of the same size: what no implementation can undercut."""
 
     def __init__(self, network, X, y):
-        from reducednet.kernels import BLOCK_BYTES, BLOCK_SAMPLES, aligned, times
+        blocks = [block.stop - block.start for block in Workspace(network.layout, len(X)).slices(len(X))]
+        calls = {size: self.products(network.sizes, size) for size in set(blocks)}
+        self.calls = [call for size in blocks for call in calls[size]]
 
-        sizes, n = network.sizes, len(X)
-        small = 8 * n * (sum(sizes) + len(sizes)) <= BLOCK_BYTES
-        size = n if small else min(n, BLOCK_SAMPLES)
-        self.blocks = n // size
+    def products(self, sizes, size):
+        """Return (left_times, right, out) of each product for a block of `size` samples."""
         rng = np.random.default_rng(0)
         shapes = [(a + 1, b) for a, b in zip(sizes[:-2], sizes[1:-1])] + [sizes[-2:]]
         maps = [rng.standard_normal(shape) for shape in shapes]
@@ -123,12 +124,11 @@ class Products(Stepper):
             if sizes[-1] > 1 or layer < len(maps) - 1:  # one output: an outer product
                 W = maps[layer][:sizes[layer]]
                 products.append((W, deltas[layer], aligned((len(W), size))))
-        self.calls = [(times(left, out), right, out) for left, right, out in products]
+        return [(times(left, out), right, out) for left, right, out in products]
 
     def step(self):
-        for _ in range(self.blocks):
-            for left_times, right, out in self.calls:
-                left_times(right, out=out)
+        for left_times, right, out in self.calls:
+            left_times(right, out=out)
 
 
 class ScikitLearn:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -204,3 +205,13 @@ def finite_result(array: Array, what: str) -> Array:
     if not np.isfinite(array).all():
         raise ValueError(f"{what} leaves the range of float64: the arguments are too large")
     return array
+
+
+def library(name: str, purpose: str) -> Any:
+    """Return a library that is not required, loaded now; the purpose says what needs it."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise  # the library is there, something that it needs is not
+        raise ImportError(f'{purpose} needs {name}: pip install "reducednet[{name}]"') from error

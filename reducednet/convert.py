@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import choice, message
+from ._validation import choice, library, message
 from .keras_steps import is_graph, keras_steps
 from .networks import Network, check_network
-from .steps import Step, affine, chain_network, library
+from .steps import Step, affine, chain_network
 from .torch_steps import is_plain, torch_linear, torch_steps
 
 _LAST_SKLEARN = ("identity", "softmax", "logistic")
@@ -129,7 +129,7 @@ def from_torch(sequential: Any) -> Network:
     >>> from_torch(nn.Sequential(nn.Flatten(), nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 2)))  # doctest: +SKIP
     Network(6-10-2, relu, output bias, 92 parameters)
     """
-    nn = library("torch", "from_torch").nn
+    nn = library("torch", "`from_torch`").nn
     if not is_plain(sequential, nn.Sequential):
         raise TypeError(message("sequential", "a torch.nn.Sequential", type(sequential).__name__))
     return chain_network(torch_steps(sequential, "sequential", nn), "sequential")
@@ -174,7 +174,7 @@ def to_torch(network: Network) -> Any:
     network = check_network(network)
     if network.activation != "relu":
         raise ValueError(message("network", "a ReLU network for PyTorch", f"activation {network.activation!r}"))
-    torch, layers = library("torch", "to_torch"), []
+    torch, layers = library("torch", "`to_torch`"), []
     for W, b in zip(network.weights, network.thresholds):
         layers += [torch_linear(W, b, torch), torch.nn.ReLU()]
     return torch.nn.Sequential(*layers, torch_linear(network.output_weights, network.output_bias, torch))
@@ -217,7 +217,7 @@ def from_keras(model: Any) -> Network:
     >>> from_keras(model)  # doctest: +SKIP
     Network(3-8-1, relu, output bias, 41 parameters)
     """
-    keras = library("keras", "from_keras")
+    keras = library("keras", "`from_keras`")
     if not is_graph(model, keras):
         raise TypeError(message("model", "a keras.Sequential or a functional keras.Model", type(model).__name__))
     if not model.built:

@@ -13,6 +13,7 @@ from ._validation import Array, instance, integer, samples
 from .domains import Domain
 from .intervals import LayerSpace
 from .layers import affine_maps
+from .mapping_bounds import mapping_bound
 from .networks import Network, check_network
 from .reduced_networks import ReducedNetwork, check_domain
 from .rounding import SMALLEST, gamma
@@ -142,13 +143,11 @@ def _sums_are_exact(W: Array, b: Array) -> bool:
 def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     """Return a bound of |fl(N(x)) - fl(R(x))| on R's domain, where R is a reduction of N.
 
-    The mapping's own roundings (norm, quotient, interval's end, products, sums of constants) act on
-    the same terms as those of the evaluation, so both networks are charged them on top. For
-    binary networks the bound holds at points that are `decided` for N.
+    |fl(N) - fl(R)| <= |fl(N) - N| + |N - R| + |R - fl(R)|:   `evaluation_bound` of both, and `mapping_bound`
 
-    What `reduce` loses by putting a threshold that is within rounding of its interval's end there is not charged
-    by itself. One deep network is known, with weights of 1e-10 to 1e16 over constant layers, where it exceeds the
-    bound: there ask `verify`.
+    So what the mapping rounds, and what it loses by putting thresholds at the ends of their intervals, is measured
+    on the two networks. For binary networks the bound holds at points that are `decided` for N; there their
+    hidden layers agree, and sums of constants may be rounded.
 
     Parameters
     ----------
@@ -159,6 +158,12 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     Returns
     -------
     array (n_outputs,)
+        inf where a bound leaves the range of float64.
+
+    Raises
+    ------
+    ValueError
+        If `reduced` has other numbers of inputs, outputs or layers, or fewer neurons in a layer.
 
     References
     ----------
@@ -175,9 +180,10 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     """
     network = check_network(network)
     instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork")
-    sizes = np.array(reduced.sizes)
-    extra = int(4 * (sizes[:-1] + sizes[1:]).max() + 4 * sizes[-1] + 16)
-    return evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)
+    binary = network.activation == "binary"
+    extra = reduced.sizes[-2] + 2 if binary else 0  # constants that `spare="redraw"` adds up
+    bounds = evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)
+    return bounds if binary else (bounds + mapping_bound(network, reduced)) * (1.0 + gamma(4))
 
 
 def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:

@@ -43,8 +43,15 @@ class Objective:
         self.gradient, self.vector = self.rows[0], self.rows[4]
         self._layout = network.layout
         self._workspace = kernels.Workspace(self._layout, self.n_samples)
+        self._still = False
         self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
         self._batches: dict[int, tuple[Array, Any, Array | None, kernels.LossAndGradient]] = {}
+
+    def hold_first_weights(self) -> None:
+        """Let the gradient by the first layer's weights be 0 from now on: they do not move."""
+        self._still = True
+        self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
+        self._batches.clear()
 
     def _evaluation(
         self, H: Array, y: Any, sample_weight: Array | None, workspace: kernels.Workspace
@@ -52,7 +59,7 @@ class Objective:
         """Return the loss and gradient at these samples as a function of the buffer `vector`."""
         return kernels.LossAndGradient(
             self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
-            self._layout.blocks(self.gradient), sample_weight,
+            self._layout.blocks(self.gradient), sample_weight, self._still,
         )
 
     def __call__(self, theta: Array) -> tuple[float, Array]:

@@ -28,13 +28,14 @@ class LayerSpace(NamedTuple):
     """The reduced space of one layer: its input set, its activation and the kind of interval.
 
     `domain` bounds the inputs for the intervals and may be larger than needed. What rounding can do is
-    measured with `size`, the largest |h_i| that the layers below really give, and `blur`, how far
-    their computed values may be off: arrays (n_inputs,), or None in the first layer.
+    measured with `least` and `size`, between which the values h_i lie that the layers below really give, and
+    `blur`, how far they may be off as computed: arrays (n_inputs,), or None in the first layer.
     """
 
     domain: Domain
     activation: Activation
     bound: str
+    least: Array | None = None
     size: Array | None = None
     blur: Array | None = None
 
@@ -92,10 +93,17 @@ class LayerSpace(NamedTuple):
             high = np.where(high - low <= rounding, low, high)
             image = Box(low, high if (low < high).any() else high + 1.0)
         if binary:
-            return self._replace(domain=image, size=np.ones(n), blur=np.zeros(n))
-        largest = self.domain.support(units) if self.size is None else np.maximum(units, 0.0) @ self.size
-        blur = np.clip(b + largest + rounding, 0.0, rounding)
-        return self._replace(domain=image, size=np.maximum(b + largest, 0.0) + blur, blur=blur)
+            return self._replace(domain=image, least=np.zeros(n), size=np.ones(n), blur=np.zeros(n))
+        z_low, z_high = b + self._least(units), b - self._least(-units)
+        blur = np.clip(z_high + rounding, 0.0, rounding)
+        least = np.maximum(z_low - rounding, 0.0)
+        return self._replace(domain=image, least=least, size=np.maximum(z_high, 0.0) + blur, blur=blur)
+
+    def _least(self, units: Array) -> Array:
+        """Return the least w.h that the layers below really give, or a bound of it."""
+        if self.size is None or self.least is None:
+            return -self.domain.support(-units)
+        return np.asarray(np.maximum(units, 0.0) @ self.least + np.minimum(units, 0.0) @ self.size)
 
 
 def activation_range(

@@ -22,7 +22,7 @@ from .activations import Activation
 from .losses import Loss
 
 BLOCK_BYTES = 1 << 20
-BLOCK_SAMPLES = 512
+BLOCK_SAMPLES = 520  # rows of 65 cache lines: those of 64 would all begin at one place of the fast caches
 ZERO = np.zeros(())  # a ufunc takes a 0-d array sooner than a Python number
 
 
@@ -103,7 +103,7 @@ def aligned(shape: tuple[int, ...]) -> Array:
 class Workspace:
     """Preallocated buffers for passes over up to `n_samples` samples with networks of one layout.
 
-    Samples are worked through in blocks of 512 where their activations exceed 1 MB, so that a
+    Samples are worked through in blocks of 520 where their activations exceed 1 MB, so that a
     block stays in the processor's cache.
 
     Attributes
@@ -267,13 +267,46 @@ class OuterBackwardPass:
             np.add.reduce(self._delta, axis=1, out=self._bias)
 
 
+class ThresholdBackwardPass:
+    """The backward pass of one output over one hidden layer whose weights stay as they are.
+
+    dC_j = sum_i delta_i H_ji        db_j = c_j sum_i delta_i mask_ji
+    """
+
+    def __init__(
+        self, blocks: Sequence[Array], delta: Array, buffers: Buffers, gradients: Sequence[Array]
+    ) -> None:
+        H, m = buffers.activations[0], len(buffers.activations[0]) - 1
+        self._D, self._mask, self._digits = H[:-1], buffers.mask[:m], buffers.digits[:m]
+        self._outgoing = H[:len(blocks[1])].dot, delta[0], gradients[1][:, 0]
+        self._column, self._thresholds = blocks[1][:m, 0], gradients[0][-1]
+
+    def __call__(self) -> None:
+        """Write the gradients; D is the mask alone."""
+        activations_times, delta, outgoing = self._outgoing
+        activations_times(delta, out=outgoing)
+        np.greater(self._D, ZERO, out=self._mask)  # D is still H^1
+        self._D[...] = self._digits
+        self._D.dot(delta, out=self._thresholds)
+        thresholds = self._thresholds
+        thresholds *= self._column
+
+
 def backward_pass(
-    blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers, gradients: Sequence[Array]
-) -> BackwardPass | OuterBackwardPass:
-    """Return the backward pass for these arrays; the loss's derivative takes the place of the outputs."""
+    blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers, gradients: Sequence[Array],
+    still: bool = False,
+) -> Callable[[], None]:
+    """Return the backward pass for these arrays; the loss's derivative takes the place of the outputs.
+
+    Where the first layer's weights stay `still`, their gradient is not written.
+    """
     delta = buffers.outputs
     if OuterBackwardPass.serves(blocks, delta, activation):
+        if still:
+            return ThresholdBackwardPass(blocks, delta, buffers, gradients)
         return OuterBackwardPass(blocks, H, delta, buffers, gradients)
+    if still:
+        H, gradients = H[-1:], [gradients[0][-1:], *gradients[1:]]  # that of the thresholds alone
     return BackwardPass(blocks, H, delta, activation, buffers, gradients)
 
 
@@ -295,25 +328,26 @@ def forward(blocks: Sequence[Array], H: Array, activation: Activation, buffers: 
 class LossAndGradient:
     """`loss_and_gradient` for arrays that stay where they are, made once and called at every step.
 
-    A call reads what the arrays hold then: blocks, samples and responses may change in between.
+    A call reads what the arrays hold then: blocks, samples and responses may change in between. Where the
+    first layer's weights stay `still`, their gradient is 0.
     """
 
     def __init__(
         self, blocks: Sequence[Array], H: Array, y: Any, loss: Loss, activation: Activation,
-        workspace: Workspace, gradients: Sequence[Array], sample_weight: Array | None = None,
+        workspace: Workspace, gradients: Sequence[Array], sample_weight: Array | None = None, still: bool = False,
     ) -> None:
         self._loss, self._gradients, self._products = loss, gradients, workspace.products
         n_samples = H.shape[1]
-        self._parts: list[
-            tuple[ForwardPass, BackwardPass | OuterBackwardPass, Array, Any, Array | None, float]
-        ] = []
+        if still:
+            gradients[0][:-1] = workspace.products[0][:-1] = 0.0
+        self._parts: list[tuple[ForwardPass, Callable[[], None], Array, Any, Array | None, float]] = []
         for part in workspace.slices(n_samples):
             n = part.stop - part.start
             buffers, inputs = workspace.part(n), H[:, part]
             into = workspace.products if self._parts else gradients
             self._parts.append((
                 ForwardPass(blocks, inputs, activation, buffers),
-                backward_pass(blocks, inputs, activation, buffers, into),
+                backward_pass(blocks, inputs, activation, buffers, into, still),
                 buffers.outputs.T, y[part], None if sample_weight is None else sample_weight[part], n / n_samples,
             ))
 

@@ -69,8 +69,8 @@ def clip_thresholds(
     t = clip(b / nu, low, high),   kappa = b - nu high where b / nu > high, else 0;
 
     a zero row (nu = 0) has t = low and kappa = s(b). A ratio b / nu as near to an end as the slack is
-    at that end, and loses nothing. The arithmetic is that of the arguments: with
-    `fractions.Fraction` entries and no slack the identity is exact.
+    put at it, and kappa is b - nu high on both sides of the upper end. The arithmetic is that of the
+    arguments: with `fractions.Fraction` entries and no slack the identity is exact.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def clip_thresholds(
     near = np.where(below <= above, high, low)
     t = np.where((above <= slack) | (below <= slack), near, ratios)
     t = np.where(zero | (ratios <= low), low, np.where(ratios >= high, high, t))
-    constants = np.where(ratios > high + slack, b - norms * high, 0 * high)
+    constants = np.where((t == high) & (ratios > low), b - norms * high, 0 * high)
     return t, np.where(zero, np.maximum(b, 0), constants)
 
 
@@ -141,6 +141,8 @@ def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -
         return Reduced(W, b, above, np.zeros(len(above.W)), np.zeros(len(b), dtype=bool))
     with np.errstate(over="ignore", invalid="ignore"):
         b, constants = clip_thresholds(layer.b, norms, low, high, space.rounding(W))
+        if above.b is None:  # a pair of neurons is not added for what may be nothing but rounding
+            constants[np.abs(constants) <= norms * space.rounding(W)] = 0.0
         above, leftover = push_up(above, norms, constants)
     for array in (above.W, above.b, leftover):
         if array is not None:

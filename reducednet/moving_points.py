@@ -20,8 +20,6 @@ class Rows(NamedTuple):
     """A flat vector, and the parts (n_in, n_out) of it whose columns belong to points of spheres."""
 
     vector: Array
-    fixed: list[Array]
-    """Parts of points that do not move: rows of one weight."""
     moving: Sequence[tuple[Callable[..., Array], Array, Array]]
     """(product with ones, part, buffer for its sums over columns)"""
 
@@ -31,6 +29,12 @@ class MovingPoint:
 
     An optimiser adds a direction to the vector and calls `retract`; then it calls `project` with
     what it keeps of tangent vectors: that makes gradients Riemannian and transports momentum.
+    """
+
+    first_weights_stay = False
+    """Whether the first layer's rows, of one weight 1 or -1, move along tangent directions only: not at all.
+
+    An optimiser's vectors are to hold 0 there; see `Objective.hold_first_weights`.
     """
 
     def rows(self, vectors: Array) -> list[Rows]:
@@ -78,32 +82,25 @@ class ReducedMovingPoint(MovingPoint):
             if first.bound == "ball":  # the sets of the layers above do not depend on the parameters
                 layer_space = layer_space.next_layer(block[:-1].T, block[-1])
             self._layers.append(layer)
+        self.first_weights_stay = self._layers[0].fixed
         self._products, self._along = self._rows(np.empty(len(vector))), self._rows(np.zeros(len(vector)))
         self._sums = [
             (*product, along) for product, (_, along, _) in zip(self._products.moving, self._along.moving)
         ]
 
     def _rows(self, vector: Array) -> Rows:
-        parts = zip(self._layers, self._layout.blocks(vector))
-        fixed, moving = [], []
-        for layer, block in parts:
-            if layer.fixed:
-                fixed.append(block[:-1])
-            else:
-                moving.append((layer.ones.dot, block[:-1], layer.sums))
-        return Rows(vector, fixed, moving)
+        moving = [(layer, block[:-1]) for layer, block in zip(self._layers, self._layout.blocks(vector))
+                  if not layer.fixed]
+        return Rows(vector, [(layer.ones.dot, weights, layer.sums) for layer, weights in moving])
 
     def rows(self, vectors: Array) -> list[Rows]:
         """Return the flat vectors (k, n_parameters) with their parts that belong to points of spheres."""
-        return [self._rows(vector) for vector in vectors]
+        return [self._rows(vector) for vector in vectors] if self._sums else []
 
     def project(self, rows: list[Rows]) -> None:
-        """Take the part along the sphere's point away: g <- g - (w.g) w; nothing is left for w = +-1."""
-        for vector, fixed, _ in rows:
-            for part in fixed:
-                part.fill(0.0)
-            if self._sums:
-                self._take_away(vector)
+        """Take the part along the sphere's point away: g <- g - (w.g) w."""
+        for vector, _ in rows:
+            self._take_away(vector)
 
     def _take_away(self, vector: Array) -> None:
         """Do one vector; beside the weights that move `along` is and stays 0."""
@@ -117,7 +114,7 @@ class ReducedMovingPoint(MovingPoint):
 
     def pool(self, rows: list[Rows]) -> None:
         """Replace each entry by the sum over its point of a sphere."""
-        for _, _, moving in rows:
+        for _, moving in rows:
             for ones_times, part, sums in moving:
                 ones_times(part, out=sums)
                 part[...] = sums

@@ -6,12 +6,11 @@ constants are called W0, b0, W1, b1, ..., C and a, as in .npz files, and are flo
 from __future__ import annotations
 
 import os
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ._validation import Array, message
+from ._validation import Array, library, message
 from .networks import Network
 from .onnx_graph import FLOAT64, OnnxChain
 
@@ -21,14 +20,6 @@ _SPARE_NUMBERS = 1 << 22
 _IR_VERSION, _OPSET = 8, 13
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # how a part of a protobuf message is stored
 _WHOLE_NUMBERS = (3, 4, 5, 8, 13, 14, 17, 18)  # types of protobuf fields whose lists have a byte a number, or more
-
-
-def _onnx() -> ModuleType:
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError('.onnx files need the package onnx: pip install "reducednet[onnx]"') from error
-    return onnx
 
 
 def read_onnx(path: str) -> Network:
@@ -47,7 +38,7 @@ def read_onnx(path: str) -> Network:
         if n_bytes > MAX_BYTES:
             raise ValueError(f"a .onnx file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
         data = stream.read()
-    onnx = _onnx()
+    onnx = library("onnx", "a .onnx file")
     check_wire(data, onnx.ModelProto.DESCRIPTOR)
     model = onnx.ModelProto()
     try:
@@ -125,7 +116,7 @@ def onnx_bytes(network: Network) -> bytes:
     if 8 * network.n_parameters > MAX_BYTES - (1 << 20):
         raise ValueError(message("network", f"of less than {MAX_BYTES} bytes for a .onnx file",
                                  f"{network.n_parameters} parameters of 8 bytes"))
-    onnx = _onnx()
+    onnx = library("onnx", "a .onnx file")
     helper = onnx.helper
     nodes, constants = _nodes(network, helper)
     graph = helper.make_graph(

@@ -67,11 +67,12 @@ def reduce(
     Notes
     -----
     A threshold within rounding of an end is put at it, so that every network of one orbit comes
-    back to the same reduced network. A zero row is a constant: it becomes the first unit vector
+    back to the same reduced network; what it loses at the upper end is moved too, but not where only a pair
+    of neurons could carry it. A zero row is a constant: it becomes the first unit vector
     with zero outgoing weight, and the constant is moved like those above. Binary neurons keep
     their outgoing weights, and a constant one sits at an end of its interval; their thresholds are
     lowered by the rounding margin where the row changes, so that ties z = 0 stay 0.
-    `reduction_bound` bounds what rounding does to the function.
+    `reduction_bound` bounds what rounding, and all of this, does to the function.
 
     References
     ----------

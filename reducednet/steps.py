@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from ._validation import Array, message, real_array
@@ -49,13 +48,3 @@ def _append(chain: AffineChain, step: Affine) -> None:
     chain.multiply(step.W)
     if step.b is not None:
         chain.add(step.b)
-
-
-def library(name: str, caller: str) -> Any:
-    """Return a library that is not required, loaded now."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise  # the library is there, something that it needs is not
-        raise ImportError(f'`{caller}` needs {name}: pip install "reducednet[{name}]"') from error

@@ -251,3 +251,37 @@ def cases(draw, **options):
 
 
 BOUNDS = st.sampled_from(["support", "ball"])
+
+
+def touching(rng, W, support):
+    """Return thresholds at an end of their interval, up to 3 units in the last place, on this support function."""
+    ends = np.where(rng.random(len(W)) < 0.5, [support(w) for w in W], [-support(-w) for w in W])
+    return -ends * (1.0 + rng.integers(-3, 4, len(W)) * 2.0**-52)
+
+
+def ill_conditioned_of(seed):
+    """Return (network, domain): ReLU, rows and thresholds of sizes 1e-12 .. 1e16, many neurons constant.
+
+    Sizes are drawn for each row and each threshold alone, so that most layers are constant; a third of the
+    thresholds lie within units in the last place of an end of their interval.
+    """
+    rng = np.random.default_rng(seed)
+    n_inputs, depth = int(rng.integers(1, 3)), int(rng.integers(1, 7))
+    box, ball = rn.Box(rng.integers(-2, 3, n_inputs), [3] * n_inputs), rn.Ball([2.0] * n_inputs, 1)
+    domain = box if rng.random() < 0.5 else ball
+    support, weights, thresholds, n = Support(domain), [], [], n_inputs
+    for m in rng.integers(1, 4, depth):
+        W = rng.standard_normal((m, n)) * 10.0 ** rng.uniform(-12, 16, (m, 1)) * (rng.random((m, 1)) < 0.8)
+        b = rng.choice([-1.0, 1.0], m) * 10.0 ** rng.uniform(-12, 17, m)
+        b = np.where(rng.random(m) < 1 / 3, touching(rng, W, support), b)
+        support, n = support.image(W, b, "relu"), m
+        weights.append(W)
+        thresholds.append(b)
+    C = rng.standard_normal((rng.integers(1, 3), n)) * 10.0 ** rng.uniform(-12, 2, n)
+    bias = rng.standard_normal(len(C)) if rng.random() < 0.5 else None
+    return rn.Network(weights, thresholds, C, bias), domain
+
+
+def ill_conditioned():
+    """Networks and domains of `ill_conditioned_of`."""
+    return seeds().map(ill_conditioned_of)

@@ -107,7 +107,7 @@ def test_every_decided_question_has_a_certificate_that_is_confirmed(kind, activa
     domain = domain_of(kind, sizes[0], rng)
     for name, f, g in pairs(sizes, activation, domain, rng):
         for options in ({}, {"eps": 0.0}, {"semantics": "float64"}):
-            for method in ("differences", "matching", "breakpoints", "search", "structure"):
+            for method in ("differences", "matching", "folding", "breakpoints", "search", "structure"):
                 verdict = verify(f, g, domain, method=method, time_limit=2.0, **options)
                 certificate = verdict.certificate
                 if certificate is None:
@@ -152,13 +152,18 @@ def proofs():
     add("line", f, g, line, eps=1e3, method="breakpoints")
     f, g = (rn.Network.random((1, 9, 1), rng) for _ in range(2))
     add("sorted", f, g, line, eps=1e3, method="breakpoints")
+    g = rn.Network([[[1.0, 1.0], [1.0, -2.0]]], [[0.5, 0.1]], [[1.0, 1.0]])
+    f = rn.Network([[[-3.0, -3.0], [1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0, -4.0], [1.0, 3.0, 3.0]]],
+                   [[-1.5, 9.0, 9.0], [18.2, -52.5]], [[0.5, 1.0 / 3.0]], [0.25])
+    add("folded", f, g, box, eps=10.0, method="folding")
     return CASES
 
 
 def test_there_is_a_certificate_of_every_kind():
     kinds = {(name.split()[0], case[0].kind) for name, case in proofs().items()}
     assert kinds == {("pieces", "pieces"), ("tree", "pieces"), ("reduced", "pieces"), ("point", "point"),
-                     ("binary", "exact"), ("exact", "exact"), ("line", "exact"), ("sorted", "sorted")}
+                     ("binary", "exact"), ("exact", "exact"), ("line", "exact"), ("sorted", "sorted"),
+                     ("folded", "folded")}
     assert any("directions" in case[0].arrays for case in proofs().values())
 
 

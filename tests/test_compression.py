@@ -1,4 +1,7 @@
 """`compress`: the same function, fewer neurons, and a proof that an independent judge cannot break."""
+from contextlib import suppress
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 import reducednet as rn
 from assertions import assert_close
 from reducednet.verification import Certificate, folded_checker, provers
-from reducednet.verification.certificates import fingerprint, proved_number
+from reducednet.verification.folding import folded_arrays, folded_bound
 from strategies import cases, seeds
 from test_real_networks import FILES, box_of
 
@@ -286,7 +289,7 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
     rng = np.random.default_rng(seed)
     g = f.with_vector(f.to_vector() * (1.0 + rng.choice([0.0, 1e-3, 1.0]) * rng.standard_normal(f.n_parameters)))
     data = {"cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0), "targets": np.empty((0, 3), dtype=int),
-            "signs": np.empty((0, 0), dtype=int), "multiples": np.empty((0, 0))}
+            "signs": np.empty((0, 0), dtype=int), "multiples": np.empty((0, 0)), "exchanged": np.array(0)}
     first = 0
     for layer, n in enumerate(f.sizes[1:-1]):
         labels = np.where(rng.random(n) < 0.3, rng.choice([-1, -2], n), 0)
@@ -305,26 +308,53 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
     assert_close(f(X), g(X), bound + rounding, "a claim")
 
 
-def proved(f, g, domain, labels, cuts=(), mu=()):
-    """Return the bound that the checker finds by these labels, with scales of 1; or None, if it refuses them."""
-    arrays = {f"labels{layer}": np.array(own) for layer, own in enumerate(labels)}
-    arrays |= {f"scales{layer}": np.ones(len(own)) for layer, own in enumerate(labels)}
-    arrays |= {"cuts": np.array(cuts), "mu": np.array(mu)} if cuts else {}
-    certificate = Certificate("bound", 0.0, 0.0, 0.0, 0.0, "folded", arrays, fingerprint(f, g, domain))
-    try:
-        return proved_number(certificate, f, g, domain)
-    except (ArithmeticError, LookupError, TypeError, ValueError):
-        return None
+def checked(f, g, domain, *roles, **more):
+    """Return what the checker finds by these (labels, scales) of f's layers and then of g's."""
+    arrays = folded_arrays([tuple(map(np.array, role)) for role in roles]) | more
+    return folded_bound(arrays, f, g, domain)
+
+
+def test_class_that_is_met_again_beside_a_row_that_has_it_costs_the_rounding_of_their_sum():
+    """f = a + fl(a + b) relu(x); g = a relu(h + 1) + b relu(h' - 1), h = relu(x) and h' = relu(x + 1) = x + 1."""
+    a, b = 1.0, 2.0**-53
+    f = rn.Network([[[1.0]]], [[0.0]], [[a + b]], [a])
+    g = rn.Network([[[1.0], [1.0]], np.eye(2)], [[0.0, 1.0], [1.0, -1.0]], [[a, b]])
+    bound = checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, -2], [1.0, 0.0]), ([-2, 0], [0.0, 1.0]))
+    truth = Fraction(a) + Fraction(b) - Fraction(a + b)
+    assert 0 < truth <= bound <= 2 * truth
+
+
+def test_several_neurons_of_a_class_may_have_any_scale_and_each_is_charged_what_it_is_off_by():
+    """f = relu(x); g = relu(x) / 4 + relu(3 x) / 4 - relu(-x) / 8 + relu(-2 x) / 16."""
+    f, domain = rn.Network([[[1.0]]], [[0.0]], [[1.0]]), rn.Box(-1, 1)
+    W, C = np.array([[1.0], [3.0], [-1.0], [-2.0]]), [[0.25, 0.25, -0.125, 0.0625]]
+    scales = [1.0, 3.0, -1.0, -2.0]
+    g = rn.Network([W], [np.zeros(4)], C)
+    assert checked(f, g, domain, ([0], [1.0]), ([0] * 4, scales)) < 1e-15
+    off = rn.Network([W], [[0.0, 0.5, 0.0, 0.0]], C)  # 1/8 at x = 0 and above
+    assert 0.125 <= checked(f, off, domain, ([0], [1.0]), ([0] * 4, scales)) <= 0.125 * (1.0 + 2.0**-28)
+
+
+def test_class_of_the_second_network_alone_gets_a_head_of_its_own():
+    f, g = (rn.Network([W], [np.zeros(len(W))], np.ones((1, len(W)))) for W in ([[1.0]], [[1.0], [2.0]]))
+    bound = checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 1.0]))
+    assert 2.0 <= bound <= 2.0 * (1.0 + 2.0**-28)  # relu(2 x)
+    with pytest.raises(ValueError, match="a head that is scaled"):
+        checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 2.0]))
+    with pytest.raises(ValueError, match="out of order"):
+        checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 2], [1.0, 1.0]))
 
 
 def nothing(d):
     return rn.Network([np.zeros((1, d))], [[0.0]], [[0.0]])
 
 
-def assert_charged(f, domain, x, *data):
-    """Assert that the claim that f is 0 is refused, or not below f(x)."""
-    bound = proved(f, nothing(f.n_inputs), domain, *data)
-    assert bound is None or bound >= np.abs(f([x])).max()
+def assert_charged(f, domain, x, labels, cuts=(), mu=()):
+    """Assert that the claim that f is 0, by labels with scales of 1, is refused, or not below f(x)."""
+    more = {"cuts": np.array(cuts), "mu": np.array(mu)} if cuts else {}
+    with suppress(ValueError):
+        roles = ((own, np.ones(len(own))) for own in labels)
+        assert checked(f, nothing(f.n_inputs), domain, *roles, **more) >= np.abs(f([x])).max()
 
 
 def test_cut_that_is_nearly_right_is_charged_where_the_rest_of_its_row_is_off():
@@ -353,7 +383,8 @@ def test_weights_whose_squares_vanish_count_on_a_ball(k):
 
 def test_networks_of_other_numbers_of_outputs_are_not_compared():
     f, g = (rn.Network([[[1.0]]], [[0.0]], np.ones((n, 1))) for n in (1, 2))
-    assert proved(f, g, rn.Box(-1, 1), ([0], [0])) is None
+    with pytest.raises(ValueError, match="do not fit"):
+        checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0], [1.0]))
 
 
 # real networks

@@ -15,7 +15,7 @@ from hypothesis import given
 from strategies import networks
 
 import reducednet as rn
-from reducednet import steps
+from reducednet import _validation
 from reducednet.rounding import gamma
 
 
@@ -429,7 +429,7 @@ def without(monkeypatch, missing):
             raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
         return importlib.import_module(name)
 
-    monkeypatch.setattr(steps, "import_module", import_module)
+    monkeypatch.setattr(_validation, "import_module", import_module)
 
 
 @pytest.mark.parametrize("function, library", [
@@ -445,7 +445,7 @@ def test_missing_part_of_a_library_is_not_called_a_missing_library(monkeypatch):
     def import_module(name):
         raise ModuleNotFoundError("No module named 'backend'", name="backend")
 
-    monkeypatch.setattr(steps, "import_module", import_module)
+    monkeypatch.setattr(_validation, "import_module", import_module)
     with pytest.raises(ModuleNotFoundError, match="No module named 'backend'"):
         rn.from_keras(None)
 

@@ -18,6 +18,7 @@ networks = {
     "support": lambda: rn.ReducedNetwork.random((2, 6, 4, 2), BOX, rng=1, output_bias=True),
     "ball": lambda: rn.ReducedNetwork.random((2, 6, 4, 2), BOX, rng=1, bound="ball"),
     "one input": lambda: rn.ReducedNetwork.random((1, 6, 1), rn.Box(0.0, 1.0), rng=1),
+    "one input, deep": lambda: rn.ReducedNetwork.random((1, 6, 4, 2), rn.Box(-1.0, 1.0), rng=1),
     "round domain": lambda: rn.ReducedNetwork.random((2, 6, 4, 2), rn.Ball([0.5, 0.5], 1.0), rng=1),
     "binary": lambda: rn.ReducedNetwork.random((2, 6, 4, 2), BOX, rng=1, activation="binary"),
 }

@@ -231,16 +231,32 @@ def test_blocks_of_samples_change_nothing(block, case):
     assert_close(block_gradient, gradient, path_sums.gradient_tolerance(network, X, y, loss), repr(network))
 
 
+@few
+@given(cases, st.integers(1, 3))
+def test_gradient_with_the_first_weights_held_is_that_of_all_others(case, block):
+    network, X, loss, y = case
+    with pytest.MonkeyPatch.context() as patch:
+        forced_blocks(patch, block)
+        objective = Objective(network, X, y, loss)
+        value, gradient = objective(network.to_vector())
+        expected = gradient.copy()
+        network.layout.blocks(expected)[0][:-1] = 0.0
+        objective.hold_first_weights()
+        held_value, held = objective(network.to_vector())
+    assert held_value == value
+    assert_close(held, expected, path_sums.gradient_tolerance(network, X, y, loss), repr(network))
+
+
 def large_case(n_samples=1300, sizes=(3, 60, 40, 2)):
     rng = np.random.default_rng(0)
     network = Network.random(sizes, 1, output_bias=True)
     return network, rng.random((n_samples, 3)), rng.random((n_samples, sizes[-1]))
 
 
-def test_many_samples_are_worked_through_in_blocks_of_512():
+def test_many_samples_are_worked_through_in_blocks_of_520():
     network, X, _ = large_case()
     workspace = kernels.Workspace(network.layout, len(X))
-    assert [s.stop - s.start for s in workspace.slices(len(X))] == [512, 512, 276]
+    assert [s.stop - s.start for s in workspace.slices(len(X))] == [520, 520, 260]
 
 
 def test_few_samples_are_one_block():
@@ -249,7 +265,7 @@ def test_few_samples_are_one_block():
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_blocks_of_512_give_the_same_as_one_block(n_outputs):
+def test_blocks_of_520_give_the_same_as_one_block(n_outputs):
     network, X, y = large_case(sizes=(3, 60, 40, n_outputs))
     value, gradient = evaluate(network, X, "mse", y)
     with pytest.MonkeyPatch.context() as patch:

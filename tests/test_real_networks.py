@@ -80,6 +80,23 @@ def test_rescaled_real_network_computes_the_same_bit_for_bit(real):
     assert np.array_equal(rn.rescale(network)(X), network(X))
 
 
+def test_real_network_and_what_compress_makes_of_it_are_proved_equal_without_its_certificate(real):
+    network, box, _ = real
+    small, report = rn.compress(network, box)
+    verdict = rn.verify(network, small, box, report.bound, method="folding")
+    assert verdict.status == "equivalent"
+    assert verdict.certificate.check(network, small, box)
+
+
+@pytest.mark.parametrize("stem", ["coav_a", "coav_b", "cartpole"])
+def test_real_network_and_its_compressed_form_are_equal_up_to_rounding(stem):
+    path = next(path for path in FILES if path.stem == stem)
+    network = rn.load(path)
+    box = box_of(path, network)
+    verdict = rn.verify(network, rn.compress(network, box)[0], box)
+    assert (verdict.status, verdict.method) == ("equivalent", "folding")
+
+
 def test_expanded_real_network_is_the_same_function(real):
     network, box, X = real
     expanded = rn.expand(network, 0)

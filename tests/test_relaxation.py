@@ -38,7 +38,7 @@ def all_classes(net, domain):
     ends = np.cumsum([0, *net.sizes[1:-1]])
     labels = [np.arange(start, end) for start, end in zip(ends, ends[1:])]
     none = np.empty((0, 3), dtype=int), np.empty((0, 0), dtype=int), np.empty((0, 0))
-    folded_checker.walk(net, labels, [np.ones(len(own)) for own in labels], [], none, heads, True)
+    folded_checker.walk(net, labels, [np.ones(len(own)) for own in labels], [], none, heads)
     return heads
 
 

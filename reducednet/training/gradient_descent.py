@@ -155,6 +155,8 @@ class _Run:
             self.vector[...], self.t = state["vector"], int(state["n_steps"])
             rng.bit_generator.state = state["rng"]
         self.point = space_of(network).moving_point(self.vector, tangent=True)
+        if self.point.first_weights_stay:
+            objective.hold_first_weights()
         self._tangents, self._moment = self.point.rows(self.rows[0:3:2]), self.point.rows(self.rows[2:3])
         rule.begin(self.rows, self.point)
         full = batch_size is None or batch_size >= objective.n_samples

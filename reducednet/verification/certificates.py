@@ -9,7 +9,7 @@ kind       module              what it does again
 "exact"    `exact_checker`     the same in rationals, by what cancels; binary networks
 "point"    `exact_checker`     |f - g| at a point of the domain, in rationals
 "sorted"   `sorted_checker`    one input, one hidden ReLU layer: the breakpoints in their order
-"folded"   `folded_checker`    ReLU: g is f without what does nothing, by the rows of what is left
+"folded"   `folded_checker`    ReLU: without what does nothing, by the rows of what is left of both
 =========  ==================  ==================================================================
 
 References
@@ -42,8 +42,8 @@ CHECKERS: dict[str, ModuleType] = {
 }
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
 _NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu"
-                    r"|targets|signs|multiples")
-_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts|targets|signs")
+                    r"|targets|signs|multiples|exchanged")
+_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts|targets|signs|exchanged")
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
 
@@ -272,7 +272,7 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     """
     none = {"directions": np.empty((0, domain.n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0),
             "targets": np.empty((0, 3), dtype=int), "signs": np.empty((0, 0), dtype=int),
-            "multiples": np.empty((0, 0))}
+            "multiples": np.empty((0, 0)), "exchanged": np.array(0)}
     data = {**none, **certificate.arrays, "margin": certificate.margin}
     with np.errstate(all="ignore"):  # inf proves little, nan nothing
         return CHECKERS[certificate.kind].check(data, f, g, domain)

@@ -12,6 +12,7 @@ THEORY, section 9.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +21,11 @@ from .._validation import Array
 from ..domains import Domain
 from ..grouping import groups_of_rows
 from ..networks import Network
+from ..sphere import normalise
 from .relaxation import Effort, Proof, sharpen
 from .row_bounds import Classes, ends, highest
 
-DEAD, ON = -1, -2
+DEAD, ON, BENDS = -1, -2, -3
 MOST_CUTS = 400
 """The largest number of pairs of classes that are tried for exclusion."""
 
@@ -59,7 +61,8 @@ class Expansion(NamedTuple):
 
 
 def expand(
-    network: Network, domain: Domain, precision: float, exclude: bool = True, effort: Effort | None = None
+    network: Network, domain: Domain, precision: float, exclude: bool = True, effort: Effort | None = None,
+    known: Expansion | None = None, check_time: Callable[[], None] = lambda: None,
 ) -> Expansion:
     """Write a network out.
 
@@ -72,18 +75,24 @@ def expand(
         What is below it, relative to the terms of a row, counts as 0.
     exclude : bool
         Look for classes that are never on together.
-    effort : Effort or None
-        What linear programmes may do for sharper bounds; None: there are none.
+    effort : Effort, optional
+        What linear programmes may do for sharper bounds; there are none without it.
+    known : Expansion, optional
+        Of another network, whose classes and cuts this one goes on from: it is written over the same columns, and
+        neurons on the hyperplane of a class that is known are multiples of it. `roles` are this network's.
+    check_time : function
+        Is called now and then, and may raise.
     """
     d = network.n_inputs
     h = np.stack(domain.bounding_box())
-    sizes = np.append(1.0, np.abs(h).max(axis=0))
-    A = S = np.eye(d, d + 1, 1)
+    sizes = np.append(1.0, np.abs(h).max(axis=0)) if known is None else known.sizes
+    old = [] if known is None else known.classes
+    A = S = np.eye(d, len(sizes), 1)
     roles: list[Roles] = []
-    classes: list[Classes] = []
-    cuts: list[tuple[tuple[int, int], float]] = []
+    classes, cuts = list(old), [] if known is None else list(known.cuts)
     proofs: list[Proof] = []
     for W, b in zip(network.weights, network.thresholds):
+        check_time()
         A, S = W @ A, np.abs(W) @ S
         A[:, 0], S[:, 0] = A[:, 0] + b, S[:, 0] + np.abs(b)
         noise = precision * (S @ sizes)
@@ -92,15 +101,16 @@ def expand(
             (low, high), sharper = sharpen(A, (low, high), noise, classes, domain, effort)
             proofs += sharper
         h = np.maximum([low, high], 0.0)
-        labels = np.where(high <= noise, DEAD, np.where(low >= -noise, ON, 0))
+        labels = np.where(high <= noise, DEAD, np.where(low >= -noise, ON, BENDS))
         first = len(sizes) - d - 1
-        own, heads = _class_roles(labels, A, sizes, precision, first)
+        own = _known_roles(labels, A, S, sizes, precision, old)
+        own, heads = _class_roles(own, A, sizes, precision, first)
         new = Classes(A[heads], S[heads], low[heads], high[heads])
         alone = np.bincount(own.labels[own.labels >= 0])[own.labels[heads]] == 1
-        new, found = _without_excluded(new, alone & exclude, classes, domain, noise[heads], d + 1)
-        A, S = _activations(own, A, S, new, first)
+        new, found = _without_excluded(new, alone & exclude, classes, domain, noise[heads], d + 1, check_time)
         sizes = np.append(sizes, np.maximum(new.high, 0.0))
         roles, classes, cuts = [*roles, own], [*classes, new], [*cuts, *found]
+        A, S = _activations(own, A, S, classes, d + 1)
     C, a = network.output_weights, network.output_bias
     A, S = C @ A, np.abs(C) @ S
     if a is not None:
@@ -114,39 +124,69 @@ def _narrower(bounds: tuple[Array, Array], W: Array, b: Array, h: Array) -> tupl
     return np.maximum(bounds[0], up @ h[0] + down @ h[1] + b), np.minimum(bounds[1], up @ h[1] + down @ h[0] + b)
 
 
-def _class_roles(
-    labels: np.ndarray, A: Array, sizes: Array, precision: float, first: int
-) -> tuple[Roles, np.ndarray]:
-    """Return the roles of one layer, whose classes are numbered from `first`, and the heads' indices."""
-    bending = np.flatnonzero(labels == 0)
+def rows_of(classes: list[Classes], numbers: np.ndarray, width: int) -> tuple[Array, Array]:
+    """Return the rows A and S of these classes, with zeros up to a width."""
+    first = np.cumsum([0, *(len(layer.low) for layer in classes)])
+    A, S = np.zeros((len(numbers), width)), np.zeros((len(numbers), width))
+    for start, layer in zip(first, classes):
+        here = np.flatnonzero((numbers >= start) & (numbers < start + len(layer.low)))
+        for rows, own in ((A, layer.A), (S, layer.S)):
+            rows[here, :own.shape[1]] = own[numbers[here] - start]
+    return A, S
+
+
+def _known_roles(
+    labels: np.ndarray, A: Array, S: Array, sizes: Array, precision: float, known: list[Classes]
+) -> Roles:
+    """Return the roles of one layer: BENDS for a neuron that is on the hyperplane of no class that is known."""
+    labels, scales, bending = labels.copy(), np.zeros(len(labels)), np.flatnonzero(labels == BENDS)
+    n = sum(len(layer.low) for layer in known)
+    if not n or not len(bending):
+        return Roles(labels, scales)
+    heads, terms = (rows * sizes for rows in rows_of(known, np.arange(n), len(sizes)))
+    rows = A[bending] * sizes
+    c = np.abs(normalise(rows)[0] @ normalise(heads)[0].T).argmax(axis=1)
+    heads, terms = heads[c], terms[c].sum(axis=1)
+    s = np.einsum("ij,ij->i", rows, heads) / np.einsum("ij,ij->i", heads, heads)
+    away = np.abs(rows - s[:, np.newaxis] * heads).sum(axis=1)
+    near = away <= 8.0 * precision * (S[bending] @ sizes + np.abs(s) * terms)
+    labels[bending[near]], scales[bending[near]] = c[near], s[near]
+    return Roles(labels, scales)
+
+
+def _class_roles(own: Roles, A: Array, sizes: Array, precision: float, first: int) -> tuple[Roles, np.ndarray]:
+    """Return the roles of one layer, whose new classes are numbered from `first`, and their heads' indices."""
+    labels, scales = own.labels.copy(), own.scales.copy()
+    bending = np.flatnonzero(labels == BENDS)
     rows = A[bending] * sizes
     largest = np.abs(rows).argmax(axis=1) if len(bending) else np.empty(0, dtype=int)
     units = rows / rows[np.arange(len(rows)), largest][:, np.newaxis]  # opposite rows have one, too
     groups = groups_of_rows(units, 8.0 * precision)
     _, at = np.unique(groups, return_index=True)
     leaders = rows[at[groups]]
-    scales = np.zeros(len(labels))
     scales[bending] = np.einsum("ij,ij->i", rows, leaders) / np.einsum("ij,ij->i", leaders, leaders)
     scales[bending[at]] = 1.0
-    labels = labels.copy()
     labels[bending] = first + groups
     return Roles(labels, scales), bending[at]
 
 
-def _activations(own: Roles, A: Array, S: Array, new: Classes, first: int) -> tuple[Array, Array]:
-    """Return the layer's activations as rows, over the columns with the new classes among them."""
-    results, members = [], np.flatnonzero(own.labels >= 0)
-    c, s = own.labels[members] - first, own.scales[members]
-    for rows, head, turned in ((A, new.A, np.minimum(s, 0.0)), (S, new.S, np.abs(np.minimum(s, 0.0)))):
-        result = np.hstack([rows * (own.labels == ON)[:, np.newaxis], np.zeros((len(rows), len(new.low)))])
-        result[members, :rows.shape[1]] = turned[:, np.newaxis] * head[c]
-        result[members, rows.shape[1] + c] = np.abs(s)
+def _activations(own: Roles, A: Array, S: Array, classes: list[Classes], first: int) -> tuple[Array, Array]:
+    """Return the layer's activations as rows over all columns, the classes' from `first` on."""
+    results, members, width = [], np.flatnonzero(own.labels >= 0), first + sum(len(layer.low) for layer in classes)
+    c, s = own.labels[members], own.scales[members]
+    turned = np.minimum(s, 0.0)
+    for rows, head, factor in zip((A, S), rows_of(classes, c, width), (turned, np.abs(turned))):
+        result = np.zeros((len(rows), width))
+        result[:, :rows.shape[1]] = rows * (own.labels == ON)[:, np.newaxis]
+        result[members] = factor[:, np.newaxis] * head
+        result[members, first + c] = np.abs(s)
         results.append(result)
     return results[0], results[1]
 
 
 def _without_excluded(
-    new: Classes, alone: np.ndarray, classes: list[Classes], domain: Domain, noise: Array, first: int
+    new: Classes, alone: np.ndarray, classes: list[Classes], domain: Domain, noise: Array, first: int,
+    check_time: Callable[[], None],
 ) -> tuple[Classes, list[tuple[tuple[int, int], float]]]:
     """Leave out of each row the classes that are never on where it is on.
 
@@ -158,6 +198,7 @@ def _without_excluded(
     here = first + len(below)
     pairs = [(j, c) for j in np.flatnonzero(alone) for c in range(len(below)) if A[j, first + c] != 0.0]
     for j, c in pairs if len(pairs) <= MOST_CUTS else ():
+        check_time()
         i, k = below[c]
         other = np.pad(classes[i].A[k], (0, A.shape[1] - classes[i].A.shape[1]))
         mu = _multiplier(A[j], first + c, other, classes, domain, noise[j])

@@ -28,6 +28,8 @@ class Question(NamedTuple):
     blur : float
         Binary networks with semantics "float64": nearer than this to a first hyperplane evaluation may take the
         wrong side; inf where it may do so further off. Otherwise 0.
+    given : tuple of two Networks
+        As they were given; empty: f and g are.
     """
 
     f: Network
@@ -37,6 +39,7 @@ class Question(NamedTuple):
     slack: float
     rounding: float
     blur: float = 0.0
+    given: tuple[Network, ...] = ()
 
 
 class OutOfTime(Exception):

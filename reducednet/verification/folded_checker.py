@@ -1,20 +1,26 @@
-"""Re-checks that a ReLU network g is f without what does nothing; no code of the provers or the kernels.
+"""Re-checks how near two ReLU networks are, by what does nothing; no code of the provers or the kernels.
 
 Every neuron has a label: -1 dead, -2 always on, or the number c of its class. Rows are over columns 1, x, U:
-z = A_0 + A_x x + A_U U. U_c = relu(z_c) is what the class's head gives, its first neuron in f; others of f are
-relu(z) = s U_c, or |s| (U_c - z_c) for a scale s < 0; an always-on neuron is its row: so what cancels, cancels.
-g has at most one neuron a class. The data says where to look: signs and differences are bounded anew.
+z = A_0 + A_x x + A_U U. U_c = relu(z_c) is what the class's head gives, its first neuron in f or else in g; others
+are relu(z) = s U_c, or |s| (U_c - z_c) for a scale s < 0, but for |z - s z_c|, which each is charged; an always-on
+neuron is its row: so what cancels, cancels. The data says where to look: signs and differences are bounded anew.
 
-S is the row of the absolute values of all that is summed, of which n roundings lose at most n u S, and e an
-error besides: a row is (A, S, e). A bound of a row puts lines above or below relu for U, the last class first.
-A tree's leaves, where signs of z are known, bound a row sharper than that: see `sharper`. A cut (class, other), mu
-leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
+A row is (A, S, e): S has the absolute values of what was summed last, of which n roundings lose at most n u S, and
+e is an error besides, with all that was lost before. A bound of a row puts lines above or below relu for U, the
+last class first; a tree's leaves, where signs of z are known, bound it sharper: see `sharper`. A cut (class,
+other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
 """
 from typing import Any
 
 import numpy as np
 
-U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 12
+U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 21
+
+
+def require(fact: Any, otherwise: str) -> None:
+    """Refuse data, or networks, of which something else than this is a fact."""
+    if not fact:
+        raise ValueError(otherwise)
 
 
 def highest(a: Any, domain: Any) -> Any:
@@ -22,7 +28,7 @@ def highest(a: Any, domain: Any) -> Any:
     if type(domain).__name__ == "Box":
         return (np.maximum(a, 0.0) * domain.high + np.minimum(a, 0.0) * domain.low).sum(axis=1)
     if type(domain).__name__ == "Ball":
-        return a @ domain.centre + domain.radius * np.hypot.reduce(a, axis=1) * GUARD
+        return a @ domain.centre + domain.radius * np.hypot.reduce(a, axis=1) * (1.0 + 4 * (len(a.T) + 2) * U)
     return (a @ domain.points.T).max(axis=1)
 
 
@@ -31,16 +37,15 @@ class Heads:
 
     def __init__(self, f: Any, g: Any, domain: Any) -> None:
         self.domain, self.k = domain, 1 + f.n_inputs
-        # roundings of a path: up through one network, down through f
-        self.n = sum(f.sizes) + max(sum(f.sizes), sum(g.sizes)) + 12 * (len(f.sizes) + len(g.sizes)) + 16
+        self.n = sum(f.sizes) + sum(g.sizes) + 12 * (len(f.sizes) + len(g.sizes)) + 16  # roundings of any path
         box = np.stack([highest(sign * np.eye(f.n_inputs), domain) for sign in (-1.0, 1.0)])
         self.sizes = np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)  # of the columns
         self.layers: list[Any] = []
 
     def lost(self, S: Any, e: Any) -> Any:
-        """Return what rounding may lose of rows of these sizes, and their errors."""
-        sizes = self.sizes[:S.shape[1]]
-        return (self.n * U * (S @ sizes) + e) * GUARD + self.n * TINY * (1.0 + sizes.sum())
+        """Return what rounding may lose of rows of these sizes on the way through the heads, and their errors."""
+        sizes, n = self.sizes[:S.shape[1]], len(self.sizes) + 6 * len(self.layers) + 8
+        return (n * U * (S @ sizes) + e) * GUARD + n * TINY * (1.0 + sizes.sum())
 
     def above(self, A: Any, S: Any, e: Any) -> Any:
         """Return numbers above the rows on all of the domain: by sizes, or four choices of lines below relu."""
@@ -53,10 +58,8 @@ class Heads:
 
         u U <= m z for U = relu(z), if m is in [u, 0]; where z >= 0, if m >= u; where z <= 0, if m <= 0.
         """
-        for (head, low, high) in reversed(self.layers):
+        for head, low, high in [one for one in self.layers if one[0][0].shape[1] < A.shape[1]][::-1]:
             w, end = head[0].shape[1], head[0].shape[1] + len(low)
-            if A.shape[1] <= w:
-                continue
             (A, U_), (S, V) = ((part[:, :w].copy(), part[:, w:end]) for part in (A, S))
             sign, m = (part[:, w - self.k:end - self.k] for part in (signs, multiples))
             s = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, np.minimum(high / (high - low), 1.0)))
@@ -77,11 +80,10 @@ class Heads:
         """Take in one layer's heads, with numbers below and above z."""
         low, high = np.maximum(low, -self.above(-rows[0], *rows[1:])), np.minimum(high, self.above(*rows))
         self.layers.append((rows, low, high))
-        self.sizes = np.append(self.sizes, np.maximum(high, 0.0) + rows[2])
+        self.sizes = np.append(self.sizes, np.maximum(high, rows[2]))
 
     def of(self, c: Any, width: int) -> Any:
-        """Return the rows of these classes, with zeros up to a width, or up to the widest of all."""
-        width = max([width, *(rows[0].shape[1] for rows, _, _ in self.layers)])
+        """Return the rows of these classes, with zeros up to a width."""
         parts = zip(*((wide(A, width), wide(S, width), e) for (A, S, e), _, _ in self.layers))
         return tuple(np.concatenate(part)[c] for part in parts)
 
@@ -96,13 +98,14 @@ def affine(W: Any, b: Any, H: Any, heads: Heads) -> Any:
 
     An entry of r products, none of which is by 1 or -1, has r roundings; of a class that is all there is, none.
     """
-    (A, S, e), members, c, s = H
-    width = len(heads.sizes) if len(c) else A.shape[1]
-    rounded = (W != 0.0).astype(float) @ (A != 0.0) - np.isin(A, (-1.0, 0.0, 1.0)).all(axis=0)
-    A, S, rounded = wide(W @ A, width), wide(np.abs(W) @ S, width), wide(np.maximum(rounded, 0.0), width)
+    (A, e), members, c, s = H
+    width = len(heads.sizes)
+    terms = (W != 0.0).astype(float) @ (A != 0.0)
+    rounded = wide(np.maximum(terms - np.isin(A, (-1.0, 0.0, 1.0)).all(axis=0), 0.0), width)
+    A, S, alone = wide(W @ A, width), wide(np.abs(W) @ np.abs(A), width), wide(terms, width)[:, c + heads.k] == 0.0
     for part, factors in ((A, W[:, members] * s), (S, np.abs(W[:, members] * s)), (rounded, np.ones((len(W), 1)))):
         np.add.at(part.T, c + heads.k, (factors * np.ones(len(c))).T)
-    rounded[:, c + heads.k] -= 1.0
+    rounded[:, c + heads.k] -= alone
     np.add.at(rounded.T, c[s != 1.0] + heads.k, 1.0)
     if b is not None:
         rounded[:, 0] += A[:, 0] != 0.0
@@ -114,7 +117,7 @@ def affine(W: Any, b: Any, H: Any, heads: Heads) -> Any:
 def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
     """Return low and high, or where they are nearer the ends of W h + b for h between h[0] and h[1]."""
     up, down, size = np.maximum(W, 0.0), np.minimum(W, 0.0), np.abs(W) @ np.abs(h).max(axis=0) + np.abs(b)
-    lost = heads.n * (U * size + TINY) * GUARD
+    lost = (W.shape[1] + 4) * (U * size + TINY) * GUARD
     ends = up @ h[0] + down @ h[1] + b - lost, up @ h[1] + down @ h[0] + b + lost
     return np.maximum(low, ends[0]), np.minimum(high, ends[1])
 
@@ -122,7 +125,7 @@ def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
 def covers(signs: Any) -> bool:
     """Tell whether leaves are all of the domain: no two have a common point, and together all signs there are."""
     on, off, n = (signs == 1.0) * 1.0, (signs == -1.0) * 1.0, signs.shape[1]
-    apart = len(signs) <= MOST and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
+    apart = len(signs) <= 1 << 12 and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
     return apart and sum(1 << n - k for k in (signs != 0.0).sum(axis=1).tolist()) == 1 << n
 
 
@@ -131,8 +134,8 @@ def sharper(rows: Any, ends: Any, trees: Any, layer: int, heads: Heads) -> Any:
     targets, signs, multiples = trees
     for j, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
         own = (targets == [layer, j, side]).all(axis=1)
-        if side not in (-1, 1) or signs.shape[1] < len(heads.sizes) - heads.k or not covers(signs[own]):
-            raise ValueError("leaves that are not all of the domain")
+        allowed = side in (-1, 1) and signs.shape[1] >= len(heads.sizes) - heads.k and covers(signs[own])
+        require(allowed, "leaves that are not all of the domain")
         A, S, e = (np.repeat(part[j:j + 1], own.sum(), axis=0) for part in rows)
         top = heads.above_at(side * A, S, e, signs[own], multiples[own]).max()
         ends[(side + 1) // 2][j] = side * np.minimum(top, side * ends[(side + 1) // 2][j])
@@ -140,61 +143,57 @@ def sharper(rows: Any, ends: Any, trees: Any, layer: int, heads: Heads) -> Any:
 
 
 def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
-    """Leave others out of heads' rows: relu(z) = relu(z without U_i), if z_i > 0 makes both 0. Tell which rows.
+    """Leave others out of rows: relu(z) = relu(z without U_i) but for e, if z_i > 0 makes both 0. Tell which.
 
-    Where z_i > 0 both z are at most what is added to e, so e is also what U is away from the relu of the new row;
-    where U_i was cut itself, it may be on by its e where its z_i is not.
+    Where z_i > 0 both are at most what is added to e.
     """
     changed = np.zeros(len(rows[0]), dtype=bool)
     here = [(number - first, other, mu) for (number, other), mu in cuts if 0 <= number - first < len(rows[0])]
     for j, other, mu in here:
         changed[j], column, (A, S, e) = True, heads.k + other, (part[j:j + 1] for part in rows)
         coefficient, A[0, column] = A[0, column], 0.0
-        if not mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0):
-            raise ValueError("a cut that its multiplier does not allow")
-        B, T, r = heads.of(np.array([other]), A.shape[1])
-        e += np.maximum(heads.above(A + mu * B, S + mu * T, e + mu * r), abs(coefficient) * r) * GUARD
+        allowed = other >= 0 and mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0)
+        require(allowed, "a cut of no class, or that its multiplier does not allow")
+        others = heads.of(np.array([other]), A.shape[1])
+        end = heads.above(*(own + mu * theirs for own, theirs in zip((A, S, e), others)))
+        e += np.maximum(end, abs(coefficient) * others[2]) * GUARD
         S[0, column] = 0.0
     return changed
 
 
-def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: Heads, new: bool) -> Any:
-    """Return the rows of the outputs; `new`: f, which makes the heads, and not g, which is compared with them."""
+def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: Heads) -> Any:
+    """Return the rows of the outputs; the first neurons of classes that are new become their heads."""
     inputs, none = np.eye(network.n_inputs, heads.k, 1), np.empty(0, dtype=int)
-    H: Any = ((inputs, inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
-    first, h = 0, np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
+    H: Any = ((inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
+    h = np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
     for layer, (W, b, label, scale) in enumerate(zip(network.weights, network.thresholds, labels, scales)):
-        rows = affine(W, b, H, heads)
+        rows, first = affine(W, b, H, heads), len(heads.sizes) - heads.k
         ends = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
-        low, high = sharper(rows, ends, trees, layer, heads) if new else ends
+        low, high = sharper(rows, ends, trees, layer, heads)
         h = np.maximum([low, high], 0.0)
-        if label.shape != (len(W),) or scale.shape != (len(W),) or not np.isfinite([low, high]).all():
-            raise ValueError("labels of other neurons, or numbers beyond float64")
+        usable = label.shape == scale.shape == (len(W),) and np.isfinite([low, high]).all()
+        require(usable, "labels of other neurons, or numbers beyond float64")
         members, on = np.flatnonzero(label >= 0), label == -2
-        A, S = (part * on[:, None] for part in rows[:2])
+        A = rows[0] * on[:, None]
         e = np.where(on, rows[2] + np.maximum(-low, 0.0), np.where(label == -1, np.maximum(high, 0.0), 0.0))
         c, s = label[members], scale[members]
         numbers, at = np.unique(c, return_index=True)
-        if (s[at] != 1.0).any() or not new and len(at) < len(c):
-            raise ValueError("a head that is scaled, or two neurons of one class")
-        if new:
-            if (numbers != np.arange(first, first + len(numbers))).any():
-                raise ValueError("classes out of order")
-            own = tuple(part[members[at]] for part in rows)
-            changed = cut(own, cuts, first, heads)
-            top = np.where(changed, np.maximum(high[members[at]], 0.0) + own[2], high[members[at]])
-            heads.add(own, np.where(changed, -np.inf, low[members[at]]), top)
-            first += len(numbers)
+        at = at[numbers >= first]
+        ordered = (c[at] == np.arange(first, first + len(at))).all()
+        require(ordered and (s[at] == 1.0).all(), "classes out of order, or a head that is scaled")
+        own = tuple(part[members[at]] for part in rows)
+        changed = cut(own, cuts, first, heads)
+        top = np.where(changed, np.maximum(high[members[at]], 0.0) + own[2], high[members[at]])
+        heads.add(own, np.where(changed, -np.inf, low[members[at]]), top)
         head = heads.of(c, rows[0].shape[1])
-        A, S, *mine = (wide(part, head[0].shape[1]) for part in (A, S, *rows[:2]))
         size = U * np.abs(s) * (np.abs(s) != 1.0) * (head[1] @ heads.sizes[:A.shape[1]])  # s z_c rounds
-        away = (np.abs(mine[0][members] - s[:, None] * head[0]) @ heads.sizes[:A.shape[1]] + size) * GUARD
+        away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.sizes[:A.shape[1]] + size) * GUARD
         away += (rows[2][members] + np.abs(s) * head[2]) * GUARD
-        away[at if new else at[:0]] = 0.0  # U is what f's head gives
+        away[at] = 0.0  # U is what the head gives
         turned = np.minimum(s, 0.0)
-        A[members], S[members] = turned[:, None] * head[0], np.abs(turned)[:, None] * head[1]
+        A[members] = turned[:, None] * head[0]
         e[members] = away + (np.abs(turned) * head[2] + size) * GUARD
-        H = (A, S, e), members, c, np.abs(s)
+        H = (A, e), members, c, np.abs(s)
     return affine(network.output_weights, network.output_bias, H, heads)
 
 
@@ -203,17 +202,19 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
 
     data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2) of classes,
         with their multipliers mu; targets (n, 3): layer, neuron of f and side of a bound, with a leaf's signs
-        and multiples (n, n_classes)
+        and multiples (n, n_classes); exchanged: 1 if f is the second network
     """
+    f, g = (g, f) if data["exchanged"] else (f, g)
     m, n, heads = len(f.weights), len(f.weights) + len(g.weights), Heads(f, g, domain)
     labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))
-    least = min(int(own.min(initial=0)) for own in labels)
-    fits = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs and heads.n < 1 << 21
-    if not fits or "binary" in (f.activation, g.activation) or least < -2 or data["cuts"].min(initial=0) < 0:
-        raise ValueError("not ReLU networks that fit and that GUARD is for, or labels or cuts that mean nothing")
+    relu = f.activation == g.activation == "relu"
+    require(relu and all((own >= -2).all() for own in labels), "not ReLU networks, or labels that mean nothing")
+    fit = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs
+    require(fit and heads.n <= MOST, "networks that do not fit, or more roundings than GUARD allows")
     cuts = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
-    mine = walk(f, labels[:m], scales[:m], cuts, [data[k] for k in ("targets", "signs", "multiples")], heads, True)
-    theirs = walk(g, labels[m:], scales[m:], [], None, heads, False)
+    trees = data["targets"], data["signs"], data["multiples"]
+    mine = walk(f, labels[:m], scales[:m], cuts, trees, heads)
+    theirs = walk(g, labels[m:], scales[m:], cuts, tuple(part[:0] for part in trees), heads)
     A, S, B, T = (wide(part, len(heads.sizes)) for part in (*mine[:2], *theirs[:2]))
     A, S, e = A - B, S + T, mine[2] + theirs[2]
     sides = np.maximum(heads.above(A, S, e), heads.above(-A, S, e))

@@ -1,8 +1,11 @@
 """The provers of `verify`, the cheapest first; each notes what it finds, and returns if it does not serve."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
@@ -14,9 +17,11 @@ from .branching import branch
 from .differences import Difference, Matcher, difference
 from .exact import above, below, gap_at
 from .findings import Findings, Question
+from .folding import folded_bound, joint_arrays, products
 from .forms import region_of
 from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
 from .norms import norm_bound
+from .relaxation import Effort
 from .search import confirm
 from .structure import Sum, what_is_left
 from .verdict import UNKNOWN
@@ -26,6 +31,10 @@ EXACT_PARAMETERS = 200_000
 LINEAR_PRODUCTS = 200_000_000
 """How many products the slopes of a deep network may cost; above that intervals have to do."""
 BRANCHING_INPUTS = 12
+ROUNDING = 2.0**-50
+"""What is below it, relative to the terms of a row, counts as 0 where networks are written out."""
+PRODUCTS_A_SECOND = 2e8
+"""How many of the products of two networks that are written out take a second at most."""
 
 
 def by_differences(findings: Findings) -> None:
@@ -161,6 +170,27 @@ def _direction(z: Sum, n_inputs: int) -> Array:
     return np.array([below(z.get(i, Fraction(0)) / largest) for i in [*range(1, n_inputs + 1), 0]])
 
 
+def by_folding(findings: Findings) -> None:
+    """Write both networks out over the same columns: whatever their depths, what they share cancels.
+
+    Then again without the classes that are never on where others are, if there are any; and, where one network has
+    fewer neurons, both with signs by linear programmes and branching.
+    """
+    question = findings.question
+    f, g = question.given or (question.f, question.g)
+    choices = (False, True) if f.sizes != g.sizes else (False,)
+    for programmes, exclude in product(choices, (False, True)) if f.activation == "relu" else ():
+        if findings.status != UNKNOWN or products(f, g) > PRODUCTS_A_SECOND * findings.remaining:
+            return
+        effort = Effort(True, time.monotonic() + findings.remaining / 4.0) if programmes else None
+        with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
+            arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, effort, findings.check_time)
+            findings.check_time()
+            if not exclude or "cuts" in arrays:
+                bound = folded_bound(arrays, f, g, question.domain)
+                findings.prove(bound, "folding", {"kind": "folded", "arrays": arrays})
+
+
 def by_branching(findings: Findings) -> None:
     """Split the inputs."""
     question = findings.question
@@ -186,5 +216,5 @@ def _whole_domain(findings: Findings) -> Difference:
 
 PROVERS: dict[str, Callable[[Findings], None]] = {
     "differences": by_differences, "breakpoints": by_breakpoints, "search": by_search, "matching": by_matching,
-    "structure": by_structure, "branching": by_branching, "milp": by_milp,
+    "structure": by_structure, "folding": by_folding, "branching": by_branching, "milp": by_milp,
 }

@@ -47,7 +47,7 @@ def verify(
     time_limit : float
         Seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and gap so far.
     method : "auto" or the name of one prover
-        "differences", "breakpoints", "search", "matching", "structure", "branching" or "milp".
+        "differences", "breakpoints", "search", "matching", "structure", "folding", "branching" or "milp".
 
     Returns
     -------
@@ -133,7 +133,7 @@ def _question(
     depth = max(f.depth, g.depth)
     one, other = (_deepened(_well_scaled(network), depth) for network in (f, g))
     blur = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
-    return Question(one, other, domain, eps, slack, rounding, blur), time_limit
+    return Question(one, other, domain, eps, slack, rounding, blur, (f, g)), time_limit
 
 
 def _well_scaled(network: Network) -> Network:

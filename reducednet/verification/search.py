@@ -109,14 +109,15 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
 
     It ends at the first difference above eps, when the price of exact numbers is spent, or when the time is over.
     """
-    f, g, domain, eps, *_, blur = findings.question
+    question = findings.question
+    f, g, domain, blur = question.f, question.g, question.domain, question.blur
     if not np.isfinite(blur):
         return
     for x in X[:max(1, EXACT_BUDGET // (f.n_parameters + g.n_parameters))]:
         inner = surely_inside(domain, x)
         if inner is not None:
             findings.refute(gap_at(*findings.exact, rationals(inner), blur), inner, method)
-        if findings.gap > eps:
+        if findings.gap > question.eps:
             return
         findings.check_time()
 

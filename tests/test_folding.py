@@ -1,0 +1,224 @@
+"""The prover "folding": two networks written out over the same columns, whatever their depths and neurons."""
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reducednet as rn
+from exact_suprema import exact_difference
+from reducednet.verification import expansion, folding, provers
+from reducednet.verification.expansion import expand
+from reducednet.verification.findings import OutOfTime
+from strategies import cases, seeds
+from test_compression import path_sum, planted
+from test_verify import permuted
+
+ROUNDING = provers.ROUNDING
+
+
+def scaled(f, rng):
+    """Rows times any positive numbers, and what follows divided by them: the same function but for rounding."""
+    weights, thresholds, below = [], [], np.ones(f.n_inputs)
+    for W, b in zip(f.weights, f.thresholds):
+        factors = rng.uniform(0.1, 10.0, len(W))
+        weights.append(W * factors[:, np.newaxis] / below)
+        thresholds.append(b * factors)
+        below = factors
+    return rn.Network(weights, thresholds, f.output_weights / below, f.output_bias)
+
+
+def proved(f, g, domain, eps):
+    verdict = rn.verify(f, g, domain, eps, method="folding")
+    return verdict.status == "equivalent" and bool(verdict.certificate.check(f, g, domain))
+
+
+# what is proved
+
+
+FORMS = {
+    "as it is": lambda small, domain, rng: small,
+    "permuted": lambda small, domain, rng: permuted(small, rng),
+    "scaled": lambda small, domain, rng: permuted(scaled(small, rng), rng),
+    "reduced": lambda small, domain, rng: permuted(rn.reduce(small, domain), rng),
+    "expanded": lambda small, domain, rng: rn.expand(rn.reduce(small, domain), rng),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_network_equals_any_form_of_what_compress_makes_of_it(form):
+    for seed in range(8):
+        net, domain, _ = planted(seed)
+        small, _ = rn.compress(net, domain)
+        g = FORMS[form](small, domain, np.random.default_rng(seed))
+        assert proved(net, g, domain, 1e-12 * path_sum(net, domain)), seed
+        assert proved(g, net, domain, 1e-12 * path_sum(net, domain)), seed
+
+
+def test_network_equals_itself_with_half_of_what_does_nothing_away():
+    """Dead neurons gone, a twin merged, an always-on one in two halves: neither network is what compress makes."""
+    f = rn.Network([[[1.0], [3.0], [1.0], [1.0]], [[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 2.0, 0.0]]],
+                   [[0.0, 0.0, 2.0, -9.0], [-1.0, -1.0]], [[1.0, -2.0]])
+    g = rn.Network([[[2.0], [0.5], [0.5]], [[2.0, 1.0, 1.0], [0.5, 2.0, 2.0]]],
+                   [[0.0, 1.0, 1.0], [-1.0, -1.0]], [[1.0, -2.0]])
+    assert proved(f, g, rn.Box(-1, 1), 1e-13)
+    assert not proved(f, g, rn.Box(-1, 10), 1e-13)  # where relu(x - 9) is not dead
+
+
+def test_networks_that_leave_out_different_neurons_that_no_output_depends_on_are_equal():
+    f, g = (rn.Network([[[1.0, 1.0], own]], [[-0.5, 0.25]], [[1.0, 0.0]]) for own in ([1.0, -1.0], [2.0, 1.0]))
+    assert proved(f, g, rn.Box([-1, -1], [1, 1]), 1e-14)
+
+
+def test_exclusion_is_found_from_the_networks_alone():
+    """On [-1, 1]: u = relu(x - 1/2), v = relu(-x - 1/2 - 8 u) = relu(-x - 1/2)."""
+    f = rn.Network([[[1.0], [1.0]], [[-1.0, -8.0], [0.0, 1.0]]], [[2.0, -0.5], [1.5, 0.0]], [[1.0, 1.0]])
+    g = rn.Network([[[2.0], [-4.0]]], [[-1.0, -2.0]], [[0.5, 0.25]])
+    assert proved(f, g, rn.Box(-1, 1), 1e-14) and proved(g, f, rn.Box(-1, 1), 1e-14)
+
+
+def test_verify_finds_by_itself_what_compress_proves():
+    """No other prover does, where layers went."""
+    for seed in (4, 10):
+        net, domain, _ = planted(seed)
+        small, report = rn.compress(net, domain)
+        eps = 1e-12 * path_sum(net, domain)
+        verdict = rn.verify(net, small, domain, eps, time_limit=20.0)
+        assert verdict.status == "equivalent"
+        assert verdict.certificate.check(net, small, domain)
+        assert rn.verify(net, small, domain, eps, "float64").status == "equivalent"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_verify_branches_on_signs_where_one_network_has_lost_neurons(turned):
+    """relu(x + y) + relu(x - y) - 2.5 is off on the square, which no line below or above shows."""
+    rows, square = [[1.0, 1.0], [1.0, -1.0]], rn.Box([-1, -1], [1, 1])
+    net = rn.Network([rows, rows], [[0.0, 0.0], [-2.5, 0.0]], [[1.0, 1.0]])
+    pair = (rn.Network([rows, rows[1:]], [[0.0, 0.0], [0.0]], [[1.0]]), net)
+    assert proved(*(pair[::-1] if turned else pair), square, 1e-14)
+    wrong = rn.Network([rows, rows], [[0.0, 0.0], [-2.0 + 2.0**-10, 0.0]], [[1.0, 1.0]])
+    assert not proved(wrong, pair[0], square, 1e-14)
+
+
+# what is not
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_changed_weight_is_never_proved(seed):
+    """A share of 1e-6: no bound is below the difference at a point, and what a point refutes is not proved."""
+    net, domain, _ = planted(seed)
+    small, _ = rn.compress(net, domain)
+    rng, theta = np.random.default_rng(seed), small.to_vector()
+    theta[rng.integers(len(theta))] *= 1.0 + 1e-6
+    g = small.with_vector(theta)
+    gap = max(exact_difference(net, g, list(map(Fraction, x.tolist()))) for x in domain.sample(10, rng))
+    eps = 1e-12 * path_sum(net, domain)
+    verdict = rn.verify(net, g, domain, eps, method="folding")
+    assert gap <= Fraction(verdict.bound)
+    if gap > eps:
+        assert verdict.status == "unknown"
+        assert rn.verify(net, g, domain, eps, time_limit=5.0).status == "not_equivalent"
+
+
+@given(cases(activation="relu"), seeds(), st.booleans())
+@settings(max_examples=60)
+def test_bound_is_above_the_difference_of_any_two_networks(case, seed, exclude):
+    """Of other depths and widths, or one with some neurons like the other's: exact at each point."""
+    f, domain, X = case
+    rng = np.random.default_rng(seed)
+    g = rn.Network.random((f.n_inputs, *rng.integers(1, 6, rng.integers(1, 4)), f.output_weights.shape[0]), rng)
+    if rng.random() < 0.5:
+        change = rng.choice([0.0, 1e-9, 1e-2], f.n_parameters) * rng.standard_normal(f.n_parameters)
+        g = permuted(f.with_vector(f.to_vector() * (1.0 + change)), rng)
+    with np.errstate(all="ignore"):
+        arrays = folding.joint_arrays(f, g, domain, ROUNDING, exclude, None, lambda: None)
+        bound = folding.folded_bound(arrays, f, g, domain)
+    for x in X[:5]:
+        if domain.contains(x[np.newaxis])[0]:
+            assert float(exact_difference(f, g, list(map(Fraction, x.tolist())))) <= bound
+
+
+def test_coarser_zeros_only_make_the_bound_larger():
+    """What is called dead, always on or a multiple with an error of that size is charged for it."""
+    for seed in range(10):
+        net, domain, _ = planted(seed)
+        g = net.with_vector(net.to_vector() * (1.0 + 1e-3 * np.random.default_rng(seed).standard_normal(
+            net.n_parameters)))
+        X = domain.sample(20, seed)
+        largest = max(exact_difference(net, g, list(map(Fraction, x.tolist()))) for x in X)
+        for precision in (2.0**-50, 2.0**-20, 2.0**-6):
+            arrays = folding.joint_arrays(net, g, domain, precision, True, None, lambda: None)
+            assert largest <= folding.folded_bound(arrays, net, g, domain)
+
+
+# a network over another's columns
+
+
+def test_neuron_is_a_multiple_of_a_class_that_is_known_whatever_its_layer_and_side():
+    f = rn.Network([[[1.0, 1.0], [1.0, -2.0]]], [[0.5, 0.0]], [[1.0, 1.0]])
+    g = rn.Network([[[-3.0, -3.0], [1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0, -4.0], [0.0, 1.0, 1.0]]],
+                   [[-1.5, 9.0, 9.0], [18.0, -12.0]], [[1.0, 1.0]])
+    box = rn.Box([-1, -1], [1, 1])
+    both = expand(g, box, ROUNDING, known=expand(f, box, ROUNDING))
+    assert [own.labels.tolist() for own in both.roles] == [[0, -2, -2], [1, -2]]
+    assert [own.scales[:1].tolist() for own in both.roles] == [[-3.0], [2.0]]
+    g = rn.Network([[[1.0, 2.0]]], [[0.25]], [[1.0]])
+    both = expand(g, box, ROUNDING, known=expand(f, box, ROUNDING))
+    assert both.roles[0].labels.tolist() == [2] and len(both.sizes) == 6
+
+
+def test_rows_of_classes_are_those_of_their_layers():
+    net, domain, _ = planted(4)
+    found = expand(net, domain, ROUNDING)
+    numbers = np.arange(sum(len(layer.low) for layer in found.classes))[::-1]
+    A, S = expansion.rows_of(found.classes, numbers, len(found.sizes))
+    wide = [np.pad(layer.A, ((0, 0), (0, len(found.sizes) - layer.A.shape[1]))) for layer in found.classes]
+    assert np.array_equal(A, np.concatenate(wide)[::-1]) and (np.abs(A) <= S).all()
+
+
+# limits
+
+
+def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_begun(monkeypatch):
+    net, domain, _ = planted(4)
+    small, _ = rn.compress(net, domain)
+
+    def over():
+        raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        folding.joint_arrays(net, small, domain, ROUNDING, True, None, over)
+    monkeypatch.setattr(provers, "joint_arrays", None)  # must not be called
+    for sizes, most in (((2, 1500, 1), 1e11), ((2, 5000, 1), np.inf)):
+        large = rn.Network.random(sizes, rng=0)
+        assert provers.PRODUCTS_A_SECOND * 60.0 < folding.products(large, large) <= most
+        verdict = rn.verify(large, large, rn.Box([0, 0], [1, 1]), 1e-9, method="folding")
+        assert (verdict.status, verdict.bound) == ("unknown", np.inf)
+
+
+def test_ctrl_c_while_rows_are_written_out_gives_unknown(monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    net, domain, _ = planted(4)
+    monkeypatch.setattr(provers, "joint_arrays", interrupted)
+    verdict = rn.verify(net, net, domain, method="folding")
+    assert verdict.status == "unknown" and verdict.interrupted
+
+
+def test_binary_networks_are_left_to_others():
+    f = rn.Network.random((2, 5, 1), rng=0, activation="binary")
+    assert rn.verify(f, f, rn.Box([0, 0], [1, 1]), 1e-9, method="folding").bound == np.inf
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_numbers_at_the_ends_of_float64_prove_nothing_false(seed):
+    rng = np.random.default_rng(seed)
+    f, g = (rn.Network.random((2, *rng.integers(1, 6, 2), 1), rng=rng) for _ in range(2))
+    powers = [rng.integers(-900, 900, net.n_parameters) for net in (f, g)]
+    f, g = (net.with_vector(np.ldexp(net.to_vector(), own)) for net, own in zip((f, g), powers))
+    box = rn.Box([-1, -1], [1, 1])
+    verdict = rn.verify(f, g, box, 1e-9, method="folding")
+    x = [Fraction(v) for v in box.sample(1, rng)[0].tolist()]
+    assert verdict.bound == np.inf or exact_difference(f, g, x) <= Fraction(verdict.bound)
