@@ -22,7 +22,7 @@ from .report import CompressionReport
 ROUNDING = 2.0**-50
 """What is below it, relative to the terms of a row, counts as 0 without a tolerance."""
 LOSSLESS = 2.0**-38
-"""A bound below it, relative to the terms of the outputs, is rounding if no more than that counted as 0."""
+"""A proved bound below it, relative to the terms of the outputs, is rounding; a larger one needs a tolerance."""
 COARSEST = 2.0**-3
 """The largest such number that a tolerance is spent by; each further one is a quarter of the last."""
 BOUNDS = ("linear", "lp", "milp")
@@ -125,7 +125,7 @@ class _Candidate(NamedTuple):
     def rounding(self) -> float:
         """The largest bound that counts as rounding: none does where more than rounding was taken for 0."""
         terms = float((self.expansion.S @ self.expansion.sizes).max())
-        return LOSSLESS * terms if self.precision == ROUNDING else 0.0
+        return LOSSLESS * terms + np.finfo(float).tiny if self.precision == ROUNDING else 0.0  # outputs may be 0
 
 
 def _precisions(tolerance: float) -> list[float]:

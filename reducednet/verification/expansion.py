@@ -218,6 +218,7 @@ def _multiplier(
     least = max(coefficient * (1.0 + 2.0**-20), 0.0)
     scale = np.abs(row).max() / max(np.abs(other).max(), np.finfo(float).tiny)
     choices = least + scale * np.append(0.0, np.logspace(-3, 3, 49))
+    choices = choices[np.isfinite(choices)]  # the other's row may be 0 after its own exclusions
     bounds = highest(rest + choices[:, np.newaxis] * other, classes, domain)
     best = int(np.argmin(bounds))
     return float(choices[best]) if bounds[best] <= noise else None
