@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import supremum
+from exact_suprema import exact_difference, supremum
 from reducednet.verification import Certificate, folded_checker
 from reducednet.verification.expansion import DEAD, ON, expand
-from reducednet.verification.relaxation import Effort
+from reducednet.verification.folding import folded_arrays, folded_bound
+from reducednet.verification.relaxation import Effort, Proof
+from reducednet.verification.row_bounds import Leaf
 from strategies import cases, seeds
 
 
@@ -74,6 +76,33 @@ def test_row_is_below_its_bound_where_the_signs_are_whatever_the_multiples(case,
         for row, sign, bound in zip(A.tolist(), signs.tolist(), bounds):
             if all(s * value >= 0 for s, value in zip(sign, z)) and np.isfinite(bound):
                 assert sum(Fraction(a) * v for a, v in zip(row, columns)) <= Fraction(float(bound))
+
+
+@given(cases(activation="relu"), seeds())
+@settings(max_examples=40)
+def test_checker_never_claims_less_than_the_difference_whatever_the_trees(case, seed):
+    """Random trees, with a leaf away now and then, and random multiples: what is accepted is true."""
+    f, domain, X = case
+    rng = np.random.default_rng(seed)
+    noise = rng.choice([0.0, 1e-3, 1.0]) * rng.standard_normal(f.n_parameters)
+    g = f.with_vector(f.to_vector() * (1.0 + noise))
+    roles, proofs, first = [], [], 0
+    for layer, n in enumerate(f.sizes[1:-1]):
+        bending = rng.random(n) < 0.7
+        roles.append((np.where(bending, first + np.cumsum(bending) - 1, -1), np.ones(n)))
+        for neuron in rng.choice(n, min(n, 2), replace=False).tolist():
+            signs = random_leaves(rng, first)[rng.choice([0, 0, 0, 1]):]
+            multiples = rng.standard_normal(signs.shape) * rng.choice([0.0, 1.0, 2.0**20])
+            proofs.append(Proof(layer, neuron, int(rng.choice([-1, 1])), list(map(Leaf, signs, multiples))))
+        first += int(bending.sum())
+    arrays = folded_arrays([*roles, *roles], (), [proof for proof in proofs if proof.leaves])
+    with np.errstate(all="ignore"):
+        try:
+            bound = folded_bound(arrays, f, g, domain)
+        except ValueError:  # leaves that are not all of the domain, or numbers beyond float64
+            return
+    if np.isfinite(bound):
+        assert all(exact_difference(f, g, x) <= Fraction(bound) for x in X[:6].tolist())
 
 
 # trees
