@@ -8,7 +8,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 COMMON = {
-    "max_examples": 25, "deadline": None, "print_blob": True,
+    "max_examples": 20, "deadline": None, "print_blob": True,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
 settings.register_profile("reducednet", derandomize=False, **COMMON)

@@ -333,8 +333,7 @@ def continued(parts, method, network, path=None, **options):
 
 @pytest.mark.parametrize("method, options", LONG, ids=str)
 @both
-@pytest.mark.parametrize("saved", [False, True], ids=["in memory", "from a file"])
-@pytest.mark.parametrize("first, record_every", [(1, 1), (9, 3), (26, 1)])
+@pytest.mark.parametrize("saved, first, record_every", [(False, 1, 1), (True, 9, 3), (True, 26, 1)])
 def test_a_run_in_parts_is_one_uninterrupted_run(method, options, reduced, saved, first, record_every, tmp_path):
     # the last step of a part is recorded: where record_every passes it over it may be the best network
     network = start(method, reduced, (2, 8, 1))

@@ -51,7 +51,7 @@ def test_no_verdict_of_a_single_prover_is_wrong(method):
     for f, g, domain, kind in pairs(40, 4):
         choices = thresholds_to_ask(supremum(f, g, domain).value)
         eps = choices[rng.integers(len(choices))]
-        verdict = verify(f, g, domain, eps, time_limit=0.2, method=method)
+        verdict = verify(f, g, domain, eps, time_limit=0.1, method=method)
         assert complaints(f, g, domain, verdict, eps) == [], kind
 
 
@@ -155,7 +155,7 @@ def test_ball_that_rounds_to_a_point_is_searched_whole():
 
 
 @pytest.mark.parametrize("activation", ["relu", "binary"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_networks_of_numbers_of_all_sizes_are_answered_and_never_wrongly(activation, seed):
     """Entries of 2^-1062 to 2^1000, the smallest, the largest and 0 too: sums overflow, products underflow."""
     rng = np.random.default_rng(seed)
