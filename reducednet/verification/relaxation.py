@@ -107,6 +107,7 @@ class _Relaxation:
         rows = np.concatenate([np.pad(one.A, ((0, 0), (0, width - one.A.shape[1]))) for one in classes])
         self.constants, self.Z = rows[:, 0], self._terms(rows)
         self.scale = np.abs(self.Z).sum(axis=1) + np.abs(self.constants)
+        self.scale[self.scale == 0.0] = 1.0  # a row may be 0 after its exclusions
 
     def _terms(self, rows: Array) -> Array:
         """Return rows over the variables, without the constants."""
