@@ -108,6 +108,18 @@ def test_verify_branches_on_signs_where_one_network_has_lost_neurons(turned):
     assert not proved(wrong, pair[0], square, 1e-14)
 
 
+@pytest.mark.parametrize("bounds", ["lp", "milp"])
+def test_verify_proves_what_either_kind_of_programme_makes(bounds):
+    """A linear programme shows the second layer's second neuron to be off, and branching alone the first."""
+    net = rn.Network([[[1.0, 1.0], [1.0, -1.0], [1.0, 0.0], [1.0, 0.0]],
+                      [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.5], [1.0, -1.0, 0.0, 0.0]]],
+                     [[0.0, 0.0, 0.0, 2.0], [-2.5, -1.125, 0.0]], [[1.0, 1.0, 1.0]])
+    square = rn.Box([-1, -1], [1, 1])
+    small, report = rn.compress(net, square, bounds=bounds)
+    assert report.dead[1].tolist() == ([1] if bounds == "lp" else [0, 1])
+    assert proved(net, small, square, 1e-14) and proved(small, net, square, 1e-14)
+
+
 # what is not
 
 

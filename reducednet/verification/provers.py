@@ -173,16 +173,17 @@ def _direction(z: Sum, n_inputs: int) -> Array:
 def by_folding(findings: Findings) -> None:
     """Write both networks out over the same columns: whatever their depths, what they share cancels.
 
-    Then again without the classes that are never on where others are, if there are any; and, where one network has
-    fewer neurons, both with signs by linear programmes and branching.
+    Then again without the classes that are never on where others are, if there are any; and, where the sizes
+    differ, both with signs by linear programmes, and with signs by branching too: the network that lost neurons
+    keeps those whose signs its maker did not find, which then must bend in the other as well.
     """
     question = findings.question
     f, g = question.given or (question.f, question.g)
-    choices = (False, True) if f.sizes != g.sizes else (False,)
-    for programmes, exclude in product(choices, (False, True)) if f.activation == "relu" else ():
+    choices = (None, False, True) if f.sizes != g.sizes else (None,)
+    for branching, exclude in product(choices, (False, True)) if f.activation == "relu" else ():
         if findings.status != UNKNOWN or products(f, g) > PRODUCTS_A_SECOND * findings.remaining:
             return
-        effort = Effort(True, time.monotonic() + findings.remaining / 4.0) if programmes else None
+        effort = None if branching is None else Effort(branching, time.monotonic() + findings.remaining / 4.0)
         with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
             arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, effort, findings.check_time)
             findings.check_time()
