@@ -85,6 +85,13 @@ def test_exclusion_is_found_from_the_networks_alone():
     assert proved(f, g, rn.Box(-1, 1), 1e-14) and proved(g, f, rn.Box(-1, 1), 1e-14)
 
 
+def test_exclusion_may_be_all_that_makes_a_neuron_like_the_others():
+    """As before, without u in the output: relu(-x - 1/2) is like neither u nor relu(-x - 1/2 - 8 u)."""
+    f = rn.Network([[[2.0], [1.0]], [[-4.0, -1.0]]], [[-1.0, 2.0], [1.5]], [[1.0]])
+    g = rn.Network([[[-1.0]]], [[-0.5]], [[1.0]])
+    assert proved(f, g, rn.Box(-1, 1), 1e-14) and proved(g, f, rn.Box(-1, 1), 1e-14)
+
+
 def test_verify_finds_by_itself_what_compress_proves():
     """No other prover does, where layers went."""
     for seed in (4, 10):

@@ -174,12 +174,12 @@ def by_folding(findings: Findings) -> None:
     """Write both networks out over the same columns: whatever their depths, what they share cancels.
 
     Then again without the classes that are never on where others are, if there are any; and, where the sizes
-    differ, both with signs by linear programmes, and with signs by branching too: the network that lost neurons
-    keeps those whose signs its maker did not find, which then must bend in the other as well.
+    differ, both with signs by branching, and last by linear programmes alone: a network that was made smaller
+    by these keeps neurons whose signs they do not find, and then those must bend in the other as well.
     """
     question = findings.question
     f, g = question.given or (question.f, question.g)
-    choices = (None, False, True) if f.sizes != g.sizes else (None,)
+    choices = (None, True, False) if f.sizes != g.sizes else (None,)
     for branching, exclude in product(choices, (False, True)) if f.activation == "relu" else ():
         if findings.status != UNKNOWN or products(f, g) > PRODUCTS_A_SECOND * findings.remaining:
             return
@@ -187,9 +187,9 @@ def by_folding(findings: Findings) -> None:
         with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
             arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, effort, findings.check_time)
             findings.check_time()
-            if arrays is None:
+            if arrays is None and exclude:
                 return
-            if not exclude or "cuts" in arrays:
+            if arrays and (not exclude or "cuts" in arrays):
                 bound = folded_bound(arrays, f, g, question.domain)
                 findings.prove(bound, "folding", {"kind": "folded", "arrays": arrays})
 
