@@ -81,11 +81,12 @@ def test_tolerance_below_the_rounding_of_large_outputs_loses_no_more_than_none()
     assert tolerant.bound <= max(1e-6, strict.bound)
 
 
-def test_class_whose_row_is_0_after_an_exclusion_excludes_no_other_by_an_infinite_multiple():
+@pytest.mark.parametrize("bounds", ["linear", "lp", "milp"])
+def test_class_whose_row_is_0_after_an_exclusion_makes_no_infinite_multiple_or_programme(bounds):
     weights = [[[-0.1875], [-1.125]], [[1.5625, -0.3125], [-1.25, 1.0625]], [[0.9375, 2.625]]]
     thresholds = [[-0.06376563274063349, 0.26865560868422755], [0.0, -0.20982003565042004], [-2.3e-15]]
     net, hull = rn.Network(weights, thresholds, [[1.0]]), rn.Hull([[-0.3834662749411984], [0.6165337250588017]])
-    assert_compressed(net, *rn.compress(net, hull), hull, hull.sample(50, 0))
+    assert_compressed(net, *rn.compress(net, hull, bounds=bounds), hull, hull.sample(50, 0))
 
 
 def test_network_whose_outputs_are_0_keeps_one_neuron():

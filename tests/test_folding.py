@@ -85,6 +85,13 @@ def test_exclusion_is_found_from_the_networks_alone():
     assert proved(f, g, rn.Box(-1, 1), 1e-14) and proved(g, f, rn.Box(-1, 1), 1e-14)
 
 
+def test_exclusion_may_be_all_that_makes_a_neuron_like_the_others():
+    """As before, without u in the output: relu(-x - 1/2) is like neither u nor relu(-x - 1/2 - 8 u)."""
+    f = rn.Network([[[2.0], [1.0]], [[-4.0, -1.0]]], [[-1.0, 2.0], [1.5]], [[1.0]])
+    g = rn.Network([[[-1.0]]], [[-0.5]], [[1.0]])
+    assert proved(f, g, rn.Box(-1, 1), 1e-14) and proved(g, f, rn.Box(-1, 1), 1e-14)
+
+
 def test_verify_finds_by_itself_what_compress_proves():
     """No other prover does, where layers went."""
     for seed in (4, 10):
@@ -106,6 +113,18 @@ def test_verify_branches_on_signs_where_one_network_has_lost_neurons(turned):
     assert proved(*(pair[::-1] if turned else pair), square, 1e-14)
     wrong = rn.Network([rows, rows], [[0.0, 0.0], [-2.0 + 2.0**-10, 0.0]], [[1.0, 1.0]])
     assert not proved(wrong, pair[0], square, 1e-14)
+
+
+@pytest.mark.parametrize("bounds", ["lp", "milp"])
+def test_verify_proves_what_either_kind_of_programme_makes(bounds):
+    """A linear programme shows the second layer's second neuron to be off, and branching alone the first."""
+    net = rn.Network([[[1.0, 1.0], [1.0, -1.0], [1.0, 0.0], [1.0, 0.0]],
+                      [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.5], [1.0, -1.0, 0.0, 0.0]]],
+                     [[0.0, 0.0, 0.0, 2.0], [-2.5, -1.125, 0.0]], [[1.0, 1.0, 1.0]])
+    square = rn.Box([-1, -1], [1, 1])
+    small, report = rn.compress(net, square, bounds=bounds)
+    assert report.dead[1].tolist() == ([1] if bounds == "lp" else [0, 1])
+    assert proved(net, small, square, 1e-14) and proved(small, net, square, 1e-14)
 
 
 # what is not

@@ -173,22 +173,23 @@ def _direction(z: Sum, n_inputs: int) -> Array:
 def by_folding(findings: Findings) -> None:
     """Write both networks out over the same columns: whatever their depths, what they share cancels.
 
-    Then again without the classes that are never on where others are, if there are any; and, where one network has
-    fewer neurons, both with signs by linear programmes and branching.
+    Then again without the classes that are never on where others are, if there are any; and, where the sizes
+    differ, both with signs by branching, and last by linear programmes alone: a network that was made smaller
+    by these keeps neurons whose signs they do not find, and then those must bend in the other as well.
     """
     question = findings.question
     f, g = question.given or (question.f, question.g)
-    choices = (False, True) if f.sizes != g.sizes else (False,)
-    for programmes, exclude in product(choices, (False, True)) if f.activation == "relu" else ():
+    choices = (None, True, False) if f.sizes != g.sizes else (None,)
+    for branching, exclude in product(choices, (False, True)) if f.activation == "relu" else ():
         if findings.status != UNKNOWN or products(f, g) > PRODUCTS_A_SECOND * findings.remaining:
             return
-        effort = Effort(True, time.monotonic() + findings.remaining / 4.0) if programmes else None
+        effort = None if branching is None else Effort(branching, time.monotonic() + findings.remaining / 4.0)
         with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
             arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, effort, findings.check_time)
             findings.check_time()
-            if arrays is None:
+            if arrays is None and exclude:
                 return
-            if not exclude or "cuts" in arrays:
+            if arrays and (not exclude or "cuts" in arrays):
                 bound = folded_bound(arrays, f, g, question.domain)
                 findings.prove(bound, "folding", {"kind": "folded", "arrays": arrays})
 

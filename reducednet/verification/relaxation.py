@@ -13,7 +13,7 @@ THEORY, section 9.
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -107,6 +107,7 @@ class _Relaxation:
         rows = np.concatenate([np.pad(one.A, ((0, 0), (0, width - one.A.shape[1]))) for one in classes])
         self.constants, self.Z = rows[:, 0], self._terms(rows)
         self.scale = np.abs(self.Z).sum(axis=1) + np.abs(self.constants)
+        self.scale[self.scale == 0.0] = 1.0  # a row may be 0 after its exclusions
 
     def _terms(self, rows: Array) -> Array:
         """Return rows over the variables, without the constants."""
@@ -121,30 +122,35 @@ class _Relaxation:
         """Return the multiples that bound a row best where these signs are, and the programme's point."""
         from scipy.optimize import linprog
 
-        n, on = len(signs), signs > 0
+        terms = self._terms(row[np.newaxis])[0]
+        size = float(np.abs(terms).sum()) or 1.0
+        answer = linprog(np.append(-terms / size, np.full(len(signs), PENALTY)), **self._constraints(signs),
+                         method="highs", options={"time_limit": seconds})
+        if answer.status != 0:
+            return None
+        below, above = np.split(answer.ineqlin.marginals * size / np.tile(self.scale, 2), 2)
+        inputs, U, _ = np.split(answer.x, np.cumsum([self.inputs.shape[1], len(signs)]))
+        columns = self._columns(self.inputs @ inputs)
+        away = np.abs(U * self.high - columns[1 + self.domain.n_inputs:])
+        gains = away * np.maximum(-below, -above) * (signs == 0)
+        return Leaf(signs, below - np.where(signs > 0, above, 0.0)), _Point(columns, gains)
+
+    def _constraints(self, signs: np.ndarray) -> dict[str, Any]:
+        """Return what `linprog` is to keep where these signs are: z <= U <= chord(z), U = z or U = 0."""
+        n, n_inputs, on = len(signs), self.inputs.shape[1], signs > 0
         slope = np.where(on, 1.0, self.high / (self.high - self.low))
         offset = np.where(on, 0.0, -slope * self.low)
-        U = np.hstack([np.zeros((n, self.inputs.shape[1])), np.diag(self.high)])
+        U = np.hstack([np.zeros((n, n_inputs)), np.diag(self.high)])
         lines = np.vstack([self.Z - U, U - slope[:, np.newaxis] * self.Z])
         ends = np.append(-self.constants, offset + slope * self.constants)
         scale = np.tile(self.scale, 2)
-        terms = self._terms(row[np.newaxis])[0]
-        size = float(np.abs(terms).sum()) or 1.0
         zero, one = np.zeros(n), np.where(signs < 0, 0.0, 1.0)
         limits = np.vstack([self.limits, np.stack([zero, one], axis=1),
                             np.stack([zero, np.where(signs == 0, 0.0, np.inf)], axis=1)])
-        whole = np.append(np.ones(self.inputs.shape[1]), np.zeros(2 * n))[np.newaxis]
+        whole = np.append(np.ones(n_inputs), np.zeros(2 * n))[np.newaxis]
         equal = {"A_eq": whole, "b_eq": [1.0]} if isinstance(self.domain, Hull) else {}
-        answer = linprog(np.append(-terms / size, np.full(n, PENALTY)),
-                         np.hstack([lines / scale[:, np.newaxis], -np.tile(np.eye(n), (2, 1))]), ends / scale,
-                         bounds=limits, method="highs", options={"time_limit": seconds}, **equal)
-        if answer.status != 0:
-            return None
-        below, above = np.split(answer.ineqlin.marginals * size / scale, 2)
-        x, gap = self.inputs @ answer.x[:self.inputs.shape[1]], answer.x[self.inputs.shape[1]:-n] * self.high
-        columns = self._columns(x)
-        gains = np.abs(gap - columns[1 + len(x):]) * np.maximum(-below, -above) * (signs == 0)
-        return Leaf(signs, below - np.where(on, above, 0.0)), _Point(columns, gains)
+        return {"A_ub": np.hstack([lines / scale[:, np.newaxis], -np.tile(np.eye(n), (2, 1))]),
+                "b_ub": ends / scale, "bounds": limits, **equal}
 
     def _columns(self, x: Array) -> Array:
         """Return the columns 1, x, U at an input."""
