@@ -243,7 +243,7 @@ def _with_error(
     on, split = np.abs(rho) > below_0, link.split
     error = np.where(on, r + below_0, np.minimum(r + np.abs(rho), np.maximum(top, z_high)))
     constants = np.where(on, rho, 0.0)
-    constants[split], error[split] = 0.0, 2.0 * (r + np.abs(rho) + below_0)[split]
+    constants[split], error[split] = 0.0, (r + np.abs(rho) + below_0)[split]
     misses = error > np.minimum(256.0 * r, link.after(layer.size) / 16.0)
     return link._replace(constants=constants, error=error * (1.0 + gamma(16)) + SMALLEST), misses
 
