@@ -13,7 +13,7 @@ from ._validation import Array, instance, integer, samples
 from .domains import Domain
 from .intervals import LayerSpace
 from .layers import affine_maps
-from .mapping_bounds import mapping_bound
+from .mapping_bounds import check_pair, mapping_bound
 from .networks import Network, check_network
 from .reduced_networks import ReducedNetwork, check_domain
 from .rounding import SMALLEST, gamma
@@ -163,7 +163,7 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     Raises
     ------
     ValueError
-        If `reduced` has other numbers of inputs, outputs or layers, or fewer neurons in a layer.
+        If `reduced` has another activation, depth or number of inputs or outputs, or fewer neurons in a layer.
 
     References
     ----------
@@ -179,7 +179,7 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     True
     """
     network = check_network(network)
-    instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork")
+    check_pair(network, instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork"))
     binary = network.activation == "binary"
     extra = reduced.sizes[-2] + 2 if binary else 0  # constants that `spare="redraw"` adds up
     bounds = evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)

@@ -121,7 +121,7 @@ def clip_binary_thresholds(b: Array, norms: Array, low: Array, high: Array, marg
         ratios = b / np.where(zero, 1.0, norms)
     lowered = np.where(norms == 1.0, ratios, ratios - margin)
     always_on = np.where(zero, b > 0.0, ratios >= high - margin / 2)
-    dead = zero | (ratios <= low + 1.5 * margin)
+    dead = zero | (lowered <= low + 1.5 * margin)  # as when reduced again
     return np.where(always_on, high, np.where(dead, low, np.clip(lowered, low, high)))
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array, message
+from ._validation import Array, message, same_inputs
 from .domains import Domain
 from .layers import Affine, affine_maps
 from .networks import Network
@@ -105,7 +105,7 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     Raises
     ------
     ValueError
-        If `reduced` has another depth or number of outputs, or fewer neurons in a layer.
+        If `reduced` has another activation, depth or number of inputs or outputs, or fewer neurons in a layer.
 
     References
     ----------
@@ -119,7 +119,7 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     >>> bool(mapping_bound(net, reduce(net, Box(0, 1)))[0] < 1e-12)
     True
     """
-    _check_sizes(network, reduced)
+    check_pair(network, reduced)
     *hidden, outgoing = affine_maps(network)
     *units, last = affine_maps(reduced)
     link, h = _identity(network.n_inputs), _inputs(reduced)
@@ -129,7 +129,7 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
             rows, layer = _carried(given, link, h), _layer(own, h, domain)
             link = _scales(rows.F, layer.V)
             if number < len(hidden) - 1:
-                link = _with_partners(link, given, len(layer.V), reduced.layer_spaces[number].domain.norm_bound)
+                link = _with_partners(link, given, layer)
             z_low, z_high = _range_of_rows(rows, h, domain)
             link, misses = _with_error(link, rows, layer, h, z_low, z_high)
             link = _or_constant(link, misses, z_low, z_high)
@@ -142,7 +142,11 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     return np.where(np.isfinite(result), result, np.inf)
 
 
-def _check_sizes(network: Network, reduced: ReducedNetwork) -> None:
+def check_pair(network: Network, reduced: ReducedNetwork) -> None:
+    """Refuse what cannot be a reduction of the network."""
+    same_inputs(network.n_inputs, reduced.n_inputs)
+    if network.activation != reduced.activation:
+        raise ValueError(message("reduced", f"a {network.activation} network, as `network`", reduced.activation))
     given, own = network.sizes, reduced.sizes
     fits = len(given) == len(own) and given[-1] == own[-1] and all(n <= m for n, m in zip(given, own))
     if not fits:
@@ -166,9 +170,12 @@ def _identity(n: int) -> Link:
 
 
 def _roundings(size: Array, *inputs: Array) -> Array:
-    """Return a bound of what sums of such terms over these inputs lose, this bound's own sums included."""
+    """Return a bound of what sums of such terms over these inputs lose, this bound's own sums included.
+
+    A coefficient may itself be a sum of n products, of which each may underflow.
+    """
     n = sum(map(len, inputs))
-    return gamma(4 * n + 16) * size + 16.0 * SMALLEST * (n + 2 + sum(A.sum() for A in inputs))
+    return gamma(4 * n + 16) * size + 16.0 * SMALLEST * (n + 2) * (1.0 + sum(A.sum() for A in inputs))
 
 
 def _layer(own: Affine, h: Enclosure, domain: Domain | None) -> Layer:
@@ -203,12 +210,16 @@ def _scales(F: Array, V: Array) -> Link:
     return _identity(n)._replace(scales=np.where(same, norms, 0.0))
 
 
-def _with_partners(link: Link, given: Affine, n_reduced: int, X: float) -> Link:
-    """Return the link with the two multiples that the paper's replacement gives an always-on neuron (Prop. 3)."""
-    norms, b = link.scales, given.b
+def _with_partners(link: Link, given: Affine, layer: Layer) -> Link:
+    """Return the link with the two multiples that the paper's replacement gives an always-on neuron (Prop. 3).
+
+    The further neurons all have the threshold X there; here any X > 0 is right.
+    """
+    norms, b, further = link.scales, given.b, layer.c[len(link.scales):]
     assert b is not None
-    on = (b > norms * X) & (len(norms) < n_reduced)
-    if len(norms) + on.sum() != n_reduced:
+    X = further.max(initial=0.0)
+    on = b > norms * X
+    if X == 0.0 or on.sum() != len(further):
         return link
     scales, partners = np.where(on, (norms + b / X) / 2, norms), (b / X - norms) / 2
     return link._replace(scales=scales, split=np.flatnonzero(on), partners=partners[on])
@@ -232,7 +243,7 @@ def _with_error(
     on, split = np.abs(rho) > below_0, link.split
     error = np.where(on, r + below_0, np.minimum(r + np.abs(rho), np.maximum(top, z_high)))
     constants = np.where(on, rho, 0.0)
-    constants[split], error[split] = 0.0, 2.0 * (r + np.abs(rho) + below_0)[split]
+    constants[split], error[split] = 0.0, (r + np.abs(rho) + below_0)[split]
     misses = error > np.minimum(256.0 * r, link.after(layer.size) / 16.0)
     return link._replace(constants=constants, error=error * (1.0 + gamma(16)) + SMALLEST), misses
 

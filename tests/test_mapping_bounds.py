@@ -163,13 +163,46 @@ def test_bounds_beyond_float64_are_infinite():
     assert mapping_bound(net, red).tolist() == [np.inf]
 
 
-NET = rn.Network([[[1.0]], [[1.0]]], [[0.0], [0.0]], [[1.0]])
+def test_reduced_network_beyond_float64_has_an_infinite_bound():
+    net = rn.Network([[[1.0]], [[1.0]]], [[0.0], [0.0]], [[1.0]])
+    red = rn.ReducedNetwork([[[1.0]], [[1.0]]], [[1.7e308], [0.0]], [[1.0]], domain=rn.Box(0, 1e308))
+    assert mapping_bound(net, red).tolist() == [np.inf]  # and no refusal of a box that it does not have
 
 
-@pytest.mark.parametrize("other", [
-    rn.Network([[[1.0]]], [[0.0]], [[1.0]]), rn.Network([[[1.0]], [[1.0]]], [[0.0], [0.0]], [[1.0], [2.0]]),
+def test_coefficients_of_many_products_that_underflow_are_charged():
+    # R - N = sum_j 0.4 V_j0 h_0 with V_j0 = 2^-1074 and h_0 = 1e300: each of the 64 products is 0 in float64
+    V, c = np.tile([[2.0**-1074, 1.0]], (64, 1)), np.full(64, 1e-22)
+    W, b, C = [[[1.0], [-1.0]], V], [[0.0, -1e300], c], np.full((1, 64), 0.4)
+    net, domain = rn.Network(W, b, 0.0 * C), rn.Box(0, 1e300)
+    red = rn.ReducedNetwork(W, b, C, -C @ c, domain=domain)
+    assert_within(net, red, np.array([[0.0], [1e300]]), mapping_bound(net, red))
+
+
+RELU, BINARY = (
+    rn.Network([[[1.0]], [[1.0]]], [[0.5], [-0.5]], [[1.0]], activation=activation)
+    for activation in ("relu", "binary"))
+
+
+@pytest.mark.parametrize("net", [RELU, BINARY], ids=lambda net: net.activation)
+@pytest.mark.parametrize("weights, outgoing, got", [
+    ([[[1.0]]], [[1.0]], r"of sizes \(1, 1, 1, 1\), .*, got \(1, 1, 1\)"),
+    ([[[1.0]], [[1.0]]], [[1.0], [2.0]], r"of sizes \(1, 1, 1, 1\), .*, got \(1, 1, 1, 2\)"),
 ])
-def test_reductions_of_other_networks_are_refused(other):
+def test_reductions_of_other_networks_are_refused(net, weights, outgoing, got):
+    other = rn.Network(weights, [[-0.5], [-0.25]][:len(weights)], outgoing, activation=net.activation)
     red = rn.reduce(other, rn.Box(0, 1))
-    with pytest.raises(ValueError, match=r"`reduced` must be of sizes \(1, 1, 1, 1\), .*, got \(1"):
-        rn.reduction_bound(NET, red)
+    with pytest.raises(ValueError, match="`reduced` must be " + got):
+        rn.reduction_bound(net, red)
+
+
+@pytest.mark.parametrize("net, other", [(RELU, BINARY), (BINARY, RELU)])
+def test_reductions_with_another_activation_are_refused(net, other):
+    expected = f"`reduced` must be a {net.activation} network, as `network`, got {other.activation}"
+    with pytest.raises(ValueError, match=expected):
+        rn.reduction_bound(net, rn.reduce(other, rn.Box(0, 1)))
+
+
+def test_reductions_with_other_inputs_are_refused():
+    wider = rn.Network([[[1.0, 1.0]], [[1.0]]], [[0.5], [-0.5]], [[1.0]])
+    with pytest.raises(ValueError, match="must be of dimension 1, .*, got dimension 2"):
+        mapping_bound(RELU, rn.reduce(wider, rn.Box([0, 0], [1, 1])))

@@ -77,6 +77,8 @@ HARD_CASES = [
 BINARY_HARD_CASES = [
     hard(one_neuron([1, 1, 1], -3, activation="binary"), rn.Box([0, 0, 0], [1, 1, 1])),
     hard(one_neuron([1, 1, 1, -3], 0, activation="binary"), rn.Box([0] * 4, [1] * 4)),
+    # z is one margin at most, and was found dead only when the lowered threshold was reduced again
+    hard(one_neuron([2], -2 + 8 * gamma(7), activation="binary"), rn.Box(0, 1)),
     hard(one_neuron([1, 1, -2], 0, activation="binary"), rn.Box([0] * 3, [1] * 3)),
     hard(one_neuron(1e-310, 1.0, activation="binary"), rn.Box(0, 1)),
     hard(one_neuron(1e-200, -1e200, activation="binary"), rn.Box(0, 1)),
