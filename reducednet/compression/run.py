@@ -13,21 +13,17 @@ from ..domains import Domain
 from ..networks import Network, check_network
 from ..reduced_networks import check_domain
 from ..verification import Certificate, Verdict, folded_certificate, verify
-from ..verification.expansion import DEAD, ON, Expansion, Roles, expand
+from ..verification.expansion import DEAD, MOST_NUMBERS, ON, ROUNDING, Expansion, Roles, expand
 from ..verification.relaxation import Effort
 from .binary import without_useless
 from .building import Built, build
 from .report import CompressionReport
 
-ROUNDING = 2.0**-50
-"""What is below it, relative to the terms of a row, counts as 0 without a tolerance."""
 LOSSLESS = 2.0**-38
 """A proved bound below it, relative to the terms of the outputs, is rounding; a larger one needs a tolerance."""
 COARSEST = 2.0**-3
 """The largest such number that a tolerance is spent by; each further one is a quarter of the last."""
 BOUNDS = ("linear", "lp", "milp")
-MOST_NUMBERS = 1 << 26
-"""The largest matrix that is written out."""
 SECONDS = 5.0
 """How long a sharper proof is looked for."""
 

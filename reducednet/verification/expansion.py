@@ -26,6 +26,10 @@ from .relaxation import Effort, Proof, sharpen
 from .row_bounds import Classes, ends, highest
 
 DEAD, ON, BENDS = -1, -2, -3
+ROUNDING = 2.0**-50
+"""What is below it, relative to the terms of a row, is rounding."""
+MOST_NUMBERS = 1 << 26
+"""The largest matrix that is written out, neurons times columns."""
 MOST_CUTS = 400
 """The largest number of pairs of classes that are tried for exclusion."""
 

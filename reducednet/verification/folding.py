@@ -14,12 +14,10 @@ import numpy as np
 from ..domains import Domain
 from ..networks import Network
 from .certificates import Certificate, fingerprint, proved_number
-from .expansion import expand
+from .expansion import MOST_NUMBERS, expand
 from .relaxation import Effort, Proof
 
 Cuts = Sequence[tuple[tuple[int, int], float]]
-MOST_NUMBERS = 1 << 26
-"""The largest matrix that is written out, neurons times columns."""
 SPARE = 1.0 / 16.0
 """What a claim is larger than a bound by: sums of floats may come out otherwise on another computer."""
 

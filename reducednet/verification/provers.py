@@ -16,6 +16,7 @@ from . import breakpoints, mixed_integer, search
 from .branching import branch
 from .differences import Difference, Matcher, difference
 from .exact import above, below, gap_at
+from .expansion import ROUNDING
 from .findings import Findings, Question
 from .folding import folded_bound, joint_arrays, products
 from .forms import region_of
@@ -31,8 +32,6 @@ EXACT_PARAMETERS = 200_000
 LINEAR_PRODUCTS = 200_000_000
 """How many products the slopes of a deep network may cost; above that intervals have to do."""
 BRANCHING_INPUTS = 12
-ROUNDING = 2.0**-50
-"""What is below it, relative to the terms of a row, counts as 0 where networks are written out."""
 PRODUCTS_A_SECOND = 2e8
 """How many of the products of two networks that are written out take a second at most."""
 
