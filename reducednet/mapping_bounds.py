@@ -8,6 +8,7 @@ THEORY, section 7.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -120,26 +121,31 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     True
     """
     check_pair(network, reduced)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        result = np.fmin(_bound(network, reduced, _or_constant), _bound(network, reduced, _as_it_is))
+    return np.where(np.isfinite(result), result, np.inf)
+
+
+def _bound(network: Network, reduced: ReducedNetwork, settled: Callable[..., Link]) -> Array:
+    """Return a bound, or nan, with the links that `settled` makes of those of each layer."""
     *hidden, outgoing = affine_maps(network)
     *units, last = affine_maps(reduced)
     link, h = _identity(network.n_inputs), _inputs(reduced)
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        for number, (given, own) in enumerate(zip(hidden, units)):
-            below, domain = h, None if number else reduced.domain
-            rows, layer = _carried(given, link, h), _layer(own, h, domain)
-            link = _scales(rows.F, layer.V)
-            if number < len(hidden) - 1:
-                link = _with_partners(link, given, layer)
-            z_low, z_high = _range_of_rows(rows, h, domain)
-            link, misses = _with_error(link, rows, layer, h, z_low, z_high)
-            link = _or_constant(link, misses, z_low, z_high)
-            h = _enclosure(np.maximum(layer.low, 0.0), np.maximum(layer.high, 0.0))
-        on, alone = _mostly_on(layer.low, layer.high), np.zeros(len(rows.F), dtype=bool)
-        direct = _outputs(outgoing, last, link, h, layer, rows, below, on & False, alone)
-        alone, link = _alone(link, rows, misses, z_low, z_high)
-        through = _outputs(outgoing, last, link, h, layer, rows, below, on, alone)
-    result = np.fmin(direct, through)
-    return np.where(np.isfinite(result), result, np.inf)
+    for number, (given, own) in enumerate(zip(hidden, units)):
+        below, domain = h, None if number else reduced.domain
+        rows, layer = _carried(given, link, h), _layer(own, h, domain)
+        link = _scales(rows.F, layer.V)
+        if number < len(hidden) - 1:
+            link = _with_partners(link, given, layer)
+        z_low, z_high = _range_of_rows(rows, h, domain)
+        link, misses = _with_error(link, rows, layer, h, z_low, z_high)
+        link = settled(link, misses, z_low, z_high)
+        h = _enclosure(np.maximum(layer.low, 0.0), np.maximum(layer.high, 0.0))
+    on, alone = _mostly_on(layer.low, layer.high), np.zeros(len(rows.F), dtype=bool)
+    direct = _outputs(outgoing, last, link, h, layer, rows, below, on & False, alone)
+    alone, link = _alone(link, rows, misses, z_low, z_high)
+    through = _outputs(outgoing, last, link, h, layer, rows, below, on, alone)
+    return np.fmin(direct, through)
 
 
 def check_pair(network: Network, reduced: ReducedNetwork) -> None:
@@ -258,6 +264,11 @@ def _or_constant(link: Link, misses: np.ndarray, z_low: Array, z_high: Array) ->
         constants=np.where(constant, own.middle, link.constants),
         error=np.where(constant, own.half, link.error),
     )
+
+
+def _as_it_is(link: Link, misses: np.ndarray, z_low: Array, z_high: Array) -> Link:
+    """Return the link: a dead neuron that kept its place and its column keeps its multiple."""
+    return link
 
 
 def _mostly_on(low: Array, high: Array) -> np.ndarray:

@@ -170,6 +170,13 @@ def test_dead_neurons_cost_nothing(case):
     assert (rn.evaluation_bound(network, domain) <= allowed).all()
 
 
+KEPT = rn.Network(  # the dead neuron of layer 2 was taken for one whose place was given away: the bound was 9
+    [[[1.0, 0.0], [2.0, 3.0]], [[-2.0, -1.0], [1.0, 0.0]], [[-3.0, -1.0], [-3.0, 0.0]]],
+    [[-3.0, -10.0], [1.0, -3.5], [2.0, 2.0]], [[-3.0, -2.0]], [0.0],
+), rn.Box([2, 1], [3, 3])
+
+
+@example(KEPT, "support")
 @given(networks_with_domains(activation="relu", output_bias=True, scaled=False), BOUNDS)
 def test_reduction_bound_says_something_where_no_pair_is_needed(pair, bound):
     # A reduced entry nu (|u| S + |t|) + kappa is at most 3 (|w| S + |b|): |t| is at most |b| / nu or
