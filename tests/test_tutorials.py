@@ -9,6 +9,7 @@ import symtable
 import sys
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib import pyplot
 
@@ -187,6 +188,39 @@ def test_checks_fail_with_a_hint_before_an_answer_and_pass_with_the_solution(pat
         value = run(source(cell), namespace)
         assert not called_check(cell) or isinstance(value, str), "a check answers with a sentence"
     pyplot.close("all")
+
+
+def test_what_notebook_0_shows_does_not_depend_on_rounding(monkeypatch):
+    """Fit the same function where sums are rounded otherwise, which the last digits of the start stand for.
+
+    It is shown with up to four digits; half of the sixteen that float64 has must come out the same.
+    """
+    matplotlib.use("agg")
+    path, = (path for path in NOTEBOOKS if path.stem == "0_hello")
+    fits = [run_all(path)]
+    train, rng = rn.train, np.random.default_rng(0)
+
+    def train_rounded(network, *args, **options):
+        if type(network) is rn.Network:
+            theta = network.to_vector()
+            network = network.with_vector(theta * (1.0 + rng.choice([-1.0, 0.0, 1.0], theta.size) * 2.0**-52))
+        return train(network, *args, **options)
+
+    monkeypatch.setattr(rn, "train", train_rounded)
+    fits += [run_all(path) for _ in range(3)]
+    x = np.linspace(0, 1, 1001)[:, np.newaxis]
+    values, *others = (cells["net"](x) for cells in fits)
+    assert all(np.abs(other - values).max() <= 2.0**-26 * np.abs(values).max() for other in others)
+
+
+def run_all(path):
+    """Run the cells of a notebook that draw nothing, in one namespace, and return that."""
+    namespace = {"__name__": "__main__"}
+    for cell in code_cells(path):
+        if not cell["id"].startswith("draw-"):
+            run(source(cell), namespace)
+    pyplot.close("all")
+    return namespace
 
 
 # the students' copies
