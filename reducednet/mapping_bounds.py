@@ -217,7 +217,7 @@ def _scales(F: Array, V: Array) -> Link:
 
 
 def _with_partners(link: Link, given: Affine, layer: Layer) -> Link:
-    """Return the link with the two multiples that the paper's replacement gives an always-on neuron (Prop. 3).
+    """Return the link with the two multiples of the pair that replaces an always-on neuron (Prop. 3).
 
     The further neurons all have the threshold X there; here any X > 0 is right.
     """

@@ -52,7 +52,7 @@ def constant_neurons(layer: Reduced, space: LayerSpace) -> tuple[np.ndarray, np.
 
 
 def fold_affine_sum(layer: Reduced, space: LayerSpace) -> Reduced:
-    """Return the layer with its always-on ReLU neurons folded into as few as their sum needs.
+    """Return the layer with its always-on ReLU neurons replaced by as many as their sum has rank.
 
     sum_j c_j (w_j.h + b_j) = alpha.h + beta over the always-on neurons, with alpha = M Q of rank r:
     neurons (q_i, high_i) with outgoing columns M_i, and the constant beta - sum_i M_i high_i for
@@ -60,7 +60,7 @@ def fold_affine_sum(layer: Reduced, space: LayerSpace) -> Reduced:
 
     References
     ----------
-    THEORY, section 3.
+    THEORY, section 3. On a flat domain fewer may do (Prop. 6).
     """
     dead, on = constant_neurons(layer, space)
     free, C = layer.free | dead, layer.above.W

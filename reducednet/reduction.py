@@ -1,7 +1,7 @@
-"""The paper's mapping: every network equals one of the reduced parameter space.
+"""The mapping that the paper claims: every network equals one of the reduced parameter space.
 
 `reduce` keeps the widths (THEORY, Prop. 4); `reduce_paper` takes two neurons for each always-on
-one (Prop. 3).
+one (Prop. 3, a reconstruction: the paper's own construction was not at hand).
 """
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ def reduce(
         The intervals: the range of w.x over the domain (in deep layers over the box of their
         inputs), or the paper's [-X_B, X_B].
     spare : "keep" or "redraw"
-        ``"keep"`` leaves neurons that do nothing at their interval's end. ``"redraw"`` folds the
-        always-on neurons of the last hidden layer into as few as their affine sum needs, then
-        draws the freed and the dead neurons anew inside the domain with zero outgoing weight: the
+        ``"keep"`` leaves neurons that do nothing at their interval's end. ``"redraw"`` replaces the
+        always-on neurons of the last hidden layer by as many as the linear part of their sum has
+        rank (without an output bias by one more, for the constant), if those are fewer. It then
+        redraws the spare and the dead neurons inside the domain with zero outgoing weight: the
         function is the same, and training can use them.
     rng : None, int, Generator or SeedSequence
         For ``spare="redraw"``.
@@ -109,7 +110,9 @@ def reduce(
 
 
 def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
-    """Return the reduced network by the paper's replacement: two neurons for each always-on one.
+    """Return a reduced network with two neurons for each always-on one.
+
+    The paper claims that the reduced space loses nothing; this is a reconstruction of how.
 
     w.x + b = A s(w.x + X) + B s(-w.x + X) on |x| <= X, with A = (1 + b/X)/2, B = (b/X - 1)/2
 
@@ -133,7 +136,7 @@ def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
 
     References
     ----------
-    THEORY, Prop. 3 (a reconstruction). [QZX]
+    THEORY, Prop. 3: the claim is [QZX], the formula reconstructed.
 
     Examples
     --------
@@ -151,7 +154,7 @@ def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
     for number, above in enumerate(maps, start=1):
         slack = space.rounding(unit_directions(layer.W)[0])
         W, b, C = replace_always_on(layer, above.W, space.domain.norm_bound, slack)
-        finite_result(C, f"layer {number}: an outgoing weight of the paper's replacement")
+        finite_result(C, f"layer {number}: an outgoing weight of the pair that replaces an always-on neuron")
         space = space.next_layer(W, b)
         below.append((W, b))
         layer = Affine(C, above.b)

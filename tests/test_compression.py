@@ -211,6 +211,37 @@ def test_constant_needs_an_output_bias_and_gets_one():
     assert small.sizes == (1, 1, 1) and small.output_bias.tolist() == [3.0]
 
 
+def test_output_bias_saves_the_second_neuron_of_an_affine_function():
+    """THEORY, Prop. 6: x on [-1, 1] has rank 1, and without an output bias takes two neurons."""
+    net, box = rn.Network([[[1.0], [-1.0]]], [[0.0, 0.0]], [[1.0, -1.0]]), rn.Box(-1, 1)
+    fewest = rn.minimal_form(net, box)
+    assert fewest.n_neurons == fewest.lower_bound == 2 and fewest.network.output_bias is None
+    small, report = rn.compress(net, box)
+    assert small.sizes == (1, 1, 1) and small.output_bias is not None
+    assert_compressed(net, small, report, box, box.sample(100, rng=0))
+
+
+@pytest.mark.parametrize("net, domain, fewer", [
+    # (x1 + 1, x1 + 2 x2 + 2), of rank 2, where x2 = 1; then the same along x1 = x2
+    (rn.Network([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]], [np.ones(3)], [[1.0, 0, 0], [0, 1.0, 1.0]], [0.0, 0.0]),
+     rn.Box([0, 1], [1, 1]), rn.Network([[[1.0, 0.0]]], [[1.0]], [[1.0], [1.0]], [0.0, 3.0])),
+    (rn.Network([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]], [np.ones(3)], [[1.0, 0, 0], [0, 1.0, 1.0]], [0.0, 0.0]),
+     rn.Hull([[0, 0], [1, 1]]), rn.Network([[[1.0, 0.0]]], [[1.0]], [[1.0], [3.0]], [0.0, -1.0])),
+    # s(y) + s(x - s(y)) - s(x) - s(y - s(x)) = max(0, x, y) - max(0, x, y)
+    (rn.Network([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]],
+                 [[0.0, -1.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]],
+                [[0.0, 0.0, 1.0, 1.0], [-1.0, -1.0, 0.0, 0.0]], [[1.0, -1.0, -1.0, 1.0]]),
+     rn.Box([-1, -1], [1, 1]), rn.Network([[[0.0, 0.0]]], [[0.0]], [[0.0]])),
+])
+def test_where_functions_are_dependent_on_the_domain_fewer_neurons_than_the_rank_may_do(net, domain, fewer):
+    """THEORY, Prop. 6: compress is right there too, though it may keep more."""
+    X = domain.sample(200, rng=0)
+    small, report = rn.compress(net, domain)
+    assert_compressed(net, small, report, domain, X)
+    rounding = rn.evaluation_bound(net, domain) + rn.evaluation_bound(fewer, domain)
+    assert_close(net(X), fewer(X), rounding, "fewer neurons")
+
+
 def test_reduced_network_is_compressed_as_a_network():
     red = rn.reduce(rn.Network.random((2, 20, 1), rng=0), rn.Box([0, 0], [1, 1]))
     small, report = rn.compress(red, red.domain)

@@ -124,7 +124,7 @@ def pair_of(layers, reduced, C, C_reduced, bias=None):
     # s(x + 3/4) + s(3/4 - x) is 3/2 where both are on, and 7/4 at the ends
     (*pair_of([([[1.0], [-1.0]], [0.75, 0.75])], [([[1.0], [-1.0]], [0.75, 0.75])],
               [[0.0, 0.0]], [[1.0, 1.0]]), 1.75),
-    # the paper's x + 3 = 2 s(x + 1) + s(-x + 1), in a hidden layer, with both thresholds lowered
+    # Prop. 3: x + 3 = 2 s(x + 1) + s(-x + 1), in a hidden layer, with both thresholds lowered
     (*pair_of([([[1.0]], [3.0]), ([[1.0]], [0.0])],
               [([[1.0], [-1.0]], [0.75, 0.75]), ([[0.8, 0.6]], [0.0])], [[1.0]], [[2.5]]), 0.75),
     # the same for the constant 3, nearly, and one threshold raised: 3 - 3/2 (s(x + 1) + s(-x + 5)) = -6

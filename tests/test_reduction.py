@@ -299,17 +299,17 @@ def test_a_layer_that_receives_one_point_has_intervals_of_length_one(first):
         assert interval.tolist() == ([-1.0, 0.0] if w[0] > 0.0 else [0.0, 1.0])
 
 
-# The paper's replacement
+# Two neurons for each always-on one
 
 @examples(HARD_CASES + BINARY_HARD_CASES)
 @given(cases(), BOUNDS)
-def test_papers_reduction_keeps_the_function(case, bound):
+def test_reduce_paper_keeps_the_function(case, bound):
     network, domain, X = case
     assert_same_function(network, rn.reduce_paper(network, domain), X)
 
 
 @given(networks_with_domains())
-def test_papers_reduction_is_feasible_with_at_most_twice_the_neurons(pair):
+def test_reduce_paper_is_feasible_with_at_most_twice_the_neurons(pair):
     network, domain = pair
     red = rn.reduce_paper(network, domain)
     assert_feasible(red)
@@ -321,15 +321,15 @@ def test_papers_reduction_is_feasible_with_at_most_twice_the_neurons(pair):
 @example((rn.Network([[[3.0, 4.0]]], [[np.nextafter(8.5, 0.0)]], [[1.0]]), rn.Ball([0, 0], 1.7)))
 @example((one_neuron([1.0, 0.0], np.nextafter(1.7, 0.0)), rn.Ball([0, 0], 1.7)))  # one unit from the end
 @given(networks_with_domains(max_depth=3))
-def test_reducing_the_papers_reduction_changes_nothing(pair):
+def test_reducing_what_reduce_paper_gives_changes_nothing(pair):
     network, domain = pair
     red = rn.reduce_paper(network, domain)
-    assert_same_network(rn.reduce(red, domain, "ball"), red, "paper's, and reduced again")
-    assert_same_network(rn.reduce_paper(red, domain), red, "paper's, and paper's again")
+    assert_same_network(rn.reduce(red, domain, "ball"), red, "reduce_paper, and reduced again")
+    assert_same_network(rn.reduce_paper(red, domain), red, "reduce_paper twice")
 
 
 @given(networks_with_domains(activation="binary"))
-def test_papers_reduction_of_a_binary_network_is_the_reduction(pair):
+def test_reduce_paper_of_a_binary_network_is_the_reduction(pair):
     network, domain = pair
     assert_same_network(rn.reduce_paper(network, domain), rn.reduce(network, domain, "ball"), "binary")
 
@@ -559,7 +559,7 @@ NET = rn.Network([np.eye(2)], [np.zeros(2)], np.ones((1, 2)))
     (lambda: rn.reduce(one_neuron([1e200, 0.0], 0.0, 1e200), BOX), ValueError,
      r"layer 1: an outgoing weight times the norm of its neuron leaves the range of float64"),
     (lambda: rn.reduce_paper(one_neuron([1e200, 0.0], 0.0, 1e200), BOX), ValueError,
-     r"layer 1: an outgoing weight of the paper's replacement leaves the range of float64"),
+     r"layer 1: an outgoing weight of the pair that replaces an always-on neuron leaves the range of float64"),
     (lambda: rn.reduce(one_neuron(1.0, 1.0), rn.Box(0, 5e-324)), ValueError,
      r"the outgoing weight of the pair of neurons that carries a constant leaves the range of float64"),
 ])

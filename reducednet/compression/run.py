@@ -34,7 +34,7 @@ def compress(
     """Return a smaller network with the same function on the domain, and the proof that it is.
 
     Neurons that are dead go; those that are always on are folded into what follows: all of a level that are
-    still needed above it into as few as the rank of that need, and a layer in which nothing bends vanishes.
+    still needed above it into as many as that need has rank, and a layer without unstable neurons vanishes.
     Neurons on one hyperplane are merged, opposite ones too, s(-z) = s(z) - z; those that no output depends on
     are left out. Where two neurons are never on together, one that depends on the other need not wait for it:
     the layers are as few as the dependencies that are left.
@@ -73,7 +73,8 @@ def compress(
 
     References
     ----------
-    THEORY, Prop. 2 and sections 5 and 9.
+    THEORY, Prop. 2 and 6, sections 5 and 9. Prop. 6 says when the rank is the fewest, and when fewer would do: on
+    a flat domain, for example.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Training by sequential quadratic programming (SLSQP of scipy), the paper's constrained form.
+"""Training by sequential quadratic programming (SLSQP of scipy) in the constrained form of THEORY, section 4.
 
 min loss subject to |v_j|^2 = 1 for every row, and bounds on the thresholds' places. For one input
 the sphere is {-1, 1}: signs are pinned, and no equality constraint is left. A step costs the cube
