@@ -45,7 +45,10 @@ class Clock(Monitor):
 
 
 class Reducednet:
-    """`minimise_adam` as it is, its record of each step, its gradient's norm and its saved state included."""
+    """`minimise_adam` without rows of the history; the monitor's call is included.
+
+    So are the gradient's norm and the saved state.
+    """
 
     def __init__(self, network, X, y):
         self.network, self.objective = network, Objective(network, X, y)

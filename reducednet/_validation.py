@@ -214,4 +214,4 @@ def library(name: str, purpose: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise  # the library is there, something that it needs is not
-        raise ImportError(f'{purpose} needs {name}: pip install "reducednet[{name}]"') from error
+        raise ImportError(f'{purpose} needs {name}: pip install {name}') from error

@@ -55,7 +55,7 @@ def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> Non
     OSError
         If the file cannot be written.
     ImportError
-        If the file is .onnx and the package onnx is not there: ``pip install "reducednet[onnx]"``.
+        If the file is .onnx and the package onnx is not there: ``pip install onnx``.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
     OSError
         If the file cannot be opened, for instance FileNotFoundError.
     ImportError
-        If the file is .onnx and the package onnx is not there: ``pip install "reducednet[onnx]"``.
+        If the file is .onnx and the package onnx is not there: ``pip install onnx``.
 
     Examples
     --------

@@ -437,7 +437,7 @@ def without(monkeypatch, missing):
 ])
 def test_missing_library_is_named_with_the_command_that_installs_it(monkeypatch, function, library):
     without(monkeypatch, library)
-    with pytest.raises(ImportError, match=rf'`{function}` needs {library}: pip install "reducednet\[{library}\]"'):
+    with pytest.raises(ImportError, match=rf'`{function}` needs {library}: pip install {library}$'):
         getattr(rn, function)(rn.Network.random((1, 2, 1), rng=0))
 
 

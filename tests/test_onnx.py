@@ -94,7 +94,7 @@ def test_missing_package_is_named_with_its_command(tmp_path, monkeypatch):
     rn.save(tmp_path / "net.onnx", rn.Network.random((1, 2, 1), rng=0))
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     for call in (rn.load, lambda path: rn.save(path, rn.Network.random((1, 2, 1), rng=0))):
-        with pytest.raises(ImportError, match=r'pip install "reducednet\[onnx\]"'):
+        with pytest.raises(ImportError, match="pip install onnx$"):
             call(tmp_path / "net.onnx")
 
 
