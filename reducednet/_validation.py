@@ -146,6 +146,14 @@ def number(value: Any, name: str, minimum: float = -np.inf, above: float = -np.i
     return result
 
 
+def fraction(value: Any, name: str) -> float:
+    """Return the value as a float that is at least 0 and below 1."""
+    result = number(value, name, minimum=0.0)
+    if result >= 1.0:
+        raise ValueError(message(name, "below 1", result))
+    return result
+
+
 def flag(value: Any, name: str) -> bool:
     """Return the value if it is True or False."""
     if not isinstance(value, (bool, np.bool_)):

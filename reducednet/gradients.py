@@ -98,9 +98,14 @@ class Objective:
 
     def count_constant(self, theta: Array) -> tuple[int, int]:
         """Return how many neurons are inactive, and how many active, at every sample."""
-        active = [Z > 0.0 for Z in kernels.pre_activations(self._layout, theta, self.H, self.activation)]
-        dead = sum(int((~A.any(axis=1)).sum()) for A in active)
-        return dead, sum(int(A.all(axis=1).sum()) for A in active)
+        hidden = self._layout.sizes[1:-1]
+        somewhere, everywhere = [np.zeros(n, dtype=bool) for n in hidden], [np.ones(n, dtype=bool) for n in hidden]
+        for part in self._workspace.slices(self.n_samples):
+            layers = kernels.pre_activations(self._layout, theta, self.H[:, part], self.activation)
+            for Z, some, every in zip(layers, somewhere, everywhere):
+                some |= (Z > 0.0).any(axis=1)
+                every &= (Z > 0.0).all(axis=1)
+        return sum(int((~some).sum()) for some in somewhere), sum(int(every.sum()) for every in everywhere)
 
 
 def loss_and_gradient(

@@ -1,5 +1,7 @@
 """Laws of the loop around the methods: history, callbacks, early stopping, broken and continued runs, files."""
 import builtins
+import importlib
+import inspect
 import json
 import zipfile
 
@@ -728,18 +730,37 @@ def test_auto_picks_what_is_documented(activation, sizes, loss, expected, reduce
     assert run._optimiser(network, "auto", loss, 100) == expected
 
 
-def test_auto_leaves_varpro_where_the_jacobian_is_large():
-    network = rn.Network.random((2, 5, 1), 0)
-    largest = 10**8 // network.n_parameters
-    assert run._optimiser(network, "auto", "mse", largest) == "varpro"
-    assert run._optimiser(network, "auto", "mse", largest + 1) == "lbfgs"
-
-
 @pytest.mark.parametrize("method", ["adam", "exchange"])
 def test_auto_is_the_method_that_it_picks(method):
     network, expected = start(method), {"adam": "varpro"}.get(method, method)
     one, two = train("auto", network), train(expected, network)
     assert_same_network(one.network, two.network, "the network")
+
+
+@pytest.mark.parametrize("optimiser", run.N_STEPS)
+def test_train_takes_and_documents_every_option_of_the_optimiser(optimiser):
+    home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
+    module = importlib.import_module(f"reducednet.training.{home}")
+    minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
+    own = [name for name, parameter in inspect.signature(minimise).parameters.items()
+           if parameter.kind is parameter.KEYWORD_ONLY and name not in ("rng", "state")]
+    assert sorted(run.OPTIONS.get(optimiser, ())) == sorted(own)
+    table = rn.train.__doc__.split("\n    =====")[2]
+    row = table.split(f'\n    ``"{optimiser}"``')[1].split('\n    ``"')[0] if own else ""
+    assert all(name in row for name in own)
+
+
+@pytest.mark.parametrize("method, options", [
+    ("adam", {"beta1": 0.5}), ("adam", {"beta2": 0.9}), ("adam", {"epsilon": 0.1}), ("sgd", {"momentum": 0.0}),
+    ("surrogate", {"width": 0.5}),
+])
+def test_options_of_an_optimiser_reach_it(method, options):
+    assert train(method, **options).history["loss"][-1] != train(method).history["loss"][-1]
+
+
+def test_default_options_given_by_name_change_nothing():
+    one, two = train("adam"), train("adam", beta1=0.9, beta2=0.999, epsilon=1e-8, learning_rate=1e-2, batch_size=None)
+    assert_same_history(one, two)
 
 
 X, Y = problem(6)
@@ -763,6 +784,11 @@ CLASSES = rn.Network.random((2, 3, 2), 0)
     (RELU_NET, {"method": "sgd", "batch_size": 2.5}, TypeError, "`batch_size` must be an integer"),
     (RELU_NET, {"method": "adam", "learning_rate": 0.0}, ValueError, "finite and larger than 0"),
     (RELU_NET, {"method": "sgd", "momentum": 1.0}, ValueError, "`momentum` must be below 1"),
+    (RELU_NET, {"method": "adam", "beta1": 1.0}, ValueError, "`beta1` must be below 1, got 1.0"),
+    (RELU_NET, {"method": "adam", "beta2": -0.5}, ValueError, "`beta2` must be finite and at least 0"),
+    (RELU_NET, {"method": "adam", "epsilon": 0.0}, ValueError, "`epsilon` must be finite and larger than 0"),
+    (RELU_NET, {"method": "sgd", "beta1": 0.5}, TypeError, "`beta1` must be one of"),
+    (BINARY_NET, {"method": "surrogate", "width": 0.0}, ValueError, "`width` must be finite and larger than 0"),
     (RELU_NET, {"method": "varpro", "rounds": -1}, ValueError, "`rounds` must be at least 0"),
     (RELU_NET, {"y": Y[:-1]}, ValueError, r"`y` must be of shape \(6, 1\) or \(6,\), got shape \(5,\)"),
     (RELU_NET, {"y": np.stack([Y, Y], axis=1)}, ValueError, r"got shape \(6, 2\)"),
