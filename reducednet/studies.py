@@ -280,7 +280,8 @@ def _run(problem: Problem, unit: Unit) -> Run:
     except Exception as problem_met:  # whatever it is: the other runs go on, and this one says what it was
         return Run.failure(label, unit.start, problem_met, time.thread_time() - began)
     history = result.history
-    best = int(np.argmin(history.get("validation_loss", history["loss"])))
+    losses = history.get("validation_loss", history["loss"])
+    best = int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
     return Run(
         label, unit.start, float(history["loss"][0]), float(history["loss"][best]), error,
         time.thread_time() - began, int(history["step"][-1]), bool(result.converged), result.message,

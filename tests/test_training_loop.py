@@ -1,5 +1,6 @@
 """Laws of the loop around the methods: history, callbacks, early stopping, broken and continued runs, files."""
 import builtins
+import contextlib
 import importlib
 import inspect
 import json
@@ -9,12 +10,13 @@ import numpy as np
 import path_sums
 import pytest
 from assertions import assert_close, assert_equal_bits, assert_feasible, assert_same_network
+from matplotlib import pyplot
 
 import reducednet as rn
 from reducednet import archives, npz_format
 from reducednet.gradients import Objective
 from reducednet.training import run
-from reducednet.training.monitor import Monitor
+from reducednet.training.monitor import Monitor, NotFinite
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 RELU = ("sgd", "adam", "lbfgs", "slsqp", "varpro")
@@ -284,6 +286,43 @@ def test_interrupted_run_keeps_steps_that_were_passed_over(method):
     assert each.message == some.message == "interrupted"
     np.testing.assert_array_equal(some.history["step"], [0, 4, 5])
     assert_close(some.history["loss"], each.history["loss"][[0, 4, 5]], tolerance(each.network), "loss")
+
+
+@every_method
+@both
+@pytest.mark.parametrize("error, words", [
+    (KeyboardInterrupt, "interrupted"), (NotFinite, "stopped: the loss is not finite"),
+])
+def test_run_that_ends_before_its_first_record_has_the_start(method, reduced, error, words, tmp_path, monkeypatch):
+    def end(*arguments, **options):
+        raise error
+
+    network, data = start(method, reduced), problem(9, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(Monitor, "record", end)
+        result = train(method, network, validation=data)
+    assert (result.message, result.converged, result.steps) == (words, False, 0)
+    assert_same_network(result.network, network, "the best network")
+    assert_close(result.history["loss"], [loss_of(network)], tolerance(network), "loss")
+    assert_close(result.history["validation_loss"], [loss_of(network, data)], tolerance(network, data), "loss")
+    assert {len(column) for column in result.history.values()} == {1} and result.history["step"][0] == 0
+    assert "in 0 steps" in repr(result)
+    rn.save(tmp_path / "run.npz", result)
+    for again in (result, rn.load(tmp_path / "run.npz")):
+        further = train(method, again, validation=data)
+        assert further.history["step"][0] == 0 and further.steps > 0
+    ax = rn.plotting.loss_curves({"none": [result]})
+    assert list(ax.lines[0].get_xdata()) == [0]
+    pyplot.close("all")
+
+
+def test_start_that_was_interrupted_while_it_was_recorded_is_there_once(monkeypatch):
+    def interrupt(step):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reducednet.training.run.bar", lambda *arguments: contextlib.nullcontext(interrupt))
+    result = train("adam")
+    assert result.message == "interrupted" and result.history["step"].tolist() == [0]
 
 
 # continued runs

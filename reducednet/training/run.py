@@ -173,10 +173,10 @@ def _run(
 ) -> TrainingResult:
     """Run an optimiser to its end, whatever ends it."""
     home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
-    module = import_module(f".{home}", __package__)
-    minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
     try:
         try:
+            module = import_module(f".{home}", __package__)
+            minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
             converged, text = minimise(network, objective, monitor, **arguments)
         finally:
             monitor.flush()
