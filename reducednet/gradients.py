@@ -99,13 +99,15 @@ class Objective:
     def count_constant(self, theta: Array) -> tuple[int, int]:
         """Return how many neurons are inactive, and how many active, at every sample."""
         hidden = self._layout.sizes[1:-1]
-        somewhere, everywhere = [np.zeros(n, dtype=bool) for n in hidden], [np.ones(n, dtype=bool) for n in hidden]
+        somewhere = [np.zeros(n, dtype=bool) for n in hidden]
+        everywhere = [np.ones(n, dtype=bool) for n in hidden]
         for part in self._workspace.slices(self.n_samples):
             layers = kernels.pre_activations(self._layout, theta, self.H[:, part], self.activation)
             for Z, some, every in zip(layers, somewhere, everywhere):
                 some |= (Z > 0.0).any(axis=1)
                 every &= (Z > 0.0).all(axis=1)
-        return sum(int((~some).sum()) for some in somewhere), sum(int(every.sum()) for every in everywhere)
+        dead = sum(int((~some).sum()) for some in somewhere)
+        return dead, sum(int(every.sum()) for every in everywhere)
 
 
 def loss_and_gradient(

@@ -3,7 +3,9 @@ import builtins
 import contextlib
 import importlib
 import inspect
+import io
 import json
+import sys
 import zipfile
 
 import numpy as np
@@ -217,6 +219,21 @@ def test_progress_is_a_plain_line_on_stderr_where_there_is_no_bar(without_tqdm, 
 def test_plain_line_has_at_most_about_a_hundred_updates(without_tqdm, capsys):
     train("sgd", n_steps=1000, progress=True, record_every=1000)
     assert 100 <= capsys.readouterr().err.count("\r") <= 102
+
+
+class Gone(io.StringIO):
+    def write(self, text):
+        raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("stream", [None, Gone(), "closed"], ids=["none", "gone", "closed"])
+def test_a_terminal_that_is_gone_does_not_end_a_run(without_tqdm, monkeypatch, capfd, stream):
+    if stream == "closed":
+        stream = io.StringIO()
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert train("sgd", n_steps=12, progress=True).steps == 12
+    assert capfd.readouterr() == ("", "")
 
 
 def test_progress_of_a_continued_run_counts_all_steps(without_tqdm, capsys):
@@ -798,8 +815,8 @@ def test_options_of_an_optimiser_reach_it(method, options):
 
 
 def test_default_options_given_by_name_change_nothing():
-    one, two = train("adam"), train("adam", beta1=0.9, beta2=0.999, epsilon=1e-8, learning_rate=1e-2, batch_size=None)
-    assert_same_history(one, two)
+    defaults = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "learning_rate": 1e-2, "batch_size": None}
+    assert_same_history(train("adam"), train("adam", **defaults))
 
 
 X, Y = problem(6)

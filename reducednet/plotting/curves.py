@@ -110,8 +110,8 @@ def history(
 def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None = None) -> Axes:
     """Draw the median training loss of groups of runs against the step, with their quartiles.
 
-    A curve ends where its run ended, that of several runs where less than half of them go on; until then a
-    run that has ended counts with its last loss.
+    A curve ends where its run ended, that of several runs where less than half of them go on; until
+    then a run that has ended counts with its last loss.
 
     Parameters
     ----------

@@ -26,7 +26,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._validation import Array, RandomLike, fraction, generator, instance, integer, message, number, real_array
+from .._validation import (
+    Array, RandomLike, fraction, generator, instance, integer, message, number, real_array,
+)
 from ..gradients import Objective
 from ..moving_points import MovingPoint
 from ..networks import Network

@@ -1,8 +1,8 @@
 """How much memory and time a method asks for, before it asks.
 
-Second-order methods hold matrices of n_parameters^2 or n_samples n_parameters entries, which leave any
-machine while network and samples are still small. The factors below were counted in the methods' code:
-each is the number of such arrays that exist at once, rounded up.
+Second-order methods hold matrices of n_parameters^2 or n_samples n_parameters entries, which leave
+any machine while network and samples are still small. Each factor below is the number of such arrays
+that exist at once in the method's code, rounded up.
 """
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _levenberg_marquardt(network: Network, n_samples: int) -> int:
 
 
 def _varpro(network: Network, n_samples: int) -> int:
-    """The same of the hidden parameters alone, with one Jacobian for all outputs; the activations and their SVD."""
+    """The same of the hidden parameters alone, one Jacobian for all outputs; the activations' SVD."""
     p = unknowns("varpro", network)
     return 3 * n_samples * p + 5 * p**2 + 6 * n_samples * network.sizes[1]
 
@@ -85,12 +85,13 @@ def _slsqp(network: Network, n_samples: int) -> int:
 
 def _exchange(network: Network, n_samples: int) -> int:
     """Some arrays of all candidates, and the columns of the present neurons with their dual basis."""
-    per_sample = (9 + network.n_outputs) * n_directions(network, n_samples) + 6 * (network.sizes[1] + 1)
-    return n_samples * per_sample
+    candidates, columns = n_directions(network, n_samples), network.sizes[1] + 1
+    return n_samples * ((9 + network.n_outputs) * candidates + 6 * columns)
 
 
 _ENTRIES: dict[str, Callable[[Network, int], int]] = {
-    "levenberg_marquardt": _levenberg_marquardt, "varpro": _varpro, "slsqp": _slsqp, "exchange": _exchange,
+    "levenberg_marquardt": _levenberg_marquardt, "varpro": _varpro, "slsqp": _slsqp,
+    "exchange": _exchange,
 }
 
 
@@ -116,7 +117,8 @@ def served(optimiser: str, network: Network, n_samples: int) -> bool:
 
 def refusal(method: str, needed: float) -> str:
     """Return the sentence for a method that does not find its memory."""
-    text = f"method {method!r} needs about {needed / GIB:.3g} GiB of memory for this network and these samples"
+    text = f"method {method!r} needs about {needed / GIB:.3g} GiB of memory for this network and these "
+    text += "samples"
     total = machine_bytes()
     if np.isfinite(total):
         text += f", and there are {total / GIB:.3g} GiB"

@@ -25,8 +25,9 @@ N_STEPS = {"sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro"
            "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000}
 TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "sgd": ("learning_rate", "batch_size", "momentum"), "varpro": ("rounds",),
-    "adam": ("learning_rate", "batch_size", "beta1", "beta2", "epsilon"), "surrogate": ("learning_rate", "width"),
+    "sgd": ("learning_rate", "batch_size", "momentum"),
+    "adam": ("learning_rate", "batch_size", "beta1", "beta2", "epsilon"),
+    "surrogate": ("learning_rate", "width"), "varpro": ("rounds",),
 }
 RANDOM = ("sgd", "adam", "varpro", "exchange")
 
@@ -47,8 +48,8 @@ def train(
     method           what it does
     ===============  ==================================================================
     ``"auto"``       binary: ``"exchange"``, or ``"surrogate"`` when deep; ReLU:
-                     ``"varpro"`` for mean squared error, if a step of it needs at most 1 GiB of memory
-                     and 10^10 multiplications (about 2000 parameters at 500 samples), else ``"lbfgs"``
+                     ``"varpro"`` for mean squared error, if a step needs at most 1 GiB of memory and
+                     10^10 multiplications (about 2000 parameters at 500 samples), else ``"lbfgs"``
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
     ``"adam"``       Adam on mini-batches; options learning_rate, batch_size, beta1, beta2, epsilon
     ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once
@@ -97,7 +98,7 @@ def train(
     allow_outside : bool
         Go on although samples, or those of `validation`, lie outside a ReducedNetwork's domain.
     **options
-        Of the method, see the table: the ``minimise`` functions of the methods' modules describe them.
+        Of the method, see the table; the ``minimise`` function of its module describes them.
 
     Returns
     -------
@@ -109,9 +110,9 @@ def train(
         If an argument is of the wrong kind or shape, the method does not serve the activation, the
         depth or the loss, samples lie outside the domain, or a ReducedNetwork is not feasible.
     MemoryError
-        Before the first step, if a method that was asked for by name needs more memory than the machine
-        has: ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, ``"varpro"`` and
-        ``"exchange"`` several numbers for each sample and parameter or candidate.
+        Before the first step, if a method that was asked for by name needs more memory than the
+        machine has: ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, ``"varpro"``
+        and ``"exchange"`` several numbers for each sample and parameter or candidate.
 
     Notes
     -----
