@@ -65,9 +65,9 @@ def _matches(shape: tuple[int, ...], expected: Sequence[int | None | str]) -> bo
     )
 
 
-def samples(X: Any, n_inputs: int, name: str = "X") -> Array:
-    """Return X as a (n_samples, n_inputs) array."""
-    return real_array(X, name, ("n_samples", n_inputs))
+def samples(X: Any, n_inputs: int, name: str = "X", allow_empty: bool = False) -> Array:
+    """Return X as a (n_samples, n_inputs) array, of at least one sample unless `allow_empty`."""
+    return real_array(X, name, ("n_samples", n_inputs), allow_empty)
 
 
 def responses(y: Any, n_samples: int, n_outputs: int, name: str = "y") -> Array:

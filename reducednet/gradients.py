@@ -178,7 +178,7 @@ def jacobian(network: Network, X: Any) -> Array:
     [[[6.0, 2.0, 3.0]]]
     """
     network = check_network(network)
-    H = kernels.feature_first(samples(X, network.n_inputs))
+    H = kernels.feature_first(samples(X, network.n_inputs, allow_empty=True))
     with np.errstate(over="ignore", invalid="ignore"):
         result = kernels.jacobian(network.layout, network.to_vector(), H, network._activation)
     return finite_result(result, "a derivative")
