@@ -10,6 +10,7 @@ import reducednet as rn
 from reducednet.training import memory, run
 
 GIB = 2**30
+BINARY = {"exchange": "binary", "surrogate": "binary"}
 
 
 def problem(sizes, n_samples, activation="relu", reduced=False):
@@ -44,10 +45,11 @@ def test_default_training_of_a_wide_network_stays_below_a_gigabyte(sizes):
     ("levenberg_marquardt", (2, 15, 15, 1), 4000, False), ("levenberg_marquardt", (2, 12, 12, 3), 1500, True),
     ("levenberg_marquardt", (2, 24, 24, 1), 60, False), ("varpro", (3, 10, 1), 10000, False),
     ("varpro", (1, 10, 2), 10000, True), ("varpro", (10, 60, 1), 100, False), ("varpro", (10, 60, 1), 600, True),
-    ("slsqp", (2, 120, 1), 20, False), ("exchange", (2, 6, 1), 5000, False), ("exchange", (2, 6, 3), 5000, False),
+    ("slsqp", (2, 120, 1), 20, False), ("exchange", (2, 6, 1), 5000, False),
+    ("exchange", (2, 6, 3), 5000, False), ("surrogate", (2, 30, 20, 2), 5000, False),
 ])
 def test_memory_that_a_method_is_said_to_need_is_what_it_takes(optimiser, sizes, n_samples, reduced):
-    network, X, y = problem(sizes, n_samples, "binary" if optimiser == "exchange" else "relu", reduced)
+    network, X, y = problem(sizes, n_samples, BINARY.get(optimiser, "relu"), reduced)
     method = "varpro" if optimiser == "levenberg_marquardt" else optimiser
     with pytest.warns(UserWarning) if optimiser == "slsqp" else nullcontext():
         taken = peak(network, X, y, method, n_steps=1)
@@ -119,15 +121,19 @@ def test_memory_of_a_container_counts_where_it_is_less(tmp_path, monkeypatch):
         assert memory.machine_bytes() == expected
 
 
-@pytest.mark.parametrize("sizes", [(2, 5, 1), (2, 20, 20, 1), (2, 5, 4, 3)])
-def test_auto_leaves_second_order_steps_where_they_need_a_gigabyte_or_a_second(sizes):
-    network, optimiser = rn.Network.random(sizes, 0), "varpro" if len(sizes) == 3 else "levenberg_marquardt"
+@pytest.mark.parametrize("sizes, optimiser", [
+    ((2, 5, 1), "varpro"), ((2, 20, 20, 1), "levenberg_marquardt"), ((2, 5, 4, 3), "levenberg_marquardt"),
+    ((2, 50, 1), "exchange"), ((1, 50, 1), "exchange"),
+])
+def test_auto_leaves_steps_that_need_a_gigabyte_or_ten_billion_operations(sizes, optimiser):
+    network = rn.Network.random(sizes, 0, activation=BINARY.get(optimiser, "relu"))
+    otherwise = "surrogate" if optimiser == "exchange" else "lbfgs"
     fits = [n for n in 10 ** np.arange(1, 9) if run._optimiser(network, "auto", "mse", n) == optimiser]
     largest = max(int(n) for n in fits)
     assert memory.bytes_needed(optimiser, network, largest) <= GIB < memory.bytes_needed(
         optimiser, network, 10 * largest) or memory.operations(optimiser, network, 10 * largest) > 10**10
     assert memory.operations(optimiser, network, largest) <= 10**10
-    assert run._optimiser(network, "auto", "mse", 10 * largest) == "lbfgs"
+    assert run._optimiser(network, "auto", "mse", 10 * largest) == otherwise
 
 
 def test_constant_neurons_are_counted_block_by_block():

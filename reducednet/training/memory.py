@@ -22,7 +22,7 @@ AUTO_BYTES = GIB
 """What ``"auto"`` lets a method ask for."""
 
 AUTO_OPERATIONS = 10**10
-"""Multiplications in one step that ``"auto"`` lets a method make: about a second."""
+"""Operations in one step that ``"auto"`` lets a method make: a second or a few."""
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -36,10 +36,13 @@ def unknowns(optimiser: str, network: Network) -> int:
 
 
 def operations(optimiser: str, network: Network, n_samples: int) -> int:
-    """Return about how many multiplications a step of "varpro" or "levenberg_marquardt" makes.
+    """Return about how many operations a step of a method makes that ``"auto"`` has to choose or to leave.
 
-    n p^2 for J^T J, with n the rows of the Jacobian J and p its columns, and p^3 for the linear system.
+    Least squares: n p^2 for J^T J, with n the rows of the Jacobian J and p its columns, and p^3 for the
+    linear system. Exchange: some 40 for each neuron and each candidate in its place.
     """
+    if optimiser == "exchange":
+        return 40 * network.sizes[1] * n_directions(network, n_samples) * n_samples
     p = unknowns(optimiser, network)
     return n_samples * network.n_outputs * p**2 + p**3
 
@@ -83,6 +86,11 @@ def _slsqp(network: Network, n_samples: int) -> int:
     return 12 * network.n_parameters**2
 
 
+def _surrogate(network: Network, n_samples: int) -> int:
+    """The activations and slopes of all layers, with what makes them."""
+    return 5 * n_samples * sum(network.sizes)
+
+
 def _exchange(network: Network, n_samples: int) -> int:
     """Some arrays of all candidates, and the columns of the present neurons with their dual basis."""
     candidates, columns = n_directions(network, n_samples), network.sizes[1] + 1
@@ -91,7 +99,7 @@ def _exchange(network: Network, n_samples: int) -> int:
 
 _ENTRIES: dict[str, Callable[[Network, int], int]] = {
     "levenberg_marquardt": _levenberg_marquardt, "varpro": _varpro, "slsqp": _slsqp,
-    "exchange": _exchange,
+    "exchange": _exchange, "surrogate": _surrogate,
 }
 
 
@@ -115,11 +123,12 @@ def served(optimiser: str, network: Network, n_samples: int) -> bool:
     return affordable and bytes_needed(optimiser, network, n_samples) <= AUTO_BYTES
 
 
-def refusal(method: str, needed: float) -> str:
+def refusal(method: str, network: Network, needed: float) -> str:
     """Return the sentence for a method that does not find its memory."""
     text = f"method {method!r} needs about {needed / GIB:.3g} GiB of memory for this network and these "
     text += "samples"
     total = machine_bytes()
     if np.isfinite(total):
         text += f", and there are {total / GIB:.3g} GiB"
-    return text + ": 'lbfgs', 'adam' and 'sgd' need little for ReLU networks, 'surrogate' for binary ones"
+    little = "'lbfgs', 'adam' and 'sgd' need little" if network.activation == "relu" else "take fewer samples"
+    return f"{text}: {little}"

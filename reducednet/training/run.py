@@ -47,9 +47,10 @@ def train(
     ===============  ==================================================================
     method           what it does
     ===============  ==================================================================
-    ``"auto"``       binary: ``"exchange"``, or ``"surrogate"`` when deep; ReLU:
-                     ``"varpro"`` for mean squared error, if a step needs at most 1 GiB of memory and
-                     10^10 multiplications (about 2000 parameters at 500 samples), else ``"lbfgs"``
+    ``"auto"``       for mean squared error the best method of which a step needs at most 1 GiB of
+                     memory and 10^10 operations: ReLU networks ``"varpro"`` (at 500 samples up to
+                     2000 parameters), binary ones of one hidden layer ``"exchange"``; otherwise
+                     ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary ones
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
     ``"adam"``       Adam on mini-batches; options learning_rate, batch_size, beta1, beta2, epsilon
     ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once
@@ -111,8 +112,8 @@ def train(
         depth or the loss, samples lie outside the domain, or a ReducedNetwork is not feasible.
     MemoryError
         Before the first step, if a method that was asked for by name needs more memory than the
-        machine has: ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, ``"varpro"``
-        and ``"exchange"`` several numbers for each sample and parameter or candidate.
+        machine has: ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, and
+        ``"varpro"``, ``"exchange"`` and ``"surrogate"`` keep arrays of n_samples rows.
 
     Notes
     -----
@@ -148,7 +149,7 @@ def train(
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
     needed = memory.bytes_needed(optimiser, network, len(X), arguments.get("rounds", 0))
     if needed > memory.machine_bytes():
-        raise MemoryError(memory.refusal(method, needed))
+        raise MemoryError(memory.refusal(method, network, needed))
     if optimiser in RANDOM:
         arguments["rng"] = generator(rng)
     if earlier is not None and earlier.state.get("method") == optimiser:
@@ -166,7 +167,7 @@ def train(
     except MemoryError as error:
         if needed < memory.AUTO_BYTES:
             raise  # it was not the method that asked for too much
-        raise MemoryError(memory.refusal(method, needed)) from error
+        raise MemoryError(memory.refusal(method, network, needed)) from error
 
 
 def _run(
@@ -197,7 +198,8 @@ def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
             small = loss == "mse" and memory.served(second_order, network, n_samples)
             method = "varpro" if small else "lbfgs"
         else:
-            method = "exchange" if shallow and loss == "mse" else "surrogate"
+            small = shallow and loss == "mse" and memory.served("exchange", network, n_samples)
+            method = "exchange" if small else "surrogate"
     needs = {
         "varpro": (relu and loss == "mse", "a ReLU network and loss='mse'"),
         "exchange": (not relu and shallow and loss == "mse",
