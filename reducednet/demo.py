@@ -108,8 +108,8 @@ def sin4pi_demo(
     seed : int
         Start i is drawn from the i-th child of ``SeedSequence(seed)``.
     progress : callable, optional
-        Called as ``progress(done, total)`` after each start. If it raises, that is a RuntimeWarning, and
-        the demo goes on without it.
+        Called as ``progress(done, total)`` after each start. If it raises, that is a
+        RuntimeWarning, and the demo goes on without it.
 
     Returns
     -------

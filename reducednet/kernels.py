@@ -115,7 +115,8 @@ class Workspace:
 
     def __init__(self, layout: Layout, n_samples: int) -> None:
         bytes_needed = 8 * n_samples * (sum(layout.sizes) + len(layout.sizes))
-        self.block_size = max(n_samples, 1) if bytes_needed <= BLOCK_BYTES else min(n_samples, BLOCK_SAMPLES)
+        small = bytes_needed <= BLOCK_BYTES
+        self.block_size = max(n_samples, 1) if small else min(n_samples, BLOCK_SAMPLES)
         self.products = [np.empty(shape) for shape in layout.shapes]
         self._layout = layout
         self._parts: dict[int, Buffers] = {}

@@ -92,7 +92,8 @@ def cross_entropy(
 def _check_not_empty(outputs: Array) -> None:
     """Refuse the mean over no sample."""
     if not len(outputs):
-        raise ValueError(message("outputs", "those of at least one sample", "none: a loss is a mean"))
+        expected = "those of at least one sample"
+        raise ValueError(message("outputs", expected, "none: a loss is a mean"))
 
 
 LOSSES: dict[str, Loss] = {"mse": mean_squared_error, "cross_entropy": cross_entropy}

@@ -1,8 +1,8 @@
-"""Work spread over an executor in batches: processes, threads, clusters, or any function like `map`.
+"""Work spread over an executor in batches: processes, threads, clusters, any function like `map`.
 
-An executor may lose work: a worker is killed, and a pool of processes then drops all that it has not
-finished. Lost work is tried again, at last one unit after the other, so that a unit that kills its
-worker takes no other with it.
+An executor may lose work: a worker is killed, and a pool of processes then drops all that it has
+not finished. Lost work is tried again, at last one unit after the other, so that a unit that kills
+its worker takes no other with it.
 """
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _taken(future: Future[Result], part: Batch, lost: list[Lost]) -> Result:
 
 
 class Processes(Executor):
-    """A pool of processes that is made anew when one of them is killed: the next work finds a whole one.
+    """A pool of processes that is made anew after one of them was killed, for the next work.
 
     Parameters
     ----------

@@ -190,8 +190,8 @@ class LayerReport(NamedTuple):
     outside : int
         Neurons whose threshold, for a unit row, lies outside [-X_B, X_B].
     dead, always_on : int
-        Neurons at or beyond an end of their interval. One that is at both, of zero width, is dead. In
-        deep layers `stable_neurons` knows of more.
+        Neurons at or beyond an end of their interval. One that is at both, of zero width, is dead.
+        In deep layers `stable_neurons` knows of more.
     zero_rows : int
         Neurons without a direction; counted there only.
     """

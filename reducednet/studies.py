@@ -81,8 +81,8 @@ def compare(
     executor : None, concurrent.futures.Executor or callable
         What runs the study: processes, threads, loky, the ``get_executor()`` of a dask client,
         ``mpi4py.futures``; or a function like `map`. Scripts that start processes need the usual
-        ``if __name__ == "__main__":``. Runs that the executor loses, say with a killed worker, are made
-        again while it takes work. A pool of processes that has lost one takes no more; a
+        ``if __name__ == "__main__":``. Runs that the executor loses, say with a killed worker, are
+        made again while it takes work. A pool of processes that has lost one takes no more; a
         `reducednet.parallel.Processes` goes on with new ones.
     samples : int, optional
         Of a target: by default 200 equispaced ones of one input, else 500 uniform ones.
@@ -97,20 +97,20 @@ def compare(
     n_steps : int, optional
         For the methods that do not have their own.
     progress : callable, optional
-        Called as ``progress(done, total)`` with numbers of runs. If it raises, that is a RuntimeWarning,
-        and the study goes on without it.
+        Called as ``progress(done, total)`` with numbers of runs. If it raises, that is a
+        RuntimeWarning, and the study goes on without it.
 
     Returns
     -------
     Study
-        Runs that were lost are left out: its ``message`` then says "unfinished", and ``missing`` lists
-        them.
+        Runs that were lost are left out: its ``message`` then says "unfinished", and ``missing``
+        lists them.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is wrong, or every run failed or was lost; a single one that fails is recorded as
-        such.
+        If an argument is wrong, or every run failed or was lost; a single one that fails is
+        recorded as such.
     KeyboardInterrupt
         If it comes before the first run is finished. Later the study ends with what is finished,
         and says so in its ``message``.
@@ -245,7 +245,8 @@ def _collect(
     lost: list[parallel.Lost] = []
     ending, total = "finished", len(units)
     try:
-        for finished, interrupted in parallel.results(partial(work, problem), units, executor, lost):
+        results = parallel.results(partial(work, problem), units, executor, lost)
+        for finished, interrupted in results:
             runs += finished
             if interrupted:
                 raise KeyboardInterrupt
@@ -272,13 +273,14 @@ def _collect(
 
 
 def _unfinished(n_lost: int, total: int, error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"unfinished: the executor lost {n_lost} of {total} runs with {type(error).__name__}: {text}"
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"unfinished: the executor lost {n_lost} of {total} runs with {reason}"
 
 
 def _check_complete(runs: list[Run], lost: list[Unit], units: list[Unit]) -> None:
     """Refuse an executor that gave back another number of results than it was given work."""
-    back = [(run.start, run.label) for run in runs] + [(unit.start, unit.method.label) for unit in lost]
+    back = [(run.start, run.label) for run in runs]
+    back += [(unit.start, unit.method.label) for unit in lost]
     if sorted(back) != sorted((unit.start, unit.method.label) for unit in units):
         expected = "one that gives the result of every batch once"
         raise ValueError(message("executor", expected, f"{len(runs)} results of {len(units)} runs"))

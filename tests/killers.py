@@ -1,4 +1,4 @@
-"""Callbacks that kill the process they are called in: what a system without memory does to a worker."""
+"""Callbacks that kill their own process, as a system without memory kills a worker."""
 import os
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Laws of empty samples, (0, n_inputs): values at no point are no values; a mean over none is refused."""
+"""Laws of empty samples, (0, n_inputs): no values at no points; a mean over none is refused."""
 import numpy as np
 import pytest
 from matplotlib import pyplot
@@ -6,7 +6,8 @@ from matplotlib import pyplot
 import reducednet as rn
 
 DOMAINS = [
-    rn.Box([0.0, 0.0], [1.0, 2.0]), rn.Ball([1.0, 0.0], 2.0), rn.Hull([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+    rn.Box([0.0, 0.0], [1.0, 2.0]), rn.Ball([1.0, 0.0], 2.0),
+    rn.Hull([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
 ]
 NONE = np.empty((0, 2))
 

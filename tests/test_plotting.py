@@ -47,7 +47,9 @@ def test_loss_curves_draw_the_median_while_half_of_the_runs_go_on(ax):
     assert ax.get_yscale() == "log"
 
 
-@pytest.mark.parametrize("lengths, last", [([3], 2), ([3, 1000], 999), ([3, 3, 1000], 2), ([1, 50, 60, 70], 59)])
+@pytest.mark.parametrize("lengths, last", [
+    ([3], 2), ([3, 1000], 999), ([3, 3, 1000], 2), ([1, 50, 60, 70], 59),
+])
 def test_a_curve_ends_where_less_than_half_of_its_runs_go_on(ax, lengths, last):
     long = result(np.geomspace(1.0, 1e-3, 1000))
     runs = [result(np.geomspace(1.0, 0.1, n)) for n in lengths]
@@ -98,7 +100,7 @@ def test_a_new_axes_is_made_where_none_is_given():
     (lambda ax: plotting.fits(rn.targets.franke(), {}, ax), "`target` must be of one input, got 2 inputs"),
     (lambda ax: plotting.fits(rn.targets.step(), {"n": rn.Network.random((2, 3, 1))}, ax), "`n` must be of one"),
     (lambda ax: plotting.loss_curves({"none": []}, ax), "at least one run"),
-    (lambda ax: plotting.loss_curves({"none": [result([])]}, ax), "must be runs with a history, got an empty one"),
+    (lambda ax: plotting.loss_curves({"none": [result([])]}, ax), "must be runs with a history"),
     (lambda ax: plotting.loss_curves({}, ax), "`results` must be a dict of at least one"),
     (lambda ax: plotting.error_histogram({"a": [1.0, 0.0]}, ax), "positive finite errors"),
     (lambda ax: plotting.error_histogram({"a": []}, ax), "positive finite errors"),

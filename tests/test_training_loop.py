@@ -310,7 +310,9 @@ def test_interrupted_run_keeps_steps_that_were_passed_over(method):
 @pytest.mark.parametrize("error, words", [
     (KeyboardInterrupt, "interrupted"), (NotFinite, "stopped: the loss is not finite"),
 ])
-def test_run_that_ends_before_its_first_record_has_the_start(method, reduced, error, words, tmp_path, monkeypatch):
+def test_run_that_ends_before_its_first_record_has_the_start(
+    method, reduced, error, words, tmp_path, monkeypatch
+):
     def end(*arguments, **options):
         raise error
 
@@ -321,8 +323,10 @@ def test_run_that_ends_before_its_first_record_has_the_start(method, reduced, er
     assert (result.message, result.converged, result.steps) == (words, False, 0)
     assert_same_network(result.network, network, "the best network")
     assert_close(result.history["loss"], [loss_of(network)], tolerance(network), "loss")
-    assert_close(result.history["validation_loss"], [loss_of(network, data)], tolerance(network, data), "loss")
-    assert {len(column) for column in result.history.values()} == {1} and result.history["step"][0] == 0
+    allowed = tolerance(network, data)
+    assert_close(result.history["validation_loss"], [loss_of(network, data)], allowed, "loss")
+    assert {len(column) for column in result.history.values()} == {1}
+    assert result.history["step"][0] == 0
     assert "in 0 steps" in repr(result)
     rn.save(tmp_path / "run.npz", result)
     for again in (result, rn.load(tmp_path / "run.npz")):
@@ -337,7 +341,7 @@ def test_start_that_was_interrupted_while_it_was_recorded_is_there_once(monkeypa
     def interrupt(step):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reducednet.training.run.bar", lambda *arguments: contextlib.nullcontext(interrupt))
+    monkeypatch.setattr(run, "bar", lambda *arguments: contextlib.nullcontext(interrupt))
     result = train("adam")
     assert result.message == "interrupted" and result.history["step"].tolist() == [0]
 
@@ -807,15 +811,15 @@ def test_train_takes_and_documents_every_option_of_the_optimiser(optimiser):
 
 
 @pytest.mark.parametrize("method, options", [
-    ("adam", {"beta1": 0.5}), ("adam", {"beta2": 0.9}), ("adam", {"epsilon": 0.1}), ("sgd", {"momentum": 0.0}),
-    ("surrogate", {"width": 0.5}),
+    ("adam", {"beta1": 0.5}), ("adam", {"beta2": 0.9}), ("adam", {"epsilon": 0.1}),
+    ("sgd", {"momentum": 0.0}), ("surrogate", {"width": 0.5}),
 ])
 def test_options_of_an_optimiser_reach_it(method, options):
     assert train(method, **options).history["loss"][-1] != train(method).history["loss"][-1]
 
 
 def test_default_options_given_by_name_change_nothing():
-    defaults = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "learning_rate": 1e-2, "batch_size": None}
+    defaults = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "learning_rate": 1e-2}
     assert_same_history(train("adam"), train("adam", **defaults))
 
 
@@ -841,10 +845,10 @@ CLASSES = rn.Network.random((2, 3, 2), 0)
     (RELU_NET, {"method": "adam", "learning_rate": 0.0}, ValueError, "finite and larger than 0"),
     (RELU_NET, {"method": "sgd", "momentum": 1.0}, ValueError, "`momentum` must be below 1"),
     (RELU_NET, {"method": "adam", "beta1": 1.0}, ValueError, "`beta1` must be below 1, got 1.0"),
-    (RELU_NET, {"method": "adam", "beta2": -0.5}, ValueError, "`beta2` must be finite and at least 0"),
-    (RELU_NET, {"method": "adam", "epsilon": 0.0}, ValueError, "`epsilon` must be finite and larger than 0"),
+    (RELU_NET, {"method": "adam", "beta2": -0.5}, ValueError, "`beta2` must be finite and at"),
+    (RELU_NET, {"method": "adam", "epsilon": 0.0}, ValueError, "`epsilon` must be finite and"),
     (RELU_NET, {"method": "sgd", "beta1": 0.5}, TypeError, "`beta1` must be one of"),
-    (BINARY_NET, {"method": "surrogate", "width": 0.0}, ValueError, "`width` must be finite and larger than 0"),
+    (BINARY_NET, {"method": "surrogate", "width": 0.0}, ValueError, "`width` must be finite and"),
     (RELU_NET, {"method": "varpro", "rounds": -1}, ValueError, "`rounds` must be at least 0"),
     (RELU_NET, {"y": Y[:-1]}, ValueError, r"`y` must be of shape \(6, 1\) or \(6,\), got shape \(5,\)"),
     (RELU_NET, {"y": np.stack([Y, Y], axis=1)}, ValueError, r"got shape \(6, 2\)"),

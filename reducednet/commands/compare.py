@@ -17,7 +17,7 @@ def add_parser(commands: Any) -> None:
     """Add the command's parser to the others."""
     parser = commands.add_parser(
         "compare", help="train by several methods from the same random functions",
-        epilog=f"exit code {UNFINISHED}: runs are missing, since the processes that made them were killed",
+        epilog=f"exit code {UNFINISHED}: runs are missing, their processes were killed",
     )
     parser.add_argument("target", metavar="TARGET", help="the function to learn, such as sin4pi or franke")
     parser.add_argument("--methods", default="standard,ball,redrawn", metavar="NAME,NAME,...",
@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> Answer:
     lines = [*study_lines(study), f"\nStudy: {path}\nFigure: {picture}"]
     if study.message == "finished":
         return Answer(report, lines)
-    return Answer(report, lines, INTERRUPTED if study.message.startswith("interrupted") else UNFINISHED)
+    interrupted = study.message.startswith("interrupted")
+    return Answer(report, lines, INTERRUPTED if interrupted else UNFINISHED)
 
 
 def _widths(text: str) -> list[int]:

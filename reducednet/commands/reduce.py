@@ -14,7 +14,7 @@ from .outputs import check_output
 
 
 COUNTED = ("dead", "always_on", "zero_rows")
-"""What is counted as `info` does: by all that is known of the neurons, not by this reduction's intervals."""
+"""What is counted as by `info`: by all that is known, not by the intervals alone."""
 
 
 def add_parser(commands: Any) -> None:
@@ -46,13 +46,15 @@ def run(options: argparse.Namespace) -> Answer:
     bound = float(reduction_bound(network, reduced).max())
     counts = census(network, domain)["layers"]
     reports = reduction_report(network, domain, options.bound)
-    layers = [met._asdict() | {name: count[name] for name in COUNTED} for met, count in zip(reports, counts)]
+    layers = [met._asdict() | {name: count[name] for name in COUNTED}
+              for met, count in zip(reports, counts)]
     save(options.output, reduced)
     report = {"network": network_report(network), "reduced": network_report(reduced), "layers": layers,
               "points": len(X), "largest_difference": difference, "rounding_bound": bound,
               "output": str(options.output)}
     return Answer(report, [
-        f"{network!r}\non {domain!r}, bound={options.bound!r}\n", *_layer_lines(layers), f"\n{STABLE}",
+        f"{network!r}\non {domain!r}, bound={options.bound!r}\n", *_layer_lines(layers),
+        f"\n{STABLE}",
         f"\nlargest difference at {len(X)} points: {short(difference)}  (rounding bound {short(bound)})",
         f"written: {options.output}",
     ])

@@ -154,7 +154,7 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
 
 
 def _aligned(runs: Sequence[TrainingResult]) -> tuple[Array, Array]:
-    """Return the recorded steps while at least half of the runs go on, and the losses there, a row a run.
+    """Return the recorded steps with at least half of the runs going on, and each run's losses.
 
     Between two records and after its end a run has the loss of its last record.
     """

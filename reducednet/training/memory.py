@@ -1,8 +1,8 @@
 """How much memory and time a method asks for, before it asks.
 
 Second-order methods hold matrices of n_parameters^2 or n_samples n_parameters entries, which leave
-any machine while network and samples are still small. Each factor below is the number of such arrays
-that exist at once in the method's code, rounded up.
+any machine while network and samples are still small. Each factor below is the number of such
+arrays that exist at once in the method's code, rounded up.
 """
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def unknowns(optimiser: str, network: Network) -> int:
 
 
 def operations(optimiser: str, network: Network, n_samples: int) -> int:
-    """Return about how many operations a step of a method makes that ``"auto"`` has to choose or to leave.
+    """Return about how many operations a step makes of a method that ``"auto"`` may choose.
 
-    Least squares: n p^2 for J^T J, with n the rows of the Jacobian J and p its columns, and p^3 for the
-    linear system. Exchange: some 40 for each neuron and each candidate in its place.
+    Least squares: n p^2 for J^T J, with n the rows of the Jacobian J and p its columns, and p^3 for
+    the linear system. Exchange: some 40 for each neuron and each candidate in its place.
     """
     if optimiser == "exchange":
         return 40 * network.sizes[1] * n_directions(network, n_samples) * n_samples
@@ -76,7 +76,7 @@ def _levenberg_marquardt(network: Network, n_samples: int) -> int:
 
 
 def _varpro(network: Network, n_samples: int) -> int:
-    """The same of the hidden parameters alone, one Jacobian for all outputs; the activations' SVD."""
+    """The same of the hidden parameters, one Jacobian for all outputs; the activations' SVD."""
     p = unknowns("varpro", network)
     return 3 * n_samples * p + 5 * p**2 + 6 * n_samples * network.sizes[1]
 
@@ -92,7 +92,7 @@ def _surrogate(network: Network, n_samples: int) -> int:
 
 
 def _exchange(network: Network, n_samples: int) -> int:
-    """Some arrays of all candidates, and the columns of the present neurons with their dual basis."""
+    """Some arrays of all candidates, and the present neurons' columns with their dual basis."""
     candidates, columns = n_directions(network, n_samples), network.sizes[1] + 1
     return n_samples * ((9 + network.n_outputs) * candidates + 6 * columns)
 
@@ -104,7 +104,7 @@ _ENTRIES: dict[str, Callable[[Network, int], int]] = {
 
 
 def machine_bytes() -> float:
-    """Return the memory of the machine, or of the container this runs in; inf where it is not told."""
+    """Return the memory of the machine or of its container; inf where it is not told."""
     sizes = [np.inf]
     try:
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -125,10 +125,10 @@ def served(optimiser: str, network: Network, n_samples: int) -> bool:
 
 def refusal(method: str, network: Network, needed: float) -> str:
     """Return the sentence for a method that does not find its memory."""
-    text = f"method {method!r} needs about {needed / GIB:.3g} GiB of memory for this network and these "
-    text += "samples"
+    text = f"method {method!r} needs about {needed / GIB:.3g} GiB of memory "
+    text += "for this network and these samples"
     total = machine_bytes()
     if np.isfinite(total):
         text += f", and there are {total / GIB:.3g} GiB"
-    little = "'lbfgs', 'adam' and 'sgd' need little" if network.activation == "relu" else "take fewer samples"
-    return f"{text}: {little}"
+    relu = network.activation == "relu"
+    return f"{text}: " + ("'lbfgs', 'adam' and 'sgd' need little" if relu else "take fewer samples")

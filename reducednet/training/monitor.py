@@ -187,7 +187,7 @@ class Monitor:
             raise StopTraining(f"stopped early: no better loss in {self.patience} records")
 
     def _record_start(self) -> None:
-        """Put the start in the history: a run that ended before it recorded anything has one too."""
+        """Put the start in the history of a run that ended before it recorded anything."""
         vector = self.network.to_vector()
         validation_loss = np.nan if self.validation is None else self.validation.value(vector)
         dead, always_on = self.objective.count_constant(vector)

@@ -20,8 +20,8 @@ class TrainingResult:
     history : dict of arrays
         One entry a record, the start first, which is always there: ``"step"``, ``"loss"``,
         ``"gradient_norm"`` (nan where the method has none), ``"dead"`` and ``"always_on"`` (hidden
-        neurons that no sample, or every sample, activates), ``"seconds"`` and, with validation data,
-        ``"validation_loss"``.
+        neurons that no sample, or every sample, activates), ``"seconds"`` and, with validation
+        data, ``"validation_loss"``.
     converged : bool
         Whether the optimiser's own test was met: a small gradient, or no further decrease in
         floating point; a run that ends at its limit of steps has not converged.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._validation import (
-    RandomLike, choice, flag, fraction, generator, instance, integer, message, number, real_array, samples,
-    weights_of_mean_one,
+    RandomLike, choice, flag, fraction, generator, instance, integer, message, number, real_array,
+    samples, weights_of_mean_one,
 )
 from ..gradients import Objective
 from ..losses import check_responses
@@ -162,7 +162,8 @@ def train(
     monitor.state = dict(arguments.get("state", {}))
     last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
     try:
-        with np.errstate(over="ignore", invalid="ignore"), bar(last_step, progress) as monitor.on_step:
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, bar(last_step, progress) as monitor.on_step:
             return _run(optimiser, network, objective, monitor, arguments)
     except MemoryError as error:
         if needed < memory.AUTO_BYTES:
