@@ -65,9 +65,9 @@ def _matches(shape: tuple[int, ...], expected: Sequence[int | None | str]) -> bo
     )
 
 
-def samples(X: Any, n_inputs: int, name: str = "X") -> Array:
-    """Return X as a (n_samples, n_inputs) array."""
-    return real_array(X, name, ("n_samples", n_inputs))
+def samples(X: Any, n_inputs: int, name: str = "X", allow_empty: bool = False) -> Array:
+    """Return X as a (n_samples, n_inputs) array, of at least one sample unless `allow_empty`."""
+    return real_array(X, name, ("n_samples", n_inputs), allow_empty)
 
 
 def responses(y: Any, n_samples: int, n_outputs: int, name: str = "y") -> Array:
@@ -143,6 +143,14 @@ def number(value: Any, name: str, minimum: float = -np.inf, above: float = -np.i
     if not np.isfinite(result) or result < minimum or result <= above:
         limits = [f"at least {minimum}"] * (minimum > -np.inf) + [f"larger than {above}"] * (above > -np.inf)
         raise ValueError(message(name, " and ".join(["finite", *limits]), result))
+    return result
+
+
+def fraction(value: Any, name: str) -> float:
+    """Return the value as a float that is at least 0 and below 1."""
+    result = number(value, name, minimum=0.0)
+    if result >= 1.0:
+        raise ValueError(message(name, "below 1", result))
     return result
 
 

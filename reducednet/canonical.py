@@ -105,7 +105,8 @@ class CanonicalForm:
 
     def __call__(self, X: Any) -> Array:
         """Return the outputs at X, shape (n_samples, n_inputs), as (n_samples, n_outputs)."""
-        X, activate = samples(X, self.domain.n_inputs), activation_named(self.activation).value
+        X = samples(X, self.domain.n_inputs, allow_empty=True)
+        activate = activation_named(self.activation).value
         result = X @ self.linear.T + self.constant
         block = max(1, 2**20 // max(1, self.n_neurons))
         with np.errstate(over="ignore", invalid="ignore"):

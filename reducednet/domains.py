@@ -42,11 +42,11 @@ class Domain(ABC):
 
     def contains(self, X: Any) -> np.ndarray:
         """Tell which rows of X, shape (n_samples, n_inputs), lie in the domain (to rounding)."""
-        return self._contains(samples(X, self.n_inputs))
+        return self._contains(samples(X, self.n_inputs, allow_empty=True))
 
     def sample(self, n: int, rng: RandomLike = None) -> Array:
         """Return n random points of the domain, as (n, n_inputs)."""
-        return self._sample(integer(n, "n", 1), generator(rng))
+        return self._sample(integer(n, "n", 0), generator(rng))
 
     def bounding_box(self) -> tuple[Array, Array]:
         """Return the ends (low, high) of the smallest box around the domain, each (n_inputs,)."""

@@ -215,7 +215,7 @@ def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:
     [True, False]
     """
     network, domain = check_network(network), check_domain(network, domain)
-    X = samples(X, network.n_inputs)
+    X = samples(X, network.n_inputs, allow_empty=True)
     result = np.ones(len(X), dtype=bool)
     if network.activation == "relu":
         return result

@@ -98,9 +98,16 @@ class Objective:
 
     def count_constant(self, theta: Array) -> tuple[int, int]:
         """Return how many neurons are inactive, and how many active, at every sample."""
-        active = [Z > 0.0 for Z in kernels.pre_activations(self._layout, theta, self.H, self.activation)]
-        dead = sum(int((~A.any(axis=1)).sum()) for A in active)
-        return dead, sum(int(A.all(axis=1).sum()) for A in active)
+        hidden = self._layout.sizes[1:-1]
+        somewhere = [np.zeros(n, dtype=bool) for n in hidden]
+        everywhere = [np.ones(n, dtype=bool) for n in hidden]
+        for part in self._workspace.slices(self.n_samples):
+            layers = kernels.pre_activations(self._layout, theta, self.H[:, part], self.activation)
+            for Z, some, every in zip(layers, somewhere, everywhere):
+                some |= (Z > 0.0).any(axis=1)
+                every &= (Z > 0.0).all(axis=1)
+        dead = sum(int((~some).sum()) for some in somewhere)
+        return dead, sum(int(every.sum()) for every in everywhere)
 
 
 def loss_and_gradient(
@@ -171,7 +178,7 @@ def jacobian(network: Network, X: Any) -> Array:
     [[[6.0, 2.0, 3.0]]]
     """
     network = check_network(network)
-    H = kernels.feature_first(samples(X, network.n_inputs))
+    H = kernels.feature_first(samples(X, network.n_inputs, allow_empty=True))
     with np.errstate(over="ignore", invalid="ignore"):
         result = kernels.jacobian(network.layout, network.to_vector(), H, network._activation)
     return finite_result(result, "a derivative")

@@ -115,7 +115,8 @@ class Workspace:
 
     def __init__(self, layout: Layout, n_samples: int) -> None:
         bytes_needed = 8 * n_samples * (sum(layout.sizes) + len(layout.sizes))
-        self.block_size = n_samples if bytes_needed <= BLOCK_BYTES else min(n_samples, BLOCK_SAMPLES)
+        small = bytes_needed <= BLOCK_BYTES
+        self.block_size = max(n_samples, 1) if small else min(n_samples, BLOCK_SAMPLES)
         self.products = [np.empty(shape) for shape in layout.shapes]
         self._layout = layout
         self._parts: dict[int, Buffers] = {}
@@ -429,7 +430,7 @@ def jacobian(layout: Layout, vector: Array, H: Array, activation: Activation) ->
         for block, A in zip(reversed(blocks), reversed(layers)):
             rows, columns = block.shape
             products = np.einsum("in,jn->nij", A[:rows], D)
-            result[:, k, end - rows * columns:end] = products.reshape(n_samples, -1)
+            result[:, k, end - rows * columns:end] = products.reshape(n_samples, rows * columns)
             end -= rows * columns
             if A is not H:
                 D = (block[:len(A) - 1] @ D) * activation.slope(A[:-1])

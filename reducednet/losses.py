@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, choice, class_labels, responses
+from ._validation import Array, choice, class_labels, message, responses
 
 Loss = Callable[..., tuple[float, Array]]
 
@@ -36,6 +36,7 @@ def mean_squared_error(
     (0.5, array([[1.],
            [0.]]))
     """
+    _check_not_empty(outputs)
     residuals = np.subtract(outputs, y, out=out)
     if sample_weight is None:
         flat = residuals.ravel(order="K")
@@ -71,6 +72,7 @@ def cross_entropy(
     >>> round(value, 6), gradient
     (0.693147, array([[ 0.5, -0.5]]))
     """
+    _check_not_empty(outputs)
     n_samples, rows = len(outputs), np.arange(len(outputs))
     shifted = np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=out)
     chosen = shifted[rows, y]
@@ -85,6 +87,13 @@ def cross_entropy(
     if sample_weight is not None:
         gradient *= sample_weight[:, np.newaxis]
     return value, gradient
+
+
+def _check_not_empty(outputs: Array) -> None:
+    """Refuse the mean over no sample."""
+    if not len(outputs):
+        expected = "those of at least one sample"
+        raise ValueError(message("outputs", expected, "none: a loss is a mean"))
 
 
 LOSSES: dict[str, Loss] = {"mse": mean_squared_error, "cross_entropy": cross_entropy}

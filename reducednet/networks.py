@@ -85,14 +85,14 @@ class Network(Parameters):
         TypeError, ValueError
             If X has another shape or is not finite, or an output leaves the range of float64.
         """
-        H = kernels.feature_first(samples(X, self.n_inputs))
+        H = kernels.feature_first(samples(X, self.n_inputs, allow_empty=True))
         with np.errstate(over="ignore", invalid="ignore"):
             result = kernels.outputs(self._layout, self._vector, H, self._activation)
         return finite_result(result, "the network's output")
 
     def pre_activations(self, X: Any) -> list[Array]:
         """Return Z^1 .. Z^L at X, shape (n_samples, n_inputs), each as (n_samples, n_l)."""
-        H = kernels.feature_first(samples(X, self.n_inputs))
+        H = kernels.feature_first(samples(X, self.n_inputs, allow_empty=True))
         with np.errstate(over="ignore", invalid="ignore"):
             layers = kernels.pre_activations(self._layout, self._vector, H, self._activation)
         return [finite_result(Z.T, "a pre-activation") for Z in layers]

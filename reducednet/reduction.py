@@ -194,6 +194,7 @@ class LayerReport(NamedTuple):
         Neurons whose threshold, for a unit row, lies outside [-X_B, X_B].
     dead, always_on : int
         Neurons at or beyond an end of their interval. One that is at both, of zero width, is dead.
+        In deep layers `stable_neurons` knows of more.
     zero_rows : int
         Neurons without a direction; counted there only.
     """

@@ -170,7 +170,7 @@ def sample(n_rows: int, n: int, rng: RandomLike = None) -> Array:
     >>> row_norms(sample(3, 5, rng=0)).round(12)
     array([1., 1., 1.])
     """
-    shape = integer(n_rows, "n_rows", 1), integer(n, "n", 1)
+    shape = integer(n_rows, "n_rows", 0), integer(n, "n", 1)
     units, norms = normalise(generator(rng).standard_normal(shape))
     units[norms == 0.0, 0] = 1.0
     return units

@@ -81,7 +81,9 @@ def compare(
     executor : None, concurrent.futures.Executor or callable
         What runs the study: processes, threads, loky, the ``get_executor()`` of a dask client,
         ``mpi4py.futures``; or a function like `map`. Scripts that start processes need the usual
-        ``if __name__ == "__main__":``.
+        ``if __name__ == "__main__":``. Runs that the executor loses, say with a killed worker, are
+        made again while it takes work. A pool of processes that has lost one takes no more; a
+        `reducednet.parallel.Processes` goes on with new ones.
     samples : int, optional
         Of a target: by default 200 equispaced ones of one input, else 500 uniform ones.
     test_points : int
@@ -95,16 +97,20 @@ def compare(
     n_steps : int, optional
         For the methods that do not have their own.
     progress : callable, optional
-        Called as ``progress(done, total)`` with numbers of runs.
+        Called as ``progress(done, total)`` with numbers of runs. If it raises, that is a
+        RuntimeWarning, and the study goes on without it.
 
     Returns
     -------
     Study
+        Runs that were lost are left out: its ``message`` then says "unfinished", and ``missing``
+        lists them.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is wrong, or every run failed; a single one that fails is recorded as such.
+        If an argument is wrong, or every run failed or was lost; a single one that fails is
+        recorded as such.
     KeyboardInterrupt
         If it comes before the first run is finished. Later the study ends with what is finished,
         and says so in its ``message``.
@@ -236,29 +242,48 @@ def _collect(
 ) -> tuple[list[Run], str]:
     """Return the runs, in any order, and how the study ended."""
     runs: list[Run] = []
-    ending = "finished"
+    lost: list[parallel.Lost] = []
+    ending, total = "finished", len(units)
     try:
-        for finished, interrupted in parallel.results(partial(work, problem), units, executor, _lost):
+        results = parallel.results(partial(work, problem), units, executor, lost)
+        for finished, interrupted in results:
             runs += finished
             if interrupted:
                 raise KeyboardInterrupt
             if progress is not None and finished:
-                progress(len(runs), len(units))
+                progress = parallel.told(progress, len(runs), total, stacklevel=4)
     except KeyboardInterrupt:
         if not runs:
             raise
-        ending = f"interrupted after {len(runs)} of {len(units)} runs"
-    if ending == "finished" and sorted((run.start, run.label) for run in runs) != sorted(
-            (unit.start, unit.method.label) for unit in units):
-        expected = "one that gives the result of every batch once"
-        raise ValueError(message("executor", expected, f"{len(runs)} results of {len(units)} runs"))
+        ending = f"interrupted after {len(runs)} of {total} runs"
+    except parallel.ExecutorFailed as failure:
+        assert isinstance(failure.__cause__, Exception)
+        if not runs:
+            raise failure.__cause__ from None
+        ending = _unfinished(total - len(runs), total, failure.__cause__)
+    if ending == "finished":
+        if lost:
+            ending = _unfinished(len(lost), total, lost[0].error)
+        _check_complete(runs, [unit for unit, _ in lost], units)
+    if not runs:
+        raise ValueError(f"no run is left, {ending}")
     if all(run.failed for run in runs):
         raise ValueError(f"every run failed, the first, {runs[0].label!r}, with {runs[0].message}")
     return runs, ending
 
 
-def _lost(unit: Unit, error: Exception) -> Run:
-    return Run.failure(unit.method.label, unit.start, error)
+def _unfinished(n_lost: int, total: int, error: Exception) -> str:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"unfinished: the executor lost {n_lost} of {total} runs with {reason}"
+
+
+def _check_complete(runs: list[Run], lost: list[Unit], units: list[Unit]) -> None:
+    """Refuse an executor that gave back another number of results than it was given work."""
+    back = [(run.start, run.label) for run in runs]
+    back += [(unit.start, unit.method.label) for unit in lost]
+    if sorted(back) != sorted((unit.start, unit.method.label) for unit in units):
+        expected = "one that gives the result of every batch once"
+        raise ValueError(message("executor", expected, f"{len(runs)} results of {len(units)} runs"))
 
 
 def work(problem: Problem, units: Sequence[Unit]) -> tuple[list[Run], bool]:
@@ -280,7 +305,8 @@ def _run(problem: Problem, unit: Unit) -> Run:
     except Exception as problem_met:  # whatever it is: the other runs go on, and this one says what it was
         return Run.failure(label, unit.start, problem_met, time.thread_time() - began)
     history = result.history
-    best = int(np.argmin(history.get("validation_loss", history["loss"])))
+    losses = history.get("validation_loss", history["loss"])
+    best = int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
     return Run(
         label, unit.start, float(history["loss"][0]), float(history["loss"][best]), error,
         time.thread_time() - began, int(history["step"][-1]), bool(result.converged), result.message,

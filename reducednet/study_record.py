@@ -37,7 +37,7 @@ class Study:
     runs : tuple of Run
         By start, then in the order of the methods.
     message : str
-        ``"finished"``, or that the study was interrupted.
+        ``"finished"``, or that the study was interrupted, or is unfinished since runs were lost.
 
     Examples
     --------
@@ -56,6 +56,13 @@ class Study:
     methods: tuple[Method, ...]
     runs: tuple[Run, ...] = field(repr=False)
     message: str = "finished"
+
+    @property
+    def missing(self) -> tuple[tuple[str, int], ...]:
+        """(label, start) of each run that an interrupted or unfinished study is without."""
+        made = {(run.label, run.start) for run in self.runs}
+        wanted = [(method.label, start) for start in range(self.starts) for method in self.methods]
+        return tuple(run for run in wanted if run not in made)
 
     def errors(self) -> dict[str, Array]:
         """Return the test errors of each method by start: inf where a run failed, nan where none is.

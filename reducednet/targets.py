@@ -37,11 +37,11 @@ class Target:
 
     def __call__(self, X: Any) -> Array:
         """Return the values at the rows of X, shape (n_samples, n_inputs), as (n_samples,)."""
-        return self._function(samples(X, self.n_inputs))
+        return self._function(samples(X, self.n_inputs, allow_empty=True))
 
     def sample(self, n: int, rng: RandomLike = None) -> Array:
         """Return n points drawn uniformly from the box, as (n, n_inputs)."""
-        t = generator(rng).random((integer(n, "n", 1), self.n_inputs))
+        t = generator(rng).random((integer(n, "n", 0), self.n_inputs))
         return (1.0 - t) * self.low + t * self.high
 
     def grid(self, n: int) -> Array:

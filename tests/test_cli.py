@@ -89,10 +89,60 @@ def test_reduce_command_reports_each_hidden_layer(tmp_path):
     report = json.loads(result.stdout)
     domain = rn.Box([-1, -2, 0], [1, 2, 3])
     assert [layer["neurons"] for layer in report["layers"]] == [8, 5]
-    assert report["layers"] == [
-        json.loads(json.dumps(layer._asdict())) for layer in rn.reduction_report(network, domain)
-    ]
+    for layer, met in zip(report["layers"], rn.reduction_report(network, domain)):
+        assert (layer["norms"], layer["norm_bound"]) == (list(met.norms), met.norm_bound)
+        assert layer["outside"] == met.outside and layer.keys() == met._asdict().keys()
     assert report["largest_difference"] <= report["rounding_bound"]
+
+
+def answer_of(capsys, *arguments):
+    """Return what the command prints."""
+    assert cli.main([*map(str, arguments)]) == 0
+    return capsys.readouterr().out
+
+
+def columns(text, *names):
+    """Return columns of a printed table, by the ends of their headings."""
+    lines = text.splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("layer"))
+    rows = lines[head + 1:lines.index("", head)]
+    ends = [lines[head].index(name) + len(name) for name in names]
+    return [[row[:end].split()[-1] for end in ends] for row in rows]
+
+
+@pytest.mark.parametrize("bound", ["support", "ball"])
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+def test_reduce_and_info_count_the_same_in_columns_of_one_name(tmp_path, capsys, bound, activation):
+    rng, path, out = np.random.default_rng(5), tmp_path / "in.npz", tmp_path / "out.npz"
+    differing = 0
+    for seed in range(13):
+        sizes = (int(rng.integers(1, 4)), *rng.integers(1, 21, size=rng.integers(1, 4)).tolist(), 1)
+        network = rn.Network.random(sizes, seed, output_bias=bool(seed % 2), activation=activation)
+        if seed % 3 == 0:  # a neuron without a direction below others
+            weights = [W.copy() for W in network.weights]
+            weights[0][0] = 0.0
+            rest = network.thresholds, network.output_weights
+            network = rn.Network(weights, *rest, activation=activation)
+        rn.save(path, network)
+        calls = [("reduce", path, "--box", "0", "1", "--bound", bound, "-o", out),
+                 ("info", path, "--box", "0", "1")]
+        if seed < 2:
+            names = ("neurons", "dead", "always on", "zero rows")
+            one, two = (columns(answer_of(capsys, *call), *names) for call in calls)
+            assert one == two
+        keys = ("neurons", "dead", "always_on", "zero_rows")
+        reports = [json.loads(answer_of(capsys, *call, "--json")) for call in calls]
+        one, counts = ([[layer[key] for key in keys] for layer in report["layers"]]
+                       for report in reports)
+        assert one == counts
+        domain = rn.Box([0.0] * sizes[0], [1.0] * sizes[0])
+        stable = rn.stable_neurons(network, domain)
+        proved = [[dead.sum(), on.sum()] for dead, on in zip(*stable)]
+        assert all((np.array(count[1:3]) >= least).all() for count, least in zip(counts, proved))
+        met = rn.reduction_report(network, domain, bound)
+        by_intervals = [[layer.dead, layer.always_on] for layer in met]
+        differing += by_intervals != [count[1:3] for count in counts]
+    assert differing  # the reduction's own intervals alone would not do
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -436,7 +436,7 @@ def test_domain_whose_norm_bound_is_no_number_is_refused(make):
     (lambda d: d.support([[np.nan, 0.0]]), r"`U` must be finite, got nan at index \(0, 0\)"),
     (lambda d: d.contains([[1.0, 2.0, 3.0]]), r"`X` must be of shape \(n_samples, 2\), got shape \(1, 3\)"),
     (lambda d: d.contains([[np.inf, 0.0]]), r"`X` must be finite, got inf at index \(0, 0\)"),
-    (lambda d: d.sample(0), "`n` must be at least 1, got 0"),
+    (lambda d: d.sample(-1), "`n` must be at least 0, got -1"),
     (lambda d: d.sample(3, -1), "`rng` must be a seed of at least 0, got -1"),
 ])
 def test_calls_with_bad_arguments_are_refused(domain, call, text):

@@ -64,7 +64,7 @@ INSIDE = {  # the same within the packages
         "run",
         "lbfgs slsqp varpro exchange gradient_descent surrogate levenberg_marquardt",
         "continuation projection",
-        "coordinates monitor",
+        "coordinates monitor memory",
         "result progress candidates",
     ],
     "verification": [

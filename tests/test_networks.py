@@ -458,7 +458,7 @@ def test_bad_domains_and_bounds_are_refused(options, error, match):
 @pytest.mark.parametrize("X, error, match", [
     ([1.0, 2.0], ValueError, r"`X` must be of shape \(n_samples, 2\), got shape \(2,\)"),
     ([[1.0]], ValueError, r"`X` must be of shape \(n_samples, 2\), got shape \(1, 1\)"),
-    (np.empty((0, 2)), ValueError, r"`X` must be non-empty, got shape \(0, 2\)"),
+    (np.empty((0, 3)), ValueError, r"`X` must be of shape \(n_samples, 2\), got shape \(0, 3\)"),
     ([[np.nan, 0.0]], ValueError, r"`X` must be finite, got nan at index \(0, 0\)"),
     ([[0.0, 0.0], [0.0, np.inf]], ValueError, r"`X` must be finite, got inf at index \(1, 1\)"),
     ([[1j, 0.0]], TypeError, "`X` must be an array of real numbers, got dtype complex128"),

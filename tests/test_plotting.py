@@ -39,10 +39,38 @@ def test_fits_draws_the_target_and_each_network(ax):
     assert ax.get_xlabel() and ax.get_ylabel()
 
 
-def test_loss_curves_draw_the_median_and_extend_short_runs_by_their_last_loss(ax):
-    plotting.loss_curves({"runs": [result([4.0, 2.0, 1.0]), result([8.0, 4.0]), result([2.0])]}, ax)
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), [4.0, 2.0, 2.0], rtol=1e-15)
+def test_loss_curves_draw_the_median_while_half_of_the_runs_go_on(ax):
+    runs = [result([4.0, 2.0, 1.0]), result([8.0, 4.0]), result([2.0])]
+    plotting.loss_curves({"runs": runs}, ax)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [0, 1])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [4.0, 2.0], rtol=1e-15)
     assert ax.get_yscale() == "log"
+
+
+@pytest.mark.parametrize("lengths, last", [
+    ([3], 2), ([3, 1000], 999), ([3, 3, 1000], 2), ([1, 50, 60, 70], 59),
+])
+def test_a_curve_ends_where_less_than_half_of_its_runs_go_on(ax, lengths, last):
+    long = result(np.geomspace(1.0, 1e-3, 1000))
+    runs = [result(np.geomspace(1.0, 0.1, n)) for n in lengths]
+    plotting.loss_curves({"short": runs, "long": [long]}, ax)
+    assert [line.get_xdata()[-1] for line in ax.lines] == [last, 999]
+    bands = [band.get_paths()[0].vertices[:, 0].max() for band in ax.collections]
+    assert bands == [last, 999]
+
+
+def test_loss_curves_are_drawn_against_the_steps_that_were_recorded(ax):
+    X = np.linspace(0.0, 1.0, 20)[:, np.newaxis]
+    network = rn.Network.random((1, 4, 1), rng=0)
+    each, some = (rn.train(network, X, X[:, 0], "adam", n_steps=10, record_every=n) for n in (1, 4))
+    plotting.loss_curves({"each": [each], "some": [some], "both": [each, some]}, ax)
+    for line, run in zip(ax.lines, (each, some)):
+        np.testing.assert_array_equal(line.get_xdata(), run.history["step"])
+        np.testing.assert_array_equal(line.get_ydata(), run.history["loss"])
+    held = some.history["loss"][[0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3]]  # at steps 0, 4, 8, 10
+    np.testing.assert_array_equal(ax.lines[2].get_xdata(), np.arange(11))
+    middle = (each.history["loss"] + held) / 2
+    np.testing.assert_allclose(ax.lines[2].get_ydata(), middle, rtol=1e-15)
 
 
 def test_error_histogram_counts_every_error_once(ax):
@@ -72,6 +100,7 @@ def test_a_new_axes_is_made_where_none_is_given():
     (lambda ax: plotting.fits(rn.targets.franke(), {}, ax), "`target` must be of one input, got 2 inputs"),
     (lambda ax: plotting.fits(rn.targets.step(), {"n": rn.Network.random((2, 3, 1))}, ax), "`n` must be of one"),
     (lambda ax: plotting.loss_curves({"none": []}, ax), "at least one run"),
+    (lambda ax: plotting.loss_curves({"none": [result([])]}, ax), "must be runs with a history"),
     (lambda ax: plotting.loss_curves({}, ax), "`results` must be a dict of at least one"),
     (lambda ax: plotting.error_histogram({"a": [1.0, 0.0]}, ax), "positive finite errors"),
     (lambda ax: plotting.error_histogram({"a": []}, ax), "positive finite errors"),

@@ -351,7 +351,9 @@ def test_unit_tolerance_is_a_few_roundings_an_entry(n):
     assert n * UNIT_ROUNDOFF < sphere.unit_tolerance(n) <= (n + 6) * UNIT_ROUNDOFF * (1 + gamma(n + 8))
 
 
-@pytest.mark.parametrize("shape, name", [((0, 2), "n_rows"), ((2, 0), "n")])
-def test_sampling_no_row_or_no_entry_is_refused(shape, name):
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0"):
+@pytest.mark.parametrize("shape, words", [
+    ((-1, 2), "`n_rows` must be at least 0, got -1"), ((2, 0), "`n` must be at least 1, got 0"),
+])
+def test_sampling_fewer_than_no_rows_or_no_entry_is_refused(shape, words):
+    with pytest.raises(ValueError, match=words):
         sphere.sample(*shape)

@@ -10,8 +10,10 @@ import sys
 import threading
 import zipfile
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
+import killers
 import numpy as np
 import pytest
 from assertions import assert_close, gamma
@@ -180,27 +182,155 @@ def test_an_executor_that_hides_its_workers_counts_as_the_processors(count):
 
 
 class Losing(Executor):
-    """Runs here, but loses the first batch, as a pool does whose worker dies."""
+    """Runs here, but loses so many batches, as a cluster does whose worker dies."""
 
     _max_workers = 1
 
-    def __init__(self):
-        self.first = True
+    def __init__(self, n_lost):
+        self.n_lost = n_lost
 
     def submit(self, work, *arguments):
         future = Future()
-        if self.first:
+        if self.n_lost > 0:
             future.set_exception(RuntimeError("a worker died"))
         else:
             future.set_result(work(*arguments))
-        self.first = False
+        self.n_lost -= 1
         return future
 
 
-def test_a_batch_that_the_executor_loses_is_failed_runs_and_the_others_stand(serial):
-    study = compare(executor=Losing())
-    assert [run.message for run in study.runs if run.failed] == ["RuntimeError: a worker died"]
-    assert timeless(study)[1:] == timeless(serial)[1:]
+@pytest.mark.parametrize("n_lost", [1, 4, 9])
+def test_batches_that_an_executor_loses_are_made_again(serial, n_lost):
+    study = compare(executor=Losing(n_lost))
+    assert (study.message, study.missing) == ("finished", ())
+    assert timeless(study) == timeless(serial)
+
+
+def test_a_broken_executor_is_given_up(serial):
+    class Broken(Losing):
+        def submit(self, work, *arguments):
+            if self.n_lost == 0:
+                raise RuntimeError("no work is taken any more")
+            self.n_lost -= 1
+            future = Future()
+            future.set_result(work(*arguments))
+            return future
+
+    study = compare(executor=Broken(4))
+    assert study.message == ("unfinished: the executor lost 5 of 9 runs with RuntimeError: "
+                             "no work is taken any more")
+    assert timeless(study) == timeless(serial)[:4]
+    assert study.missing == (("ball", 1), ("redrawn", 1), *((label, 2) for label in METHODS))
+    assert [row["failures"] for row in study.table(failure=1e9)] == [0, 0, 0]
+    assert np.isnan(study.errors()["ball"][1])
+    assert [row["runs"] for row in study.table()] == [2, 1, 1]
+    plotting.study(study)
+
+
+def test_a_study_of_which_every_run_is_lost_is_an_error_that_says_why():
+    words = "no run is left, unfinished: the executor lost 9 of 9 runs with RuntimeError: a worker"
+    with pytest.raises(ValueError, match=words):
+        compare(executor=Losing(10**6))
+
+
+def test_work_that_is_lost_one_group_after_the_other_is_given_up_soon():
+    executor = Losing(10**6)
+    lost = []
+    results = parallel.results(lambda part: (part, False), range(50), executor, lost)
+    assert not any(found for found, _ in results)
+    assert sorted(unit for unit, _ in lost) == list(range(50))
+    assert 10**6 - executor.n_lost <= 50 + 2 * parallel.HOPELESS
+
+
+def test_cancelled_work_is_made_again(serial):
+    class Cancelling(Losing):
+        def submit(self, work, *arguments):
+            if self.n_lost > 0:
+                self.n_lost -= 1
+                future = Future()
+                future.cancel()
+                future.set_running_or_notify_cancel()
+                return future
+            return super().submit(work, *arguments)
+
+    assert timeless(compare(executor=Cancelling(2))) == timeless(serial)
+
+
+def test_runs_before_the_error_of_a_function_like_map_are_kept(serial):
+    def like_map(work, parts):
+        for number, part in enumerate(parts):
+            if number == 4:
+                raise BrokenProcessPool("a worker died")
+            yield work(part)
+
+    study = compare(executor=like_map)
+    runs = len(study.runs)
+    assert runs >= 4 and timeless(study) == timeless(serial)[:runs]
+    reason = "BrokenProcessPool: a worker died"
+    assert study.message == f"unfinished: the executor lost {9 - runs} of 9 runs with {reason}"
+    assert len(study.missing) == 9 - runs
+
+
+def test_error_of_a_function_like_map_before_any_run_is_raised_as_it_is():
+    def like_map(work, parts):
+        raise ZeroDivisionError("mine")
+        yield
+
+    with pytest.raises(ZeroDivisionError, match="^mine$"):
+        compare(executor=like_map)
+
+
+def with_killer(path=None, starts=2):
+    return {"starts": starts, "methods": ["standard", rn.Method(
+        "standard", label="killer", options={"callback": killers.Kill(path)})]}
+
+
+def checked_runs(study, serial):
+    """Return how many runs there are, checked to be those of the serial study, none a failure."""
+    expected = {(run.start, run.test_error) for run in serial.runs if run.label == "standard"}
+    assert {(run.start, run.test_error) for run in study.runs} <= expected
+    return len(study.runs)
+
+
+kills = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@kills
+def test_work_of_a_killed_process_is_made_again_by_processes(serial, tmp_path):
+    with parallel.Processes(1, mp_context=SPAWN) as executor:
+        study = compare(executor=executor, **with_killer(str(tmp_path / "killed")))
+    assert (study.message, study.missing) == ("finished", ())
+    assert checked_runs(study, serial) == 4
+
+
+@kills
+@pytest.mark.slow
+def test_runs_that_always_kill_their_process_are_left_out_alone(serial):
+    with parallel.Processes(1, mp_context=SPAWN) as executor:
+        study = compare(executor=executor, **with_killer())
+    assert study.message.startswith("unfinished: the executor lost 2 of 4 runs with Broken")
+    assert study.missing == (("killer", 0), ("killer", 1))
+    assert checked_runs(study, serial) == 2
+
+
+@kills
+@pytest.mark.parametrize("kind", ["processes", "loky"])
+def test_lost_work_is_no_failure_where_the_pool_is_the_callers(serial, kind, tmp_path):
+    if kind == "loky":
+        executor = pytest.importorskip("loky").ProcessPoolExecutor(1)
+    else:
+        executor = ProcessPoolExecutor(1, mp_context=SPAWN)
+    arguments = with_killer(str(tmp_path / "killed"))
+    with executor:
+        study = compare(executor=executor, **arguments)
+    made = checked_runs(study, serial)
+    assert 1 <= made < 4 and len(study.missing) == 4 - made
+    assert not any(run.failed for run in study.runs)
+    assert study.message.startswith(f"unfinished: the executor lost {4 - made} of 4 runs with ")
+    study.save(tmp_path / "study.npz")
+    again = rn.Study.load(tmp_path / "study.npz")
+    assert (again.message, again.missing) == (study.message, study.missing)
 
 
 def test_progress_counts_up_to_all_runs(spawned):
@@ -329,9 +459,33 @@ def test_progress_that_is_no_function_is_refused_before_any_run(monkeypatch):
         compare(progress=True)
 
 
-def test_an_error_of_the_progress_function_is_not_swallowed():
-    with pytest.raises(ZeroDivisionError):
-        compare(progress=lambda done, total: 1 / 0)
+def failing_progress(calls):
+    def progress(done, total):
+        calls.append(done)
+        if done == 2:
+            raise ZeroDivisionError("no bar")
+
+    return progress
+
+
+WARNED = "`progress` raised ZeroDivisionError: no bar; the work goes on without it"
+
+
+@pytest.mark.parametrize("executor", [None, map])
+def test_an_error_of_the_progress_function_is_a_warning_and_loses_nothing(serial, executor):
+    calls = []
+    with pytest.warns(RuntimeWarning, match=WARNED) as warned:
+        study = compare(executor=executor, progress=failing_progress(calls))
+    assert len(warned) == 1 and warned[0].filename == __file__
+    assert calls == [1, 2] and study.message == "finished" and timeless(study) == timeless(serial)
+
+
+def test_an_error_of_the_progress_function_loses_nothing_of_the_demo(monkeypatch):
+    monkeypatch.setattr(demo, "N_STEPS", 5)
+    calls = []
+    with pytest.warns(RuntimeWarning, match=WARNED):
+        comparison = rn.sin4pi_demo(starts=3, progress=failing_progress(calls))
+    assert calls == [1, 2] and all(len(errors) == 3 for errors in comparison.errors.values())
 
 
 # --------------------------------------------------------------------------------- samples and the domain
@@ -773,6 +927,15 @@ def test_compare_command_prints_the_table(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "franke, networks 2-4-3-1, 1 starts of SeedSequence(0), 500 samples; finished" in lines
     assert any(line.startswith("natural") and f"{study.table()[0]['median']:.1e}" in line for line in lines)
+
+
+def test_unfinished_study_of_the_command_has_a_code_of_its_own(tmp_path, capsys, monkeypatch):
+    message = "unfinished: the executor lost 1 of 2 runs"
+    left_out = made({"standard": [1e-3, np.nan]}, message=message)
+    monkeypatch.setattr(studies, "compare", lambda *arguments, **options: left_out)
+    assert cli.main(["compare", "sin4pi", "--out", str(tmp_path), "--json"]) == 5
+    report = json.loads(capsys.readouterr().out)
+    assert report["message"] == left_out.message and report["missing"] == [["standard", 1]]
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -137,7 +137,7 @@ def test_every_family_is_a_public_function(name):
     (lambda: targets.sin4pi()([[np.nan]]), ValueError, "`X` must be finite"),
     (lambda: targets.sin4pi().grid(1), ValueError, "`n` must be at least 2, got 1"),
     (lambda: targets.genz_product(9).grid(10), ValueError, r"`n` must be small enough for n\*\*9 <= 10\*\*8"),
-    (lambda: targets.sin4pi().sample(0), ValueError, "`n` must be at least 1, got 0"),
+    (lambda: targets.sin4pi().sample(-1), ValueError, "`n` must be at least 0, got -1"),
     (lambda: targets.sin4pi().sample(1.0), TypeError, "`n` must be an integer, got float 1.0"),
     (lambda: targets.gaussian_bump(0), ValueError, "`n_inputs` must be at least 1, got 0"),
     (lambda: targets.gaussian_bump(2, 0.0), ValueError, "`width` must be finite and larger than 0.0, got 0.0"),

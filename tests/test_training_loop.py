@@ -1,18 +1,24 @@
 """Laws of the loop around the methods: history, callbacks, early stopping, broken and continued runs, files."""
 import builtins
+import contextlib
+import importlib
+import inspect
+import io
 import json
+import sys
 import zipfile
 
 import numpy as np
 import path_sums
 import pytest
 from assertions import assert_close, assert_equal_bits, assert_feasible, assert_same_network
+from matplotlib import pyplot
 
 import reducednet as rn
 from reducednet import archives, npz_format
 from reducednet.gradients import Objective
 from reducednet.training import run
-from reducednet.training.monitor import Monitor
+from reducednet.training.monitor import Monitor, NotFinite
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 RELU = ("sgd", "adam", "lbfgs", "slsqp", "varpro")
@@ -215,6 +221,21 @@ def test_plain_line_has_at_most_about_a_hundred_updates(without_tqdm, capsys):
     assert 100 <= capsys.readouterr().err.count("\r") <= 102
 
 
+class Gone(io.StringIO):
+    def write(self, text):
+        raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("stream", [None, Gone(), "closed"], ids=["none", "gone", "closed"])
+def test_a_terminal_that_is_gone_does_not_end_a_run(without_tqdm, monkeypatch, capfd, stream):
+    if stream == "closed":
+        stream = io.StringIO()
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert train("sgd", n_steps=12, progress=True).steps == 12
+    assert capfd.readouterr() == ("", "")
+
+
 def test_progress_of_a_continued_run_counts_all_steps(without_tqdm, capsys):
     train("sgd", train("sgd", n_steps=4), n_steps=6, progress=True)
     assert capsys.readouterr().err.endswith("\rstep 10 of at most 10\n")
@@ -282,6 +303,47 @@ def test_interrupted_run_keeps_steps_that_were_passed_over(method):
     assert each.message == some.message == "interrupted"
     np.testing.assert_array_equal(some.history["step"], [0, 4, 5])
     assert_close(some.history["loss"], each.history["loss"][[0, 4, 5]], tolerance(each.network), "loss")
+
+
+@every_method
+@both
+@pytest.mark.parametrize("error, words", [
+    (KeyboardInterrupt, "interrupted"), (NotFinite, "stopped: the loss is not finite"),
+])
+def test_run_that_ends_before_its_first_record_has_the_start(
+    method, reduced, error, words, tmp_path, monkeypatch
+):
+    def end(*arguments, **options):
+        raise error
+
+    network, data = start(method, reduced), problem(9, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(Monitor, "record", end)
+        result = train(method, network, validation=data)
+    assert (result.message, result.converged, result.steps) == (words, False, 0)
+    assert_same_network(result.network, network, "the best network")
+    assert_close(result.history["loss"], [loss_of(network)], tolerance(network), "loss")
+    allowed = tolerance(network, data)
+    assert_close(result.history["validation_loss"], [loss_of(network, data)], allowed, "loss")
+    assert {len(column) for column in result.history.values()} == {1}
+    assert result.history["step"][0] == 0
+    assert "in 0 steps" in repr(result)
+    rn.save(tmp_path / "run.npz", result)
+    for again in (result, rn.load(tmp_path / "run.npz")):
+        further = train(method, again, validation=data)
+        assert further.history["step"][0] == 0 and further.steps > 0
+    ax = rn.plotting.loss_curves({"none": [result]})
+    assert list(ax.lines[0].get_xdata()) == [0]
+    pyplot.close("all")
+
+
+def test_start_that_was_interrupted_while_it_was_recorded_is_there_once(monkeypatch):
+    def interrupt(step):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "bar", lambda *arguments: contextlib.nullcontext(interrupt))
+    result = train("adam")
+    assert result.message == "interrupted" and result.history["step"].tolist() == [0]
 
 
 # continued runs
@@ -728,18 +790,37 @@ def test_auto_picks_what_is_documented(activation, sizes, loss, expected, reduce
     assert run._optimiser(network, "auto", loss, 100) == expected
 
 
-def test_auto_leaves_varpro_where_the_jacobian_is_large():
-    network = rn.Network.random((2, 5, 1), 0)
-    largest = 10**8 // network.n_parameters
-    assert run._optimiser(network, "auto", "mse", largest) == "varpro"
-    assert run._optimiser(network, "auto", "mse", largest + 1) == "lbfgs"
-
-
 @pytest.mark.parametrize("method", ["adam", "exchange"])
 def test_auto_is_the_method_that_it_picks(method):
     network, expected = start(method), {"adam": "varpro"}.get(method, method)
     one, two = train("auto", network), train(expected, network)
     assert_same_network(one.network, two.network, "the network")
+
+
+@pytest.mark.parametrize("optimiser", run.N_STEPS)
+def test_train_takes_and_documents_every_option_of_the_optimiser(optimiser):
+    home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
+    module = importlib.import_module(f"reducednet.training.{home}")
+    minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
+    own = [name for name, parameter in inspect.signature(minimise).parameters.items()
+           if parameter.kind is parameter.KEYWORD_ONLY and name not in ("rng", "state")]
+    assert sorted(run.OPTIONS.get(optimiser, ())) == sorted(own)
+    table = rn.train.__doc__.split("\n    =====")[2]
+    row = table.split(f'\n    ``"{optimiser}"``')[1].split('\n    ``"')[0] if own else ""
+    assert all(name in row for name in own)
+
+
+@pytest.mark.parametrize("method, options", [
+    ("adam", {"beta1": 0.5}), ("adam", {"beta2": 0.9}), ("adam", {"epsilon": 0.1}),
+    ("sgd", {"momentum": 0.0}), ("surrogate", {"width": 0.5}),
+])
+def test_options_of_an_optimiser_reach_it(method, options):
+    assert train(method, **options).history["loss"][-1] != train(method).history["loss"][-1]
+
+
+def test_default_options_given_by_name_change_nothing():
+    defaults = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "learning_rate": 1e-2}
+    assert_same_history(train("adam"), train("adam", **defaults))
 
 
 X, Y = problem(6)
@@ -763,6 +844,11 @@ CLASSES = rn.Network.random((2, 3, 2), 0)
     (RELU_NET, {"method": "sgd", "batch_size": 2.5}, TypeError, "`batch_size` must be an integer"),
     (RELU_NET, {"method": "adam", "learning_rate": 0.0}, ValueError, "finite and larger than 0"),
     (RELU_NET, {"method": "sgd", "momentum": 1.0}, ValueError, "`momentum` must be below 1"),
+    (RELU_NET, {"method": "adam", "beta1": 1.0}, ValueError, "`beta1` must be below 1, got 1.0"),
+    (RELU_NET, {"method": "adam", "beta2": -0.5}, ValueError, "`beta2` must be finite and at"),
+    (RELU_NET, {"method": "adam", "epsilon": 0.0}, ValueError, "`epsilon` must be finite and"),
+    (RELU_NET, {"method": "sgd", "beta1": 0.5}, TypeError, "`beta1` must be one of"),
+    (BINARY_NET, {"method": "surrogate", "width": 0.0}, ValueError, "`width` must be finite and"),
     (RELU_NET, {"method": "varpro", "rounds": -1}, ValueError, "`rounds` must be at least 0"),
     (RELU_NET, {"y": Y[:-1]}, ValueError, r"`y` must be of shape \(6, 1\) or \(6,\), got shape \(5,\)"),
     (RELU_NET, {"y": np.stack([Y, Y], axis=1)}, ValueError, r"got shape \(6, 2\)"),

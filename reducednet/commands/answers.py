@@ -14,6 +14,8 @@ from ..reduced_networks import ReducedNetwork
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
+UNFINISHED = 5
+"""The exit code of a study without runs that were lost."""
 
 
 class Answer(NamedTuple):

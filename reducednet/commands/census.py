@@ -15,6 +15,10 @@ from ..networks import Network
 from ..rounding import gamma
 
 
+STABLE = "dead, always on: on all of the domain, to rounding"
+"""What the columns of these names count, in every command that has them."""
+
+
 def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
     """Return what there is to count in a network, on a domain or, without one, what needs none.
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .answers import INTERRUPTED, Answer
+from .answers import INTERRUPTED, UNFINISHED, Answer
 from .options import add_json, at_least
 from .outputs import make_folder, progress, write_figure
 from .study_tables import study_lines, study_report
@@ -15,7 +15,10 @@ from .study_tables import study_lines, study_report
 
 def add_parser(commands: Any) -> None:
     """Add the command's parser to the others."""
-    parser = commands.add_parser("compare", help="train by several methods from the same random functions")
+    parser = commands.add_parser(
+        "compare", help="train by several methods from the same random functions",
+        epilog=f"exit code {UNFINISHED}: runs are missing, their processes were killed",
+    )
     parser.add_argument("target", metavar="TARGET", help="the function to learn, such as sin4pi or franke")
     parser.add_argument("--methods", default="standard,ball,redrawn", metavar="NAME,NAME,...",
                         help="such as standard, ball, support, redrawn, natural, natural-standard, or with "
@@ -51,7 +54,10 @@ def run(options: argparse.Namespace) -> Answer:
     write_figure(figure, picture)
     report = study_report(study) | {"study": str(path), "figure": str(picture)}
     lines = [*study_lines(study), f"\nStudy: {path}\nFigure: {picture}"]
-    return Answer(report, lines, 0 if study.message == "finished" else INTERRUPTED)
+    if study.message == "finished":
+        return Answer(report, lines)
+    interrupted = study.message.startswith("interrupted")
+    return Answer(report, lines, INTERRUPTED if interrupted else UNFINISHED)
 
 
 def _widths(text: str) -> list[int]:
@@ -68,10 +74,11 @@ def _workers(jobs: int) -> Iterator[Any]:
         yield None
         return
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+
+    from ..parallel import Processes
 
     spawn = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_leave_interrupts_to_the_parent)
+    executor = Processes(jobs, mp_context=spawn, initializer=_leave_interrupts_to_the_parent)
     try:
         yield executor
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .answers import Answer, domain_report, short, table_lines
-from .census import census
+from .census import STABLE, census
 from .options import add_domain, add_json, asked_domain, declared_domain, read_file
 from .study_tables import study_lines, study_report
 
@@ -102,7 +102,7 @@ def _sums(report: Mapping[str, Any]) -> list[str]:
     sums = [f"\nparameters: {now}"]
     if "reduced" in report["parameters"]:
         lines += ["inside: the threshold lies inside its interval; used: between which parts of it these lie",
-                  "dead, always on: on all of the domain, to rounding"]
+                  STABLE]
         sums.append(f"in the reduced space: {report['parameters']['reduced']}")
     sums.append(f"without neurons that do nothing: {left} ({saved} saved)")
     if "reduced" in report["parameters"]:

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 
 from .answers import Answer, network_report, short, table_lines
+from .census import STABLE, census
 from .options import add_domain, add_json, domain_of, read_network
 from .outputs import check_output
+
+
+COUNTED = ("dead", "always_on", "zero_rows")
+"""What is counted as by `info`: by all that is known, not by the intervals alone."""
 
 
 def add_parser(commands: Any) -> None:
@@ -39,13 +44,17 @@ def run(options: argparse.Namespace) -> Answer:
     X = X[decided(network, domain, X)]
     difference = float(np.abs(network(X) - reduced(X)).max()) if len(X) else 0.0
     bound = float(reduction_bound(network, reduced).max())
-    layers = [report._asdict() for report in reduction_report(network, domain, options.bound)]
+    counts = census(network, domain)["layers"]
+    reports = reduction_report(network, domain, options.bound)
+    layers = [met._asdict() | {name: count[name] for name in COUNTED}
+              for met, count in zip(reports, counts)]
     save(options.output, reduced)
     report = {"network": network_report(network), "reduced": network_report(reduced), "layers": layers,
               "points": len(X), "largest_difference": difference, "rounding_bound": bound,
               "output": str(options.output)}
     return Answer(report, [
         f"{network!r}\non {domain!r}, bound={options.bound!r}\n", *_layer_lines(layers),
+        f"\n{STABLE}",
         f"\nlargest difference at {len(X)} points: {short(difference)}  (rounding bound {short(bound)})",
         f"written: {options.output}",
     ])

@@ -9,7 +9,7 @@ from .answers import short, table_lines
 def study_report(study: Any) -> dict[str, Any]:
     """Return a study's own description and its table."""
     return {"target": study.target, "sizes": study.sizes, "starts": study.starts, "seed": study.seed,
-            "message": study.message, "table": study.table()}
+            "message": study.message, "missing": study.missing, "table": study.table()}
 
 
 def study_lines(study: Any) -> list[str]:

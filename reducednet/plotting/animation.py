@@ -80,7 +80,7 @@ def animate(
     for number_of, other in enumerate(networks):
         if getattr(other, "sizes", None) != first.sizes:
             raise ValueError(message(f"networks[{number_of}]", f"of sizes {first.sizes}", repr(other)))
-    data = None if X is None else (samples(X, first.n_inputs)[:, 0], np.ravel(y))
+    data = None if X is None else (samples(X, first.n_inputs, allow_empty=True)[:, 0], np.ravel(y))
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     limits = _limits(networks, domain, data) if first.n_inputs == 1 else None

@@ -110,7 +110,8 @@ def history(
 def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None = None) -> Axes:
     """Draw the median training loss of groups of runs against the step, with their quartiles.
 
-    A run that ended early keeps its last loss.
+    A curve ends where its run ended, that of several runs where less than half of them go on; until
+    then a run that has ended counts with its last loss.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
     Raises
     ------
     ValueError
-        If a group holds no run.
+        If a group holds no run, or a history is empty.
 
     Examples
     --------
@@ -137,11 +138,13 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
     """
     for label, runs in groups(results, "results").items():
         if not runs:
-            raise ValueError(message(f"results[{label!r}]", "a list of at least one run", "an empty one"))
+            expected = "a list of at least one run"
+            raise ValueError(message(f"results[{label!r}]", expected, "an empty one"))
+        if not all(len(run.history["loss"]) for run in runs):
+            raise ValueError(message(f"results[{label!r}]", "runs with a history", "an empty one"))
     ax = axes(ax)
-    steps = np.arange(max(len(run.history["loss"]) for runs in results.values() for run in runs))
     for (label, runs), colour, style in zip(results.items(), cycle(COLOURS), cycle(STYLES)):
-        losses = _padded([run.history["loss"] for run in runs], len(steps))
+        steps, losses = _aligned(runs)
         low, median, high = np.quantile(losses, [0.25, 0.5, 0.75], axis=0)
         ax.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
         ax.plot(steps, median, color=colour, linestyle=style, linewidth=2, label=label)
@@ -150,9 +153,18 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
     return ax
 
 
-def _padded(histories: Sequence[Array], length: int) -> Array:
-    """Return histories as rows of one length, each with its last value repeated."""
-    return np.stack([np.pad(history, (0, length - len(history)), mode="edge") for history in histories])
+def _aligned(runs: Sequence[TrainingResult]) -> tuple[Array, Array]:
+    """Return the recorded steps with at least half of the runs going on, and each run's losses.
+
+    Between two records and after its end a run has the loss of its last record.
+    """
+    recorded = [run.history.get("step", np.arange(len(run.history["loss"]))) for run in runs]
+    ends = np.sort([steps[-1] for steps in recorded])
+    steps = np.unique(np.concatenate(recorded))
+    steps = steps[steps <= ends[len(ends) // 2]]
+    rows = [run.history["loss"][np.searchsorted(own, steps, side="right") - 1]
+            for run, own in zip(runs, recorded)]
+    return steps, np.stack(rows)
 
 
 def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:

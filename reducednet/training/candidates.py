@@ -118,7 +118,7 @@ def directions(network: Network, X: Array, W: Array, rng: np.random.Generator) -
     if d == 1:
         units = np.ones((1, 1))
     else:
-        m = int(np.clip(CANDIDATES // n, 24, MAX_DIRECTIONS)) // 6
+        m = _share(n)
         W = W[rng.permutation(len(W))[:6 * m]]
         near = W[rng.integers(len(W), size=2 * m)]
         near = near + 10.0 ** rng.uniform(-3.0, 0.0, (len(near), 1)) * rng.standard_normal(near.shape)
@@ -127,6 +127,18 @@ def directions(network: Network, X: Array, W: Array, rng: np.random.Generator) -
         units, norms = sphere.normalise(rows)
         units = units[norms > 0.0]
     return units if network.output_bias is not None else np.vstack([units, -units])
+
+
+def n_directions(network: Network, n_samples: int) -> int:
+    """Return the largest number of rows that `directions` gives."""
+    m = _share(n_samples)
+    rows = 1 if network.n_inputs == 1 else min(network.sizes[1], 6 * m) + 6 * m
+    return rows if network.output_bias is not None else 2 * rows
+
+
+def _share(n_samples: int) -> int:
+    """Return a sixth of the number of directions beside the present neurons' own."""
+    return int(np.clip(CANDIDATES // n_samples, 24, MAX_DIRECTIONS)) // 6
 
 
 def _normals(X: Array, m: int, rng: np.random.Generator) -> Array:

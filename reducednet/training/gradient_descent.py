@@ -26,7 +26,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._validation import Array, RandomLike, generator, instance, integer, message, number, real_array
+from .._validation import (
+    Array, RandomLike, fraction, generator, instance, integer, message, number, real_array,
+)
 from ..gradients import Objective
 from ..moving_points import MovingPoint
 from ..networks import Network
@@ -60,7 +62,7 @@ class _HeavyBall:
 
     def __init__(self, learning_rate: float, momentum: float) -> None:
         self._rate = np.array(-number(learning_rate, "learning_rate", above=0.0))
-        self._momentum = np.array(_fraction(momentum, "momentum"))
+        self._momentum = np.array(fraction(momentum, "momentum"))
 
     def begin(self, rows: Array, point: MovingPoint) -> None:
         self._gradient, self._moment = rows[0], rows[2]
@@ -84,7 +86,7 @@ class _Adam:
 
     def __init__(self, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> None:
         self._learning_rate = number(learning_rate, "learning_rate", above=0.0)
-        self._betas = _fraction(beta1, "beta1"), _fraction(beta2, "beta2")
+        self._betas = fraction(beta1, "beta1"), fraction(beta2, "beta2")
         self._epsilon = number(epsilon, "epsilon", above=0.0)
         self._rate, self._floor = np.empty(()), np.empty(())
 
@@ -241,13 +243,6 @@ def _minimise(
             monitor.state = run.state()
             run.vector[...] = monitor.state["vector"]  # a passed-over record is of this vector
             monitor.flush()
-
-
-def _fraction(value: Any, name: str) -> float:
-    result = number(value, name, minimum=0.0)
-    if result >= 1.0:
-        raise ValueError(message(name, "below 1", result))
-    return result
 
 
 def _check_state(

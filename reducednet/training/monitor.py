@@ -186,8 +186,19 @@ class Monitor:
         if self.patience is not None and len(self.rows) - 1 - self.best_record >= self.patience:
             raise StopTraining(f"stopped early: no better loss in {self.patience} records")
 
+    def _record_start(self) -> None:
+        """Put the start in the history of a run that ended before it recorded anything."""
+        vector = self.network.to_vector()
+        validation_loss = np.nan if self.validation is None else self.validation.value(vector)
+        dead, always_on = self.objective.count_constant(vector)
+        seconds = time.perf_counter() - self.began
+        loss = self.objective.value(vector)
+        self.rows.append((0, loss, validation_loss, np.nan, dead, always_on, seconds))
+
     def result(self, converged: bool, message: str) -> TrainingResult:
         """Return the finished run."""
+        if not (self.rows or self._earlier):
+            self._record_start()
         columns = np.array(self.rows + self._earlier, dtype=float).reshape(-1, len(self.COLUMNS)).T
         history: Any = {name: column for name, column in zip(self.COLUMNS, columns)}
         if self.validation is None:

@@ -18,9 +18,10 @@ class TrainingResult:
     network : Network or ReducedNetwork
         The best network met, of the kind that was given.
     history : dict of arrays
-        One entry a record, the start first: ``"step"``, ``"loss"``, ``"gradient_norm"`` (nan where
-        the method has none), ``"dead"`` and ``"always_on"`` (hidden neurons that no sample, or every
-        sample, activates), ``"seconds"`` and, with validation data, ``"validation_loss"``.
+        One entry a record, the start first, which is always there: ``"step"``, ``"loss"``,
+        ``"gradient_norm"`` (nan where the method has none), ``"dead"`` and ``"always_on"`` (hidden
+        neurons that no sample, or every sample, activates), ``"seconds"`` and, with validation
+        data, ``"validation_loss"``.
     converged : bool
         Whether the optimiser's own test was met: a small gradient, or no further decrease in
         floating point; a run that ends at its limit of steps has not converged.

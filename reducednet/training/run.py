@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from .._validation import (
-    RandomLike, choice, flag, generator, instance, integer, message, number, real_array, samples,
-    weights_of_mean_one,
+    RandomLike, choice, flag, fraction, generator, instance, integer, message, number, real_array,
+    samples, weights_of_mean_one,
 )
 from ..gradients import Objective
 from ..losses import check_responses
 from ..networks import Network, check_network
 from ..reduced_networks import ReducedNetwork
+from . import memory
 from .monitor import Monitor, State, StopTraining
 from .progress import bar
 from .result import TrainingResult
@@ -24,8 +25,9 @@ N_STEPS = {"sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro"
            "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000}
 TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "sgd": ("learning_rate", "batch_size", "momentum"), "adam": ("learning_rate", "batch_size"),
-    "surrogate": ("learning_rate",), "varpro": ("rounds",),
+    "sgd": ("learning_rate", "batch_size", "momentum"),
+    "adam": ("learning_rate", "batch_size", "beta1", "beta2", "epsilon"),
+    "surrogate": ("learning_rate", "width"), "varpro": ("rounds",),
 }
 RANDOM = ("sgd", "adam", "varpro", "exchange")
 
@@ -45,18 +47,19 @@ def train(
     ===============  ==================================================================
     method           what it does
     ===============  ==================================================================
-    ``"auto"``       binary: ``"exchange"``, or ``"surrogate"`` when deep; ReLU:
-                     ``"varpro"`` for mean squared error, if the Jacobian has at most 10^8 entries,
-                     else ``"lbfgs"``
+    ``"auto"``       for mean squared error the best method of which a step needs at most 1 GiB of
+                     memory and 10^10 operations: ReLU networks ``"varpro"`` (at 500 samples up to
+                     2000 parameters), binary ones of one hidden layer ``"exchange"``; otherwise
+                     ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary ones
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
-    ``"adam"``       Adam on mini-batches; options learning_rate, batch_size
+    ``"adam"``       Adam on mini-batches; options learning_rate, batch_size, beta1, beta2, epsilon
     ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once
     ``"slsqp"``      sequential quadratic programming: the constrained form, small networks
     ``"varpro"``     variable projection with Levenberg-Marquardt for one hidden layer (option
                      rounds: exchanges of useless neurons that follow), Levenberg-Marquardt on all
                      parameters for deeper ones; mean squared error
     ``"exchange"``   binary networks of one hidden layer: exact exchange of hyperplanes
-    ``"surrogate"``  binary networks: straight-through gradients; option learning_rate
+    ``"surrogate"``  binary networks: straight-through gradients; options learning_rate, width
     ===============  ==================================================================
 
     Parameters
@@ -96,7 +99,7 @@ def train(
     allow_outside : bool
         Go on although samples, or those of `validation`, lie outside a ReducedNetwork's domain.
     **options
-        Of the method, see the table.
+        Of the method, see the table; the ``minimise`` function of its module describes them.
 
     Returns
     -------
@@ -107,6 +110,10 @@ def train(
     TypeError, ValueError
         If an argument is of the wrong kind or shape, the method does not serve the activation, the
         depth or the loss, samples lie outside the domain, or a ReducedNetwork is not feasible.
+    MemoryError
+        Before the first step, if a method that was asked for by name needs more memory than the
+        machine has: ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, and
+        ``"varpro"``, ``"exchange"`` and ``"surrogate"`` keep arrays of n_samples rows.
 
     Notes
     -----
@@ -140,6 +147,9 @@ def train(
     if optimiser == "exchange" and objective.sample_weight is not None:
         raise ValueError(message("sample_weight", "left out with method 'exchange'", "weights that differ"))
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
+    needed = memory.bytes_needed(optimiser, network, len(X), arguments.get("rounds", 0))
+    if needed > memory.machine_bytes():
+        raise MemoryError(memory.refusal(method, network, needed))
     if optimiser in RANDOM:
         arguments["rng"] = generator(rng)
     if earlier is not None and earlier.state.get("method") == optimiser:
@@ -151,8 +161,14 @@ def train(
     )
     monitor.state = dict(arguments.get("state", {}))
     last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
-    with np.errstate(over="ignore", invalid="ignore"), bar(last_step, progress) as monitor.on_step:
-        return _run(optimiser, network, objective, monitor, arguments)
+    try:
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, bar(last_step, progress) as monitor.on_step:
+            return _run(optimiser, network, objective, monitor, arguments)
+    except MemoryError as error:
+        if needed < memory.AUTO_BYTES:
+            raise  # it was not the method that asked for too much
+        raise MemoryError(memory.refusal(method, network, needed)) from error
 
 
 def _run(
@@ -160,10 +176,10 @@ def _run(
 ) -> TrainingResult:
     """Run an optimiser to its end, whatever ends it."""
     home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
-    module = import_module(f".{home}", __package__)
-    minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
     try:
         try:
+            module = import_module(f".{home}", __package__)
+            minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
             converged, text = minimise(network, objective, monitor, **arguments)
         finally:
             monitor.flush()
@@ -178,11 +194,13 @@ def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
     """Return the optimiser that serves the method and the network, or refuse the method."""
     method, relu, shallow = choice(method, "method", METHODS), network.activation == "relu", network.depth == 1
     if method == "auto":
-        small = n_samples * network.n_outputs * network.n_parameters <= 10**8
         if relu:
-            method = "varpro" if loss == "mse" and small else "lbfgs"
+            second_order = "varpro" if shallow else "levenberg_marquardt"
+            small = loss == "mse" and memory.served(second_order, network, n_samples)
+            method = "varpro" if small else "lbfgs"
         else:
-            method = "exchange" if shallow and loss == "mse" else "surrogate"
+            small = shallow and loss == "mse" and memory.served("exchange", network, n_samples)
+            method = "exchange" if small else "surrogate"
     needs = {
         "varpro": (relu and loss == "mse", "a ReLU network and loss='mse'"),
         "exchange": (not relu and shallow and loss == "mse",
@@ -208,7 +226,11 @@ def _arguments(
             raise TypeError(message(name, expected, repr(options[name])))
     checks = {
         "learning_rate": lambda v: number(v, "learning_rate", above=0.0),
-        "momentum": lambda v: number(v, "momentum", minimum=0.0),
+        "momentum": lambda v: fraction(v, "momentum"),
+        "beta1": lambda v: fraction(v, "beta1"),
+        "beta2": lambda v: fraction(v, "beta2"),
+        "epsilon": lambda v: number(v, "epsilon", above=0.0),
+        "width": lambda v: number(v, "width", above=0.0),
         "batch_size": lambda v: None if v is None else integer(v, "batch_size", 1),
         "rounds": lambda v: integer(v, "rounds", 0),
     }
