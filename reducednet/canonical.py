@@ -11,18 +11,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import Array, finite_result, message, number, samples
+from ._validation import Array, finite_result, message, number, renamed, samples
 from .activations import activation_named
 from .affine_neurons import affine_neurons
 from .domains import Box, Domain, Hull
 from .grouping import Labels
 from .merging import MergedNeurons, column_sums, exact_sum, exact_sums, merge_neurons
 from .networks import Network, check_network
+from .records import read_only, record
 from .reduced_networks import check_domain
 from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from .shallow import ShallowNeurons, end_slack, largest_inputs, shallow_neurons
 
 
+@record
 class Terms(NamedTuple):
     """Sums of the absolute values of the terms that each entry of a form is the sum of.
 
@@ -41,6 +43,7 @@ class Terms(NamedTuple):
     constant: Array
 
 
+@record
 @dataclass(frozen=True, eq=False, repr=False)
 class CanonicalForm:
     """The canonical form of a network of one hidden layer on a domain.
@@ -94,9 +97,9 @@ class CanonicalForm:
     terms: Terms
 
     def __post_init__(self) -> None:
-        for value in [*(getattr(self, field.name) for field in fields(self)), *self.terms]:
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
+        for field in fields(self):
+            object.__setattr__(self, field.name, read_only(getattr(self, field.name)))
+        object.__setattr__(self, "terms", Terms(*map(read_only, self.terms)))
 
     @property
     def n_neurons(self) -> int:
@@ -149,7 +152,8 @@ class CanonicalForm:
                 f"{self.domain!r})")
 
 
-def canonical_form(net: Network, domain: Domain, tolerance: float | None = None) -> CanonicalForm:
+@renamed("net", "network")
+def canonical_form(network: Network, domain: Domain, tolerance: float | None = None) -> CanonicalForm:
     """Return the unique form of a network of one hidden layer on the domain.
 
     Dead neurons and those without outgoing weights are dropped, always-on ones go into the affine
@@ -159,7 +163,7 @@ def canonical_form(net: Network, domain: Domain, tolerance: float | None = None)
 
     Parameters
     ----------
-    net : Network
+    network : Network
         ReLU or binary, one hidden layer. Reduced and standard networks will do.
     domain : Domain
         Convex with interior points, of the network's dimension; elsewhere the form is not unique.
@@ -202,10 +206,10 @@ def canonical_form(net: Network, domain: Domain, tolerance: float | None = None)
     >>> form.linear.tolist(), form.constant.tolist()
     ([[-3.0]], [10.0])
     """
-    network = check_network(net, "net")
+    network = check_network(network)
     domain = check_domain(network, domain)
     if network.depth != 1:
-        raise ValueError(message("net", "a network of one hidden layer", f"{network.depth} hidden layers"))
+        raise ValueError(message("network", "a network of one hidden layer", f"{network.depth} hidden layers"))
     check_interior(domain)
     d = domain.n_inputs
     tolerance = 4.0 * gamma(d + 8) if tolerance is None else number(tolerance, "tolerance", 0.0)

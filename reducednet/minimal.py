@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array, finite_result, flag
+from ._validation import Array, finite_result, flag, renamed
 from .affine_neurons import (
     AffineNeurons, affine_neurons, in_units_of_noise, numerical_ranks, positive_neurons, row_factors,
 )
@@ -15,6 +15,7 @@ from .canonical import CanonicalForm, canonical_form
 from .domains import Domain
 from .merging import exact_sums
 from .networks import Network
+from .records import read_only, record
 from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from .shallow import end_slack, largest_inputs
 from .subset_sums import MOST, all_subsets, subset_with_sum
@@ -23,7 +24,8 @@ ENUMERATED = 10
 """Up to so many hyperplanes every way to turn the neurons is tried."""
 
 
-@dataclass(frozen=True)
+@record
+@dataclass(frozen=True, eq=False)
 class MinimalForm:
     """A network of few neurons, and how few there can be.
 
@@ -52,12 +54,16 @@ class MinimalForm:
     bound: Array
     form: CanonicalForm
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bound", read_only(self.bound))
+
     def __repr__(self) -> str:
         least = "the fewest" if self.exact else f"at least {self.lower_bound} are needed"
         return f"MinimalForm({self.network!r}, n_neurons={self.n_neurons}, {least})"
 
 
-def minimal_form(net: Network, domain: Domain, *, output_bias: bool | None = None) -> MinimalForm:
+@renamed("net", "network")
+def minimal_form(network: Network, domain: Domain, *, output_bias: bool | None = None) -> MinimalForm:
     """Return a network of one hidden layer with as few neurons as its function on the domain needs.
 
     Each of the m hyperplanes of the canonical form needs a neuron, whose column is given. Turning neuron i
@@ -70,12 +76,12 @@ def minimal_form(net: Network, domain: Domain, *, output_bias: bool | None = Non
 
     Parameters
     ----------
-    net : Network
+    network : Network
         ReLU or binary, one hidden layer.
     domain : Domain
         With interior points.
     output_bias : bool, optional
-        Whether the result has an output bias, and which networks it is compared with. By default as `net`.
+        Whether the result has an output bias, and which networks it is compared with. By default as `network`.
 
     Returns
     -------
@@ -107,8 +113,8 @@ def minimal_form(net: Network, domain: Domain, *, output_bias: bool | None = Non
     >>> minimal_form(net, Box(-1, 1))
     MinimalForm(Network(1-1-1, relu, output bias, 4 parameters), n_neurons=1, the fewest)
     """
-    form = canonical_form(net, domain)
-    bias = net.output_bias is not None if output_bias is None else flag(output_bias, "output_bias")
+    form = canonical_form(network, domain)
+    bias = network.output_bias is not None if output_bias is None else flag(output_bias, "output_bias")
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         problem = _problem(form, bias)
         return _assemble(problem, *_fewest(problem))

@@ -421,7 +421,7 @@ SQUARE = rn.Box([0, 0], [1, 1])
 
 @pytest.mark.parametrize("function", [rn.canonical_form, rn.minimal_form])
 @pytest.mark.parametrize("net, domain, message", [
-    (rn.Network.random((2, 3, 3, 1), rng=0), SQUARE, "`net` must be a network of one hidden layer, got 2 hidden"),
+    (rn.Network.random((2, 3, 3, 1), rng=0), SQUARE, "`network` must be a network of one hidden layer, got 2"),
     (NET, rn.Box(0, 1), "`domain` must be of dimension 2"),
     (NET, rn.Box([0, 1], [1, 1]), "`domain` must be with interior points: the form is not unique, got a flat Box"),
     (NET, rn.Hull([[0.0, 0.0], [1.0, 1.0]]), "got a flat Hull"),
@@ -444,7 +444,7 @@ def test_bad_tolerance_is_refused(tolerance, error, message):
 
 
 def test_other_kinds_are_refused():
-    with pytest.raises(TypeError, match="`net` must be a Network or ReducedNetwork, got str"):
+    with pytest.raises(TypeError, match="`network` must be a Network or ReducedNetwork, got str"):
         rn.canonical_form("net", SQUARE)
     with pytest.raises(TypeError, match="`domain` must be a Box, Ball or Hull, got int"):
         rn.canonical_form(NET, 1)
