@@ -7,13 +7,14 @@ with distinct hyperplanes through the domain's interior, each written once (THEO
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._validation import Array, finite_result, message, number, renamed, samples
 from .activations import activation_named
-from .affine_neurons import affine_neurons
+from .affine_neurons import AffineNeurons, affine_neurons
 from .domains import Box, Domain, Hull
 from .grouping import Labels
 from .merging import MergedNeurons, column_sums, exact_sum, exact_sums, merge_neurons
@@ -121,16 +122,46 @@ class CanonicalForm:
         """Return a network, with output bias, that is this function on the domain.
 
         The affine part takes as many more ReLU neurons, always on, as `linear` has rank: at most one for
-        one output. `minimal_form` tries to do with less.
+        one output. `minimal_form` tries to do with less. How far it can be from the network that the form is of,
+        is `network_bound`, which is more than `bound`: the affine part is rounded once more.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of it leaves the range of float64.
         """
-        A = largest_inputs(self.domain)
-        noise = gamma(4 * len(A) + 32) * self.terms.linear
-        more = affine_neurons(self.linear, noise, A, self.domain)
-        W, b = np.vstack([self.weights, more.W]), np.append(self.thresholds, more.b)
-        C = np.column_stack([self.output_weights, more.C])
+        return self._realised[0]
+
+    @property
+    def network_bound(self) -> Array:
+        """Return a bound (K,) of |N(x) - T(x)| on the domain, T = `to_network()`, both in real arithmetic.
+
+        For binary off the margin, as `bound`. inf where it leaves the range of float64.
+        """
+        return self._realised[1]
+
+    @cached_property
+    def _realised(self) -> tuple[Network, Array]:
+        """The network of the form, and the bound of its difference from the network that the form is of."""
+        try:
+            return self._realise()
+        except ValueError as error:  # of arguments of the steps inside, which the caller never gave
+            raise ValueError(f"the network of {self!r} leaves the range of float64") from error
+
+    def _realise(self) -> tuple[Network, Array]:
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            A = largest_inputs(self.domain)
+            noise = gamma(4 * len(A) + 32) * self.terms.linear
+            more = affine_neurons(self.linear, noise, A, self.domain)
+            own = np.column_stack([self.linear, self.constant])
+            constant, charge = constant_and_charge(own[np.newaxis], more, self.domain, True)
+            W, b = np.vstack([self.weights, more.W]), np.append(self.thresholds, more.b)
+            C = finite_result(np.column_stack([self.output_weights, more.C]), "an outgoing weight of the form")
+            bound = (self.bound + charge) * (1.0 + gamma(2))
         if not len(b):
             W, b, C = np.eye(1, len(A)), np.zeros(1), np.zeros((len(C), 1))
-        return Network([W], [b], C, self.constant - more.C @ more.b, self.activation)
+        bound = np.where(np.isfinite(bound), bound, np.inf)
+        return Network([W], [b], C, constant, self.activation), read_only(bound)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether the other is the same function on the same domain, bit for bit in its parameters."""
@@ -150,6 +181,46 @@ class CanonicalForm:
         kind = "an affine part" if self.linear.any() else "a constant"
         return (f"CanonicalForm({d}-{n}-{K}, {self.activation}, {n} hyperplane{'s' * (n != 1)} and {kind}, "
                 f"{self.domain!r})")
+
+
+def constant_and_charge(
+    terms: Array, neurons: AffineNeurons, domain: Domain, bias: bool, exactly_on: bool = False
+) -> tuple[Array, Array]:
+    """Return the output bias that goes with always-on neurons, and a bound of what they are off for each output.
+
+    The neurons stand for the affine map that is the sum of `terms`, m matrices (K, d + 1), the constant last.
+    C (W x + b) and the bias differ from it by an affine map, and the neurons from C (W x + b) where they are
+    not on. Each product and each sum is rounded once: u times the products' sizes, and u times the sum.
+
+    Parameters
+    ----------
+    terms : array (m, K, d + 1)
+        The first as it is, the others products that were rounded.
+    neurons : AffineNeurons
+    domain : Domain
+    bias : bool
+        Whether the constant may have a bias; without, all of it is left to the neurons.
+    exactly_on : bool
+        Whether the neurons are affine on all of the domain; otherwise what they are below 0 is charged.
+
+    Returns
+    -------
+    constant, charge : arrays (K,)
+    """
+    taken = -neurons.C.T[:, :, np.newaxis] * np.column_stack([neurons.W, neurons.b])[:, np.newaxis]
+    terms = np.concatenate([terms, taken])
+    sums, A = exact_sums(terms), largest_inputs(domain)
+    off, constant = sums.copy(), sums[:, -1].copy() if bias else np.zeros(len(sums))
+    off[:, -1] -= constant
+    rounding = np.zeros_like(off)
+    if len(terms) > 1:
+        rounding = UNIT_ROUNDOFF * (np.abs(terms[1:]).sum(axis=0) + np.abs(sums)) + SMALLEST * len(terms)
+    off = np.abs(off) + rounding
+    charge = off @ np.append(A, 1.0) + SMALLEST * np.count_nonzero(off, axis=1)
+    if not exactly_on:
+        below_0 = domain.support(-neurons.W) - neurons.b + end_slack(domain, neurons.W)
+        charge += np.abs(neurons.C) @ np.maximum(below_0, 0.0) + SMALLEST * len(below_0)
+    return constant, charge * (1.0 + gamma(4 * (len(terms) + len(A)) + 64))
 
 
 @renamed("net", "network")

@@ -11,13 +11,13 @@ from ._validation import Array, finite_result, flag, renamed
 from .affine_neurons import (
     AffineNeurons, affine_neurons, in_units_of_noise, numerical_ranks, positive_neurons, row_factors,
 )
-from .canonical import CanonicalForm, canonical_form
+from .canonical import CanonicalForm, canonical_form, constant_and_charge
 from .domains import Domain
 from .merging import exact_sums
 from .networks import Network
 from .records import read_only, record
-from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .shallow import end_slack, largest_inputs
+from .rounding import UNIT_ROUNDOFF, gamma
+from .shallow import largest_inputs
 from .subset_sums import MOST, all_subsets, subset_with_sum
 
 ENUMERATED = 10
@@ -309,17 +309,10 @@ def _constant_and_charge(problem: _Problem, turned: np.ndarray, more: _More) -> 
     terms = np.concatenate([
         np.column_stack([form.linear, form.constant])[np.newaxis],
         form.output_weights.T[turned, :, np.newaxis] * rows[turned, np.newaxis],
-        -extra.C.T[:, :, np.newaxis] * np.column_stack([extra.W, extra.b])[:, np.newaxis],
     ])
-    off = exact_sums(terms)
-    constant = off[:, -1].copy() if problem.bias else np.zeros(len(off))
-    off[:, -1] -= constant
-    sizes = np.append(largest_inputs(form.domain), 1.0)
-    charge = (np.abs(off) + 2.0 * UNIT_ROUNDOFF * np.abs(terms).sum(axis=0) + 2.0 * SMALLEST * len(terms)) @ sizes
+    exactly_on = binary or bool(paired.any())
+    constant, charge = constant_and_charge(terms, extra, form.domain, problem.bias, exactly_on)
     changed = (np.abs(form.output_weights) + np.abs(more.change))[:, paired]
-    charge += 2.0 * UNIT_ROUNDOFF * changed @ (np.abs(rows[paired]) @ sizes)
-    if not binary and not paired.any():
-        slack = end_slack(form.domain, extra.W)
-        charge += np.abs(extra.C) @ np.maximum(form.domain.support(-extra.W) - extra.b + slack, 0.0)
-    charge *= 1.0 + gamma(4 * (len(terms) + d) + 64)
+    sizes = np.append(largest_inputs(form.domain), 1.0)
+    charge += 2.0 * UNIT_ROUNDOFF * changed @ (np.abs(rows[paired]) @ sizes) * (1.0 + gamma(4 * d + 64))
     return constant, np.where(np.isfinite(charge), charge, np.inf)
