@@ -221,7 +221,7 @@ def library(name: str, purpose: str) -> Any:
 
 
 def renamed(old: str, new: str) -> Callable[[Function], Function]:
-    """Let a function accept an argument by its old name too, for one version, with a DeprecationWarning.
+    """Let a function take an argument by its old name too, for one version, with a warning.
 
     Examples
     --------
@@ -240,8 +240,9 @@ def renamed(old: str, new: str) -> Callable[[Function], Function]:
             if old in options:
                 if new in options:
                     raise TypeError(message(old, f"left out, for it is `{new}`", "both"))
-                text = f"`{old}` of `{name}` is now called `{new}`; the next version knows the new name only"
-                warnings.warn(text, DeprecationWarning, stacklevel=2)
+                warnings.warn(
+                    f"`{old}` of `{name}` is now called `{new}`; the next version knows that name only",
+                    DeprecationWarning, stacklevel=2)
                 options[new] = options.pop(old)
             return function(*args, **options)
 

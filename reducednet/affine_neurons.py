@@ -24,19 +24,20 @@ class AffineNeurons(NamedTuple):
 def in_units_of_noise(R: Array, noise: Array, sizes: Array) -> Array:
     """Return R_ki sizes_i / (noise sizes)_k: where no entry is above 1 in size, R is nothing but noise.
 
-    R may be a stack of matrices, (..., K, q). Rows and sizes are first multiplied by powers of two, so that
-    products of numbers near the ends of float64 stay inside.
+    R may be a stack of matrices, (..., K, q). Rows and sizes are first multiplied by powers of two,
+    so that products of numbers near the ends of float64 stay inside.
     """
     sizes, power = _scaled_sizes(sizes)
     exponents = _row_exponents(noise)
     noise, R = np.ldexp(noise, -exponents), np.ldexp(R, -exponents)
-    least = np.maximum(np.ldexp(SMALLEST_NORMAL, -exponents - power), SMALLEST_NORMAL)  # what may have underflown
+    underflow = np.ldexp(SMALLEST_NORMAL, -exponents - power)
+    least = np.maximum(underflow, SMALLEST_NORMAL)
     scaled = R * sizes / np.maximum((noise @ sizes)[:, np.newaxis], least)
     return finite_result(np.asarray(scaled), "the affine part of the form")
 
 
 def _scaled_sizes(sizes: Array) -> tuple[Array, int]:
-    """Return the sizes over the power of two that brings the largest into [1, 2), and its exponent."""
+    """Return the sizes over 2^power, which brings the largest into [1, 2), and the power."""
     power = int(np.frexp(sizes.max(initial=0.0))[1]) - 1
     return np.ldexp(sizes, -power), power
 

@@ -121,9 +121,9 @@ class CanonicalForm:
     def to_network(self) -> Network:
         """Return a network, with output bias, that is this function on the domain.
 
-        The affine part takes as many more ReLU neurons, always on, as `linear` has rank: at most one for
-        one output. `minimal_form` tries to do with less. How far it can be from the network that the form is of,
-        is `network_bound`, which is more than `bound`: the affine part is rounded once more.
+        The affine part takes as many more ReLU neurons, always on, as `linear` has rank: at most one
+        for one output. `minimal_form` tries to do with less. The affine part is rounded once more, so
+        that the network may be further off than `bound`: `network_bound` says how far.
 
         Raises
         ------
@@ -134,15 +134,16 @@ class CanonicalForm:
 
     @property
     def network_bound(self) -> Array:
-        """Return a bound (K,) of |N(x) - T(x)| on the domain, T = `to_network()`, both in real arithmetic.
+        """Return a bound (K,) of |N(x) - T(x)| on the domain, where T is `to_network()`.
 
-        For binary off the margin, as `bound`. inf where it leaves the range of float64.
+        Both in real arithmetic. For binary off the margin, as `bound`. inf where it leaves the range
+        of float64.
         """
         return self._realised[1]
 
     @cached_property
     def _realised(self) -> tuple[Network, Array]:
-        """The network of the form, and the bound of its difference from the network that the form is of."""
+        """The network of the form, and its `network_bound`."""
         try:
             return self._realise()
         except ValueError as error:  # of arguments of the steps inside, which the caller never gave
@@ -156,7 +157,7 @@ class CanonicalForm:
             own = np.column_stack([self.linear, self.constant])
             constant, charge = constant_and_charge(own[np.newaxis], more, self.domain, True)
             W, b = np.vstack([self.weights, more.W]), np.append(self.thresholds, more.b)
-            C = finite_result(np.column_stack([self.output_weights, more.C]), "an outgoing weight of the form")
+            C = np.column_stack([self.output_weights, finite_result(more.C, "an outgoing weight")])
             bound = (self.bound + charge) * (1.0 + gamma(2))
         if not len(b):
             W, b, C = np.eye(1, len(A)), np.zeros(1), np.zeros((len(C), 1))
@@ -186,11 +187,12 @@ class CanonicalForm:
 def constant_and_charge(
     terms: Array, neurons: AffineNeurons, domain: Domain, bias: bool, exactly_on: bool = False
 ) -> tuple[Array, Array]:
-    """Return the output bias that goes with always-on neurons, and a bound of what they are off for each output.
+    """Return the output bias that goes with always-on neurons, and a bound of what they are off.
 
-    The neurons stand for the affine map that is the sum of `terms`, m matrices (K, d + 1), the constant last.
-    C (W x + b) and the bias differ from it by an affine map, and the neurons from C (W x + b) where they are
-    not on. Each product and each sum is rounded once: u times the products' sizes, and u times the sum.
+    The neurons stand for the affine map that is the sum of `terms`, m matrices (K, d + 1), the
+    constant last. C (W x + b) and the bias differ from it by an affine map, and the neurons from
+    C (W x + b) where they are not on. Each product and each sum is rounded once: u times the sum of
+    the products' absolute values, and u times the sum.
 
     Parameters
     ----------
@@ -201,7 +203,8 @@ def constant_and_charge(
     bias : bool
         Whether the constant may have a bias; without, all of it is left to the neurons.
     exactly_on : bool
-        Whether the neurons are affine on all of the domain; otherwise what they are below 0 is charged.
+        Whether the neurons are affine on all of the domain; otherwise what they may be below 0 is
+        charged.
 
     Returns
     -------
@@ -214,7 +217,8 @@ def constant_and_charge(
     off[:, -1] -= constant
     rounding = np.zeros_like(off)
     if len(terms) > 1:
-        rounding = UNIT_ROUNDOFF * (np.abs(terms[1:]).sum(axis=0) + np.abs(sums)) + SMALLEST * len(terms)
+        rounding = UNIT_ROUNDOFF * (np.abs(terms[1:]).sum(axis=0) + np.abs(sums))
+        rounding += SMALLEST * len(terms)
     off = np.abs(off) + rounding
     charge = off @ np.append(A, 1.0) + SMALLEST * np.count_nonzero(off, axis=1)
     if not exactly_on:
@@ -280,7 +284,8 @@ def canonical_form(network: Network, domain: Domain, tolerance: float | None = N
     network = check_network(network)
     domain = check_domain(network, domain)
     if network.depth != 1:
-        raise ValueError(message("network", "a network of one hidden layer", f"{network.depth} hidden layers"))
+        got = f"{network.depth} hidden layers"
+        raise ValueError(message("network", "a network of one hidden layer", got))
     check_interior(domain)
     d = domain.n_inputs
     tolerance = 4.0 * gamma(d + 8) if tolerance is None else number(tolerance, "tolerance", 0.0)

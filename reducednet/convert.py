@@ -53,8 +53,8 @@ def from_sklearn(mlp: Any) -> Network:
     TypeError
         If it is another object, such as a Pipeline.
     ValueError
-        If it, or its class, has a `predict` of its own, which could be another function; if it is not fitted, its
-        activation is not "relu" or its predictions are another function of the
+        If it, or its class, has a `predict` of its own, which could be another function; if it is
+        not fitted, its activation is not "relu" or its predictions are another function of the
         scores (`loss="poisson"`: the exponential).
 
     References
@@ -87,14 +87,15 @@ def _check_sklearn(mlp: Any) -> None:
 
 
 def _check_untouched(mlp: Any) -> None:
-    """Refuse a model that predicts otherwise than scikit-learn's: by its class, or by what was set on it."""
+    """Refuse a model that predicts in its own way, by its class or by what was set on it."""
     own = [kind for kind in type(mlp).__mro__ if kind.__module__.split(".")[0] == "sklearn"]
     if not own or own[0].__name__ not in ("MLPRegressor", "MLPClassifier"):
         raise TypeError(message("mlp", "an MLPRegressor or MLPClassifier", type(mlp).__name__))
     for name in _PREDICTIONS:
         if name in vars(mlp) or getattr(type(mlp), name, None) is not getattr(own[0], name, None):
             expected = f"one that predicts as scikit-learn's {own[0].__name__}"
-            raise ValueError(message("mlp", expected, f"{type(mlp).__name__} with a `{name}` of its own"))
+            got = f"{type(mlp).__name__} with a `{name}` of its own"
+            raise ValueError(message("mlp", expected, got))
 
 
 def _sklearn_steps(mlp: Any) -> Iterator[Step]:
@@ -126,10 +127,11 @@ def from_torch(sequential: Any) -> Network:
     Raises
     ------
     TypeError
-        If it is not a Sequential, or its parameters are not real or no dense tensors of PyTorch's own.
+        If it is not a Sequential, or its parameters are not real, or no dense tensors of PyTorch's
+        own.
     ValueError
-        If a module is another one, or has forward hooks or a `forward` that was set on this instance, which could
-        change what it returns; if sizes do not fit or a parameter is not finite.
+        If a module is another one, or has forward hooks or a `forward` that was set on this instance,
+        which could change what it returns; if sizes do not fit or a parameter is not finite.
     ImportError
         If PyTorch is not installed.
 
@@ -216,8 +218,8 @@ def from_keras(model: Any) -> Network:
     TypeError
         If it is not such a model.
     ValueError
-        If it is not built, a layer is another one or has a `call` that was set on this instance or forward hooks
-        (of the backend torch), it is no chain or an entry is not finite.
+        If it is not built, a layer is another one or has a `call` that was set on this instance or
+        forward hooks (of the backend torch), it is no chain or an entry is not finite.
     ImportError
         If Keras is not installed.
 

@@ -100,13 +100,13 @@ class ReducedEstimator:
         Returns
         -------
         sklearn.utils.metadata_routing.MetadataRequest
-            A copy. `sample_weight` is None, neither requested nor refused, until `set_fit_request` or
-            `set_score_request` has been called.
+            A copy. `sample_weight` is None, neither requested nor refused, until `set_fit_request`
+            or `set_score_request` has been called.
         """
         library("sklearn", "`get_metadata_routing`")
         from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
-        given = getattr(self, "_metadata_request", None)  # the name by which scikit-learn's `clone` copies it
+        given = getattr(self, "_metadata_request", None)  # so called, `clone` copies it
         if given is not None:
             return get_routing_for_object(given)
         requests = MetadataRequest(owner=type(self).__name__)
@@ -115,13 +115,13 @@ class ReducedEstimator:
         return requests
 
     def set_fit_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
-        """Set whether meta-estimators of scikit-learn pass `sample_weight` to `fit`, and return the estimator.
+        """Set whether meta-estimators pass `sample_weight` to `fit`, and return the estimator.
 
         Parameters
         ----------
         sample_weight : bool, str or None
-            True passes it on, False does not, None raises an error where it is given, and a str is the name
-            that it has there instead. By default the request stays as it is.
+            True passes it on, False does not, None raises an error where it is given, and a str is
+            the name that it has there instead. By default the request stays as it is.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class ReducedEstimator:
         return self._set_request("fit", sample_weight)
 
     def set_score_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
-        """Set whether meta-estimators of scikit-learn pass `sample_weight` to `score`, as `set_fit_request`."""
+        """Set whether meta-estimators pass `sample_weight` to `score`, as `set_fit_request`."""
         return self._set_request("score", sample_weight)
 
     def _set_request(self, method: str, sample_weight: bool | str | None) -> Self:

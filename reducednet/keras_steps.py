@@ -25,7 +25,8 @@ def keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
     Raises
     ------
     ValueError
-        If it, or one inside it, is not known or computes something of its own, or a model is no chain.
+        If it, or one inside it, is not known or computes something of its own, or a model is no
+        chain.
     """
     _check_untouched(layer)
     kind, layers = type(layer), keras.layers
@@ -54,7 +55,8 @@ def _check_untouched(layer: Any) -> None:
             got = f"{kind.__name__} with a `{name}` of its own: delete it"
             raise ValueError(message(layer.name, "a layer that computes what its class does", got))
     if own.get("_forward_hooks") or own.get("_forward_pre_hooks"):
-        raise ValueError(message(layer.name, "without forward hooks", f"{kind.__name__} with some: remove them"))
+        got = f"{kind.__name__} with some: remove them"
+        raise ValueError(message(layer.name, "without forward hooks", got))
 
 
 def _is_identity(layer: Any, layers: Any) -> bool:

@@ -81,7 +81,8 @@ def minimal_form(network: Network, domain: Domain, *, output_bias: bool | None =
     domain : Domain
         With interior points.
     output_bias : bool, optional
-        Whether the result has an output bias, and which networks it is compared with. By default as `network`.
+        Whether the result has an output bias, and which networks it is compared with. By default as
+        `network`.
 
     Returns
     -------
@@ -314,5 +315,6 @@ def _constant_and_charge(problem: _Problem, turned: np.ndarray, more: _More) -> 
     constant, charge = constant_and_charge(terms, extra, form.domain, problem.bias, exactly_on)
     changed = (np.abs(form.output_weights) + np.abs(more.change))[:, paired]
     sizes = np.append(largest_inputs(form.domain), 1.0)
-    charge += 2.0 * UNIT_ROUNDOFF * changed @ (np.abs(rows[paired]) @ sizes) * (1.0 + gamma(4 * d + 64))
+    lost = 2.0 * UNIT_ROUNDOFF * changed @ (np.abs(rows[paired]) @ sizes)
+    charge += lost * (1.0 + gamma(4 * d + 64))
     return constant, np.where(np.isfinite(charge), charge, np.inf)

@@ -1,6 +1,7 @@
 """What records that hold arrays have in common: equality, hashes, copies and pickles.
 
-Without it ``==`` of two records compares arrays, which have no truth value, and a copied array can be written to.
+Without it ``==`` of two records compares arrays, which have no truth value, and a copied array can
+be written to.
 """
 from __future__ import annotations
 
@@ -16,12 +17,12 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def record(kind: Kind) -> Kind:
-    """Give a class of records an equality of all entries, a hash, and copies and pickles that are made anew.
+    """Give a class of records an equality of all entries, a hash, and copies and pickles.
 
-    The class is a NamedTuple, a dataclass, or has an `__init__` whose parameters are called as its attributes. An
-    equality of its own stays.
-    Numbers are equal as `==` says, nan equals nan, arrays are equal in dtype, shape and each entry. A copy is
-    made by the constructor; arrays of a NamedTuple, which has none of its own, are read-only in it.
+    The class is a NamedTuple, a dataclass, or has an `__init__` whose parameters are called as its
+    attributes. An equality of its own stays. Numbers are equal as `==` says, nan equals nan, arrays
+    are equal in dtype, shape and each entry. A copy is made by the constructor; arrays of a
+    NamedTuple, which has none of its own, are read-only in it.
 
     Examples
     --------
@@ -30,8 +31,10 @@ def record(kind: Kind) -> Kind:
     ... class Pair(NamedTuple):
     ...     first: np.ndarray
     ...     second: float
-    >>> Pair(np.zeros(2), np.nan) == Pair(np.zeros(2), np.nan), Pair(np.zeros(2), 1.0) == Pair(np.ones(2), 1.0)
-    (True, False)
+    >>> Pair(np.zeros(2), np.nan) == Pair(np.zeros(2), np.nan)
+    True
+    >>> Pair(np.zeros(2), 1.0) == Pair(np.ones(2), 1.0)
+    False
     """
     own_equality = "__eq__" in vars(kind)
     for method in (__reduce__,) if own_equality else (__eq__, __ne__, __hash__, __reduce__):
@@ -43,7 +46,9 @@ def __eq__(self: Any, other: object) -> Any:
     """Return whether all entries are the same."""
     if isinstance(self, tuple):
         return isinstance(other, tuple) and key(tuple(self)) == key(tuple(other))
-    return key(entries(self)) == key(entries(other)) if type(other) is type(self) else NotImplemented
+    if type(other) is not type(self):
+        return NotImplemented
+    return key(entries(self)) == key(entries(other))
 
 
 def __ne__(self: Any, other: object) -> Any:
@@ -82,7 +87,8 @@ def key(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "O":
             return value.shape, key(value.ravel().tolist())
-        return value.dtype.str, value.shape, (value + 0.0 if value.dtype.kind == "f" else value).tobytes()
+        value = value + 0.0 if value.dtype.kind == "f" else value  # -0.0 is 0.0
+        return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, Mapping):
         return {name: key(entry) for name, entry in value.items()}
     if isinstance(value, (tuple, list)):
@@ -93,7 +99,7 @@ def key(value: Any) -> Any:
 
 
 def read_only(value: Any) -> Any:
-    """Return the value with read-only views of its arrays, in tuples and mappings too, which become read-only.
+    """Return the value with read-only views of its arrays, in tuples and in mappings too.
 
     Examples
     --------

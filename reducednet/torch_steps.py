@@ -15,7 +15,8 @@ CALLS = ("forward", "__call__", "_wrapped_call_impl", "_call_impl")
 
 def is_plain(module: Any, kind: Any) -> bool:
     """Tell whether a module is of the kind and its class computes what the kind does."""
-    return isinstance(module, kind) and all(getattr(type(module), name) is getattr(kind, name) for name in CALLS)
+    own = type(module)
+    return isinstance(module, kind) and all(getattr(own, name) is getattr(kind, name) for name in CALLS)
 
 
 def check_untouched(module: Any, name: str, torch: Any) -> None:
@@ -24,14 +25,15 @@ def check_untouched(module: Any, name: str, torch: Any) -> None:
     Raises
     ------
     ValueError
-        If a `forward` was set on this instance, or it has forward hooks, which could change what it returns.
+        If a `forward` was set on this instance, or it has forward hooks, which could change what it
+        returns: those of pruning and of the older weight_norm write `weight`.
     """
     kind, own = type(module).__name__, vars(module)
-    patched = [call for call in CALLS if call in own and own[call] != getattr(type(module), call).__get__(module)]
-    if patched:
-        expected = "a module that computes what its class does"
-        raise ValueError(message(name, expected, f"{kind} with a `{patched[0]}` of its own: delete it"))
-    if module._forward_hooks or module._forward_pre_hooks:  # pruning's and the older weight_norm's write `weight`
+    for call in CALLS:
+        if call in own and own[call] != getattr(type(module), call).__get__(module):
+            expected = "a module that computes what its class does"
+            raise ValueError(message(name, expected, f"{kind} with a `{call}` of its own: delete it"))
+    if module._forward_hooks or module._forward_pre_hooks:
         raise ValueError(message(name, "without forward hooks", f"{kind} with some: remove them"))
     every = torch.nn.modules.module
     if every._global_forward_hooks or every._global_forward_pre_hooks:
@@ -44,8 +46,8 @@ def torch_steps(module: Any, name: str, torch: Any) -> Iterator[Step]:
     Raises
     ------
     TypeError, ValueError
-        If it, or one inside it, is not known, has hooks or a `forward` of its own, or its parameters are no
-        finite real numbers.
+        If it, or one inside it, is not known, has hooks or a `forward` of its own, or its parameters
+        are no finite real numbers.
     """
     nn = torch.nn
     if is_plain(module, nn.Linear):
@@ -62,10 +64,11 @@ def torch_steps(module: Any, name: str, torch: Any) -> Iterator[Step]:
 
 
 def _linear_step(module: Any, name: str, torch: Any) -> Affine:
-    """Return the map of a Linear; a weight that is computed may be another at each call while training."""
-    if torch.nn.utils.parametrize.is_parametrized(module) and any(one.training for one in module.modules()):
-        raise ValueError(message(name, "in evaluation mode (`eval()`), where its parameters are computed",
-                                 f"{type(module).__name__} in training mode"))
+    """Return the map of a Linear; a computed weight may be another at each call while training."""
+    computed = torch.nn.utils.parametrize.is_parametrized(module)
+    if computed and any(one.training for one in module.modules()):
+        expected = "in evaluation mode (`eval()`), where its parameters are computed"
+        raise ValueError(message(name, expected, f"{type(module).__name__} in training mode"))
     weight, bias = f"{name}.weight", f"{name}.bias"
     return affine(weight, _array(module.weight, weight, torch), bias, _array(module.bias, bias, torch))
 

@@ -25,7 +25,8 @@ class CompressionReport(NamedTuple):
         (n_inputs, n_1, ..., n_outputs)
     parameters_before, parameters_after : int
     bound : float
-        |network - small| <= bound on the domain, every output, as functions of real numbers: proved.
+        |network - small| <= bound on the domain, every output, as functions of real numbers:
+        proved.
     certificate : Certificate
         ``certificate.check(network, small, domain)`` goes through the proof again.
     """

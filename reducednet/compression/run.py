@@ -31,7 +31,8 @@ SECONDS = 5.0
 
 @renamed("net", "network")
 def compress(
-    network: Network, domain: Domain, tolerance: float = 0.0, bounds: str = "linear", time_limit: float = 60.0
+    network: Network, domain: Domain, tolerance: float = 0.0, bounds: str = "linear",
+    time_limit: float = 60.0,
 ) -> tuple[Network, CompressionReport]:
     """Return a smaller network with the same function on the domain, and the proof that it is.
 

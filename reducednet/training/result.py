@@ -42,7 +42,7 @@ class TrainingResult:
     state: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Make the arrays read-only; the state stays a dict, and in it that of a random generator."""
+        """Make the arrays read-only; the state stays a dict, and that of a generator in it too."""
         state = {name: read_only(value) if isinstance(value, np.ndarray) else value
                  for name, value in self.state.items()}
         object.__setattr__(self, "history", read_only(self.history))
