@@ -64,28 +64,47 @@ _MODULES = ("activations", "losses", "plotting", "sphere", "targets")
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
-if TYPE_CHECKING:
-    from . import activations, losses, plotting, sphere, targets
-    from .canonical import CanonicalForm, canonical_form
-    from .compression import CompressionReport, compress
-    from .convert import from_keras, from_sklearn, from_torch, to_torch
-    from .demo import sin4pi_demo
-    from .domains import Ball, Box, Hull
-    from .error_bounds import decided, evaluation_bound, reduction_bound
-    from .estimators import ReducedClassifier, ReducedRegressor
-    from .files import load, load_box, save
-    from .gradients import check_gradient, jacobian, loss_and_gradient
-    from .minimal import MinimalForm, minimal_form
-    from .networks import Network
-    from .orbit import expand, rescale
-    from .reduced_networks import Feasibility, ReducedNetwork
-    from .reduction import reduce, reduce_paper, reduction_report
-    from .spaces import ReducedSpace, StandardSpace
-    from .studies import compare
-    from .study_record import Study
-    from .study_runs import Method
-    from .training import TrainingResult, train
-    from .verification import Certificate, StableNeurons, Verdict, stable_neurons, verify
+if TYPE_CHECKING:  # `Name as Name` says to type checkers that the name is public
+    from . import (
+        activations as activations, losses as losses, plotting as plotting, sphere as sphere,
+        targets as targets,
+    )
+    from .canonical import CanonicalForm as CanonicalForm, canonical_form as canonical_form
+    from .compression import CompressionReport as CompressionReport, compress as compress
+    from .convert import (
+        from_keras as from_keras, from_sklearn as from_sklearn, from_torch as from_torch,
+        to_torch as to_torch,
+    )
+    from .demo import sin4pi_demo as sin4pi_demo
+    from .domains import Ball as Ball, Box as Box, Hull as Hull
+    from .error_bounds import (
+        decided as decided, evaluation_bound as evaluation_bound,
+        reduction_bound as reduction_bound,
+    )
+    from .estimators import (
+        ReducedClassifier as ReducedClassifier, ReducedRegressor as ReducedRegressor,
+    )
+    from .files import load as load, load_box as load_box, save as save
+    from .gradients import (
+        check_gradient as check_gradient, jacobian as jacobian,
+        loss_and_gradient as loss_and_gradient,
+    )
+    from .minimal import MinimalForm as MinimalForm, minimal_form as minimal_form
+    from .networks import Network as Network
+    from .orbit import expand as expand, rescale as rescale
+    from .reduced_networks import Feasibility as Feasibility, ReducedNetwork as ReducedNetwork
+    from .reduction import (
+        reduce as reduce, reduce_paper as reduce_paper, reduction_report as reduction_report,
+    )
+    from .spaces import ReducedSpace as ReducedSpace, StandardSpace as StandardSpace
+    from .studies import compare as compare
+    from .study_record import Study as Study
+    from .study_runs import Method as Method
+    from .training import TrainingResult as TrainingResult, train as train
+    from .verification import (
+        Certificate as Certificate, StableNeurons as StableNeurons, Verdict as Verdict,
+        stable_neurons as stable_neurons, verify as verify,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,17 @@
 """Every check of arguments and its message: the argument's name, what was expected, what came."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Function = TypeVar("Function", bound=Callable[..., Any])
 RandomLike = None | int | np.random.Generator | np.random.SeedSequence
 
 
@@ -223,3 +226,34 @@ def library(name: str, purpose: str) -> Any:
         if error.name != name:
             raise  # the library is there, something that it needs is not
         raise ImportError(f'{purpose} needs {name}: pip install {name}') from error
+
+
+def renamed(old: str, new: str) -> Callable[[Function], Function]:
+    """Let a function take an argument by its old name too, for one version, with a warning.
+
+    Examples
+    --------
+    >>> @renamed("net", "network")
+    ... def width(network):
+    ...     return network.sizes[1]
+    >>> import inspect
+    >>> inspect.signature(width)
+    <Signature (network)>
+    """
+    def decorate(function: Function) -> Function:
+        name = function.__name__
+
+        @wraps(function)
+        def by_either_name(*args: Any, **options: Any) -> Any:
+            if old in options:
+                if new in options:
+                    raise TypeError(message(old, f"left out, for it is `{new}`", "both"))
+                warnings.warn(
+                    f"`{old}` of `{name}` is now called `{new}`; the next version knows that name only",
+                    DeprecationWarning, stacklevel=2)
+                options[new] = options.pop(old)
+            return function(*args, **options)
+
+        return by_either_name  # type: ignore[return-value]
+
+    return decorate

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import Array
+from ._validation import Array, finite_result
 from .domains import Domain
 from .rounding import UNIT_ROUNDOFF, gamma
+from .sphere import normalise
 
 SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 
@@ -23,9 +24,27 @@ class AffineNeurons(NamedTuple):
 def in_units_of_noise(R: Array, noise: Array, sizes: Array) -> Array:
     """Return R_ki sizes_i / (noise sizes)_k: where no entry is above 1 in size, R is nothing but noise.
 
-    R may be a stack of matrices, (..., K, q).
+    R may be a stack of matrices, (..., K, q). Rows and sizes are first multiplied by powers of two,
+    so that products of numbers near the ends of float64 stay inside.
     """
-    return np.asarray(R * sizes / np.maximum(noise @ sizes, SMALLEST_NORMAL)[:, np.newaxis])
+    sizes, power = _scaled_sizes(sizes)
+    exponents = _row_exponents(noise)
+    noise, R = np.ldexp(noise, -exponents), np.ldexp(R, -exponents)
+    underflow = np.ldexp(SMALLEST_NORMAL, -exponents - power)
+    least = np.maximum(underflow, SMALLEST_NORMAL)
+    scaled = R * sizes / np.maximum((noise @ sizes)[:, np.newaxis], least)
+    return finite_result(np.asarray(scaled), "the affine part of the form")
+
+
+def _scaled_sizes(sizes: Array) -> tuple[Array, int]:
+    """Return the sizes over 2^power, which brings the largest into [1, 2), and the power."""
+    power = int(np.frexp(sizes.max(initial=0.0))[1]) - 1
+    return np.ldexp(sizes, -power), power
+
+
+def _row_exponents(matrix: Array) -> np.ndarray:
+    """Return the exponent of two of each row's largest entry, as a column."""
+    return np.frexp(np.abs(matrix).max(axis=1, initial=0.0))[1][:, np.newaxis]
 
 
 def _ranks(scaled: Array) -> np.ndarray:
@@ -65,7 +84,7 @@ def row_factors(R: Array, noise: Array, sizes: Array) -> tuple[Array, Array]:
     -------
     M : array (K, r)
     Q : array (r, q)
-        With rows Q_i sizes orthonormal.
+        With rows Q_i sizes orthonormal, but for a power of two.
 
     Examples
     --------
@@ -77,8 +96,11 @@ def row_factors(R: Array, noise: Array, sizes: Array) -> tuple[Array, Array]:
     rank = int(_ranks(scaled))
     if rank == 0:
         return np.zeros((len(R), 0)), np.zeros((0, R.shape[1]))
-    basis = np.linalg.svd(scaled, full_matrices=False)[2][:rank]
-    return (R * sizes) @ basis.T, basis / sizes
+    basis, (sizes, _) = np.linalg.svd(scaled, full_matrices=False)[2][:rank], _scaled_sizes(sizes)
+    exponents = _row_exponents(R)
+    M = np.ldexp((np.ldexp(R, -exponents) * sizes) @ basis.T, exponents)
+    rank = rank if M.any() else 0  # all of it has underflown
+    return M[:, :rank], basis[:rank] / sizes
 
 
 def affine_neurons(linear: Array, noise: Array, A: Array, domain: Domain) -> AffineNeurons:
@@ -97,8 +119,7 @@ def affine_neurons(linear: Array, noise: Array, A: Array, domain: Domain) -> Aff
     [1.0]
     """
     M, Q = row_factors(linear, noise, A)
-    lengths = np.sqrt((Q ** 2).sum(axis=1))
-    Q = Q / lengths[:, np.newaxis]
+    Q, lengths = normalise(finite_result(Q, "a weight of the affine part"))
     return AffineNeurons(Q, domain.support(-Q) + 0.0, M * lengths)
 
 

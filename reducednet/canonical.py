@@ -7,22 +7,25 @@ with distinct hyperplanes through the domain's interior, each written once (THEO
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import Array, finite_result, message, number, samples
+from ._validation import Array, finite_result, message, number, renamed, samples
 from .activations import activation_named
-from .affine_neurons import affine_neurons
+from .affine_neurons import AffineNeurons, affine_neurons
 from .domains import Box, Domain, Hull
 from .grouping import Labels
 from .merging import MergedNeurons, column_sums, exact_sum, exact_sums, merge_neurons
 from .networks import Network, check_network
+from .records import read_only, record
 from .reduced_networks import check_domain
 from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from .shallow import ShallowNeurons, end_slack, largest_inputs, shallow_neurons
 
 
+@record
 class Terms(NamedTuple):
     """Sums of the absolute values of the terms that each entry of a form is the sum of.
 
@@ -41,6 +44,7 @@ class Terms(NamedTuple):
     constant: Array
 
 
+@record
 @dataclass(frozen=True, eq=False, repr=False)
 class CanonicalForm:
     """The canonical form of a network of one hidden layer on a domain.
@@ -94,9 +98,9 @@ class CanonicalForm:
     terms: Terms
 
     def __post_init__(self) -> None:
-        for value in [*(getattr(self, field.name) for field in fields(self)), *self.terms]:
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
+        for field in fields(self):
+            object.__setattr__(self, field.name, read_only(getattr(self, field.name)))
+        object.__setattr__(self, "terms", Terms(*map(read_only, self.terms)))
 
     @property
     def n_neurons(self) -> int:
@@ -118,17 +122,48 @@ class CanonicalForm:
     def to_network(self) -> Network:
         """Return a network, with output bias, that is this function on the domain.
 
-        The affine part takes as many more ReLU neurons, always on, as `linear` has rank: at most one for
-        one output. `minimal_form` tries to do with less.
+        The affine part takes as many more ReLU neurons, always on, as `linear` has rank: at most one
+        for one output. `minimal_form` tries to do with less. The affine part is rounded once more, so
+        that the network may be further off than `bound`: `network_bound` says how far.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of it leaves the range of float64.
         """
-        A = largest_inputs(self.domain)
-        noise = gamma(4 * len(A) + 32) * self.terms.linear
-        more = affine_neurons(self.linear, noise, A, self.domain)
-        W, b = np.vstack([self.weights, more.W]), np.append(self.thresholds, more.b)
-        C = np.column_stack([self.output_weights, more.C])
+        return self._realised[0]
+
+    @property
+    def network_bound(self) -> Array:
+        """Return a bound (K,) of |N(x) - T(x)| on the domain, where T is `to_network()`.
+
+        Both in real arithmetic. For binary off the margin, as `bound`. inf where it leaves the range
+        of float64.
+        """
+        return self._realised[1]
+
+    @cached_property
+    def _realised(self) -> tuple[Network, Array]:
+        """The network of the form, and its `network_bound`."""
+        try:
+            return self._realise()
+        except ValueError as error:  # of arguments of the steps inside, which the caller never gave
+            raise ValueError(f"the network of {self!r} leaves the range of float64") from error
+
+    def _realise(self) -> tuple[Network, Array]:
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            A = largest_inputs(self.domain)
+            noise = gamma(4 * len(A) + 32) * self.terms.linear
+            more = affine_neurons(self.linear, noise, A, self.domain)
+            own = np.column_stack([self.linear, self.constant])
+            constant, charge = constant_and_charge(own[np.newaxis], more, self.domain, True)
+            W, b = np.vstack([self.weights, more.W]), np.append(self.thresholds, more.b)
+            C = np.column_stack([self.output_weights, finite_result(more.C, "an outgoing weight")])
+            bound = (self.bound + charge) * (1.0 + gamma(2))
         if not len(b):
             W, b, C = np.eye(1, len(A)), np.zeros(1), np.zeros((len(C), 1))
-        return Network([W], [b], C, self.constant - more.C @ more.b, self.activation)
+        bound = np.where(np.isfinite(bound), bound, np.inf)
+        return Network([W], [b], C, constant, self.activation), read_only(bound)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether the other is the same function on the same domain, bit for bit in its parameters."""
@@ -150,7 +185,51 @@ class CanonicalForm:
                 f"{self.domain!r})")
 
 
-def canonical_form(net: Network, domain: Domain, tolerance: float | None = None) -> CanonicalForm:
+def constant_and_charge(
+    terms: Array, neurons: AffineNeurons, domain: Domain, bias: bool, exactly_on: bool = False
+) -> tuple[Array, Array]:
+    """Return the output bias that goes with always-on neurons, and a bound of what they are off.
+
+    The neurons stand for the affine map that is the sum of `terms`, m matrices (K, d + 1), the
+    constant last. C (W x + b) and the bias differ from it by an affine map, and the neurons from
+    C (W x + b) where they are not on. Each product and each sum is rounded once: u times the sum of
+    the products' absolute values, and u times the sum.
+
+    Parameters
+    ----------
+    terms : array (m, K, d + 1)
+        The first as it is, the others products that were rounded.
+    neurons : AffineNeurons
+    domain : Domain
+    bias : bool
+        Whether the constant may have a bias; without, all of it is left to the neurons.
+    exactly_on : bool
+        Whether the neurons are affine on all of the domain; otherwise what they may be below 0 is
+        charged.
+
+    Returns
+    -------
+    constant, charge : arrays (K,)
+    """
+    taken = -neurons.C.T[:, :, np.newaxis] * np.column_stack([neurons.W, neurons.b])[:, np.newaxis]
+    terms = np.concatenate([terms, taken])
+    sums, A = exact_sums(terms), largest_inputs(domain)
+    off, constant = sums.copy(), sums[:, -1].copy() if bias else np.zeros(len(sums))
+    off[:, -1] -= constant
+    rounding = np.zeros_like(off)
+    if len(terms) > 1:
+        rounding = UNIT_ROUNDOFF * (np.abs(terms[1:]).sum(axis=0) + np.abs(sums))
+        rounding += SMALLEST * len(terms)
+    off = np.abs(off) + rounding
+    charge = off @ np.append(A, 1.0) + SMALLEST * np.count_nonzero(off, axis=1)
+    if not exactly_on:
+        below_0 = domain.support(-neurons.W) - neurons.b + end_slack(domain, neurons.W)
+        charge += np.abs(neurons.C) @ np.maximum(below_0, 0.0) + SMALLEST * len(below_0)
+    return constant, charge * (1.0 + gamma(4 * (len(terms) + len(A)) + 64))
+
+
+@renamed("net", "network")
+def canonical_form(network: Network, domain: Domain, tolerance: float | None = None) -> CanonicalForm:
     """Return the unique form of a network of one hidden layer on the domain.
 
     Dead neurons and those without outgoing weights are dropped, always-on ones go into the affine
@@ -160,7 +239,7 @@ def canonical_form(net: Network, domain: Domain, tolerance: float | None = None)
 
     Parameters
     ----------
-    net : Network
+    network : Network
         ReLU or binary, one hidden layer. Reduced and standard networks will do.
     domain : Domain
         Convex with interior points, of the network's dimension; elsewhere the form is not unique.
@@ -203,10 +282,11 @@ def canonical_form(net: Network, domain: Domain, tolerance: float | None = None)
     >>> form.linear.tolist(), form.constant.tolist()
     ([[-3.0]], [10.0])
     """
-    network = check_network(net, "net")
+    network = check_network(network)
     domain = check_domain(network, domain)
     if network.depth != 1:
-        raise ValueError(message("net", "a network of one hidden layer", f"{network.depth} hidden layers"))
+        got = f"{network.depth} hidden layers"
+        raise ValueError(message("network", "a network of one hidden layer", got))
     check_interior(domain)
     d = domain.n_inputs
     tolerance = 4.0 * gamma(d + 8) if tolerance is None else number(tolerance, "tolerance", 0.0)

@@ -27,6 +27,7 @@ from .networks import Network, check_network
 from .steps import Step, affine, chain_network
 from .torch_steps import is_plain, torch_linear, torch_steps
 
+_PREDICTIONS = ("predict", "_predict", "predict_proba", "_forward_pass", "_forward_pass_fast")
 _LAST_SKLEARN = ("identity", "softmax", "logistic")
 
 
@@ -52,7 +53,8 @@ def from_sklearn(mlp: Any) -> Network:
     TypeError
         If it is another object, such as a Pipeline.
     ValueError
-        If it is not fitted, its activation is not "relu" or its predictions are another function of the
+        If it, or its class, has a `predict` of its own, which could be another function; if it is
+        not fitted, its activation is not "relu" or its predictions are another function of the
         scores (`loss="poisson"`: the exponential).
 
     References
@@ -68,6 +70,7 @@ def from_sklearn(mlp: Any) -> Network:
     Network(1-20-1, relu, output bias, 61 parameters)
     """
     _check_sklearn(mlp)
+    _check_untouched(mlp)
     return chain_network(_sklearn_steps(mlp), "mlp")
 
 
@@ -83,6 +86,18 @@ def _check_sklearn(mlp: Any) -> None:
     choice(mlp.out_activation_, "mlp.out_activation_", _LAST_SKLEARN)
 
 
+def _check_untouched(mlp: Any) -> None:
+    """Refuse a model that predicts in its own way, by its class or by what was set on it."""
+    own = [kind for kind in type(mlp).__mro__ if kind.__module__.split(".")[0] == "sklearn"]
+    if not own or own[0].__name__ not in ("MLPRegressor", "MLPClassifier"):
+        raise TypeError(message("mlp", "an MLPRegressor or MLPClassifier", type(mlp).__name__))
+    for name in _PREDICTIONS:
+        if name in vars(mlp) or getattr(type(mlp), name, None) is not getattr(own[0], name, None):
+            expected = f"one that predicts as scikit-learn's {own[0].__name__}"
+            got = f"{type(mlp).__name__} with a `{name}` of its own"
+            raise ValueError(message("mlp", expected, got))
+
+
 def _sklearn_steps(mlp: Any) -> Iterator[Step]:
     """Yield the layers; scikit-learn has a column a neuron."""
     for number, (V, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
@@ -96,7 +111,7 @@ def from_torch(sequential: Any) -> Network:
 
     Its modules may be Linear, ReLU, Flatten (of all axes but the first), Identity, Dropout in evaluation mode,
     and Sequential again. A Linear with a weight that is computed (`torch.nn.utils.parametrizations`) has
-    the present one.
+    the present one, and must be in evaluation mode.
 
     Parameters
     ----------
@@ -112,10 +127,11 @@ def from_torch(sequential: Any) -> Network:
     Raises
     ------
     TypeError
-        If it is not a Sequential, or its parameters are not real.
+        If it is not a Sequential, or its parameters are not real, or no dense tensors of PyTorch's
+        own.
     ValueError
-        If a module is another one or has forward hooks, which could change what it returns; if sizes do not
-        fit or a parameter is not finite.
+        If a module is another one, or has forward hooks or a `forward` that was set on this instance,
+        which could change what it returns; if sizes do not fit or a parameter is not finite.
     ImportError
         If PyTorch is not installed.
 
@@ -129,10 +145,10 @@ def from_torch(sequential: Any) -> Network:
     >>> from_torch(nn.Sequential(nn.Flatten(), nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 2)))  # doctest: +SKIP
     Network(6-10-2, relu, output bias, 92 parameters)
     """
-    nn = library("torch", "`from_torch`").nn
-    if not is_plain(sequential, nn.Sequential):
+    torch = library("torch", "`from_torch`")
+    if not is_plain(sequential, torch.nn.Sequential):
         raise TypeError(message("sequential", "a torch.nn.Sequential", type(sequential).__name__))
-    return chain_network(torch_steps(sequential, "sequential", nn), "sequential")
+    return chain_network(torch_steps(sequential, "sequential", torch), "sequential")
 
 
 def to_torch(network: Network) -> Any:
@@ -202,7 +218,8 @@ def from_keras(model: Any) -> Network:
     TypeError
         If it is not such a model.
     ValueError
-        If it is not built, a layer is another one, it is no chain or an entry is not finite.
+        If it is not built, a layer is another one or has a `call` that was set on this instance or
+        forward hooks (of the backend torch), it is no chain or an entry is not finite.
     ImportError
         If Keras is not installed.
 

@@ -6,7 +6,7 @@ in the two spaces (after [QZX]; the settings are this project's).
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from .domains import Box
 from .error_bounds import reduction_bound
 from .networks import Network
 from .parallel import told
+from .records import read_only, record
 from .reduced_networks import ReducedNetwork
 from .reduction import reduce
 from .training import TrainingResult, train
@@ -56,7 +57,8 @@ class Equivalence:
     neurons: int
 
 
-@dataclass(frozen=True)
+@record
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """The outcome of the demo.
 
@@ -69,9 +71,12 @@ class Comparison:
         One for each reduced space.
     """
 
-    errors: dict[str, Array]
+    errors: Mapping[str, Array]
     results: dict[str, list[TrainingResult]]
     equivalence: dict[str, Equivalence]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "errors", read_only(self.errors))
 
     def table(self) -> list[dict[str, Any]]:
         """Return a row a space: median, quartiles, worst, failures, and the ratio of medians."""

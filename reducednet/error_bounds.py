@@ -146,8 +146,10 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     |fl(N) - fl(R)| <= |fl(N) - N| + |N - R| + |R - fl(R)|:   `evaluation_bound` of both, and `mapping_bound`
 
     So what the mapping rounds, and what it loses by putting thresholds at the ends of their intervals, is measured
-    on the two networks. For binary networks the bound holds at points that are `decided` for N; there their
-    hidden layers agree, and sums of constants may be rounded.
+    on the two networks. For binary networks nothing is measured: the bound holds for a reduction
+    of N, at points that are `decided` for N. There hidden neurons agree, but for those in the place of
+    a dead or an always-on neuron that ``spare="redraw"`` drew anew: no output depends on them. Sums of
+    constants may be rounded.
 
     Parameters
     ----------

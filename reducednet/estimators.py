@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._validation import Array, choice, flag, generator, instance, integer, message, number
+from ._validation import Array, choice, flag, generator, instance, integer, library, message, number
 from .domains import Domain
 from .estimator_fits import Task, data_box, fit
 from .estimator_inputs import (
@@ -22,6 +22,10 @@ from .networks import Network
 
 METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro")
 SPACES = ("reduced", "standard")
+ROUTED = ("fit", "score")
+"""The methods that take `sample_weight`."""
+UNCHANGED = "$UNCHANGED$"
+"""scikit-learn's own word for a request that stays as it is."""
 N_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100}
 
 
@@ -89,6 +93,57 @@ class ReducedEstimator:
             regressor_tags=RegressorTags() if regressor else None,
             classifier_tags=None if regressor else ClassifierTags(),
         )
+
+    def get_metadata_routing(self) -> Any:
+        """Return which metadata `fit` and `score` request, for scikit-learn's metadata routing.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRequest
+            A copy. `sample_weight` is None, neither requested nor refused, until `set_fit_request`
+            or `set_score_request` has been called.
+        """
+        library("sklearn", "`get_metadata_routing`")
+        from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+
+        given = getattr(self, "_metadata_request", None)  # so called, `clone` copies it
+        if given is not None:
+            return get_routing_for_object(given)
+        requests = MetadataRequest(owner=type(self).__name__)
+        for method in ROUTED:
+            getattr(requests, method).add_request(param="sample_weight", alias=None)
+        return requests
+
+    def set_fit_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
+        """Set whether meta-estimators pass `sample_weight` to `fit`, and return the estimator.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True passes it on, False does not, None raises an error where it is given, and a str is
+            the name that it has there instead. By default the request stays as it is.
+
+        Raises
+        ------
+        RuntimeError
+            If metadata routing is not enabled.
+        """
+        return self._set_request("fit", sample_weight)
+
+    def set_score_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
+        """Set whether meta-estimators pass `sample_weight` to `score`, as `set_fit_request`."""
+        return self._set_request("score", sample_weight)
+
+    def _set_request(self, method: str, sample_weight: bool | str | None) -> Self:
+        sklearn = library("sklearn", f"`set_{method}_request`")
+        if not sklearn.get_config()["enable_metadata_routing"]:
+            raise RuntimeError(f"`set_{method}_request` works only with metadata routing: "
+                               "sklearn.set_config(enable_metadata_routing=True) enables it")
+        requests = self.get_metadata_routing()
+        if sample_weight != UNCHANGED:
+            getattr(requests, method).add_request(param="sample_weight", alias=sample_weight)
+        self._metadata_request = requests
+        return self
 
     def _checked_samples(self, X: Any, fitting: bool = False) -> Array:
         """Return X as an array; when fitting, note its features, else hold it against them."""

@@ -10,6 +10,7 @@ from ._validation import Array, RandomLike, finite_result, generator, samples, w
 from .losses import check_responses, loss_named
 from .networks import Network, check_network
 from .parameters import Parameters
+from .records import record
 from .spaces import space_of
 
 
@@ -184,6 +185,7 @@ def jacobian(network: Network, X: Any) -> Array:
     return finite_result(result, "a derivative")
 
 
+@record
 class GradientCheck(NamedTuple):
     """What `check_gradient` found.
 

@@ -9,6 +9,9 @@ import numpy as np
 from ._validation import Array, message
 from .steps import Affine, Step, affine
 
+CALLS = ("call", "forward", "_wrapped_call_impl", "_call_impl")
+"""What a layer's outputs come from, when it is called; the last three on the backend torch."""
+
 
 def is_graph(model: Any, keras: Any) -> bool:
     """Tell whether the model's graph is what it computes: a class of one's own could call anything."""
@@ -22,8 +25,10 @@ def keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
     Raises
     ------
     ValueError
-        If it, or one inside it, is not known, or a model is no chain.
+        If it, or one inside it, is not known or computes something of its own, or a model is no
+        chain.
     """
+    _check_untouched(layer)
     kind, layers = type(layer), keras.layers
     if kind is layers.Dense:
         yield _dense(layer, keras)
@@ -37,6 +42,21 @@ def keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
     elif not _is_identity(layer, layers):
         expected = "a chain of Dense, Activation, ReLU (no options), Flatten (channels last), Identity and Dropout"
         raise ValueError(message("model", expected, f"{kind.__name__} {layer.name!r}"))
+
+
+def _check_untouched(layer: Any) -> None:
+    """Refuse a layer or model whose outputs are not those of its class.
+
+    On the backend torch a layer is a module of PyTorch too, which has forward hooks.
+    """
+    kind, own = type(layer), vars(layer)
+    for name in CALLS:
+        if name in own and hasattr(kind, name) and own[name] != getattr(kind, name).__get__(layer):
+            got = f"{kind.__name__} with a `{name}` of its own: delete it"
+            raise ValueError(message(layer.name, "a layer that computes what its class does", got))
+    if own.get("_forward_hooks") or own.get("_forward_pre_hooks"):
+        got = f"{kind.__name__} with some: remove them"
+        raise ValueError(message(layer.name, "without forward hooks", got))
 
 
 def _is_identity(layer: Any, layers: Any) -> bool:
@@ -86,5 +106,6 @@ def _check_call(layer: Any, node: Any) -> None:
     if len(node.input_tensors) != 1:
         got = f"{type(layer).__name__} {layer.name!r} of {len(node.input_tensors)} inputs"
         raise ValueError(message("model", "a chain of layers of one input", got))
-    if any(option is True for option in node.arguments.kwargs.values()):
+    options = node.arguments.kwargs.values()
+    if any(option for option in options if isinstance(option, (bool, int, float))):
         raise ValueError(message(layer.name, "called without `training=True`", "an option that is True"))

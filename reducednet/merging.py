@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -95,15 +96,23 @@ def column_sums(columns: Array, place: Labels, n: int) -> tuple[Array, Array]:
 
 
 def exact_sum(values: list[float]) -> float:
-    """Return the sum, rounded once; inf where it leaves the range of float64.
+    """Return the sum, rounded once; inf or nan where it, or a term, leaves the range of float64.
 
     Examples
     --------
     >>> exact_sum([1.0, 1e100, -1e100])
     1.0
+    >>> exact_sum([1e308, 1e308, -1e308])
+    1e+308
     """
     try:
         return math.fsum(values)
+    except ValueError:  # inf - inf
+        return math.nan
+    except OverflowError:  # of a partial sum
+        pass
+    try:
+        return float(sum(map(Fraction, values)))
     except OverflowError:
         return math.inf
 

@@ -7,23 +7,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array, finite_result, flag
+from ._validation import Array, finite_result, flag, renamed
 from .affine_neurons import (
     AffineNeurons, affine_neurons, in_units_of_noise, numerical_ranks, positive_neurons, row_factors,
 )
-from .canonical import CanonicalForm, canonical_form
+from .canonical import CanonicalForm, canonical_form, constant_and_charge
 from .domains import Domain
 from .merging import exact_sums
 from .networks import Network
-from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .shallow import end_slack, largest_inputs
+from .records import read_only, record
+from .rounding import UNIT_ROUNDOFF, gamma
+from .shallow import largest_inputs
 from .subset_sums import MOST, all_subsets, subset_with_sum
 
 ENUMERATED = 10
 """Up to so many hyperplanes every way to turn the neurons is tried."""
 
 
-@dataclass(frozen=True)
+@record
+@dataclass(frozen=True, eq=False)
 class MinimalForm:
     """A network of few neurons, and how few there can be.
 
@@ -52,12 +54,16 @@ class MinimalForm:
     bound: Array
     form: CanonicalForm
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bound", read_only(self.bound))
+
     def __repr__(self) -> str:
         least = "the fewest" if self.exact else f"at least {self.lower_bound} are needed"
         return f"MinimalForm({self.network!r}, n_neurons={self.n_neurons}, {least})"
 
 
-def minimal_form(net: Network, domain: Domain, *, output_bias: bool | None = None) -> MinimalForm:
+@renamed("net", "network")
+def minimal_form(network: Network, domain: Domain, *, output_bias: bool | None = None) -> MinimalForm:
     """Return a network of one hidden layer with as few neurons as its function on the domain needs.
 
     Each of the m hyperplanes of the canonical form needs a neuron, whose column is given. Turning neuron i
@@ -70,12 +76,13 @@ def minimal_form(net: Network, domain: Domain, *, output_bias: bool | None = Non
 
     Parameters
     ----------
-    net : Network
+    network : Network
         ReLU or binary, one hidden layer.
     domain : Domain
         With interior points.
     output_bias : bool, optional
-        Whether the result has an output bias, and which networks it is compared with. By default as `net`.
+        Whether the result has an output bias, and which networks it is compared with. By default as
+        `network`.
 
     Returns
     -------
@@ -107,8 +114,8 @@ def minimal_form(net: Network, domain: Domain, *, output_bias: bool | None = Non
     >>> minimal_form(net, Box(-1, 1))
     MinimalForm(Network(1-1-1, relu, output bias, 4 parameters), n_neurons=1, the fewest)
     """
-    form = canonical_form(net, domain)
-    bias = net.output_bias is not None if output_bias is None else flag(output_bias, "output_bias")
+    form = canonical_form(network, domain)
+    bias = network.output_bias is not None if output_bias is None else flag(output_bias, "output_bias")
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         problem = _problem(form, bias)
         return _assemble(problem, *_fewest(problem))
@@ -303,17 +310,11 @@ def _constant_and_charge(problem: _Problem, turned: np.ndarray, more: _More) -> 
     terms = np.concatenate([
         np.column_stack([form.linear, form.constant])[np.newaxis],
         form.output_weights.T[turned, :, np.newaxis] * rows[turned, np.newaxis],
-        -extra.C.T[:, :, np.newaxis] * np.column_stack([extra.W, extra.b])[:, np.newaxis],
     ])
-    off = exact_sums(terms)
-    constant = off[:, -1].copy() if problem.bias else np.zeros(len(off))
-    off[:, -1] -= constant
-    sizes = np.append(largest_inputs(form.domain), 1.0)
-    charge = (np.abs(off) + 2.0 * UNIT_ROUNDOFF * np.abs(terms).sum(axis=0) + 2.0 * SMALLEST * len(terms)) @ sizes
+    exactly_on = binary or bool(paired.any())
+    constant, charge = constant_and_charge(terms, extra, form.domain, problem.bias, exactly_on)
     changed = (np.abs(form.output_weights) + np.abs(more.change))[:, paired]
-    charge += 2.0 * UNIT_ROUNDOFF * changed @ (np.abs(rows[paired]) @ sizes)
-    if not binary and not paired.any():
-        slack = end_slack(form.domain, extra.W)
-        charge += np.abs(extra.C) @ np.maximum(form.domain.support(-extra.W) - extra.b + slack, 0.0)
-    charge *= 1.0 + gamma(4 * (len(terms) + d) + 64)
+    sizes = np.append(largest_inputs(form.domain), 1.0)
+    lost = 2.0 * UNIT_ROUNDOFF * changed @ (np.abs(rows[paired]) @ sizes)
+    charge += lost * (1.0 + gamma(4 * d + 64))
     return constant, np.where(np.isfinite(charge), charge, np.inf)

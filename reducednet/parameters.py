@@ -41,6 +41,26 @@ class Parameters:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: `{name}` cannot be deleted")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Parameters, (self._layout, self._vector)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other has the same shapes and the same entries, bit for bit."""
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, theirs = self._key(), other._key()
+        return mine == theirs
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self._layout, (self._vector + 0.0).tobytes())
+
+    def __repr__(self) -> str:
+        bias = "" if self.output_bias is not None else "no "
+        return f"{type(self).__name__}({'-'.join(map(str, self.sizes))}, {bias}output bias)"
+
     @property
     def layout(self) -> Layout:
         """Where each array lies in the flat vector."""

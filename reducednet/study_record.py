@@ -12,6 +12,7 @@ import numpy as np
 from ._validation import Array, choice, integer, message, number
 from .archives import checked_path, naming, write_whole
 from .networks import Network
+from .records import record
 from .study_format import read_study, study_bytes
 from .study_runs import Method, Run
 
@@ -19,7 +20,8 @@ FAILURE = 1e-2
 RESAMPLES = 2000
 
 
-@dataclass(frozen=True)
+@record
+@dataclass(frozen=True, eq=False)
 class Study:
     """Runs of several methods from the same random starts.
 

@@ -10,6 +10,7 @@ import numpy as np
 from ._validation import choice, instance, integer
 from .intervals import BOUNDS
 from .networks import Network
+from .records import record
 from .reduction import SPARE
 from .training.run import METHODS
 
@@ -17,7 +18,8 @@ SPACES = ("standard", "reduced")
 STARTS = ("normal", "he", "uniform", "natural", "placed", "greedy")
 
 
-@dataclass(frozen=True)
+@record
+@dataclass(frozen=True, eq=False)
 class Method:
     """How the networks of a study are made and trained.
 
@@ -115,7 +117,8 @@ def method_named(name: str) -> Method:
     return Method(**words, label=name, optimiser=optimiser if colon else "lbfgs")
 
 
-@dataclass(frozen=True)
+@record
+@dataclass(frozen=True, eq=False)
 class Run:
     """One training run of a study.
 

@@ -11,11 +11,13 @@ A. Genz, *A package for testing multiple integration subroutines* (1987); the di
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ._validation import Array, RandomLike, choice, generator, integer, message, number, samples
+from .records import key, read_only
 
 
 class Target:
@@ -31,9 +33,30 @@ class Target:
 
     def __init__(self, name: str, function: Callable[[Array], Array], low: Array, high: Array) -> None:
         self.name = name
-        self.low, self.high = low, high
+        self.low, self.high = read_only(low), read_only(high)
         self.n_inputs = len(low)
         self._function = function
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Target, (self.name, self._function, self.low, self.high)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other has the same name, function, numbers and box."""
+        return self._key() == other._key() if isinstance(other, Target) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.name, key(self.low), key(self.high)))
+
+    def _key(self) -> Any:
+        return key((self.name, self._function, self.low, self.high))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in vars(self):
+            raise AttributeError(f"Target is frozen: `{name}` cannot be set")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"Target is frozen: `{name}` cannot be deleted")
 
     def __call__(self, X: Any) -> Array:
         """Return the values at the rows of X, shape (n_samples, n_inputs), as (n_samples,)."""
@@ -69,7 +92,11 @@ def sin4pi() -> Target:
     >>> sin4pi()([[0.125]])
     array([1.])
     """
-    return _on_unit_cube("sin4pi", lambda X: np.sin(4 * np.pi * X[:, 0]))
+    return _on_unit_cube("sin4pi", _sin4pi)
+
+
+def _sin4pi(X: Array) -> Array:
+    return np.sin(4 * np.pi * X[:, 0])
 
 
 def abs_sin4pi() -> Target:
@@ -80,7 +107,11 @@ def abs_sin4pi() -> Target:
     >>> abs_sin4pi()([[0.375]])
     array([1.])
     """
-    return _on_unit_cube("abs_sin4pi", lambda X: np.abs(np.sin(4 * np.pi * X[:, 0])))
+    return _on_unit_cube("abs_sin4pi", _abs_sin4pi)
+
+
+def _abs_sin4pi(X: Array) -> Array:
+    return np.abs(_sin4pi(X))
 
 
 def step() -> Target:
@@ -91,7 +122,11 @@ def step() -> Target:
     >>> step()([[0.5], [0.75]])
     array([0., 1.])
     """
-    return _on_unit_cube("step", lambda X: np.heaviside(X[:, 0] - 0.5, 0.0))
+    return _on_unit_cube("step", _step)
+
+
+def _step(X: Array) -> Array:
+    return np.heaviside(X[:, 0] - 0.5, 0.0)
 
 
 def franke() -> Target:
@@ -102,17 +137,17 @@ def franke() -> Target:
     >>> franke()([[0.0, 0.0]]).round(4)
     array([0.7664])
     """
+    return _on_unit_cube("franke", _franke, 2)
 
-    def values(X: Array) -> Array:
-        x, y = 9.0 * X[:, 0], 9.0 * X[:, 1]
-        return (
-            0.75 * np.exp(-((x - 2) ** 2 + (y - 2) ** 2) / 4)
-            + 0.75 * np.exp(-((x + 1) ** 2) / 49 - (y + 1) / 10)
-            + 0.5 * np.exp(-((x - 7) ** 2 + (y - 3) ** 2) / 4)
-            - 0.2 * np.exp(-((x - 4) ** 2) - (y - 7) ** 2)
-        )
 
-    return _on_unit_cube("franke", values, 2)
+def _franke(X: Array) -> Array:
+    x, y = 9.0 * X[:, 0], 9.0 * X[:, 1]
+    return (
+        0.75 * np.exp(-((x - 2) ** 2 + (y - 2) ** 2) / 4)
+        + 0.75 * np.exp(-((x + 1) ** 2) / 49 - (y + 1) / 10)
+        + 0.5 * np.exp(-((x - 7) ** 2 + (y - 3) ** 2) / 4)
+        - 0.2 * np.exp(-((x - 4) ** 2) - (y - 7) ** 2)
+    )
 
 
 def gaussian_bump(n_inputs: int = 2, width: float = 0.25) -> Target:
@@ -124,12 +159,12 @@ def gaussian_bump(n_inputs: int = 2, width: float = 0.25) -> Target:
     array([1.])
     """
     width = number(width, "width", above=0.0)
+    return _on_unit_cube("gaussian_bump", partial(_gaussian_bump, width=width), n_inputs)
 
-    def values(X: Array) -> Array:
-        with np.errstate(over="ignore", under="ignore"):
-            return np.exp(-0.5 * (((X - 0.5) / width) ** 2).sum(axis=1))
 
-    return _on_unit_cube("gaussian_bump", values, n_inputs)
+def _gaussian_bump(X: Array, width: float) -> Array:
+    with np.errstate(over="ignore", under="ignore"):
+        return np.exp(-0.5 * (((X - 0.5) / width) ** 2).sum(axis=1))
 
 
 def _genz_weights(n_inputs: int, difficulty: float) -> Array:
@@ -149,9 +184,11 @@ def genz_product(n_inputs: int = 4, difficulty: float = 7.25) -> Target:
     array([1.])
     """
     c = _genz_weights(n_inputs, difficulty)
-    return _on_unit_cube(
-        "genz_product", lambda X: 1.0 / (1.0 + (c * (X - 0.5)) ** 2).prod(axis=1), n_inputs
-    )
+    return _on_unit_cube("genz_product", partial(_genz_product, c=c), n_inputs)
+
+
+def _genz_product(X: Array, c: Array) -> Array:
+    return np.asarray(1.0 / (1.0 + (c * (X - 0.5)) ** 2).prod(axis=1))
 
 
 def genz_oscillatory(n_inputs: int = 4, difficulty: float = 9.0) -> Target:
@@ -165,7 +202,11 @@ def genz_oscillatory(n_inputs: int = 4, difficulty: float = 9.0) -> Target:
     array([0.])
     """
     c = _genz_weights(n_inputs, difficulty)
-    return _on_unit_cube("genz_oscillatory", lambda X: np.cos(np.pi / 2 + X @ c), n_inputs)
+    return _on_unit_cube("genz_oscillatory", partial(_genz_oscillatory, c=c), n_inputs)
+
+
+def _genz_oscillatory(X: Array, c: Array) -> Array:
+    return np.cos(np.pi / 2 + X @ c)
 
 
 TARGETS: dict[str, Callable[..., Target]] = {

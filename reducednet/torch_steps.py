@@ -9,36 +9,68 @@ from ._validation import Array, message
 from .steps import Affine, Step, affine
 
 
+CALLS = ("forward", "__call__", "_wrapped_call_impl", "_call_impl")
+"""What a module's outputs come from, when it is called."""
+
+
 def is_plain(module: Any, kind: Any) -> bool:
-    """Tell whether a module is of the kind and computes what the kind does."""
-    return isinstance(module, kind) and type(module).forward is kind.forward
+    """Tell whether a module is of the kind and its class computes what the kind does."""
+    own = type(module)
+    return isinstance(module, kind) and all(getattr(own, name) is getattr(kind, name) for name in CALLS)
 
 
-def torch_steps(module: Any, name: str, nn: Any) -> Iterator[Step]:
+def check_untouched(module: Any, name: str, torch: Any) -> None:
+    """Refuse a module whose outputs are not those of its class.
+
+    Raises
+    ------
+    ValueError
+        If a `forward` was set on this instance, or it has forward hooks, which could change what it
+        returns: those of pruning and of the older weight_norm write `weight`.
+    """
+    kind, own = type(module).__name__, vars(module)
+    for call in CALLS:
+        if call in own and own[call] != getattr(type(module), call).__get__(module):
+            expected = "a module that computes what its class does"
+            raise ValueError(message(name, expected, f"{kind} with a `{call}` of its own: delete it"))
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise ValueError(message(name, "without forward hooks", f"{kind} with some: remove them"))
+    every = torch.nn.modules.module
+    if every._global_forward_hooks or every._global_forward_pre_hooks:
+        raise ValueError(message(name, "without forward hooks", "some of all modules: remove them"))
+
+
+def torch_steps(module: Any, name: str, torch: Any) -> Iterator[Step]:
     """Yield the steps of a module that is called `name` in messages.
 
     Raises
     ------
     TypeError, ValueError
-        If it, or one inside it, is not known, has hooks, or its parameters are no finite real numbers.
+        If it, or one inside it, is not known, has hooks or a `forward` of its own, or its parameters
+        are no finite real numbers.
     """
+    nn = torch.nn
     if is_plain(module, nn.Linear):
-        yield _linear_step(module, name, nn)
+        yield _linear_step(module, name, torch)
     elif is_plain(module, nn.ReLU):
         yield None
     elif is_plain(module, nn.Sequential):
         for number, child in enumerate(module):
-            yield from torch_steps(child, f"{name}[{number}]", nn)
+            yield from torch_steps(child, f"{name}[{number}]", torch)
     elif not _is_identity(module, nn):
         expected = "Linear, ReLU, Flatten(1, -1), Identity, Sequential or Dropout in evaluation mode (`eval()`)"
         raise ValueError(message(name, expected, shorten(repr(module), 90)))
-    if module._forward_hooks or module._forward_pre_hooks:  # pruning's and the older weight_norm's write `weight`
-        raise ValueError(message(name, "without forward hooks", f"{type(module).__name__} with some: remove them"))
+    check_untouched(module, name, torch)
 
 
-def _linear_step(module: Any, name: str, nn: Any) -> Affine:
+def _linear_step(module: Any, name: str, torch: Any) -> Affine:
+    """Return the map of a Linear; a computed weight may be another at each call while training."""
+    computed = torch.nn.utils.parametrize.is_parametrized(module)
+    if computed and any(one.training for one in module.modules()):
+        expected = "in evaluation mode (`eval()`), where its parameters are computed"
+        raise ValueError(message(name, expected, f"{type(module).__name__} in training mode"))
     weight, bias = f"{name}.weight", f"{name}.bias"
-    return affine(weight, _array(module.weight, weight, nn), bias, _array(module.bias, bias, nn))
+    return affine(weight, _array(module.weight, weight, torch), bias, _array(module.bias, bias, torch))
 
 
 def _is_identity(module: Any, nn: Any) -> bool:
@@ -47,13 +79,17 @@ def _is_identity(module: Any, nn: Any) -> bool:
     return is_plain(module, nn.Identity) or is_plain(module, nn.Dropout) and not module.training
 
 
-def _array(tensor: Any, name: str, nn: Any) -> Array | None:
+def _array(tensor: Any, name: str, torch: Any) -> Array | None:
     if tensor is None:
         return None
-    if nn.parameter.is_lazy(tensor) or tensor.is_meta:
+    if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
         raise ValueError(message(name, "initialised", "a tensor that holds no numbers"))
     if not tensor.is_floating_point():
         raise TypeError(message(name, "a tensor of real numbers", tensor.dtype))
+    if type(tensor) not in (torch.Tensor, torch.nn.Parameter):  # which could compute something else
+        raise TypeError(message(name, "a torch.Tensor or Parameter", type(tensor).__name__))
+    if tensor.layout != torch.strided:
+        raise TypeError(message(name, "a dense tensor", tensor.layout))
     array: Array = tensor.detach().cpu().double().numpy()
     return array
 

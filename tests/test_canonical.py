@@ -135,6 +135,67 @@ def largest(domain):
     return np.abs(domain.bounding_box()).max(axis=0)
 
 
+def rounded_anew(seed):
+    """Return a case with an affine part, that its network rounds once more."""
+    rng = np.random.default_rng(seed)
+    d, K, n = rng.integers(1, 4), rng.integers(1, 4), rng.integers(1, 6)
+    W, b, C = rng.standard_normal((n, d)), rng.standard_normal(n) + 30.0, rng.standard_normal((K, n))
+    low = 1e3 * rng.standard_normal(d)
+    return hard(W, b, C, rn.Box(low, low + rng.random(d) + 0.1))
+
+
+@example(FAR)
+@example(TINY)
+@example(HUGE)
+@example(rounded_anew(184))
+@given(cases(**shallow()))
+def test_network_of_the_form_is_the_network_to_within_its_own_bound(case):
+    network, domain, X = case
+    form = rn.canonical_form(network, domain)
+    built = form.to_network()
+    assert np.isfinite(form.network_bound).all() and not form.network_bound.flags.writeable
+    assert (form.network_bound >= form.bound).all()
+    assert_within(network, lambda x: exact_forward(built, x), X, form.network_bound, form.margin, f"{form!r}")
+
+
+def differences_from_its_network(form, X):
+    """Return |F - T| at X, for each output the largest, in rationals."""
+    network = form.to_network()
+    pairs = [zip(exact_form(form, x), exact_forward(network, x)) for x in X]
+    return [max(errors) for errors in zip(*[[abs(left - right) for left, right in pair] for pair in pairs])]
+
+
+def what_the_network_is_charged(form):
+    return [Fraction(float(own)) - Fraction(float(bound)) for own, bound in zip(form.network_bound, form.bound)]
+
+
+@given(seeds())
+def test_what_the_network_rounds_anew_is_charged(seed):
+    network, domain, X = rounded_anew(seed)
+    form = rn.canonical_form(network, domain)
+    for off, charge in zip(differences_from_its_network(form, X), what_the_network_is_charged(form), strict=True):
+        assert off <= charge
+
+
+CANCELLED = hard([[1.0], [1.0]], [3.0, 4.0], [[1.0, -1.0 + 2.0**-52]], rn.Box(-1, 1))
+ROUNDED = hard([[1.0]], [256.1], [[1.0]], rn.Box(-0.03, 0.1))
+
+
+@pytest.mark.parametrize("case, used", [(CANCELLED, 0.99), (ROUNDED, 0.9)], ids=["noise", "constant"])
+def test_less_would_not_cover_what_the_network_rounds_anew(case, used):
+    network, domain, X = case
+    form = rn.canonical_form(network, domain)
+    (off,), (charge,) = differences_from_its_network(form, X), what_the_network_is_charged(form)
+    assert used * charge < off <= charge
+
+
+def test_bound_of_the_form_alone_does_not_cover_its_network():
+    network, domain, X = rounded_anew(184)
+    form = rn.canonical_form(network, domain)
+    outputs = [exact_forward(network, x)[0] - exact_forward(form.to_network(), x)[0] for x in X]
+    assert 2 * Fraction(float(form.bound[0])) < max(map(abs, outputs)) <= Fraction(float(form.network_bound[0]))
+
+
 # what a form looks like
 
 
@@ -421,7 +482,7 @@ SQUARE = rn.Box([0, 0], [1, 1])
 
 @pytest.mark.parametrize("function", [rn.canonical_form, rn.minimal_form])
 @pytest.mark.parametrize("net, domain, message", [
-    (rn.Network.random((2, 3, 3, 1), rng=0), SQUARE, "`net` must be a network of one hidden layer, got 2 hidden"),
+    (rn.Network.random((2, 3, 3, 1), rng=0), SQUARE, "`network` must be a network of one hidden layer, got 2"),
     (NET, rn.Box(0, 1), "`domain` must be of dimension 2"),
     (NET, rn.Box([0, 1], [1, 1]), "`domain` must be with interior points: the form is not unique, got a flat Box"),
     (NET, rn.Hull([[0.0, 0.0], [1.0, 1.0]]), "got a flat Hull"),
@@ -444,7 +505,7 @@ def test_bad_tolerance_is_refused(tolerance, error, message):
 
 
 def test_other_kinds_are_refused():
-    with pytest.raises(TypeError, match="`net` must be a Network or ReducedNetwork, got str"):
+    with pytest.raises(TypeError, match="`network` must be a Network or ReducedNetwork, got str"):
         rn.canonical_form("net", SQUARE)
     with pytest.raises(TypeError, match="`domain` must be a Box, Ball or Hull, got int"):
         rn.canonical_form(NET, 1)
@@ -459,6 +520,37 @@ def test_other_kinds_are_refused():
 def test_products_beyond_float64_are_refused(W, b, c, what):
     with pytest.raises(ValueError, match=what):
         rn.canonical_form(rn.Network([[[W]]], [[b]], [[c]]), rn.Box(0, 1))
+
+
+@pytest.mark.parametrize("weight", [-300, -150, 0, 150, 300])
+@pytest.mark.parametrize("outgoing", [-300, -150, 0, 150, 300])
+@pytest.mark.parametrize("size", [-150, 0, 150])
+def test_at_any_scale_there_is_a_form_or_one_clear_refusal(weight, outgoing, size):
+    rng = np.random.default_rng(0)
+    threshold = 10.0 ** np.clip(weight + size, -300, 300)
+    network = rn.Network([10.0**weight * rng.standard_normal((4, 2))], [threshold * rng.standard_normal(4)],
+                         10.0**outgoing * rng.standard_normal((2, 4)))
+    domain = rn.Box([-10.0**size, -10.0**size / 3.0], [10.0**size / 3.0, 10.0**size])
+    made = []
+    for make in (rn.canonical_form, rn.minimal_form, lambda *case: rn.canonical_form(*case).to_network()):
+        try:
+            made.append(make(network, domain))
+        except ValueError as error:
+            assert "leaves the range of float64" in str(error)
+    if max(abs(weight + size), abs(weight + outgoing), abs(weight + outgoing + size)) <= 300:
+        form, minimal, built = made
+        X = domain.sample(3, 0)
+        assert_within(network, lambda x: exact_form(form, x), X, form.bound, 0.0, "form")
+        assert_within(network, lambda x: exact_forward(minimal.network, x), X, minimal.bound, 0.0, "minimal form")
+        assert_within(network, lambda x: exact_forward(built, x), X, form.network_bound, 0.0, "its network")
+
+
+def test_network_of_a_form_that_leaves_float64_is_said_to_do_so():
+    form = rn.canonical_form(rn.Network([[[1.0]]], [[0.0]], [[1e300]]), rn.Box(1e10, 2e10))
+    with pytest.raises(ValueError, match=r"^the network of CanonicalForm\(1-0-1, .* leaves the range of float64$"):
+        form.to_network()
+    with pytest.raises(ValueError, match="leaves the range of float64$"):
+        form.network_bound
 
 
 def test_sums_beyond_float64_are_refused():

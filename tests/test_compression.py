@@ -451,7 +451,7 @@ def test_network_beyond_float64_is_compressed_or_refused_by_its_own_name(seed, r
     try:
         small, report = rn.compress(net, domain)
     except ValueError as error:
-        assert str(error).startswith("`net` must be one whose bounds on the domain stay in the range of float64")
+        assert str(error).startswith("`network` must be one whose bounds on the domain stay in the range of")
     else:
         assert report.certificate.check(net, small, domain)
 
@@ -475,7 +475,7 @@ def test_ctrl_c_inside_a_proof_ends_the_compression(monkeypatch, activation, las
 
 
 @pytest.mark.parametrize("arguments, error, words", [
-    (("net", rn.Box(0, 1)), TypeError, "`net` must be a Network"),
+    (("net", rn.Box(0, 1)), TypeError, "`network` must be a Network"),
     ((rn.Network.random((1, 3, 1), rng=0), "box"), TypeError, "`domain` must be a Box, Ball or Hull"),
     ((rn.Network.random((1, 3, 1), rng=0), rn.Box([0, 0], [1, 1])), ValueError, "domain"),
     ((rn.Network.random((1, 3, 1), rng=0), rn.Box(0, 1), -1.0), ValueError, "`tolerance` must be"),

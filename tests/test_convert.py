@@ -147,6 +147,42 @@ def test_from_sklearn_refuses_what_is_no_mlp(value):
         rn.from_sklearn(value)
 
 
+def test_class_that_only_looks_like_an_mlp_is_refused(neural_network):
+    class Perceptron:
+        hidden_layer_sizes, activation, out_activation_ = (1,), "relu", "identity"
+        coefs_, intercepts_ = [np.ones((1, 1)), np.ones((1, 1))], [np.zeros(1), np.zeros(1)]
+
+        def predict(self, X):
+            return -X
+
+    with pytest.raises(TypeError, match="`mlp` must be an MLPRegressor or MLPClassifier, got Perceptron$"):
+        rn.from_sklearn(Perceptron())
+
+
+@pytest.mark.parametrize("name", ["predict", "_predict", "_forward_pass", "_forward_pass_fast"])
+def test_mlp_that_predicts_in_its_own_way_is_refused(neural_network, name):
+    class Clipped(neural_network.MLPRegressor):
+        pass
+
+    setattr(Clipped, name, lambda self, X, **options: np.zeros(len(X)))
+    by_class, _ = fitted(regressor(neural_network), samples_of((), 30))
+    on_itself = copy.copy(by_class)
+    by_class.__class__ = Clipped
+    setattr(on_itself, name, lambda X, **options: np.zeros(len(X)))
+    for mlp, kind in [(by_class, "Clipped"), (on_itself, "MLPRegressor")]:
+        with pytest.raises(ValueError, match=f"`mlp` must be .*, got {kind} with a `{name}` of its own"):
+            rn.from_sklearn(mlp)
+
+
+def test_subclass_of_an_mlp_that_predicts_the_same_is_accepted(neural_network):
+    class Patient(neural_network.MLPRegressor):
+        def fit(self, X, y):
+            return super().fit(np.vstack([X, X]), np.append(y, y))
+
+    mlp, X = fitted(Patient(hidden_layer_sizes=(3,), max_iter=2), samples_of((), 30))
+    assert_computes(rn.from_sklearn(mlp), X, mlp.predict(X))
+
+
 # PyTorch
 
 
@@ -267,6 +303,20 @@ def test_computed_weight_is_the_present_one(torch):
     with torch.no_grad():
         linear.parametrizations.weight.original0.fill_(3.0)
     X = samples_of((3,))
+    module.eval()
+    with torch.no_grad():
+        assert_computes(rn.from_torch(module), X, module(torch.tensor(X)).numpy())
+
+
+def test_computed_weight_that_changes_at_each_reading_is_refused_and_left_alone(torch):
+    nn = torch.nn
+    linear = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 4))
+    module, before = nn.Sequential(linear, nn.ReLU(), nn.Linear(4, 1)), copy.deepcopy(linear.state_dict())
+    with pytest.raises(ValueError, match=r"`sequential\[0\]` must be in evaluation mode .*, got Parametrized"):
+        rn.from_torch(module)
+    assert all(torch.equal(before[name], value) for name, value in linear.state_dict().items())
+    module.eval().double()
+    X = samples_of((3,))
     with torch.no_grad():
         assert_computes(rn.from_torch(module), X, module(torch.tensor(X)).numpy())
 
@@ -286,6 +336,61 @@ def test_subclass_that_computes_something_else_is_refused(torch):
 
     with pytest.raises(ValueError, match=r"`sequential\[0\]` must be .*, got Doubled\("):
         rn.from_torch(torch.nn.Sequential(Doubled(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1)))
+
+
+@pytest.mark.parametrize("name", ["__call__", "_call_impl", "_wrapped_call_impl"])
+def test_subclass_that_is_called_in_its_own_way_is_refused(torch, name):
+    class Doubled(torch.nn.ReLU):
+        pass
+
+    setattr(Doubled, name, lambda self, x: 2.0 * x)
+    with pytest.raises(ValueError, match=r"`sequential\[1\]` must be .*, got Doubled\("):
+        rn.from_torch(torch.nn.Sequential(torch.nn.Linear(2, 3), Doubled(), torch.nn.Linear(3, 1)))
+
+
+@pytest.mark.parametrize("place", ["Sequential", "0", "1", "2", "3", "4", "5"])
+@pytest.mark.parametrize("name", ["forward", "_call_impl", "_wrapped_call_impl"])
+def test_modules_that_were_patched_are_refused(torch, place, name):
+    nn = torch.nn
+    module = nn.Sequential(nn.Flatten(), nn.Linear(2, 3), nn.Identity(), nn.ReLU(), nn.Dropout(0.5),
+                           nn.Sequential(nn.Linear(3, 1))).eval()
+    patched = module if place == "Sequential" else module[int(place)]
+    original = getattr(patched, name)
+    setattr(patched, name, lambda x: original(x) - 0.2)
+    called = "sequential" if place == "Sequential" else rf"sequential\[{place}\]"
+    expected = f"`{called}` must be a module that computes what its class does, got .* with a `{name}` of its own"
+    with pytest.raises(ValueError, match=expected):
+        rn.from_torch(module)
+    setattr(patched, name, original)  # as a wrapper that is taken off again leaves it
+    assert rn.from_torch(module).sizes == (2, 3, 1)
+
+
+@pytest.mark.parametrize("register", ["register_module_forward_hook", "register_module_forward_pre_hook"])
+def test_hooks_of_all_modules_are_refused(torch, register):
+    handle = getattr(torch.nn.modules.module, register)(lambda module, inputs, *output: None)
+    try:
+        with pytest.raises(ValueError, match="must be without forward hooks, got some of all modules"):
+            rn.from_torch(modules_of(torch)["plain"][0])
+    finally:
+        handle.remove()
+
+
+def test_hooks_that_see_gradients_alone_are_no_hindrance(torch):
+    module = modules_of(torch)["plain"][0]
+    module[0].register_full_backward_hook(lambda module, ingoing, outgoing: None)
+    assert rn.from_torch(module).sizes == (3, 5, 2)
+
+
+def test_tensors_of_other_classes_and_layouts_are_refused(torch):
+    class Halved(torch.nn.Parameter):
+        pass
+
+    for weight, got in [(Halved(torch.ones(3, 3)), "Halved"), (torch.eye(3).to_sparse(), "torch.sparse_coo")]:
+        linear = torch.nn.Linear(3, 3)
+        del linear.weight
+        linear.weight = weight
+        with pytest.raises(TypeError, match=rf"`sequential\[0\].weight` must be a .*, got {got}"):
+            rn.from_torch(torch.nn.Sequential(linear, torch.nn.ReLU(), torch.nn.Linear(3, 1)))
 
 
 @pytest.mark.parametrize("value", [None, "net", 3, rn.Network.random((1, 2, 1), rng=0)])
@@ -451,7 +556,8 @@ def test_missing_part_of_a_library_is_not_called_a_missing_library(monkeypatch):
 
 
 def test_from_sklearn_imports_no_library(monkeypatch):
-    class Perceptron:
+    class MLPRegressor:
+        __module__ = "sklearn.neural_network"
         hidden_layer_sizes, activation, out_activation_ = (2,), "relu", "identity"
         coefs_, intercepts_ = [np.array([[1.0, -2.0]]), np.ones((2, 1))], [np.array([0.5, 0.0]), np.zeros(1)]
 
@@ -462,7 +568,7 @@ def test_from_sklearn_imports_no_library(monkeypatch):
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    net = rn.from_sklearn(Perceptron())
+    net = rn.from_sklearn(MLPRegressor())
     assert_equal_bits(net([[1.0], [-1.0]]), [[1.5], [2.0]], "by hand: relu(x + 0.5) + relu(-2 x)")
 
 

@@ -136,6 +136,32 @@ def test_layer_of_a_class_of_one_s_own_is_refused(keras):
     assert refused(keras, Doubled(3, "relu", name="odd")).endswith("got Doubled 'odd'")
 
 
+@pytest.mark.parametrize("name", ["call", "forward"])
+@pytest.mark.parametrize("place", ["model", "hidden", "relu"])
+def test_layers_that_were_patched_are_refused(keras, place, name):
+    layers = [keras.layers.Dense(4, name="hidden"), keras.layers.ReLU(name="relu"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((3,)), *layers], name="model")
+    patched = model if place == "model" else model.get_layer(place)
+    original = getattr(patched, name)
+    setattr(patched, name, lambda x, **options: original(x, **options) - 0.2)
+    with pytest.raises(ValueError, match=f"`{place}` must be a layer that .*, got .* with a `{name}` of its own"):
+        rn.from_keras(model)
+    setattr(patched, name, original)
+    assert rn.from_keras(model).sizes == (3, 4, 1)
+
+
+@pytest.mark.parametrize("place", ["model", "hidden"])
+def test_hooks_of_the_backend_are_refused(keras, place):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "relu", name="hidden"),
+                              keras.layers.Dense(1)], name="model")
+    hooked = model if place == "model" else model.get_layer(place)
+    handle = hooked.register_forward_hook(lambda module, inputs, output: 2.0 * output)
+    with pytest.raises(ValueError, match=f"`{place}` must be without forward hooks"):
+        rn.from_keras(model)
+    handle.remove()
+    assert rn.from_keras(model).sizes == (3, 4, 1)
+
+
 def test_layers_that_are_no_chain_are_refused(keras):
     x = keras.Input((3,))
     hidden = keras.layers.Dense(3, "relu")(x)
@@ -146,9 +172,10 @@ def test_layers_that_are_no_chain_are_refused(keras):
         rn.from_keras(keras.Model(x, [hidden, skip]))
 
 
-def test_dropout_that_always_drops_is_refused(keras):
+@pytest.mark.parametrize("training", [True, 1])
+def test_dropout_that_always_drops_is_refused(keras, training):
     x = keras.Input((3,))
-    hidden = keras.layers.Dropout(0.5, name="drop")(keras.layers.Dense(3, "relu")(x), training=True)
+    hidden = keras.layers.Dropout(0.5, name="drop")(keras.layers.Dense(3, "relu")(x), training=training)
     with pytest.raises(ValueError, match="`drop` must be called without `training=True`"):
         rn.from_keras(keras.Model(x, keras.layers.Dense(1)(hidden)))
 

@@ -79,3 +79,119 @@ def test_classes_of_scikit_learn_are_raised(kind):
         kind().predict([[0.0]])
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
         kind(n_steps=1).fit([[0.0], [1.0], [2.0]], [[0], [1], [1]])
+
+
+@pytest.fixture
+def routing():
+    """Enable scikit-learn's metadata routing for one test."""
+    import sklearn
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+def _pipeline(kind):
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = kind(hidden_layer_sizes=3, n_steps=3, random_state=0, validation_fraction=0.0)
+    return make_pipeline(StandardScaler(), model)
+
+
+def _samples(kind, n=40):
+    X = np.random.default_rng(0).standard_normal((n, 2))
+    y = X[:, 0] + X[:, 1] ** 2
+    return X, y if kind is rn.ReducedRegressor else y > 0.5
+
+
+@both
+def test_routing_changes_nothing_where_no_metadata_are_given(kind):
+    import sklearn
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+
+    X, y = _samples(kind)
+    found = []
+    for enabled in (False, True):
+        with sklearn.config_context(enable_metadata_routing=enabled):
+            pipeline = _pipeline(kind)
+            grid = {f"{kind.__name__.lower()}__bound": ["support", "ball"]}
+            search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, y)
+            scores = cross_val_score(pipeline, X, y, cv=2, error_score="raise")
+            found.append([*scores, *search.cv_results_["mean_test_score"], pipeline.fit(X, y).score(X, y)])
+    assert np.isfinite(found).all() and found[0] == found[1]
+
+
+@both
+def test_requested_weights_reach_fit_and_score(kind, routing):
+    X, y = _samples(kind)
+    weight = np.arange(len(X)) % 3.0
+    pipeline = _pipeline(kind)
+    pipeline[0].set_fit_request(sample_weight=False)
+    pipeline[-1].set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    pipeline.fit(X, y, sample_weight=weight)
+    own = kind(**pipeline[-1].get_params()).fit(pipeline[0].transform(X), y, sample_weight=weight)
+    assert pipeline[-1].network_ == own.network_
+    Z = pipeline[0].transform(X)
+    assert pipeline.score(X, y, sample_weight=weight) == own.score(Z, y, sample_weight=weight) != own.score(Z, y)
+
+
+@both
+def test_weights_that_are_not_requested_stay_behind_and_unsaid_ones_are_refused(kind, routing):
+    from sklearn.exceptions import UnsetMetadataPassedError
+
+    X, y = _samples(kind)
+    weight = np.arange(len(X)) % 3.0
+    pipeline = _pipeline(kind)
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        pipeline.fit(X, y, sample_weight=weight)
+    pipeline[0].set_fit_request(sample_weight=True)
+    pipeline[-1].set_fit_request(sample_weight=False)
+    network = pipeline.fit(X, y, sample_weight=weight)[-1].network_
+    Z = pipeline[0].transform(X)  # of weighted means and deviations
+    assert network == kind(**pipeline[-1].get_params()).fit(Z, y).network_
+
+
+@both
+def test_requests_are_copied_with_the_estimator_and_pickle(kind, routing):
+    import copy
+
+    from sklearn.base import clone
+
+    model = kind().set_fit_request(sample_weight="importance")
+    for twin in (clone(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        requests = twin.get_metadata_routing()
+        assert requests.fit.requests == {"sample_weight": "importance"}
+        assert requests.score.requests == {"sample_weight": None}
+    requests.fit.add_request(param="sample_weight", alias=True)  # of a copy
+    assert model.set_fit_request().get_metadata_routing().fit.requests == {"sample_weight": "importance"}
+    assert kind().get_metadata_routing().fit.requests == {"sample_weight": None}
+
+
+@both
+def test_requests_without_routing_are_refused(kind):
+    with pytest.raises(RuntimeError, match="enable_metadata_routing"):
+        kind().set_fit_request(sample_weight=True)
+    with pytest.raises(RuntimeError, match="enable_metadata_routing"):
+        kind().set_score_request(sample_weight=True)
+
+
+def test_routing_without_scikit_learn_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r"reducednet\[sklearn\]"):
+        rn.ReducedRegressor().get_metadata_routing()
+    with pytest.raises(ImportError, match=r"reducednet\[sklearn\]"):
+        rn.ReducedRegressor().set_fit_request(sample_weight=True)
+
+
+@both
+def test_meta_estimators_route_weights(kind, routing):
+    from sklearn.ensemble import BaggingClassifier, BaggingRegressor, VotingClassifier, VotingRegressor
+
+    X, y = _samples(kind)
+    model = _pipeline(kind)[-1].set_fit_request(sample_weight=True)
+    regression = kind is rn.ReducedRegressor
+    bagging = (BaggingRegressor if regression else BaggingClassifier)(model, 2, random_state=0)
+    voting = (VotingRegressor if regression else VotingClassifier)([("one", model)])
+    for ensemble in (bagging, voting):
+        ensemble.fit(X, y, sample_weight=np.arange(len(X)) % 3.0 + 1.0)
+        assert ensemble.predict(X).shape == y.shape

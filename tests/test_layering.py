@@ -4,6 +4,7 @@ The table is the law: a module imports from lines below its own only. A new modu
 """
 import ast
 import inspect
+import os
 import pathlib
 import subprocess
 import sys
@@ -37,7 +38,7 @@ LINES = [  # the top first
     "parameters",
     "kernels intervals affine_neurons",
     "activations sphere domains losses targets archives parallel grouping subset_sums",
-    "_validation rounding",
+    "_validation rounding records",
 ]
 
 INSIDE = {  # the same within the packages
@@ -283,6 +284,40 @@ def test_lazy_names_are_those_that_type_checkers_see():
     nodes = [node for node in ast.walk(guarded[0]) if isinstance(node, ast.ImportFrom)]
     seen = {alias.name for node in nodes for alias in node.names}
     assert seen == set(rn.__all__) - {"__version__"}
+    assert all(alias.asname == alias.name for node in nodes for alias in node.names)  # else they are private
+
+
+USER = """
+import numpy as np
+
+import reducednet as rn
+from reducednet import {names}
+
+X = np.linspace(0.0, 1.0, 9)[:, np.newaxis]
+net: Network = Network.random((1, 5, 1), rng=0)
+red: ReducedNetwork = reduce(net, Box(0, 1))
+verdict: Verdict = verify(net, red, Box(0, 1))
+small, report = compress(network=net, domain=Box(0, 1))
+form: CanonicalForm = canonical_form(network=net, domain=Box(0, 1))
+result: TrainingResult = train(red, X, X[:, 0] ** 2, n_steps=2)
+value: float = loss_and_gradient(result.network, X, X[:, 0])[0]
+outputs: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = small(X)
+model: ReducedRegressor = ReducedRegressor(4).fit(X, X[:, 0])
+axes = rn.plotting.history(result)
+target = rn.targets.sin4pi()
+"""
+
+
+@pytest.mark.slow
+def test_programs_that_use_the_package_pass_strict_type_checks(tmp_path):
+    pytest.importorskip("mypy")
+    names = ", ".join(name for name in rn.__all__ if name != "__version__")
+    (tmp_path / "user.py").write_text(USER.format(names=names), encoding="utf-8")
+    (tmp_path / "mypy.ini").write_text("[mypy]\nfollow_imports = silent\n", encoding="utf-8")
+    environment = {**os.environ, "MYPYPATH": str(ROOT.parent)}
+    command = [sys.executable, "-m", "mypy", "--strict", "user.py"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=environment)
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 def public_functions(name):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from assertions import (
-    assert_close, assert_feasible, assert_same_function, assert_same_network, gamma, path_sums, roundings,
+    assert_close, assert_equal_bits, assert_feasible, assert_same_function, assert_same_network, gamma,
+    hidden_outputs, path_sums, roundings,
 )
 from reducednet.redrawing import row_space
 from strategies import BOUNDS, boxes, cases, kink_points, networks_with_domains, points_of, seeds
@@ -200,3 +201,23 @@ def test_flat_boxes_are_served(box, seed):
     red = redrawn(net, box, rng=seed)
     assert red.sizes[1] in (4, 5)
     assert_same_function(net, red, points_of(box, seed))
+
+
+@given(cases(activation="binary"), BOUNDS, seeds())
+def test_binary_neurons_that_are_not_constant_agree_at_decided_points(case, bound, seed):
+    network, domain, X = case
+    red, X = redrawn(network, domain, bound, seed), X[rn.decided(network, domain, X)]
+    if len(X) and red.sizes == network.sizes:
+        for left, right in zip(hidden_outputs(network, X), hidden_outputs(red, X), strict=True):
+            both = left.any(axis=0) & ~left.all(axis=0)
+            assert_equal_bits(left[:, both], right[:, both], f"hidden outputs of {red!r}")
+
+
+def test_drawn_binary_neurons_do_not_agree_and_the_bound_holds():
+    net = rn.Network([[[1.0], [1.0]]], [[-5.0, -0.5]], [[3.0, 1.0]], activation="binary")  # the first is dead
+    box, X = rn.Box(0, 1), np.linspace(0.0, 1.0, 20)[:, np.newaxis]
+    red = redrawn(net, box)
+    assert rn.decided(net, box, X).all()
+    (before,), (after,) = hidden_outputs(net, X), hidden_outputs(red, X)
+    assert (before != after).any(axis=0).tolist() == [True, False]
+    assert (np.abs(net(X) - red(X)) <= rn.reduction_bound(net, red)).all()

@@ -1,4 +1,6 @@
 """Laws of the argument checks: what passes, what comes back, and the message of what does not."""
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -239,3 +241,23 @@ def test_no_global_random_state_is_used_or_changed():
     rn.Network.random((1, 3, 1))
     rn.Box(0, 1).sample(3)
     assert np.random.get_state()[1].tobytes() == before
+
+
+@pytest.mark.parametrize("function", [rn.canonical_form, rn.minimal_form, rn.compress])
+def test_argument_by_its_old_name_warns_and_is_the_same(function):
+    net, box = rn.Network.random((1, 3, 1), rng=0), rn.Box(0, 1)
+    name = function.__name__
+    with pytest.warns(DeprecationWarning, match=f"`net` of `{name}` is now called `network`") as caught:
+        old = function(net=net, domain=box)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert old == function(network=net, domain=box) == function(net, box)
+    with pytest.raises(TypeError, match="`net` must be left out, for it is `network`, got both"):
+        function(net=net, network=net, domain=box)
+
+
+def test_a_network_is_called_network_everywhere():
+    for name in rn.__all__:
+        value = getattr(rn, name)
+        members = vars(value).values() if inspect.ismodule(value) else [value]
+        for function in filter(inspect.isfunction, members):
+            assert "net" not in inspect.signature(function).parameters, name

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..records import record
 from ..verification import Certificate
 
 
+@record
 class CompressionReport(NamedTuple):
     """What went from a network, layer by layer, and the proof that nothing changed.
 
@@ -23,9 +25,10 @@ class CompressionReport(NamedTuple):
         (n_inputs, n_1, ..., n_outputs)
     parameters_before, parameters_after : int
     bound : float
-        |net - small| <= bound on the domain, every output, as functions of real numbers: proved.
+        |network - small| <= bound on the domain, every output, as functions of real numbers:
+        proved.
     certificate : Certificate
-        ``certificate.check(net, small, domain)`` goes through the proof again.
+        ``certificate.check(network, small, domain)`` goes through the proof again.
     """
 
     dead: tuple[np.ndarray, ...]

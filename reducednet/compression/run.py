@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import choice, finite_result, message, number
+from .._validation import choice, finite_result, message, number, renamed
 from ..domains import Domain
 from ..networks import Network, check_network
+from ..records import read_only
 from ..reduced_networks import check_domain
 from ..verification import Certificate, Verdict, folded_certificate, verify
 from ..verification.expansion import DEAD, MOST_NUMBERS, ON, ROUNDING, Expansion, Roles, expand
@@ -28,8 +29,10 @@ SECONDS = 5.0
 """How long a sharper proof is looked for."""
 
 
+@renamed("net", "network")
 def compress(
-    net: Network, domain: Domain, tolerance: float = 0.0, bounds: str = "linear", time_limit: float = 60.0
+    network: Network, domain: Domain, tolerance: float = 0.0, bounds: str = "linear",
+    time_limit: float = 60.0,
 ) -> tuple[Network, CompressionReport]:
     """Return a smaller network with the same function on the domain, and the proof that it is.
 
@@ -45,7 +48,7 @@ def compress(
 
     Parameters
     ----------
-    net : Network
+    network : Network
         ReLU or binary, of any depth and number of outputs. A binary network's neurons are dropped, made
         constants or merged where that is exact.
     domain : Box, Ball or Hull
@@ -86,14 +89,15 @@ def compress(
     >>> bool(report.certificate.check(twice, small, Box(0, 1)))
     True
     """
-    net, domain = check_network(net, "net"), check_domain(net, domain)
+    net, domain = check_network(network), check_domain(network, domain)
     tolerance = number(tolerance, "tolerance", minimum=0.0)
     choice(bounds, "bounds", BOUNDS)
     time_limit = number(time_limit, "time_limit", above=0.0)
     if net.activation == "binary":
         return _binary(net, domain)
     if max(net.sizes) * sum(net.sizes[:-1]) > MOST_NUMBERS:
-        raise ValueError(message("net", f"of at most {MOST_NUMBERS} numbers, neurons times columns", repr(net)))
+        expected = f"of at most {MOST_NUMBERS} numbers, neurons times columns"
+        raise ValueError(message("network", expected, repr(net)))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         candidates = _candidates(net, domain, _precisions(tolerance), bounds, time_limit)
         for candidate in sorted(candidates, key=lambda one: (one.n_neurons, one.precision)):
@@ -156,7 +160,7 @@ def _candidate(
         return _Candidate(expansion, build(expansion, domain, precision), precision)
     except ValueError as error:  # of arguments of the steps inside, which the caller never gave
         expected = "one whose bounds on the domain stay in the range of float64"
-        raise ValueError(message("net", expected, repr(net))) from error
+        raise ValueError(message("network", expected, repr(net))) from error
 
 
 def _unchanged(net: Network, domain: Domain) -> tuple[Network, CompressionReport]:
@@ -223,6 +227,6 @@ def _report(
         kinds = (own.labels == DEAD, own.labels == ON, needed & ~head, (own.labels >= 0) & ~needed)
         for kind, which in zip(found, kinds):
             kind.append(np.flatnonzero(which))
-    dead, folded, merged, unused = (tuple(kind) for kind in found)
+    dead, folded, merged, unused = (read_only(tuple(kind)) for kind in found)
     return CompressionReport(dead, folded, merged, unused, excluded, net.sizes, small.sizes, net.n_parameters,
                              small.n_parameters, certificate.value, certificate)

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .._validation import Array
 from ..networks import Network
+from ..records import read_only, record
 
 
+@record
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
     """A finished training run.
@@ -37,6 +41,13 @@ class TrainingResult:
     converged: bool
     message: str
     state: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the arrays read-only; the state stays a dict, and that of a generator in it too."""
+        state = {name: read_only(value) if isinstance(value, np.ndarray) else value
+                 for name, value in self.state.items()}
+        object.__setattr__(self, "history", read_only(self.history))
+        object.__setattr__(self, "state", state)
 
     def __repr__(self) -> str:
         losses = self.history["loss"]

@@ -33,6 +33,7 @@ from .._validation import choice, instance, message, number
 from ..archives import checked_path, naming, read_archive, read_array, write_whole, zip_bytes
 from ..domains import Domain
 from ..networks import Network, check_network
+from ..records import record
 from . import checker, exact_checker, folded_checker, sorted_checker
 
 FORMAT, VERSION = "reducednet certificate", 1
@@ -63,6 +64,7 @@ class Check(NamedTuple):
         return self.ok
 
 
+@record
 class Certificate:
     """A proof that |f - g| <= value on a domain (a bound), or that |f - g| >= value at a point (a gap).
 

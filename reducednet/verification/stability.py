@@ -8,6 +8,7 @@ import numpy as np
 
 from ..domains import Domain
 from ..networks import Network, check_network
+from ..records import read_only, record
 from ..reduced_networks import check_domain
 from .differences import difference
 from .exact import rationals
@@ -19,6 +20,7 @@ LINEAR_NUMBERS = 20_000_000
 """The largest number of slopes that is kept of a layer."""
 
 
+@record
 class StableNeurons(NamedTuple):
     """What is proved of each neuron, one boolean array a hidden layer.
 
@@ -86,7 +88,8 @@ def stable_neurons(network: Network, domain: Domain) -> StableNeurons:
     _sharpen(network, domain, lows[0], highs[0])
     binary = network.activation == "binary"
     dead = tuple(high <= 0.0 for high in highs)
-    return StableNeurons(dead, tuple((low > 0.0 if binary else low >= 0.0) & ~d for low, d in zip(lows, dead)))
+    on = tuple((low > 0.0 if binary else low >= 0.0) & ~d for low, d in zip(lows, dead))
+    return StableNeurons(read_only(dead), read_only(on))
 
 
 def _sharpen(network: Network, domain: Domain, low: np.ndarray, high: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .._validation import Array
+from ..records import read_only, record
 
 EQUIVALENT, DIFFERENT, UNKNOWN = "equivalent", "not_equivalent", "unknown"
 
@@ -17,6 +18,7 @@ class Stage(NamedTuple):
     seconds: float
 
 
+@record
 class Verdict:
     """The answer of `verify`: gap <= sup over the domain of max_k |f_k - g_k| <= bound.
 
@@ -58,6 +60,14 @@ class Verdict:
         self.counterexample, self.method, self.rigorous = counterexample, method, rigorous
         self.semantics, self.margin, self.seconds = semantics, margin, seconds
         self.stages, self.certificate, self.interrupted = stages, certificate, interrupted
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in vars(self):
+            raise AttributeError(f"Verdict is frozen: `{name}` cannot be set")
+        super().__setattr__(name, read_only(value) if name == "counterexample" else value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"Verdict is frozen: `{name}` cannot be deleted")
 
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value, for 'unknown' is not 'no': ask for its `status`")
