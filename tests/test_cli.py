@@ -8,12 +8,14 @@ import sys
 import tempfile
 import time
 from fractions import Fraction
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 import reducednet as rn
 from reducednet import cli
+from reducednet.commands import answers
 from reducednet.commands.census import census
 from reducednet.commands.samples import box_around
 from reducednet.verification import provers
@@ -298,6 +300,7 @@ NETWORK_COMMANDS = {
     "reduce": ["-o", "out.npz"], "verify": ["net.npz"], "info": [], "convert": ["out.npz"],
     "compress": ["-o", "out.npz"],
 }
+COMMAND_NAMES = ["demo", "compare", *NETWORK_COMMANDS]
 UNREADABLE = ["missing.npz", "empty.npz", "noise.nnet", "folder.npz", ".", "box.vnnlib", "net.txt", ""]
 
 
@@ -562,8 +565,87 @@ def test_answer_that_cannot_be_printed_is_an_error_in_one_line(folder):
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "reducednet", "info", "net.npz"]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-    assert result.returncode == 2
+    assert result.returncode == 74
     assert result.stderr.startswith("reducednet: ") and result.stderr.count("\n") == 1
+
+
+# exit codes
+
+
+@pytest.mark.parametrize("command", NETWORK_COMMANDS)
+def test_an_answer_without_standard_output_ends_with_74(folder, capsys, monkeypatch, command):
+    monkeypatch.setattr(sys, "stdout", None)
+    code, _, err = call(capsys, command, "box.npz", *NETWORK_COMMANDS[command])
+    assert (code, err.count("\n")) == (74, 1) and "standard output is closed" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are inherited differently there")
+@pytest.mark.parametrize("closed, code", [([1], 74), ([1, 2], 74), ([0, 2], 0)])
+def test_closed_descriptors_do_not_refute(folder, closed, code):
+    result = run("verify", "net.npz", "net.npz", "--box", "0", "1", preexec_fn=lambda: list(map(os.close, closed)))
+    assert result.returncode == code
+    assert result.stderr.count("\n") == (2 not in closed and code != 0)
+    assert result.stdout.startswith("equivalent") is (1 not in closed)
+
+
+PROGRAM = """
+import runpy, sys
+{before}
+sys.argv = ["reducednet", "verify", "net.npz", "other.npz", "--box", "0", "1", "--json"]
+runpy.run_module("reducednet", run_name="__main__")
+"""
+
+
+def program(before):
+    """Run `python -m reducednet verify` after some other code in its process."""
+    command = [sys.executable, "-c", PROGRAM.format(before=before)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+BROKEN_NUMPY = """
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == "numpy":
+            raise {error}
+sys.meta_path.insert(0, Finder)
+"""
+
+
+def test_interrupt_while_modules_are_imported_ends_with_one_line_and_130(folder):
+    result = program(BROKEN_NUMPY.format(error="KeyboardInterrupt"))
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "\nreducednet: interrupted\n")
+
+
+def test_broken_installation_ends_with_70(folder):
+    result = program(BROKEN_NUMPY.format(error="ImportError('no such library')"))
+    assert (result.returncode, result.stdout) == (70, "") and "ImportError: no such library\n" in result.stderr
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError, IndexError, ZeroDivisionError])
+def test_an_error_that_nobody_foresaw_ends_with_70_and_its_traceback(capsys, monkeypatch, error):
+    def fail():
+        raise error("never to happen")
+
+    monkeypatch.setattr(cli, "program", fail)
+    assert import_module("reducednet.__main__").main() == answers.UNFORESEEN == 70
+    *traceback, last = capsys.readouterr().err.splitlines()
+    assert traceback[-1] == f"{error.__name__}: never to happen" and "report" in last
+
+
+def test_lines_of_a_solver_go_to_standard_error(folder):
+    rn.save("other.npz", rn.Network.random((2, 6, 4, 1), rng=1))
+    result = program("import os\nimport reducednet.verification as room\nverify = room.verify\n"
+                     "room.verify = lambda *rest: os.write(1, b'solved') and verify(*rest)")
+    assert (result.returncode, result.stderr) == (1, "solved")
+    assert json.loads(result.stdout)["status"] == "not_equivalent"
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMAND_NAMES)])
+def test_help_says_all_exit_codes(capsys, command):
+    code, out, _ = call(capsys, *command, "--help")
+    words = " ".join(out.split())
+    assert code == 0 and words.endswith(" ".join(answers.EXIT_CODES.split()))
+    assert all(f" {code} " in answers.EXIT_CODES for code in (0, 1, 2, 3, 70, 74, 130))
 
 
 # info

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .answers import INTERRUPTED, Answer
+from .answers import DONE, INTERRUPTED, Answer
 from .options import add_json, at_least
 from .outputs import make_folder, progress, write_figure
 from .study_tables import study_lines, study_report
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> Answer:
     write_figure(figure, picture)
     report = study_report(study) | {"study": str(path), "figure": str(picture)}
     lines = [*study_lines(study), f"\nStudy: {path}\nFigure: {picture}"]
-    return Answer(report, lines, 0 if study.message == "finished" else INTERRUPTED)
+    return Answer(report, lines, DONE if study.message == "finished" else INTERRUPTED)
 
 
 def _widths(text: str) -> list[int]:
