@@ -603,21 +603,30 @@ def program(before):
 
 
 BROKEN_NUMPY = """
+import signal
 class Finder:
     def find_spec(name, path=None, target=None):
         if name == "numpy":
-            raise {error}
+            {fail}
 sys.meta_path.insert(0, Finder)
 """
 
 
-def test_interrupt_while_modules_are_imported_ends_with_one_line_and_130(folder):
-    result = program(BROKEN_NUMPY.format(error="KeyboardInterrupt"))
+SWALLOWED = """try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("as libraries in C do") from None"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent differently there")
+@pytest.mark.parametrize("fail", ["raise KeyboardInterrupt", "signal.raise_signal(signal.SIGINT)", SWALLOWED])
+def test_interrupt_while_modules_are_imported_ends_with_one_line_and_130(folder, fail):
+    result = program(BROKEN_NUMPY.format(fail=fail))
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "\nreducednet: interrupted\n")
 
 
 def test_broken_installation_ends_with_70(folder):
-    result = program(BROKEN_NUMPY.format(error="ImportError('no such library')"))
+    result = program(BROKEN_NUMPY.format(fail="raise ImportError('no such library')"))
     assert (result.returncode, result.stdout) == (70, "") and "ImportError: no such library\n" in result.stderr
 
 
