@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet import cli
+from reducednet import cli, files
 from reducednet.commands import answers
 from reducednet.commands.census import census
 from reducednet.commands.samples import box_around
@@ -144,9 +144,8 @@ def test_file_in_the_place_of_the_folder_is_refused(tmp_path, capsys):
 def test_figure_is_not_left_half_written(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
-    def fail(self, path, **options):
-        with open(path, "wb") as file:
-            file.write(b"half")
+    def fail(self, file, **options):
+        file.write(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(Figure, "savefig", fail)
@@ -569,6 +568,29 @@ def test_answer_that_cannot_be_printed_is_an_error_in_one_line(folder):
     assert result.stderr.startswith("reducednet: ") and result.stderr.count("\n") == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+@pytest.mark.parametrize("arguments", [
+    ["reduce", "box.npz", "-o", "out.npz"], ["convert", "net.npz", "out.npz"], ["convert", "net.npz", "out.nnet"],
+    ["compress", "box.npz", "-o", "out.npz"],
+])
+def test_full_disk_ends_with_74_and_the_name_of_the_file(folder, capsys, arguments):
+    (folder / arguments[-1]).symlink_to("/dev/full")
+    code, out, err = call(capsys, *arguments)
+    assert (code, out, err) == (74, "", f"reducednet: {arguments[-1]}: {os.strerror(errno.ENOSPC)}\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+@pytest.mark.parametrize("arguments, name", [
+    (["demo"], "reducednet-demo.png"), (["compare", "sin4pi", "--methods", "support", "--steps", "1"], "study.npz"),
+    (["compare", "sin4pi", "--methods", "support", "--steps", "1"], "study.png"),
+])
+def test_full_disk_is_told_with_the_name_of_the_study_or_figure(tmp_path, capsys, monkeypatch, arguments, name):
+    monkeypatch.setattr("reducednet.demo.N_STEPS", 1)
+    (tmp_path / name).symlink_to("/dev/full")
+    code, out, err = call(capsys, *arguments, "--starts", "1", "--out", tmp_path)
+    assert (code, out, err) == (74, "", f"reducednet: {tmp_path / name}: {os.strerror(errno.ENOSPC)}\n")
+
+
 # exit codes
 
 
@@ -771,9 +793,9 @@ def test_conversion_that_the_format_cannot_hold_leaves_the_old_file(folder, caps
 
 @pytest.mark.parametrize("sizes", [(2, 6, 4, 1), (2, 3, 1)])
 def test_file_that_does_not_give_the_network_back_is_not_kept(folder, capsys, monkeypatch, sizes):
-    before, right = sorted(folder.iterdir()), rn.load("net.npz")
+    before = sorted(folder.iterdir())
     wrong = rn.Network.random(sizes, rng=1, output_bias=True)
-    monkeypatch.setattr("reducednet.files.load", lambda path, *rest: right if path.name == "net.npz" else wrong)
+    monkeypatch.setitem(files.READERS, ".nnet", lambda name: wrong)
     code, out, err = call(capsys, "convert", "net.npz", "out.nnet")
     assert (code, out) == (2, "") and "nothing was written" in err
     assert sorted(folder.iterdir()) == before
@@ -799,6 +821,25 @@ def test_compress_writes_what_the_library_makes_of_the_network(folder, capsys, c
     assert rn.load("out.npz") == small and report["bound"] == found.bound
     assert report["parameters"] == [net.n_parameters, small.n_parameters]
     assert [row["dead"] for row in report["layers"]] == [len(dead) for dead in found.dead]
+
+
+@pytest.mark.parametrize("options", [[], ["--box", "-1,0", "0,1"], ["--domain", "box.vnnlib"]])
+@pytest.mark.parametrize("name", ["box.nnet", "box.npz"])
+def test_compressed_nnet_file_declares_the_box_of_its_proof(folder, capsys, compression, name, options):
+    report = answer(capsys, "compress", name, *options, "-o", "out.nnet")
+    assert as_json(rn.load_box("out.nnet")) == report["domain"]
+    assert report["not_carried_over"] == []
+
+
+@pytest.mark.parametrize("name, into", [("ball.npz", "out.nnet"), ("box.nnet", "out.npz"), ("box.nnet", "out.onnx")])
+def test_compress_says_that_the_file_does_not_declare_the_domain(folder, capsys, compression, name, into):
+    if into.endswith("onnx"):
+        pytest.importorskip("onnx")
+    lost, = answer(capsys, "compress", name, "-o", into)["not_carried_over"]
+    assert lost.startswith("the domain of the proof")
+    if into == "out.nnet":
+        with pytest.raises(ValueError, match="declares no box"):
+            rn.load_box(into)
 
 
 def test_compressed_network_respects_its_bound(folder, capsys, compression):
