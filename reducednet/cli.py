@@ -14,6 +14,7 @@ import numpy as np
 from . import __version__
 from .commands import COMMANDS
 from .commands.answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
+from .commands.options import in_terms_of_options
 from .nnet_format import ADVICE
 
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        _complain(f"reducednet: {_sentence(error)}")
+        _complain(f"reducednet: {in_terms_of_options(_sentence(error), options)}")
         return NOT_WRITTEN if isinstance(error, OSError) and error.errno in NO_ROOM else BAD_CALL
     try:
         _print(answer, options.json)

@@ -100,8 +100,8 @@ def test_reduce_command_reports_each_hidden_layer(tmp_path):
 @pytest.mark.parametrize("arguments, words", [
     (["reduce", "missing.npz", "--box", "0", "1", "-o", "out.npz"], "missing.npz"),
     (["reduce", "in.npz", "--box", "0", "x", "-o", "out.npz"], "`--box` must be numbers"),
-    (["reduce", "in.npz", "--box", "1", "0", "-o", "out.npz"], "`low` must be at most `high`"),
-    (["reduce", "in.npz", "--box", "0,0", "1,1", "-o", "out.npz"], "`domain` must be of dimension 3"),
+    (["reduce", "in.npz", "--box", "1", "0", "-o", "out.npz"], "LOW of `--box` must be at most HIGH of `--box`"),
+    (["reduce", "in.npz", "--box", "0,0", "1,1", "-o", "out.npz"], "`--box` must be of dimension 3"),
     (["reduce", "in.npz", "--box", "0", "1", "-o", "out.txt"], "`--output` must be a .npz file"),
     (["reduce", "in.txt", "--box", "0", "1", "-o", "out.npz"], "in.txt"),
 ])
@@ -228,7 +228,7 @@ def test_verify_command_ends_with_3_when_it_does_not_know(two_files, monkeypatch
 
 
 @pytest.mark.parametrize("extra, words", [
-    (["--eps", "-1"], "`eps` must be"), (["--time-limit", "0"], "`time_limit` must be"),
+    (["--eps", "-1"], "`--eps` must be"), (["--time-limit", "0"], "`--time-limit` must be"),
     (["--box", "0", "x"], "`--box` must be"), (["--box", "0,0,0", "1,1,1"], "dimension"),
 ])
 def test_bad_calls_of_verify_end_with_2_and_one_line(two_files, capsys, extra, words):
@@ -385,7 +385,8 @@ def test_a_missing_domain_is_asked_for_by_the_names_of_the_options(folder, capsy
 
 
 @pytest.mark.parametrize("box, words", [
-    (["1", "0"], "`low` must be at most `high`"), (["nan", "1"], "finite"), (["0", "inf"], "finite"),
+    (["1", "0"], "LOW of `--box` must be at most HIGH of `--box`"),
+    (["nan", "1"], "finite"), (["0", "inf"], "finite"),
     (["-inf", "1"], "finite"), (["0", "0"], "one point"), (["0,", "1"], "`--box` must be numbers"),
     (["0,0,0", "1,1,1"], "dimension"),
 ])
@@ -394,10 +395,30 @@ def test_boxes_that_are_none_are_refused(folder, capsys, box, words):
     assert (code, out) == (2, "") and words in err
 
 
+@pytest.mark.parametrize("arguments, words", [
+    (["info", "net.npz", "--box", "1", "-1"], "LOW of `--box` must be at most HIGH of `--box` = -1.0"),
+    (["info", "net.npz", "--box", "-1e308", "1e308"], "HIGH of `--box` must be small enough"),
+    (["info", "net.npz", "--box", "0,0,0", "1"], "HIGH of `--box` must be of shape (3,), got shape (2,)"),
+    (["info", "net.npz", "--box", "0", "0"], "HIGH of `--box` must be larger than LOW of `--box` somewhere"),
+    (["verify", "net.npz", "binary.npz", "--box", "0", "1"], "B must be a relu network, as A, got binary"),
+    (["verify", "net.npz", "wide.npz", "--box", "0", "1"], "B must be a network of 2 inputs and 1 outputs, as A"),
+    (["verify", "net.npz", "net.npz", "--box", "0", "1", "--eps", "nan"], "`--eps` must be finite"),
+    (["compress", "net.npz", "--box", "0", "1", "--time-limit", "0", "-o", "o.npz"], "`--time-limit` must be"),
+    (["compare", "sinus"], "TARGET must be one of ['sin4pi',"),
+    (["compare", "sin4pi", "--methods", "best"], "`--methods` must be one of ['standard',"),
+    (["compare", "sin4pi", "--methods", "ball:best"], "the optimiser in `--methods` must be one of ['auto',"),
+    (["compare", "sin4pi", "--neurons", "0"], "`--neurons` must be at least 1, got 0"),
+])
+def test_refusals_are_in_the_terms_of_the_command_line(folder, capsys, arguments, words):
+    rn.save("wide.npz", rn.Network.random((2, 3, 2), rng=0))
+    code, out, err = call(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1) and err.startswith(f"reducednet: {words}")
+
+
 def test_domain_of_another_dimension_is_refused(folder, capsys):
     rn.save("other.npz", rn.ReducedNetwork.random((3, 2, 1), rn.Box([0] * 3, [1] * 3), rng=0))
     code, out, err = call(capsys, "info", "net.npz", "--domain", "other.npz")
-    assert (code, out) == (2, "") and "`domain` must be of dimension 2" in err
+    assert (code, out) == (2, "") and "`--domain` must be of dimension 2" in err
 
 
 def test_a_reduced_network_is_reduced_on_its_own_domain(folder, capsys):
@@ -581,7 +602,8 @@ def test_full_disk_ends_with_74_and_the_name_of_the_file(folder, capsys, argumen
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
 @pytest.mark.parametrize("arguments, name", [
-    (["demo"], "reducednet-demo.png"), (["compare", "sin4pi", "--methods", "support", "--steps", "1"], "study.npz"),
+    (["demo"], "reducednet-demo.png"),
+    (["compare", "sin4pi", "--methods", "support", "--steps", "1"], "study.npz"),
     (["compare", "sin4pi", "--methods", "support", "--steps", "1"], "study.png"),
 ])
 def test_full_disk_is_told_with_the_name_of_the_study_or_figure(tmp_path, capsys, monkeypatch, arguments, name):
@@ -831,7 +853,8 @@ def test_compressed_nnet_file_declares_the_box_of_its_proof(folder, capsys, comp
     assert report["not_carried_over"] == []
 
 
-@pytest.mark.parametrize("name, into", [("ball.npz", "out.nnet"), ("box.nnet", "out.npz"), ("box.nnet", "out.onnx")])
+@pytest.mark.parametrize(
+    "name, into", [("ball.npz", "out.nnet"), ("box.nnet", "out.npz"), ("box.nnet", "out.onnx")])
 def test_compress_says_that_the_file_does_not_declare_the_domain(folder, capsys, compression, name, into):
     if into.endswith("onnx"):
         pytest.importorskip("onnx")
@@ -859,7 +882,7 @@ def test_compress_prints_a_row_a_layer_and_the_bound(folder, capsys, compression
 @pytest.mark.parametrize("tolerance", ["nan", "-1", "inf"])
 def test_compress_refuses_a_tolerance_that_is_none(folder, capsys, compression, tolerance):
     code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz", f"--tolerance={tolerance}")
-    assert (code, out) == (2, "") and "`tolerance` must be" in err and not os.path.exists("out.npz")
+    assert (code, out) == (2, "") and "`--tolerance` must be" in err and not os.path.exists("out.npz")
 
 
 @pytest.mark.parametrize("bounds, neurons", [("linear", 4), ("lp", 4), ("milp", 3)])

@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> Answer:
         "domain": domain_report(domain), "layers": layers,
         "neurons": [sum(network.sizes[1:-1]), sum(small.sizes[1:-1])],
         "parameters": [network.n_parameters, small.n_parameters],
-        "bound": float(found.bound), "proof_checked": True, "output": str(options.output), "not_carried_over": lost,
+        "bound": float(found.bound), "proof_checked": True, "output": str(options.output),
+        "not_carried_over": lost,
     }
     return Answer(report, [
         repr(network), f"-> {small!r}", f"on {domain!r}\n", *table_lines(layers),
