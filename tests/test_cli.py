@@ -726,6 +726,19 @@ def test_reports_have_the_numbers_of_domains_and_sizes(folder, capsys):
     assert answer(capsys, "convert", "net.npz", "out.npz")["network"] == net
 
 
+@pytest.mark.parametrize("name", ["box.npz", "ball.npz", "twice.npz", "steps.npz"])
+def test_info_says_what_compress_saves(folder, capsys, name):
+    box = rn.Box([0, 0], [1, 1])
+    twice = rn.Network([[[1, 1], [2, 2], [1, 0]]], [[-0.5, -1, 3]], [[1, 1, 1]])  # merged, always on
+    rn.save("twice.npz", rn.reduce(twice, box))
+    rn.save("steps.npz", rn.reduce(rn.Network.random((2, 9, 1), rng=0, activation="binary"), box))
+    told = answer(capsys, "info", name)["parameters"]
+    assert [told["now"], told["compressed"]] == answer(capsys, "compress", name, "-o", "out.npz")["parameters"]
+    saved = told["now"] - told["compressed"]
+    assert f"as `compress` writes it: {told['compressed']} ({saved} saved)" in call(capsys, "info", name)[1]
+    assert saved > 0 or name != "twice.npz"
+
+
 def test_info_prints_a_row_a_hidden_layer_under_its_heads(folder, capsys):
     lines = call(capsys, "info", "ball.npz")[1].splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("layer"))
