@@ -85,15 +85,15 @@ def responses(y: Any, n_samples: int, n_outputs: int, name: str = "y") -> Array:
     return array
 
 
-def class_labels(y: Any, n_samples: int, n_classes: int, name: str = "y") -> npt.NDArray[np.int64]:
-    """Return class labels 0 .. n_classes - 1 as an (n_samples,) integer array."""
+def class_labels(y: Any, n_samples: int, n_classes: int, name: str = "y") -> npt.NDArray[np.intp]:
+    """Return class labels 0 .. n_classes - 1 as an (n_samples,) array of indices."""
     if n_classes < 2:
         raise ValueError(message("loss", "'mse' for a network of one output", "'cross_entropy'"))
     labels = real_array(y, name, (n_samples,))
     bad = (labels != np.floor(labels)) | (labels < 0) | (labels >= n_classes)
     if bad.any():
         raise ValueError(message(name, f"class labels from 0 to {n_classes - 1}", labels[bad][0]))
-    return labels.astype(np.int64)
+    return labels.astype(np.intp)
 
 
 def weights_of_mean_one(value: Any, n_samples: int, name: str = "sample_weight") -> Array | None:

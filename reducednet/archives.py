@@ -21,9 +21,15 @@ import numpy as np
 
 from ._validation import integer, message
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 MAX_BYTES = 1 << 32
 _MAX_ENTRIES = 1 << 21
 _MAX_TEXT = 350
+_TEMPORARY = ".reducednet-"
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 _DESCRIPTION = re.compile(
     rb"\{'descr': '([^']*)', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), \} *\n"
@@ -74,19 +80,67 @@ def naming(path: str) -> Iterator[None]:
 
 def write_whole(path: str, data: bytes) -> None:
     """Write a temporary file beside the path and put it in its place."""
+    with replacing(path) as temporary, open(temporary, "wb") as stream:
+        stream.write(data)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Give the name of a temporary file beside the path, which takes its place if nothing goes wrong.
+
+    Errors of the system name the path. What a process that was killed left in the folder is removed. A device
+    or a pipe is written to as it is.
+    """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")
     try:
-        with open(temporary, "xb") as stream:
-            stream.write(data)
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+        if os.path.exists(target) and not os.path.isfile(target):
+            yield target
+            return
+        _remove_abandoned(folder)
+        with _temporary_file(folder) as temporary:
+            yield temporary
+            os.replace(temporary, target)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+@contextmanager
+def _temporary_file(folder: str) -> Iterator[str]:
+    """Make a file for as long as this context lasts, and lock it: `_remove_abandoned` leaves it alone."""
+    while True:
+        name = os.path.join(folder, f"{_TEMPORARY}{os.urandom(8).hex()}.tmp")
+        stream = open(name, "xb")
+        if fcntl is None:
+            stream.close()  # Windows renames no open file
+            break
+        with suppress(OSError):  # some file systems know no locks
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        if os.path.exists(name):
+            break
+        stream.close()  # it was taken for abandoned before it was locked
+    try:
+        yield name
+    finally:
+        with suppress(FileNotFoundError):  # it has taken its place
+            os.unlink(name)
+        stream.close()
+
+
+def _remove_abandoned(folder: str) -> None:
+    """Remove temporary files that can be locked: those who made them are dead."""
+    if fcntl is None:
+        return
+    with suppress(OSError):
+        left = [entry for entry in os.scandir(folder) if entry.name.startswith(_TEMPORARY)]
+        for entry in left:
+            with suppress(OSError), open(entry.path, "r+b") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(entry.path)
 
 
 def read_archive(path: str, kind: str, version: int) -> tuple[dict[str, Any], dict[str, bytes]]:

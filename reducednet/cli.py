@@ -2,25 +2,48 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import numpy as np
 
 from . import __version__
 from .commands import COMMANDS
-from .commands.answers import INTERRUPTED, Answer
+from .commands.answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
+from .commands.options import in_terms_of_options
 from .nnet_format import ADVICE
 
-USAGE_ERROR = 2
+NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
+"""Errors of a disk that takes no more."""
+
+
+def program() -> int:
+    """Run the command line on the process's arguments, and keep its standard output for the answer.
+
+    The library of a solver may print lines of its own: those go to standard error. A descriptor that
+    is closed would be the next file's that is opened; the null device takes its place.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stdout is not None:
+        old = sys.stdout
+        sys.stdout = open(os.dup(1), "w", encoding=old.encoding, errors=old.errors)
+        os.dup2(2, 1)
+    return main()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 2 for a bad call, 130 for Ctrl-C.
+    """Run the command line and return its exit code; an error that nobody foresaw is raised.
 
-    The command `verify` has 1 and 3 besides: refuted, undecided.
+    0 is done or proved, 1 refuted (by `verify` alone), 2 a bad call, 3 undecided, 74 an answer that cannot
+    be written, 130 Ctrl-C.
 
     Parameters
     ----------
@@ -36,25 +59,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with np.errstate(all="ignore"):  # what leaves float64 is refused or answered; warnings are no answer
             answer = options.run(options)
-        _print(answer, options.json)
     except KeyboardInterrupt:
         return _interrupted()
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        print(f"reducednet: {_sentence(error)}", file=sys.stderr)
-        return USAGE_ERROR
+        _complain(f"reducednet: {in_terms_of_options(_sentence(error), options)}")
+        return NOT_WRITTEN if isinstance(error, OSError) and error.errno in NO_ROOM else BAD_CALL
+    try:
+        _print(answer, options.json)
+    except OSError as error:
+        _complain(f"reducednet: the answer cannot be printed: {_sentence(error)}")
+        return NOT_WRITTEN
     return _interrupted() if answer.code == INTERRUPTED else answer.code
 
 
 def _print(answer: Answer, as_json: bool) -> None:
     """Print the answer; a reader who has gone away is no error. What the terminal cannot show is escaped."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
     encoding = sys.stdout.encoding or "utf-8"
     text = answer.text(as_json).encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(text, flush=True)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at its end
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # Python flushes again at its end
+        os.close(nowhere)
         if not isinstance(error, BrokenPipeError):
             raise
+
+
+def _complain(line: str) -> None:
+    """Print a line on standard error, if that takes one."""
+    with suppress(OSError):
+        if sys.stderr is not None:
+            print(line, file=sys.stderr, flush=True)
 
 
 def _sentence(error: Exception) -> str:
@@ -66,7 +104,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _interrupted() -> int:
-    print("\nreducednet: interrupted", file=sys.stderr)
+    _complain("\nreducednet: interrupted")
     return INTERRUPTED
 
 
@@ -74,13 +112,16 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose refusals are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_ERROR, f"{self.prog}: {message} (usage: {self.prog} --help)\n")
+        self.exit(BAD_CALL, f"{self.prog}: {message} (usage: {self.prog} --help)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="reducednet", description="ReLU and binary networks in a reduced parameter space.")
+    parser = _Parser(prog="reducednet", description="ReLU and binary networks in a reduced parameter space.",
+                     epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"reducednet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
+    for command_parser in commands.choices.values():
+        command_parser.epilog = EXIT_CODES
     return parser

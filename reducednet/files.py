@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from ._validation import flag, message
@@ -16,7 +17,12 @@ from .vnnlib_format import read_vnnlib_box
 
 ENDINGS = (".npz", ".nnet", ".onnx")
 BOX_ENDINGS = (".nnet", ".vnnlib")
-_WRITERS = {".npz": npz_bytes, ".nnet": nnet_bytes, ".onnx": onnx_bytes}
+WRITERS: dict[str, Callable[..., bytes]] = {".npz": npz_bytes, ".nnet": nnet_bytes, ".onnx": onnx_bytes}
+"""What gives a network as a file's bytes, by the file's ending."""
+READERS: dict[str, Callable[[str], Any]] = {
+    ".npz": read_npz, ".nnet": lambda name: stored_network(read_nnet(name)), ".onnx": read_onnx,
+}
+"""What gives the network of a file of this ending, whatever the file is called."""
 
 
 def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> None:
@@ -73,7 +79,7 @@ def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> Non
             raise ValueError(message("path", "a name that ends in .npz for a TrainingResult", repr(name)))
         return write_whole(name, npz_bytes(network))
     network = check_network(network)
-    write_whole(name, _WRITERS[ending](network))
+    write_whole(name, WRITERS[ending](network))
 
 
 def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool = True) -> Any:
@@ -134,12 +140,9 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
     if physical and ending != ".nnet":
         raise ValueError(message("physical", f"False for a {ending} file, which has no normalisation", physical))
     with naming(name):
-        if ending == ".npz":
-            return read_npz(name)
-        if ending == ".onnx":
-            return read_onnx(name)
-        nnet = read_nnet(name)
-        return physical_network(nnet) if physical and normalise else stored_network(nnet)
+        if physical and normalise:
+            return physical_network(read_nnet(name))
+        return READERS[ending](name)
 
 
 def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:

@@ -217,15 +217,20 @@ def declared_box(nnet: NnetFile, normalise: bool) -> Box:
             raise _fault(nnet.minimums.number, f"no box from the minimums and maximums: {error}") from None
 
 
-def nnet_bytes(network: Network) -> bytes:
-    """Return the network as the bytes of a .nnet file; every number is read back bit for bit."""
+def nnet_bytes(network: Network, box: Box | None = None) -> bytes:
+    """Return the network as the bytes of a .nnet file; every number is read back bit for bit.
+
+    The box that the file declares is by default that of a `ReducedNetwork`.
+    """
     if network.activation != "relu":
         expected = "a ReLU network for a .nnet file"
         raise ValueError(message("network", expected, f"activation {network.activation!r}"))
     sizes, n_inputs = network.sizes, network.n_inputs
     low, high = np.full(n_inputs, -UNBOUNDED), np.full(n_inputs, UNBOUNDED)
-    if isinstance(network, ReducedNetwork) and isinstance(network.domain, Box):
-        low, high = network.domain.low, network.domain.high
+    if box is None and isinstance(network, ReducedNetwork) and isinstance(network.domain, Box):
+        box = network.domain
+    if box is not None:
+        low, high = box.low, box.high
     bias = np.zeros(network.n_outputs) if network.output_bias is None else network.output_bias
     rows = [[len(sizes) - 1, sizes[0], sizes[-1], max(sizes)], sizes, [0], low.tolist(), high.tolist()]
     rows += [[0.0] * (n_inputs + 1), [1.0] * (n_inputs + 1)]

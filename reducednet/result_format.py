@@ -61,7 +61,10 @@ def _state_parts(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, np
     if method in _BATCHES:
         entry["position"] = state.get("position")
         names += ["permutation"] * ("permutation" in state)
-    return entry, {f"state_{name}": np.asarray(state[name]) for name in names}
+    arrays = {f"state_{name}": np.asarray(state[name]) for name in names}
+    if "permutation" in names:
+        arrays["state_permutation"] = arrays["state_permutation"].astype("<i8")  # on every machine
+    return entry, arrays
 
 
 def _plain(value: Any) -> Any:
@@ -122,7 +125,7 @@ def _read_state(state: dict[str, Any], members: dict[str, bytes], network: Netwo
         if permutation.ndim != 1 or (np.sort(permutation) != np.arange(len(permutation))).any():
             raise ValueError("member state_permutation must hold each of 0, 1, ... once")
         position = _below(state["position"], "position", len(permutation) - 1)
-        result |= {"permutation": permutation.astype(np.int64), "position": position}
+        result |= {"permutation": permutation.astype(np.intp), "position": position}
     if method in _RANDOM:
         result["rng"] = _generator_state(state.get("rng"))
     return result

@@ -8,12 +8,14 @@ import sys
 import tempfile
 import time
 from fractions import Fraction
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet import cli
+from reducednet import cli, files
+from reducednet.commands import answers
 from reducednet.commands.census import census
 from reducednet.commands.samples import box_around
 from reducednet.verification import provers
@@ -148,8 +150,8 @@ def test_reduce_and_info_count_the_same_in_columns_of_one_name(tmp_path, capsys,
 @pytest.mark.parametrize("arguments, words", [
     (["reduce", "missing.npz", "--box", "0", "1", "-o", "out.npz"], "missing.npz"),
     (["reduce", "in.npz", "--box", "0", "x", "-o", "out.npz"], "`--box` must be numbers"),
-    (["reduce", "in.npz", "--box", "1", "0", "-o", "out.npz"], "`low` must be at most `high`"),
-    (["reduce", "in.npz", "--box", "0,0", "1,1", "-o", "out.npz"], "`domain` must be of dimension 3"),
+    (["reduce", "in.npz", "--box", "1", "0", "-o", "out.npz"], "LOW of `--box` must be at most HIGH of `--box`"),
+    (["reduce", "in.npz", "--box", "0,0", "1,1", "-o", "out.npz"], "`--box` must be of dimension 3"),
     (["reduce", "in.npz", "--box", "0", "1", "-o", "out.txt"], "`--output` must be a .npz file"),
     (["reduce", "in.txt", "--box", "0", "1", "-o", "out.npz"], "in.txt"),
 ])
@@ -192,9 +194,8 @@ def test_file_in_the_place_of_the_folder_is_refused(tmp_path, capsys):
 def test_figure_is_not_left_half_written(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
-    def fail(self, path, **options):
-        with open(path, "wb") as file:
-            file.write(b"half")
+    def fail(self, file, **options):
+        file.write(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(Figure, "savefig", fail)
@@ -277,7 +278,7 @@ def test_verify_command_ends_with_3_when_it_does_not_know(two_files, monkeypatch
 
 
 @pytest.mark.parametrize("extra, words", [
-    (["--eps", "-1"], "`eps` must be"), (["--time-limit", "0"], "`time_limit` must be"),
+    (["--eps", "-1"], "`--eps` must be"), (["--time-limit", "0"], "`--time-limit` must be"),
     (["--box", "0", "x"], "`--box` must be"), (["--box", "0,0,0", "1,1,1"], "dimension"),
 ])
 def test_bad_calls_of_verify_end_with_2_and_one_line(two_files, capsys, extra, words):
@@ -348,6 +349,7 @@ NETWORK_COMMANDS = {
     "reduce": ["-o", "out.npz"], "verify": ["net.npz"], "info": [], "convert": ["out.npz"],
     "compress": ["-o", "out.npz"],
 }
+COMMAND_NAMES = ["demo", "compare", *NETWORK_COMMANDS]
 UNREADABLE = ["missing.npz", "empty.npz", "noise.nnet", "folder.npz", ".", "box.vnnlib", "net.txt", ""]
 
 
@@ -433,7 +435,8 @@ def test_a_missing_domain_is_asked_for_by_the_names_of_the_options(folder, capsy
 
 
 @pytest.mark.parametrize("box, words", [
-    (["1", "0"], "`low` must be at most `high`"), (["nan", "1"], "finite"), (["0", "inf"], "finite"),
+    (["1", "0"], "LOW of `--box` must be at most HIGH of `--box`"),
+    (["nan", "1"], "finite"), (["0", "inf"], "finite"),
     (["-inf", "1"], "finite"), (["0", "0"], "one point"), (["0,", "1"], "`--box` must be numbers"),
     (["0,0,0", "1,1,1"], "dimension"),
 ])
@@ -442,10 +445,30 @@ def test_boxes_that_are_none_are_refused(folder, capsys, box, words):
     assert (code, out) == (2, "") and words in err
 
 
+@pytest.mark.parametrize("arguments, words", [
+    (["info", "net.npz", "--box", "1", "-1"], "LOW of `--box` must be at most HIGH of `--box` = -1.0"),
+    (["info", "net.npz", "--box", "-1e308", "1e308"], "HIGH of `--box` must be small enough"),
+    (["info", "net.npz", "--box", "0,0,0", "1"], "HIGH of `--box` must be of shape (3,), got shape (2,)"),
+    (["info", "net.npz", "--box", "0", "0"], "HIGH of `--box` must be larger than LOW of `--box` somewhere"),
+    (["verify", "net.npz", "binary.npz", "--box", "0", "1"], "B must be a relu network, as A, got binary"),
+    (["verify", "net.npz", "wide.npz", "--box", "0", "1"], "B must be a network of 2 inputs and 1 outputs, as A"),
+    (["verify", "net.npz", "net.npz", "--box", "0", "1", "--eps", "nan"], "`--eps` must be finite"),
+    (["compress", "net.npz", "--box", "0", "1", "--time-limit", "0", "-o", "o.npz"], "`--time-limit` must be"),
+    (["compare", "sinus"], "TARGET must be one of ['sin4pi',"),
+    (["compare", "sin4pi", "--methods", "best"], "`--methods` must be one of ['standard',"),
+    (["compare", "sin4pi", "--methods", "ball:best"], "the optimiser in `--methods` must be one of ['auto',"),
+    (["compare", "sin4pi", "--neurons", "0"], "`--neurons` must be at least 1, got 0"),
+])
+def test_refusals_are_in_the_terms_of_the_command_line(folder, capsys, arguments, words):
+    rn.save("wide.npz", rn.Network.random((2, 3, 2), rng=0))
+    code, out, err = call(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1) and err.startswith(f"reducednet: {words}")
+
+
 def test_domain_of_another_dimension_is_refused(folder, capsys):
     rn.save("other.npz", rn.ReducedNetwork.random((3, 2, 1), rn.Box([0] * 3, [1] * 3), rng=0))
     code, out, err = call(capsys, "info", "net.npz", "--domain", "other.npz")
-    assert (code, out) == (2, "") and "`domain` must be of dimension 2" in err
+    assert (code, out) == (2, "") and "`--domain` must be of dimension 2" in err
 
 
 def test_a_reduced_network_is_reduced_on_its_own_domain(folder, capsys):
@@ -612,8 +635,120 @@ def test_answer_that_cannot_be_printed_is_an_error_in_one_line(folder):
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "reducednet", "info", "net.npz"]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-    assert result.returncode == 2
+    assert result.returncode == 74
     assert result.stderr.startswith("reducednet: ") and result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+@pytest.mark.parametrize("arguments", [
+    ["reduce", "box.npz", "-o", "out.npz"], ["convert", "net.npz", "out.npz"], ["convert", "net.npz", "out.nnet"],
+    ["compress", "box.npz", "-o", "out.npz"],
+])
+def test_full_disk_ends_with_74_and_the_name_of_the_file(folder, capsys, arguments):
+    (folder / arguments[-1]).symlink_to("/dev/full")
+    code, out, err = call(capsys, *arguments)
+    assert (code, out, err) == (74, "", f"reducednet: {arguments[-1]}: {os.strerror(errno.ENOSPC)}\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+@pytest.mark.parametrize("arguments, name", [
+    (["demo"], "reducednet-demo.png"),
+    (["compare", "sin4pi", "--methods", "support", "--steps", "1"], "study.npz"),
+    (["compare", "sin4pi", "--methods", "support", "--steps", "1"], "study.png"),
+])
+def test_full_disk_is_told_with_the_name_of_the_study_or_figure(tmp_path, capsys, monkeypatch, arguments, name):
+    monkeypatch.setattr("reducednet.demo.N_STEPS", 1)
+    (tmp_path / name).symlink_to("/dev/full")
+    code, out, err = call(capsys, *arguments, "--starts", "1", "--out", tmp_path)
+    assert (code, out, err) == (74, "", f"reducednet: {tmp_path / name}: {os.strerror(errno.ENOSPC)}\n")
+
+
+# exit codes
+
+
+@pytest.mark.parametrize("command", NETWORK_COMMANDS)
+def test_an_answer_without_standard_output_ends_with_74(folder, capsys, monkeypatch, command):
+    monkeypatch.setattr(sys, "stdout", None)
+    code, _, err = call(capsys, command, "box.npz", *NETWORK_COMMANDS[command])
+    assert (code, err.count("\n")) == (74, 1) and "standard output is closed" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are inherited differently there")
+@pytest.mark.parametrize("closed, code", [([1], 74), ([1, 2], 74), ([0, 2], 0)])
+def test_closed_descriptors_do_not_refute(folder, closed, code):
+    result = run("verify", "net.npz", "net.npz", "--box", "0", "1", preexec_fn=lambda: list(map(os.close, closed)))
+    assert result.returncode == code
+    assert result.stderr.count("\n") == (2 not in closed and code != 0)
+    assert result.stdout.startswith("equivalent") is (1 not in closed)
+
+
+PROGRAM = """
+import runpy, sys
+{before}
+sys.argv = ["reducednet", "verify", "net.npz", "other.npz", "--box", "0", "1", "--json"]
+runpy.run_module("reducednet", run_name="__main__")
+"""
+
+
+def program(before):
+    """Run `python -m reducednet verify` after some other code in its process."""
+    command = [sys.executable, "-c", PROGRAM.format(before=before)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+BROKEN_NUMPY = """
+import signal
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == "numpy":
+            {fail}
+sys.meta_path.insert(0, Finder)
+"""
+
+
+SWALLOWED = """try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("as libraries in C do") from None"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent differently there")
+@pytest.mark.parametrize("fail", ["raise KeyboardInterrupt", "signal.raise_signal(signal.SIGINT)", SWALLOWED])
+def test_interrupt_while_modules_are_imported_ends_with_one_line_and_130(folder, fail):
+    result = program(BROKEN_NUMPY.format(fail=fail))
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "\nreducednet: interrupted\n")
+
+
+def test_broken_installation_ends_with_70(folder):
+    result = program(BROKEN_NUMPY.format(fail="raise ImportError('no such library')"))
+    assert (result.returncode, result.stdout) == (70, "") and "ImportError: no such library\n" in result.stderr
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError, IndexError, ZeroDivisionError])
+def test_an_error_that_nobody_foresaw_ends_with_70_and_its_traceback(capsys, monkeypatch, error):
+    def fail():
+        raise error("never to happen")
+
+    monkeypatch.setattr(cli, "program", fail)
+    assert import_module("reducednet.__main__").main() == answers.UNFORESEEN == 70
+    *traceback, last = capsys.readouterr().err.splitlines()
+    assert traceback[-1] == f"{error.__name__}: never to happen" and "report" in last
+
+
+def test_lines_of_a_solver_go_to_standard_error(folder):
+    rn.save("other.npz", rn.Network.random((2, 6, 4, 1), rng=1))
+    result = program("import os\nimport reducednet.verification as room\nverify = room.verify\n"
+                     "room.verify = lambda *rest: os.write(1, b'solved') and verify(*rest)")
+    assert (result.returncode, result.stderr) == (1, "solved")
+    assert json.loads(result.stdout)["status"] == "not_equivalent"
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMAND_NAMES)])
+def test_help_says_all_exit_codes(capsys, command):
+    code, out, _ = call(capsys, *command, "--help")
+    words = " ".join(out.split())
+    assert code == 0 and words.endswith(" ".join(answers.EXIT_CODES.split()))
+    assert all(f" {code} " in answers.EXIT_CODES for code in (0, 1, 2, 3, 70, 74, 130))
 
 
 # info
@@ -639,6 +774,19 @@ def test_reports_have_the_numbers_of_domains_and_sizes(folder, capsys):
     assert report["reduced"] == {**net, "kind": "ReducedNetwork", "bound": "support", "domain": as_json(hull)}
     assert answer(capsys, "verify", "net.npz", "hull.npz")["domain"] == as_json(hull)
     assert answer(capsys, "convert", "net.npz", "out.npz")["network"] == net
+
+
+@pytest.mark.parametrize("name", ["box.npz", "ball.npz", "twice.npz", "steps.npz"])
+def test_info_says_what_compress_saves(folder, capsys, name):
+    box = rn.Box([0, 0], [1, 1])
+    twice = rn.Network([[[1, 1], [2, 2], [1, 0]]], [[-0.5, -1, 3]], [[1, 1, 1]])  # merged, always on
+    rn.save("twice.npz", rn.reduce(twice, box))
+    rn.save("steps.npz", rn.reduce(rn.Network.random((2, 9, 1), rng=0, activation="binary"), box))
+    told = answer(capsys, "info", name)["parameters"]
+    assert [told["now"], told["compressed"]] == answer(capsys, "compress", name, "-o", "out.npz")["parameters"]
+    saved = told["now"] - told["compressed"]
+    assert f"as `compress` writes it: {told['compressed']} ({saved} saved)" in call(capsys, "info", name)[1]
+    assert saved > 0 or name != "twice.npz"
 
 
 def test_info_prints_a_row_a_hidden_layer_under_its_heads(folder, capsys):
@@ -730,9 +878,9 @@ def test_conversion_that_the_format_cannot_hold_leaves_the_old_file(folder, caps
 
 @pytest.mark.parametrize("sizes", [(2, 6, 4, 1), (2, 3, 1)])
 def test_file_that_does_not_give_the_network_back_is_not_kept(folder, capsys, monkeypatch, sizes):
-    before, right = sorted(folder.iterdir()), rn.load("net.npz")
+    before = sorted(folder.iterdir())
     wrong = rn.Network.random(sizes, rng=1, output_bias=True)
-    monkeypatch.setattr("reducednet.files.load", lambda path, *rest: right if path.name == "net.npz" else wrong)
+    monkeypatch.setitem(files.READERS, ".nnet", lambda name: wrong)
     code, out, err = call(capsys, "convert", "net.npz", "out.nnet")
     assert (code, out) == (2, "") and "nothing was written" in err
     assert sorted(folder.iterdir()) == before
@@ -760,6 +908,26 @@ def test_compress_writes_what_the_library_makes_of_the_network(folder, capsys, c
     assert [row["dead"] for row in report["layers"]] == [len(dead) for dead in found.dead]
 
 
+@pytest.mark.parametrize("options", [[], ["--box", "-1,0", "0,1"], ["--domain", "box.vnnlib"]])
+@pytest.mark.parametrize("name", ["box.nnet", "box.npz"])
+def test_compressed_nnet_file_declares_the_box_of_its_proof(folder, capsys, compression, name, options):
+    report = answer(capsys, "compress", name, *options, "-o", "out.nnet")
+    assert as_json(rn.load_box("out.nnet")) == report["domain"]
+    assert report["not_carried_over"] == []
+
+
+@pytest.mark.parametrize(
+    "name, into", [("ball.npz", "out.nnet"), ("box.nnet", "out.npz"), ("box.nnet", "out.onnx")])
+def test_compress_says_that_the_file_does_not_declare_the_domain(folder, capsys, compression, name, into):
+    if into.endswith("onnx"):
+        pytest.importorskip("onnx")
+    lost, = answer(capsys, "compress", name, "-o", into)["not_carried_over"]
+    assert lost.startswith("the domain of the proof")
+    if into == "out.nnet":
+        with pytest.raises(ValueError, match="declares no box"):
+            rn.load_box(into)
+
+
 def test_compressed_network_respects_its_bound(folder, capsys, compression):
     options = ["--box", "0", "1", "--tolerance", "0.1", "-o", "out.nnet"]
     bound = answer(capsys, "compress", "net.npz", *options)["bound"]
@@ -777,7 +945,7 @@ def test_compress_prints_a_row_a_layer_and_the_bound(folder, capsys, compression
 @pytest.mark.parametrize("tolerance", ["nan", "-1", "inf"])
 def test_compress_refuses_a_tolerance_that_is_none(folder, capsys, compression, tolerance):
     code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz", f"--tolerance={tolerance}")
-    assert (code, out) == (2, "") and "`tolerance` must be" in err and not os.path.exists("out.npz")
+    assert (code, out) == (2, "") and "`--tolerance` must be" in err and not os.path.exists("out.npz")
 
 
 @pytest.mark.parametrize("bounds, neurons", [("linear", 4), ("lp", 4), ("milp", 3)])

@@ -1,6 +1,8 @@
 """The bounds of rounding hold against exact arithmetic, and say something."""
 from fractions import Fraction
+from functools import reduce
 from itertools import permutations
+from operator import add
 
 import numpy as np
 import pytest
@@ -156,7 +158,7 @@ def test_evaluation_bound_holds_where_every_addition_loses_half_a_unit(n, deep):
 def test_evaluation_bound_holds_for_a_dead_neuron_that_some_order_of_summation_switches_on():
     # 3 + 3 + 2^53 - (2^53 + 6) = 0 exactly, but (2^53 + 3) + 3 is rounded up twice, to 2^53 + 8
     row, b = [3.0, 3.0, 2.0**53], -(2.0**53 + 6.0)
-    worst = max(sum(order, 0.0) + b for order in permutations(row))
+    worst = max(reduce(add, order) + b for order in permutations(row))  # `sum` makes up for rounding
     net = rn.Network([[row]], [[b]], [[1.0]])
     assert worst == 2.0 and exact_forward(net, [1.0] * 3) == [0]
     assert rn.evaluation_bound(net, rn.Box([0.0] * 3, [1.0] * 3))[0] >= worst

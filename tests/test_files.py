@@ -2,15 +2,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import math
 import os
 import pathlib
+import signal
 import stat
+import subprocess
+import sys
 import time
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -948,3 +953,80 @@ def test_acasxu_loads_in_a_blink():
         rn.load(NETS / "acasxu_1_1.nnet")
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.3
+
+
+# ---------------------------------------------------------------------------- temporary files
+
+KILLED = """
+import os, signal, sys
+import reducednet as rn
+
+def kill(*names):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = kill
+rn.save(sys.argv[1], rn.Network.random((2, 3, 1), rng=0))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal, and renames no open file")
+def test_next_save_removes_what_a_killed_one_left(tmp_path):
+    path, net = tmp_path / "net.npz", rn.Network.random((2, 3, 1), rng=1)
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -signal.SIGKILL
+    left, = tmp_path.iterdir()
+    assert left.name.startswith(".reducednet-")
+    rn.save(path, net)
+    assert list(tmp_path.iterdir()) == [path] and rn.load(path) == net
+
+
+def test_save_leaves_the_temporary_file_of_another_save_alone(tmp_path, monkeypatch):
+    """The second save of the same file begins and ends just before the first one is put in its place."""
+    path, replace = tmp_path / "net.npz", os.replace
+    first, second = (rn.Network.random((2, 3, 1), rng=seed) for seed in range(2))
+
+    def interfere(*names):
+        monkeypatch.setattr(os, "replace", replace)
+        rn.save(path, second)
+        assert rn.load(path) == second
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", interfere)
+    rn.save(path, first)
+    assert rn.load(path) == first and list(tmp_path.iterdir()) == [path]
+
+
+def test_saves_of_many_threads_leave_one_of_their_files_and_nothing_else(tmp_path):
+    networks = [rn.Network.random((2, 3, 1), rng=seed) for seed in range(40)]
+    with ThreadPoolExecutor(8) as executor:
+        list(executor.map(lambda network: rn.save(tmp_path / "net.npz", network), networks))
+    assert list(tmp_path.iterdir()) == [tmp_path / "net.npz"] and rn.load(tmp_path / "net.npz") in networks
+
+
+def test_files_of_others_with_a_hidden_name_stay(tmp_path):
+    others = [tmp_path / name for name in (".reducednet", ".other.tmp", "x.reducednet-0.tmp")]
+    for other in others:
+        other.touch()
+    (tmp_path / ".reducednet-folder").mkdir()
+    rn.save(tmp_path / "net.npz", rn.Network.random((2, 3, 1), rng=0))
+    assert len(list(tmp_path.iterdir())) == len(others) + 2
+
+
+@pytest.mark.parametrize("name", ["net.npz", "net.nnet", 251 * "n" + ".npz"])
+def test_errors_of_the_system_name_the_file_and_leave_nothing(tmp_path, monkeypatch, name):
+    def full(*names):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *names)
+
+    monkeypatch.setattr(os, "replace", full)
+    path = str(tmp_path / name)
+    with pytest.raises(OSError) as caught:
+        rn.save(path, rn.Network.random((2, 3, 1), rng=0))
+    assert caught.value.filename == path and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+def test_a_device_is_written_to_and_not_replaced(tmp_path):
+    (tmp_path / "net.npz").symlink_to("/dev/full")
+    with pytest.raises(OSError) as caught:
+        rn.save(tmp_path / "net.npz", rn.Network.random((2, 3, 1), rng=0))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "net.npz"))
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)

@@ -1,4 +1,6 @@
 """Mixed-integer programmes propose and refute; they never prove."""
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -95,8 +97,54 @@ def test_programme_holds_the_values_of_both_networks():
 
 def test_nothing_is_printed(capfd):
     f, g = networks(0)
-    verify(f, g, DOMAINS[0], eps=0.1, method="milp")
+    verify(f, g, DOMAINS[0], eps=0.1, method="milp", time_limit=1.0)
     assert capfd.readouterr().out == ""
+
+
+def test_solver_gets_indices_of_its_own_type(monkeypatch):
+    """SciPy 1.13 and 1.14 hand the arrays to C as they are: 64 bits there are refused."""
+    given = []
+    monkeypatch.setattr("scipy.optimize.milp", lambda *args, constraints, **others: given.extend(constraints))
+    programme = mixed_integer.Programme()
+    columns = programme.variables(np.zeros(3), np.ones(3))
+    programme.constrain([(columns, np.ones(3))], 0.0, 1.0)
+    programme.maximise(np.ones(3), 1.0)
+    constraint, = given
+    assert constraint.A.indices.dtype == constraint.A.indptr.dtype == np.intc
+
+
+THREADS = """
+import os, sys, threading, time
+import reducednet as rn
+
+networks = [rn.Network.random((2, 5, 3, 2), rng=seed, scheme="he", output_bias=True) for seed in (0, 1)]
+
+def solve():
+    rn.verify(*networks, rn.Box([-1, 0], [1, 2]), eps=1e-3, method="milp", time_limit=5.0)
+
+def tell():
+    line = 0
+    while any(solver.is_alive() for solver in solvers):
+        os.write(1, b"%d\\n" % line)
+        line += 1
+        time.sleep(1e-3)
+    os.write(2, b"%d\\n" % line)
+
+before = os.fstat(1)
+solvers = [threading.Thread(target=solve) for _ in range(2)]
+threads = [*solvers, threading.Thread(target=tell)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit(0 if os.path.samestat(before, os.fstat(1)) else "standard output is another file")
+"""
+
+
+def test_threads_keep_standard_output_while_others_solve():
+    result = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "".join(f"{line}\n" for line in range(int(result.stderr)))
 
 
 def test_networks_too_large_are_not_tried(monkeypatch):

@@ -1,7 +1,11 @@
-"""The notebooks are run with the reducednet of this checkout; those whose extra is not installed are left out."""
+"""The notebooks are run by the plugin nbmake, if it is installed, with the reducednet of this checkout.
+
+Those whose extra is not installed are left out.
+"""
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 ROOT = str(Path(__file__).parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
@@ -12,3 +16,14 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # small matrices: 
 collect_ignore = ["student_copies"]
 if find_spec("sklearn") is None:
     collect_ignore.append("10_from_elsewhere.ipynb")
+
+
+SECONDS_A_CELL = 60
+
+
+def pytest_configure(config: Any) -> None:
+    """Give the options --nbmake and --nbmake-timeout here: on the command line they need the plugin."""
+    if config.pluginmanager.hasplugin("nbmake"):
+        config.option.nbmake = True
+        if not any(argument.startswith("--nbmake-timeout") for argument in config.invocation_params.args):
+            config.option.nbmake_timeout = SECONDS_A_CELL

@@ -12,10 +12,16 @@ from ..domains import Domain
 from ..networks import Network
 from ..reduced_networks import ReducedNetwork
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
-UNFINISHED = 5
-"""The exit code of a study without runs that were lost."""
+DONE, REFUTED, BAD_CALL, UNDECIDED, UNFINISHED = 0, 1, 2, 3, 5
+UNFORESEEN, NOT_WRITTEN, INTERRUPTED = 70, 74, 130
+EXIT_CODES = (
+    f"exit codes: {DONE} done, or proved by verify; {REFUTED} refuted by verify, and nothing else; "
+    f"{BAD_CALL} a bad call, or a file that cannot be read; {UNDECIDED} undecided by verify; "
+    f"{UNFINISHED} a study without the runs that were lost; "
+    f"{UNFORESEEN} an error that nobody foresaw; {NOT_WRITTEN} what was found cannot be printed or written; "
+    f"{INTERRUPTED} interrupted"
+)
+"""What `--help` says of them; 70 and 74 are those of sysexits.h, 130 is the shell's."""
 
 
 class Answer(NamedTuple):
@@ -33,7 +39,7 @@ class Answer(NamedTuple):
 
     report: Mapping[str, Any]
     lines: Sequence[str]
-    code: int = 0
+    code: int = DONE
 
     def text(self, as_json: bool) -> str:
         """Return what is to be printed."""

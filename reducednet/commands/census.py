@@ -37,7 +37,8 @@ def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
         I(w) = [low, high], to rounding, and ``"inside"``; ``"used"``: the smallest and the largest
         (t - low) / (high - low) of those inside.
 
-        ``"parameters"``: ``"now"``; on a domain ``"reduced"``, the dimension of the reduced space;
+        ``"parameters"``: ``"now"``; on a domain ``"reduced"``, the dimension of the reduced space, and
+        ``"compressed"``, those that `compress` leaves, or None where the network is too large for it;
         ``"without_idle"``, without neurons that do nothing, and ``"saved"``, the difference to now.
 
     References
@@ -49,17 +50,30 @@ def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
     >>> from reducednet.domains import Box
     >>> net = Network([[[2.0], [-2.0], [1.0]]], [[-1.0, 1.0, -5.0]], [[1.0, 1.0, 1.0]])
     >>> found = census(net, Box(0, 1))
-    >>> found["layers"][0]["duplicate"], found["layers"][0]["dead"], found["parameters"]["saved"]
-    (1, 1, 3)
+    >>> found["layers"][0]["duplicate"], found["layers"][0]["dead"]
+    (1, 1)
+    >>> found["parameters"]
+    {'now': 9, 'reduced': 6, 'compressed': 7, 'without_idle': 6, 'saved': 3}
     """
     layers = [_layer(W, b) for W, b in zip(network.weights, network.thresholds)]
-    parameters, dead = {"now": network.n_parameters}, None
+    parameters: dict[str, Any] = {"now": network.n_parameters}
+    dead = None
     if domain is not None:
         places, dead, parameters["reduced"] = _on_domain(network, domain)
         layers = [layer | place for layer, place in zip(layers, places)]
+        parameters["compressed"] = _compressed(network, domain)
     left = Layout(sizes_in_use(network, dead), network.output_bias is not None).n_parameters
     parameters |= {"without_idle": left, "saved": network.n_parameters - left}
     return {"layers": layers, "parameters": parameters}
+
+
+def _compressed(network: Network, domain: Domain) -> int | None:
+    from ..compression import compress
+
+    try:
+        return compress(network, domain)[0].n_parameters
+    except ValueError:  # too large, or with bounds beyond float64
+        return None
 
 
 def _on_domain(network: Network, domain: Domain) -> tuple[list[dict[str, Any]], list[np.ndarray], int]:

@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..domains import Box
 from ..files import ENDINGS
 from .answers import Answer, domain_report, network_report, short, table_lines
 from .options import add_domain, add_json, domain_of, read_network
@@ -36,7 +37,10 @@ def run(options: argparse.Namespace) -> Answer:
     domain = domain_of(options, (network, options.file))
     check_format(options.output, network)
     small, found = _proved(network, domain, options)
-    save_checked(options.output, small)
+    box = domain if isinstance(domain, Box) else None
+    save_checked(options.output, small, box)
+    declared = box is not None and options.output.suffix.lower() == ".nnet"
+    lost = [] if declared else [f"the domain of the proof, {domain!r}: beyond it the networks may differ"]
     layers = _layers(network, found)
     report = {
         "network": network_report(network), "smaller": network_report(small),
@@ -44,13 +48,14 @@ def run(options: argparse.Namespace) -> Answer:
         "neurons": [sum(network.sizes[1:-1]), sum(small.sizes[1:-1])],
         "parameters": [network.n_parameters, small.n_parameters],
         "bound": float(found.bound), "proof_checked": True, "output": str(options.output),
+        "not_carried_over": lost,
     }
     return Answer(report, [
         repr(network), f"-> {small!r}", f"on {domain!r}\n", *table_lines(layers),
         "\ndead: 0 on the domain; folded: always on, taken into what follows; merged: into a neuron of the same\n"
         "hyperplane; unused: no output depends on it. One neuron is kept where none is needed\n", *_sums(report),
         f"proved on the domain, and the proof checked: largest difference <= {short(found.bound)}",
-        f"written: {options.output}",
+        f"written: {options.output}", *(f"not carried over: {what}" for what in lost),
     ])
 
 

@@ -105,6 +105,7 @@ def _sums(report: Mapping[str, Any]) -> list[str]:
                   STABLE]
         sums.append(f"in the reduced space: {report['parameters']['reduced']}")
     sums.append(f"without neurons that do nothing: {left} ({saved} saved)")
-    if "reduced" in report["parameters"]:
-        sums.append("(`compress` also folds neurons that are always on, and merges those on one hyperplane)")
+    compressed = report["parameters"].get("compressed")
+    if compressed is not None:
+        sums.append(f"as `compress` writes it: {compressed} ({now - compressed} saved)")
     return lines + sums

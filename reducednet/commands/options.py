@@ -13,6 +13,31 @@ from ..nnet_format import ADVICE
 from .samples import SAMPLE_ENDINGS, box_around
 
 
+TERMS = {
+    "low": "LOW of `--box`", "high": "HIGH of `--box`", "f": "A", "g": "B", "eps": "`--eps`",
+    "time_limit": "`--time-limit`", "tolerance": "`--tolerance`", "target": "TARGET", "methods": "`--methods`",
+    "optimiser": "the optimiser in `--methods`", "sizes": "`--neurons`",
+}
+"""What the library's arguments are called on the command line; `--domain` or `--box` is the domain."""
+
+
+def in_terms_of_options(text: str, options: argparse.Namespace) -> str:
+    """Return a refusal with the names of options and files, where it begins with the name of an argument.
+
+    Examples
+    --------
+    >>> in_terms_of_options("`low` must be at most `high`", argparse.Namespace())
+    'LOW of `--box` must be at most HIGH of `--box`'
+    >>> in_terms_of_options("net.nnet: `low` must be finite", argparse.Namespace())
+    'net.nnet: `low` must be finite'
+    """
+    if not text.startswith("`"):
+        return text  # it names a file, and speaks of what that holds
+    domains = {"domain": f"`--{name}`" for name in ("box", "domain") if getattr(options, name, None) is not None}
+    terms = TERMS | domains
+    return re.sub(r"`(\w+)(\[\d+\])?`", lambda found: terms.get(found[1], found[0]), text)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")

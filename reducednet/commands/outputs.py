@@ -1,6 +1,7 @@
 """Where a command writes besides its answer: folders, figures, a line of progress."""
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from .._validation import Array
+from ..archives import checked_path, replacing, write_whole
+from ..domains import Box
 from ..networks import Network
 
 
@@ -46,31 +49,30 @@ def _try_to_write(folder: str | Path, refusal: str) -> None:
 
 def check_format(path: Path, network: Network) -> None:
     """Say before the work begins that a file with this ending cannot hold a network of this kind."""
-    from ..files import save
+    from ..files import WRITERS
 
-    with tempfile.TemporaryDirectory() as folder:
-        save(Path(folder) / path.name, network)
+    WRITERS[path.suffix.lower()](network)
 
 
-def save_checked(path: Path, network: Network) -> None:
-    """Write a network under another name, read it back, and put it in its place if all numbers are the same.
+def save_checked(path: Path, network: Network, box: Box | None = None) -> None:
+    """Write a network, read it back, and put the file in its place if all numbers are the same.
+
+    A .nnet file declares the box, if there is one.
 
     Raises
     ------
     ValueError
         If the file cannot hold the network, or does not give it back.
     """
-    from ..files import load, save
+    from ..files import ENDINGS, READERS, WRITERS
 
-    target = Path(os.path.realpath(path))  # unlike resolve, it knows an answer to a circle of links
-    temporary = target.with_name(f".{os.urandom(8).hex()}{path.suffix}")
-    try:
-        save(temporary, network)
-        if not _same_numbers(load(temporary), network):
+    name, ending = checked_path(path, ENDINGS)
+    extra = {} if box is None or ending != ".nnet" else {"box": box}
+    data = WRITERS[ending](network, **extra)
+    with replacing(name) as temporary:
+        Path(temporary).write_bytes(data)
+        if not _same_numbers(READERS[ending](temporary), network):
             raise ValueError(f"{path}: the file does not give the same network back; nothing was written")
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _same_numbers(f: Network, g: Network) -> bool:
@@ -86,22 +88,10 @@ def _arrays(network: Network) -> list[Array]:
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """Write a PNG beside its place and rename it: never a partial file."""
-    handle, temporary = tempfile.mkstemp(suffix=".png", dir=path.parent)
-    os.close(handle)
-    try:
-        figure.savefig(temporary, dpi=150)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Write a PNG, whole or not at all."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
+    write_whole(str(path), picture.getvalue())
 
 
 def progress(what: str) -> Callable[[int, int], None] | None:

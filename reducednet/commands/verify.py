@@ -5,19 +5,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .answers import INTERRUPTED, Answer, domain_report
+from .answers import DONE, INTERRUPTED, REFUTED, UNDECIDED, Answer, domain_report
 from .options import add_domain, add_json, domain_of, read_network
 
-EXIT_CODES = {"equivalent": 0, "not_equivalent": 1, "unknown": 3}
-"""Exit codes by the verdict's status; 2 is a bad call."""
+CODES = {"equivalent": DONE, "not_equivalent": REFUTED, "unknown": UNDECIDED}
+"""Exit codes by the verdict's status."""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command's parser to the others."""
     parser = commands.add_parser(
-        "verify", help="prove two network files equal on a domain, or show where they differ",
-        epilog="exit codes: 0 proved, 1 refuted, 2 bad call, 3 undecided, 130 interrupted",
-    )
+        "verify", help="prove two network files equal on a domain, or show where they differ")
     parser.add_argument("first", type=Path, metavar="A", help="a .npz, .nnet or .onnx file")
     parser.add_argument("second", type=Path, metavar="B", help="another")
     add_domain(parser)
@@ -46,7 +44,7 @@ def run(options: argparse.Namespace) -> Answer:
     if point:
         lines.append(f"counterexample: {', '.join(map(_exactly, point))}")
     unfinished = verdict.interrupted and verdict.status == "unknown"
-    return Answer(report, lines, INTERRUPTED if unfinished else EXIT_CODES[verdict.status])
+    return Answer(report, lines, INTERRUPTED if unfinished else CODES[verdict.status])
 
 
 def _exactly(value: Any) -> str:

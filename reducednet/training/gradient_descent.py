@@ -121,7 +121,7 @@ class _Batches:
         if state is None:
             self._draw()
         else:
-            self.permutation = np.array(state["permutation"], dtype=np.int64)
+            self.permutation = np.array(state["permutation"], dtype=np.intp)
             self.position = int(state["position"])
             self.rng_state = rng.bit_generator.state
 

@@ -44,6 +44,7 @@ CHECKERS: dict[str, ModuleType] = {
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
 _NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu"
                     r"|targets|signs|multiples|exchanged")
+INDEX = np.intp
 _INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts|targets|signs|exchanged")
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
@@ -275,9 +276,20 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     none = {"directions": np.empty((0, domain.n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0),
             "targets": np.empty((0, 3), dtype=int), "signs": np.empty((0, 0), dtype=int),
             "multiples": np.empty((0, 0)), "exchanged": np.array(0)}
-    data = {**none, **certificate.arrays, "margin": certificate.margin}
+    arrays = {name: _for_indices(array) for name, array in certificate.arrays.items()}
+    data = {**none, **arrays, "margin": certificate.margin}
     with np.errstate(all="ignore"):  # inf proves little, nan nothing
         return CHECKERS[certificate.kind].check(data, f, g, domain)
+
+
+def _for_indices(array: np.ndarray) -> np.ndarray:
+    """Return stored integers in NumPy's type of indices, which has 32 bits on some machines."""
+    if array.dtype.kind != "i":
+        return array
+    indices = array.astype(INDEX)
+    if (indices != array).any():
+        raise ValueError("an integer is too large for an index")
+    return indices
 
 
 def fingerprint(f: Network, g: Network, domain: Domain) -> str:

@@ -10,10 +10,7 @@ THEORY, section 9.
 """
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,31 +61,12 @@ class Programme:
         from scipy.sparse import csr_array
 
         shape = len(self._limits), len(self.low)
-        A = csr_array((self._entries, (self._rows, self._columns)), shape=shape)
+        places = np.array(self._rows, dtype=np.intc), np.array(self._columns, dtype=np.intc)
+        A = csr_array((self._entries, places), shape=shape)  # the solver's indices are C's int
         constraints = [LinearConstraint(A, *np.array(self._limits).T)] if self._limits else []
         bounds = Bounds(np.array(self.low), np.array(self.high))
-        with _nothing_printed():
-            return milp(-objective, integrality=np.array(self.integer), bounds=bounds, constraints=constraints,
-                        options={"time_limit": seconds})
-
-
-@contextmanager
-def _nothing_printed() -> Iterator[None]:
-    """Send the process's standard output nowhere: the solver's library writes lines of its own there."""
-    sys.stdout.flush()
-    try:
-        kept = os.dup(1)
-    except OSError:  # it is closed
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
+        return milp(-objective, integrality=np.array(self.integer), bounds=bounds, constraints=constraints,
+                    options={"time_limit": seconds})
 
 
 def programme(
