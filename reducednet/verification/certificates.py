@@ -173,7 +173,7 @@ class Certificate:
             ok = bool(found >= self.value)
         else:
             ok = bool(found <= self.value)  # False for nan
-        return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):.17g}")
+        return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):z.17g}")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a .npz file, whole or not at all; the same certificate gives the same bytes.
@@ -256,10 +256,10 @@ class Certificate:
 
     def __repr__(self) -> str:
         where = "on the domain" if self.claim == "bound" else "at a point"
-        margin = f", further than {self.margin:.3g} from every first hyperplane" if self.margin else ""
+        margin = f", further than {self.margin:z.3g} from every first hyperplane" if self.margin else ""
         sign = "<=" if self.claim == "bound" else ">="
         count = sum(array.size for array in self.arrays.values())
-        return f"Certificate(|f - g| {sign} {self.value:.3g} {where}{margin}: {self.kind!r}, {count} numbers)"
+        return f"Certificate(|f - g| {sign} {self.value:z.3g} {where}{margin}: {self.kind!r}, {count} numbers)"
 
 
 def proved_number(certificate: Certificate, f: Network, g: Network, domain: Domain) -> Any:

@@ -106,7 +106,7 @@ class Findings:
         """
         if self.question.slack:
             bound = np.nextafter(bound + self.question.slack, np.inf)
-        bound, margin = float(bound), max(margin, self.question.blur)
+        bound, margin = float(bound) + 0.0, max(margin, self.question.blur)  # + 0.0: no -0.0
         known = np.isfinite(bound) and np.isfinite(margin) and self.gap <= bound
         if not (known and (bound, margin) < (self.bound, self.margin)):
             return

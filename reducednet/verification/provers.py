@@ -199,12 +199,15 @@ def by_branching(findings: Findings) -> None:
     if question.f.n_inputs > BRANCHING_INPUTS:
         return
     found = _whole_domain(findings)
-    branch(findings, found.matches, _margin(question, found))
+    if findings.status == UNKNOWN:
+        branch(findings, found.matches, _margin(question, found))
 
 
 def by_milp(findings: Findings) -> None:
     """Ask a mixed-integer solver for points, and for its word."""
-    mixed_integer.propose(findings, _whole_domain(findings))
+    found = _whole_domain(findings)
+    if findings.status == UNKNOWN:
+        mixed_integer.propose(findings, found)
 
 
 def _whole_domain(findings: Findings) -> Difference:

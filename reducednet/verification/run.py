@@ -129,7 +129,7 @@ def _question(
         if not np.isfinite(rounding):
             raise ValueError(message("eps", "given, for the evaluation errors have no finite bound here", None))
         eps = slack + rounding
-    eps = number(eps, "eps", minimum=0.0)
+    eps = number(eps, "eps", minimum=0.0) + 0.0  # no -0.0
     depth = max(f.depth, g.depth)
     one, other = (_deepened(_well_scaled(network), depth) for network in (f, g))
     blur = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
@@ -156,12 +156,10 @@ def _deepened(network: Network, depth: int) -> Network:
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:
     """Write down what was found."""
     question, status = findings.question, findings.status
-    rigorous = not (status == UNKNOWN and findings.gap <= findings.solver_bound < findings.bound)
     method = findings.method if status == EQUIVALENT or findings.gap <= question.eps else findings.gap_method
     counterexample = findings.counterexample if status == DIFFERENT else None
     certificate = certify(findings, f, g)
     return Verdict(
-        status, question.eps, findings.bound if rigorous else findings.solver_bound, findings.gap,
-        counterexample, method if rigorous else "milp", rigorous, semantics, findings.margin, findings.seconds,
-        findings.stages, certificate, interrupted,
+        status, question.eps, findings.bound, findings.gap, counterexample, method, semantics, findings.margin,
+        findings.seconds, findings.stages, certificate, interrupted, findings.solver_bound,
     )

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .._validation import Array
 
 EQUIVALENT, DIFFERENT, UNKNOWN = "equivalent", "not_equivalent", "unknown"
@@ -29,14 +31,16 @@ class Verdict:
     eps : float
         The largest difference that was asked for.
     bound, gap : float
-        inf and 0 where nothing is known.
+        Both are proved, every rounding charged; inf and 0 where nothing is known.
+    solver_bound : float
+        The largest difference by a mixed-integer solver's word, which is no proof; inf where none was asked.
     counterexample : array (n_inputs,) or None
         A point of the domain where the networks differ by at least `gap`, exactly; None unless that refutes. Where
         one input's floating-point numbers are too coarse for it, a `fractions.Fraction`.
     method : str
         The prover that decided, or came nearest.
     rigorous : bool
-        Whether the bound is proved, every rounding charged. It is not where it is a solver's word.
+        Whether no solver says less than what is proved: solver_bound >= bound. Read-only.
     semantics : "real" or "float64"
     margin : float
         Binary networks: the bound is of the points that lie further than this from every hyperplane of
@@ -51,11 +55,11 @@ class Verdict:
 
     def __init__(
         self, status: str, eps: float, bound: float, gap: float, counterexample: Array | None, method: str,
-        rigorous: bool, semantics: str, margin: float, seconds: float, stages: list[Stage], certificate: Any,
-        interrupted: bool = False,
+        semantics: str, margin: float, seconds: float, stages: list[Stage], certificate: Any,
+        interrupted: bool = False, solver_bound: float = np.inf,
     ) -> None:
         self.status, self.eps, self.bound, self.gap = status, eps, bound, gap
-        self.counterexample, self.method, self.rigorous = counterexample, method, rigorous
+        self.counterexample, self.method, self.solver_bound = counterexample, method, solver_bound
         self.semantics, self.margin, self.seconds = semantics, margin, seconds
         self.stages, self.certificate, self.interrupted = stages, certificate, interrupted
 
@@ -66,14 +70,19 @@ class Verdict:
         return f"Verdict({self.status}: {self.sentence})"
 
     @property
+    def rigorous(self) -> bool:
+        """Whether no solver says less than what is proved."""
+        return bool(self.solver_bound >= self.bound)
+
+    @property
     def sentence(self) -> str:
         """What it says, in one sentence."""
-        where = "" if self.margin == 0.0 else f", further than {self.margin:.3g} from every hyperplane"
+        where = "" if self.margin == 0.0 else f", further than {self.margin:z.3g} from every hyperplane"
         by = f" (by {self.method}, {self.seconds:.2g} s)"
         if self.status == EQUIVALENT:
-            return f"|f - g| <= {self.bound:.3g} on the domain{where}, asked for {self.eps:.3g}{by}"
+            return f"|f - g| <= {self.bound:z.3g} on the domain{where}, asked for {self.eps:z.3g}{by}"
         if self.status == DIFFERENT:
-            return f"|f - g| >= {self.gap:.3g} at the counterexample, more than {self.eps:.3g}{by}"
-        word = "proved to be" if self.rigorous else "said by a solver, not proved, to be"
-        return (f"sup |f - g| is at least {self.gap:.3g} and {word} at most {self.bound:.3g}{where}; "
-                f"asked for {self.eps:.3g}{by}")
+            return f"|f - g| >= {self.gap:z.3g} at the counterexample, more than {self.eps:z.3g}{by}"
+        word = "" if self.rigorous else f" (a solver says {self.solver_bound:z.3g}, which is no proof)"
+        return (f"sup |f - g| is at least {self.gap:z.3g} and proved to be at most {self.bound:z.3g}{word}{where}; "
+                f"asked for {self.eps:z.3g}{by}")
