@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> Answer:
     domain = domain_of(options, (f, options.first), (g, options.second))
     verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
     point = [] if verdict.counterexample is None else list(verdict.counterexample)
-    numbers = {name: getattr(verdict, name) for name in ("eps", "bound", "solver_bound", "gap", "margin", "seconds")}
+    numbers = {name: getattr(verdict, name)
+               for name in ("eps", "bound", "solver_bound", "gap", "margin", "seconds")}
     words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics", "interrupted")}
     report = {**words, **numbers, "counterexample": [float(value) for value in point] or None,
               "counterexample_ratios": [value.as_integer_ratio() for value in point] or None,

@@ -84,5 +84,5 @@ class Verdict:
         if self.status == DIFFERENT:
             return f"|f - g| >= {self.gap:z.3g} at the counterexample, more than {self.eps:z.3g}{by}"
         word = "" if self.rigorous else f" (a solver says {self.solver_bound:z.3g}, which is no proof)"
-        return (f"sup |f - g| is at least {self.gap:z.3g} and proved to be at most {self.bound:z.3g}{word}{where}; "
-                f"asked for {self.eps:z.3g}{by}")
+        return (f"sup |f - g| is at least {self.gap:z.3g} and proved to be at most {self.bound:z.3g}{word}"
+                f"{where}; asked for {self.eps:z.3g}{by}")
