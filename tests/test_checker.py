@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.verification import checker, exact_checker, folded_checker, sorted_checker
+from reducednet.verification import checker, exact_checker, folded_checker, permutation_checker, sorted_checker
 
-CHECKERS = [checker, exact_checker, folded_checker, sorted_checker]
+CHECKERS = [checker, exact_checker, folded_checker, permutation_checker, sorted_checker]
 LARGEST = 150
 
 

@@ -79,10 +79,11 @@ INSIDE = {  # the same within the packages
         "differences",
         "relu_layers binary_layers",
         "classes",
-        "breakpoints structure",
+        "breakpoints structure permutation",
         "forms exact expansion",
         "relaxation",
-        "row_bounds verdict checker exact_checker folded_checker sorted_checker",
+        "row_bounds verdict checker exact_checker folded_checker sorted_checker "
+        "permutation_checker",
     ],
 }
 

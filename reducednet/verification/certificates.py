@@ -12,6 +12,8 @@ kind       module              what it does again
 "folded"   `folded_checker`    ReLU: without what does nothing, by the rows of what is left of both
 =========  ==================  ==================================================================
 
+And "permutation", `permutation_checker`: all numbers are the same, in another order and times powers of two.
+
 References
 ----------
 THEORY, section 9.
@@ -33,17 +35,17 @@ from .._validation import choice, instance, message, number
 from ..archives import checked_path, naming, read_archive, read_array, write_whole, zip_bytes
 from ..domains import Domain
 from ..networks import Network, check_network
-from . import checker, exact_checker, folded_checker, sorted_checker
+from . import checker, exact_checker, folded_checker, permutation_checker, sorted_checker
 
 FORMAT, VERSION = "reducednet certificate", 1
 CHECKERS: dict[str, ModuleType] = {
     "pieces": checker, "exact": exact_checker, "point": exact_checker, "sorted": sorted_checker,
-    "folded": folded_checker,
+    "folded": folded_checker, "permutation": permutation_checker,
 }
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
-_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu"
+_NAMES = re.compile(r"(labels|scales|permutation|exponents)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu"
                     r"|targets|signs|multiples|exchanged")
-_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts|targets|signs|exchanged")
+_INTEGERS = re.compile(r"(labels|permutation|exponents)\d+|axis|corners|linear|exact|cuts|targets|signs|exchanged")
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
 
@@ -78,7 +80,7 @@ class Certificate:
         What `verify` was asked, and what both networks' own evaluation in float64 may add to the difference.
     margin : float
         Binary networks: the bound is of points further than this from the first hyperplanes, see `Verdict`.
-    kind : "pieces", "exact", "point", "sorted" or "folded"
+    kind : "pieces", "exact", "point", "sorted", "folded" or "permutation"
         What does it again, see this module.
     arrays : mapping of read-only arrays
         Where the checker has to look. Numbers, or rationals as text.

@@ -27,6 +27,8 @@ from .verdict import DIFFERENT, EQUIVALENT
 
 CHECKED = {"pieces": 2_000_000, "exact": 20_000, "sorted": 20_000}
 """How much work a certificate's own checker may be at once: leaves times parameters, or so."""
+CHECKED_BY_PROVER = ("folded", "permutation")
+"""Kinds of proofs whose bound is the checker's own."""
 SORTED_EXACTLY = 1000
 """The largest number of breakpoints that a checker sorts in rationals where the prover did not."""
 WHOLE = {"axis": np.array([-1]), "place": np.array([0.0])}
@@ -97,7 +99,7 @@ def _confirmed(
     except ValueError:  # a scale between the given networks' rows leaves the range of float64
         return None
     late = kind == "pieces" and findings.remaining == 0.0
-    if kind == "folded" or late or _work(kind, arrays, f, g) > CHECKED[kind]:
+    if kind in CHECKED_BY_PROVER or late or _work(kind, arrays, f, g) > CHECKED[kind]:
         return certificate if margin >= findings.margin and proved <= value else None
     try:
         found = float(proved_number(certificate, f, g, question.domain))
@@ -130,8 +132,8 @@ def _work(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> int:
 def _evidence(findings: Findings, f: Network, g: Network) -> tuple[str, dict[str, Any]]:
     """Return the kind of the proof, and the arrays that its checker needs."""
     evidence: Any = findings.evidence
-    if evidence["kind"] == "folded":  # whose bound is the checker's own
-        return "folded", evidence["arrays"]
+    if evidence["kind"] in CHECKED_BY_PROVER:
+        return evidence["kind"], evidence["arrays"]
     if evidence["kind"] == "sorted":
         n = f.sizes[1] + g.sizes[1]
         return "sorted", {"exact": np.array(int(evidence["exact"] or n <= SORTED_EXACTLY))}

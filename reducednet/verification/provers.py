@@ -22,6 +22,7 @@ from .folding import folded_bound, joint_arrays, products
 from .forms import region_of
 from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
 from .norms import norm_bound
+from .permutation import permutation_arrays
 from .relaxation import Effort
 from .search import confirm
 from .structure import Sum, what_is_left
@@ -34,6 +35,14 @@ LINEAR_PRODUCTS = 200_000_000
 BRANCHING_INPUTS = 12
 PRODUCTS_A_SECOND = 2e8
 """How many of the products of two networks that are written out take a second at most."""
+
+
+def by_permutation(findings: Findings) -> None:
+    """Compare all numbers, the neurons in another order and their rows times powers of two."""
+    question = findings.question
+    arrays = permutation_arrays(*(question.given or (question.f, question.g)), findings.check_time)
+    if arrays is not None:
+        findings.prove(0.0, "permutation", {"kind": "permutation", "arrays": arrays})
 
 
 def by_differences(findings: Findings) -> None:
@@ -220,6 +229,7 @@ def _whole_domain(findings: Findings) -> Difference:
 
 
 PROVERS: dict[str, Callable[[Findings], None]] = {
-    "differences": by_differences, "breakpoints": by_breakpoints, "search": by_search, "matching": by_matching,
-    "structure": by_structure, "folding": by_folding, "branching": by_branching, "milp": by_milp,
+    "permutation": by_permutation, "differences": by_differences, "breakpoints": by_breakpoints,
+    "search": by_search, "matching": by_matching, "structure": by_structure, "folding": by_folding,
+    "branching": by_branching, "milp": by_milp,
 }

@@ -47,7 +47,8 @@ def verify(
     time_limit : float
         Seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and gap so far.
     method : "auto" or the name of one prover
-        "differences", "breakpoints", "search", "matching", "structure", "folding", "branching" or "milp".
+        "permutation", "differences", "breakpoints", "search", "matching", "structure", "folding", "branching" or
+        "milp".
 
     Returns
     -------
