@@ -43,9 +43,10 @@ CHECKERS: dict[str, ModuleType] = {
     "folded": folded_checker, "permutation": permutation_checker,
 }
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
-_NAMES = re.compile(r"(labels|scales|permutation|exponents)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu"
-                    r"|targets|signs|multiples|exchanged")
-_INTEGERS = re.compile(r"(labels|permutation|exponents)\d+|axis|corners|linear|exact|cuts|targets|signs|exchanged")
+_NAMES = re.compile(r"(labels|scales|permutation|exponents)\d{1,4}|axis|place|directions|linear|exact|point"
+                    r"|corners|shares|cuts|mu|targets|signs|multiples|exchanged")
+_INTEGERS = re.compile(r"(labels|permutation|exponents)\d+|axis|corners|linear|exact|cuts|targets|signs"
+                       r"|exchanged")
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
 

@@ -1,8 +1,9 @@
-"""Networks that are the same numbers after a permutation of neurons and scalings of rows by powers of two.
+"""Networks that are the same numbers after permuting neurons and scaling rows by powers of two.
 
-Each row is divided by the power of two of its largest number, which does not depend on any order. Then neurons are
-told apart by two fingerprints: of their row over the layer below, in the order that was found there, and of all that
-they lead to. Fingerprints only propose; `permutation_checker` compares all numbers.
+Each row is divided by the power of two of its largest number, which does not depend on any order.
+Then neurons are told apart by a fingerprint of their row over the layer below, in the order that was
+found there, and where that is not enough by one of all that they lead to. Fingerprints only propose;
+`permutation_checker` compares all numbers.
 
 References
 ----------
@@ -10,7 +11,7 @@ THEORY, section 9.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,10 @@ _FACTORS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB]
 def permutation_arrays(
     f: Network, g: Network, check_time: Callable[[], None] = lambda: None
 ) -> dict[str, Any] | None:
-    """Return the data of a certificate of kind "permutation" that its checker has confirmed; None if there is none.
+    """Return the data of a confirmed certificate of kind "permutation", or None.
 
-    Of several neurons that nothing tells apart any order is taken: one may be the wrong one, and then None.
-    `check_time` is called now and then, and may raise.
+    Of neurons that nothing tells apart any order is taken; it may be a wrong one, and then None is
+    returned. `check_time` is called now and then, and may raise.
 
     Examples
     --------
@@ -43,25 +44,28 @@ def permutation_arrays(
     >>> arrays["permutation0"].tolist(), arrays["exponents0"].tolist()
     ([1, 0], [0, 1])
     """
-    if f.sizes != g.sizes or f.activation != g.activation or not _alike_in_the_first_layer(f, g):
+    if f.sizes != g.sizes or f.activation != g.activation:
         return None
-    check_time()
-    (maps_f, exponents_f), (maps_g, exponents_g) = _normal(f), _normal(g)
-    check_time()
-    above_f, above_g = _marks_from_above(maps_f), _marks_from_above(maps_g)
+    scaled = _Scaled(f), _Scaled(g)
     arrays: dict[str, Any] = {}
     order = np.arange(f.n_inputs)
     for layer in range(f.depth):
         check_time()
-        marks_f = _marks_of_rows(maps_f[layer], np.arange(len(order)))
-        marks_g = _marks_of_rows(maps_g[layer], order)
-        sorted_f, sorted_g = (np.lexsort(keys) for keys in ((above_f[layer], marks_f), (above_g[layer], marks_g)))
-        if not np.array_equal(marks_f[sorted_f], marks_g[sorted_g]):
+        marks = [scaled[0].marks_of_rows(layer, np.arange(len(order))),
+                 scaled[1].marks_of_rows(layer, order)]
+        first, second = (np.sort(own) for own in marks)
+        if not np.array_equal(first, second):
             return None
+        if (first[1:] == first[:-1]).any():
+            above = [own.marks_from_above(layer) for own in scaled]
+            sorted_f, sorted_g = (np.lexsort(keys) for keys in zip(above, marks))
+        else:
+            sorted_f, sorted_g = (np.argsort(rows) for rows in marks)
         order = np.empty_like(sorted_f)
         order[sorted_f] = sorted_g
+        exponents = scaled[1].exponents[layer][order] - scaled[0].exponents[layer]
         arrays[f"permutation{layer}"] = order.astype(np.int64)
-        arrays[f"exponents{layer}"] = (exponents_g[layer][order] - exponents_f[layer]).astype(np.int64)
+        arrays[f"exponents{layer}"] = exponents.astype(np.int64)
     check_time()
     try:
         permutation_checker.check(arrays, f, g, None)
@@ -70,68 +74,58 @@ def permutation_arrays(
     return arrays
 
 
-def _alike_in_the_first_layer(f: Network, g: Network) -> bool:
-    """Return True if the first rows are the same in some order: most pairs that differ do so there."""
-    marks = []
-    for network in (f, g):
-        layer, _ = _divided(affine_maps(network)[0], _exponents(affine_maps(network)[0]))
-        marks.append(np.sort(_marks_of_rows(layer, np.arange(network.n_inputs))))
-    return np.array_equal(*marks)
-
-
-def _normal(network: Network) -> tuple[list[Affine], list[np.ndarray]]:
-    """Return the maps with each hidden row's largest number in [1/2, 1), and the exponents they were divided by.
+class _Scaled:
+    """A network with each hidden row's largest number in [1/2, 1): layer by layer, as far as it is asked.
 
     A neuron for which that is not exact keeps its row.
+
+    exponents : list of the e of each neuron of each layer so far; its row was divided by 2^e
     """
-    maps, exponents = affine_maps(network), []
-    for layer in range(network.depth):
-        e = _exponents(maps[layer])
-        row, exact = _divided(maps[layer], e)
-        if network.activation == "relu":
-            columns, exact_columns = _times_power(maps[layer + 1].W, e)
-            exact &= exact_columns.all(axis=0)
-            maps[layer + 1] = Affine(np.where(exact, columns, maps[layer + 1].W), maps[layer + 1].b)
-        assert row.b is not None and maps[layer].b is not None
-        W = np.where(exact[:, np.newaxis], row.W, maps[layer].W)
-        maps[layer] = Affine(W, np.where(exact, row.b, maps[layer].b))
-        exponents.append(np.where(exact, e, 0))
-    return maps, exponents
 
+    def __init__(self, network: Network) -> None:
+        self.maps, self.depth = affine_maps(network), network.depth
+        self.relu = network.activation == "relu"
+        self.exponents: list[np.ndarray] = []
 
-def _exponents(layer: Affine) -> np.ndarray:
-    """Return the e of each neuron with 2^(e - 1) <= max(|w|, |b|) < 2^e; 0 where all are 0."""
-    assert layer.b is not None
-    return np.frexp(np.maximum(np.abs(layer.W).max(axis=1), np.abs(layer.b)))[1]
+    def _scale_up_to(self, layer: int) -> None:
+        for number in range(len(self.exponents), layer + 1):
+            (W, b), (V, a) = self.maps[number:number + 2]
+            assert b is not None
+            e = np.frexp(np.maximum(np.abs(W).max(axis=1), np.abs(b)))[1]
+            rows, exact = _times_power(W, -e[:, np.newaxis])
+            thresholds, exact_thresholds = _times_power(b, -e)
+            exact = exact.all(axis=1) & exact_thresholds
+            if self.relu:
+                columns, exact_columns = _times_power(V, e)
+                exact &= exact_columns.all(axis=0)
+                self.maps[number + 1] = Affine(np.where(exact, columns, V), a)
+            rows = np.where(exact[:, np.newaxis], rows, W)
+            self.maps[number] = Affine(rows, np.where(exact, thresholds, b))
+            self.exponents.append(np.where(exact, e, 0))
 
+    def marks_of_rows(self, layer: int, order: np.ndarray) -> Marks:
+        """Return a fingerprint of each neuron's row, its entries in this order, and threshold."""
+        self._scale_up_to(layer)
+        W, b = self.maps[layer]
+        assert b is not None
+        places = _mixed(np.arange(len(order) + 1, dtype=np.uint64))
+        numbers = _bits(np.column_stack([W[:, order], b]))
+        return np.asarray(_mixed(numbers ^ places).sum(axis=1, dtype=np.uint64))
 
-def _divided(layer: Affine, exponents: np.ndarray) -> tuple[Affine, np.ndarray]:
-    """Return the layer with rows and thresholds divided by 2^exponents, and for which neurons that is exact."""
-    W, exact = _times_power(layer.W, -exponents[:, np.newaxis])
-    b, exact_b = _times_power(layer.b, -exponents)
-    return Affine(W, b), exact.all(axis=1) & exact_b
+    def marks_from_above(self, layer: int) -> Marks:
+        """Return a fingerprint of where each neuron of a layer leads to, in whatever order that stands."""
+        self._scale_up_to(self.depth - 1)
+        marks = _mixed(np.arange(len(self.maps[-1].W), dtype=np.uint64))
+        for above in self.maps[:layer:-1]:
+            marks = _mixed(_mixed(_bits(above.W) ^ marks[:, np.newaxis]).sum(axis=0, dtype=np.uint64))
+        return marks
 
 
 def _times_power(A: Any, exponents: np.ndarray) -> tuple[Array, np.ndarray]:
-    """Return A times 2^exponents, and where that is exact: it may also be refused where it is."""
-    with np.errstate(all="ignore"):  # a product rounds only where it leaves the range, and takes a tenth of ldexp's time
+    """Return A times 2^exponents, and where that is exact; it may also be refused where it is."""
+    with np.errstate(all="ignore"):  # a product rounds only where ldexp does, and takes less time
         result = A * np.ldexp(1.0, exponents)
         return result, np.isfinite(result) & (result * np.ldexp(1.0, -exponents) == A)
-
-
-def _marks_from_above(maps: Sequence[Affine]) -> list[Marks]:
-    """Return a fingerprint of where each neuron of each hidden layer leads to, in whatever order that stands."""
-    marks = [_mixed(np.arange(len(maps[-1].W), dtype=np.uint64))]
-    for layer in reversed(maps[1:]):
-        marks.append(_mixed(_mixed(_bits(layer.W) ^ marks[-1][:, np.newaxis]).sum(axis=0, dtype=np.uint64)))
-    return marks[:0:-1]
-
-
-def _marks_of_rows(layer: Affine, order: np.ndarray) -> Marks:
-    """Return a fingerprint of each neuron's row, its entries in this order, and threshold."""
-    places = _mixed(np.arange(len(order) + 1, dtype=np.uint64))
-    numbers = np.column_stack([layer.W[:, order], layer.b])
-    return np.asarray(_mixed(_bits(numbers) ^ places).sum(axis=1, dtype=np.uint64))
 
 
 def _bits(numbers: Array) -> Marks:

@@ -1,13 +1,13 @@
 """Re-checks that two networks are one function by structure alone: no code of the provers or the kernels.
 
-g's neuron p_j of a hidden layer is to be f's neuron j times 2^e_j, row and threshold, and to go out with 2^-e_j
-times its outgoing weights (ReLU; a binary neuron does not see the length of its row):
+g's neuron p_j of a hidden layer is to be f's neuron j times 2^e_j, row and threshold, and its outgoing
+weights are to be those of j times 2^-e_j (ReLU), or the same (binary). So for the rows W, b of f and V, c of g
 
-    V[p_j, q_i] = 2^(e_j - d_i) W[j, i],    V's threshold p_j = 2^e_j times W's j,
+    V[p_j, q_i] = 2^(e_j - d_i) W[j, i],    c[p_j] = 2^e_j b[j],
 
-q and d being p and e of the layer below: its order and exponents, none for the inputs. As relu(2^e z) = 2^e relu(z)
-and s(2^e z) = s(z), the outputs are then the same at every input. Scaling by powers of two is exact where it can be
-undone, and compared is number by number: nothing is rounded.
+q and d being p and e of the layer below; d = 0 for inputs and above binary layers. As
+relu(2^e z) = 2^e relu(z) and s(2^e z) = s(z), the outputs are the same at every input. Scaling by powers
+of two is exact where it can be undone, and all numbers are compared: nothing is rounded.
 """
 from typing import Any
 

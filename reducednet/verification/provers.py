@@ -40,7 +40,8 @@ PRODUCTS_A_SECOND = 2e8
 def by_permutation(findings: Findings) -> None:
     """Compare all numbers, the neurons in another order and their rows times powers of two."""
     question = findings.question
-    arrays = permutation_arrays(*(question.given or (question.f, question.g)), findings.check_time)
+    f, g = question.given or (question.f, question.g)
+    arrays = permutation_arrays(f, g, findings.check_time)
     if arrays is not None:
         findings.prove(0.0, "permutation", {"kind": "permutation", "arrays": arrays})
 
