@@ -508,3 +508,43 @@ def test_question_is_about_the_same_functions():
         assert question.f.depth == question.g.depth == 3
         for x in SQUARE.sample(5, rng):
             assert exact_outputs(question.f, x) == exact_outputs(question.g, x) == exact_outputs(f, x)
+
+
+# What to mind.
+
+@pytest.mark.parametrize("factor, proved", [(0.999, False), (1.0, False), (1.001, True)])
+def test_eps_that_evaluation_uses_up_is_answered_at_once(factor, proved):
+    """Whatever is proved of the real functions, float64 evaluation is charged on top."""
+    g = permuted(WIDE, np.random.default_rng(0))
+    slack = float(sum(rn.evaluation_bound(network, SQUARE) for network in (WIDE, g)).max())
+    verdict = verify(WIDE, g, SQUARE, factor * slack, "float64", 30.0)
+    assert verdict.seconds < 5.0
+    assert verdict.status == ("equivalent" if proved else "unknown")
+    assert (f"no eps up to {slack:.3g} can be proved" in verdict.sentence) != proved
+
+
+def test_eps_that_evaluation_uses_up_may_still_be_refuted():
+    worse = rn.Network(WIDE.weights, WIDE.thresholds, 1.1 * WIDE.output_weights)
+    verdict = verify(WIDE, worse, SQUARE, 1e-17, "float64", 30.0)
+    assert (verdict.status, verdict.remark) == ("not_equivalent", "")
+
+
+def test_verdict_says_where_eps_is_so_large_that_a_constant_passes():
+    """The outputs of F vary by 1: the constant in the middle is as near as 1/2."""
+    f = one_neuron(1.0, 0.0, 1.0, 5.0)
+    middle = one_neuron(1.0, 0.0, 0.0, 5.5)
+    box = rn.Box(0.0, 1.0)
+    said = verify(f, middle, box, 0.51)
+    assert said.status == "equivalent"
+    assert "eps is more than half of what the outputs seem to vary" in said.sentence
+    assert verify(f, f, box, 0.49).remark == ""
+    assert verify(f, f, box).remark == ""
+    assert verify(middle, middle, box, 1e-9).remark == ""  # beside 5.5
+    assert verify(middle, middle, box, 6.0).remark != ""
+
+
+def test_default_eps_of_networks_whose_rounding_exceeds_their_outputs_is_remarked():
+    f = one_neuron(1.0, 1e16, 1.0, -1e16)
+    verdict = verify(f, one_neuron(1.0, 0.0, 1.0), rn.Box(0.0, 1.0))
+    assert (verdict.status, verdict.remark != "") == ("equivalent", True)
+    assert verdict.eps > 1.0

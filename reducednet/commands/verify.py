@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> Answer:
     point = [] if verdict.counterexample is None else list(verdict.counterexample)
     numbers = {name: getattr(verdict, name)
                for name in ("eps", "bound", "solver_bound", "gap", "margin", "seconds")}
-    words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics", "interrupted")}
+    words = {name: getattr(verdict, name)
+             for name in ("status", "method", "rigorous", "semantics", "interrupted", "remark")}
     report = {**words, **numbers, "counterexample": [float(value) for value in point] or None,
               "counterexample_ratios": [value.as_integer_ratio() for value in point] or None,
               "domain": domain_report(domain), "stages": [stage.name for stage in verdict.stages]}

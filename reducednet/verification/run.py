@@ -18,6 +18,10 @@ from .provers import PROVERS
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 SEMANTICS = ("real", "float64")
+SEARCHING = ("permutation", "differences", "breakpoints", "search")
+"""Who is asked where nothing can be proved: those that may refute, and a first bound."""
+OUTPUT_PRODUCTS = 30_000_000
+"""About how many products may be spent to see how much the outputs vary."""
 WELL_SCALED = 8
 """Rows of norms from 2^-8 to 2^9 are left as they are."""
 
@@ -43,7 +47,9 @@ def verify(
         in float64 on the domain (`evaluation_bound`), which the verdict shows. 0.0: exactly.
     semantics : "real" or "float64"
         ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what computers
-        return, so that both networks' own evaluation in any order of summation is charged too.
+        return, so that both networks' own evaluation in any order of summation is charged too. An eps
+        that is not above this charge cannot be proved: then only a refutation is looked for, and the verdict's
+        `remark` says so.
     time_limit : float
         Seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and gap so far.
     method : "auto" or the name of one prover
@@ -85,6 +91,8 @@ def verify(
     question, time_limit = _question(f, g, domain, eps, semantics, time_limit)
     findings = Findings(question, time_limit)
     names = list(PROVERS) if choice(method, "method", ["auto", *PROVERS]) == "auto" else [method]
+    if _is_hopeless(question):
+        names = [name for name in names if name in SEARCHING]
     interrupted = False
     try:
         with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
@@ -107,6 +115,11 @@ def _ask(findings: Findings, names: Sequence[str]) -> None:
         if findings.status != UNKNOWN:
             return
         findings.check_time()
+
+
+def _is_hopeless(question: Question) -> bool:
+    """Return True if what evaluation may add is more than eps: no bound can then be as small as that."""
+    return bool(np.nextafter(question.slack, np.inf) > question.eps) if question.slack else False
 
 
 def _question(
@@ -154,6 +167,32 @@ def _deepened(network: Network, depth: int) -> Network:
     return Network(weights, thresholds, network.output_weights, network.output_bias, network.activation)
 
 
+def _remark(question: Question, status: str, f: Network, g: Network) -> str:
+    """Return what to mind when reading the verdict, in words; mostly nothing."""
+    if status == UNKNOWN and _is_hopeless(question):
+        return (f"no eps up to {question.slack:.3g} can be proved in float64: so much may the networks' own "
+                "evaluation add")
+    if status == EQUIVALENT and _is_within_reach_of_a_constant(question, f, g):
+        return "mind that eps is more than half of what the outputs seem to vary: a constant could be as near"
+    return ""
+
+
+def _is_within_reach_of_a_constant(question: Question, f: Network, g: Network) -> bool:
+    """Return True if eps is more than half of what either network's outputs vary at samples.
+
+    The constant in the middle of a function's range differs from it by half of its range. Where nothing
+    varies at all, 0 is that constant: then eps is held against the outputs' size.
+    """
+    count = int(np.clip(OUTPUT_PRODUCTS // (f.n_parameters + g.n_parameters), 16, 1000))
+    X = question.domain.sample(count, 0)
+    try:
+        Y = np.stack([f(X), g(X)])
+    except ValueError:  # some output leaves the range of float64
+        return False
+    vary = float((Y.max(axis=1) / 2.0 - Y.min(axis=1) / 2.0).max())
+    return question.eps > (vary or float(np.abs(Y).max()))
+
+
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:
     """Write down what was found."""
     question, status = findings.question, findings.status
@@ -163,4 +202,5 @@ def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interru
     return Verdict(
         status, question.eps, findings.bound, findings.gap, counterexample, method, semantics, findings.margin,
         findings.seconds, findings.stages, certificate, interrupted, findings.solver_bound,
+        _remark(question, status, f, g),
     )

@@ -51,17 +51,20 @@ class Verdict:
         What lets a checker repeat the proof, or the refutation.
     interrupted : bool
         Whether Ctrl-C ended the search: then this is what was known until then.
+    remark : str
+        What to mind when reading it, in words: an eps that is large beside the outputs, or too small to be
+        proved. Mostly "".
     """
 
     def __init__(
         self, status: str, eps: float, bound: float, gap: float, counterexample: Array | None, method: str,
         semantics: str, margin: float, seconds: float, stages: list[Stage], certificate: Any,
-        interrupted: bool = False, solver_bound: float = np.inf,
+        interrupted: bool = False, solver_bound: float = np.inf, remark: str = "",
     ) -> None:
         self.status, self.eps, self.bound, self.gap = status, eps, bound, gap
         self.counterexample, self.method, self.solver_bound = counterexample, method, solver_bound
         self.semantics, self.margin, self.seconds = semantics, margin, seconds
-        self.stages, self.certificate, self.interrupted = stages, certificate, interrupted
+        self.stages, self.certificate, self.interrupted, self.remark = stages, certificate, interrupted, remark
 
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value, for 'unknown' is not 'no': ask for its `status`")
@@ -78,7 +81,7 @@ class Verdict:
     def sentence(self) -> str:
         """What it says, in one sentence."""
         where = "" if self.margin == 0.0 else f", further than {self.margin:z.3g} from every hyperplane"
-        by = f" (by {self.method}, {self.seconds:.2g} s)"
+        by = f" (by {self.method}, {self.seconds:.2g} s)" + (f"; {self.remark}" if self.remark else "")
         if self.status == EQUIVALENT:
             return f"|f - g| <= {self.bound:z.3g} on the domain{where}, asked for {self.eps:z.3g}{by}"
         if self.status == DIFFERENT:
