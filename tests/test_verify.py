@@ -548,3 +548,57 @@ def test_default_eps_of_networks_whose_rounding_exceeds_their_outputs_is_remarke
     verdict = verify(f, one_neuron(1.0, 0.0, 1.0), rn.Box(0.0, 1.0))
     assert (verdict.status, verdict.remark != "") == ("equivalent", True)
     assert verdict.eps > 1.0
+
+
+# What once was left undecided.
+
+def test_networks_and_their_reduced_forms_are_proved_equal_on_hulls_by_the_default_eps():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        d = int(rng.integers(2, 5))
+        sizes = (d, *rng.integers(2, 12, rng.integers(1, 4)).tolist(), int(rng.integers(1, 3)))
+        f = rn.Network.random(sizes, rng=rng, output_bias=True)
+        hull = rn.Hull(rng.standard_normal((d + int(rng.integers(1, 6)), d)) + 10.0 * rng.standard_normal(d))
+        verdict = verify(f, rn.reduce(f, hull), hull, time_limit=1.0)
+        assert verdict.status == "equivalent", (seed, verdict)
+
+
+def step(w, b, height=1.0):
+    return rn.Network([[w]], [[b]], [[height]], None, "binary")
+
+
+@pytest.mark.parametrize("moved", [1e-7, 1e-8, 1e-10, 1e-12])
+@pytest.mark.parametrize("domain", [
+    SQUARE, rn.Ball([0.5, 0.5], 0.6), rn.Hull([[0.0, 0.0], [1.0, 0.0], [0.5, 1.0]]),
+], ids=repr)
+def test_steps_that_are_moved_are_refuted_whatever_their_heights(domain, moved):
+    f, g = step([1.0, 2.0], -1.3), step([1.0, 2.0], -1.3 - moved, 1.0 + 1e-7)
+    for one, other in ((f, g), (g, f)):
+        verdict = verify(one, other, domain, 0.1, time_limit=5.0)
+        assert verdict.status == "not_equivalent"
+        assert exact_difference(one, other, verdict.counterexample) >= 1
+    turned = rn.Network([[[-1.0, -2.0]]], [[1.3 + moved]], [[-1.0]], [1.0], "binary")
+    assert verify(f, turned, domain, 0.1, time_limit=5.0).status == "not_equivalent"
+
+
+@pytest.mark.parametrize("d, moved", [(2, 1e-7), (2, 1e-11), (6, 1e-9)])
+def test_conjunction_of_steps_of_which_one_is_moved_is_refuted(d, moved):
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((2, d))
+    f, g = (rn.Network([rows, [[1.0, 1.0]]], [[0.1, -b], [-1.5]], [[1.0]], None, "binary")
+            for b in (0.2, 0.2 + moved))
+    verdict = verify(f, g, rn.Box(-np.ones(d), np.ones(d)), 0.1, time_limit=5.0)
+    assert verdict.status == "not_equivalent"
+    assert exact_difference(f, g, verdict.counterexample) == 1
+
+
+def test_supremum_just_above_eps_is_refuted():
+    """relu(x) - relu(3 x - 1) is 1/3 at 1/3, and float64's 1/3 is below it."""
+    f, g = rn.Network([[[1.0], [3.0]]], [[0.0, -1.0]], [[1.0, -1.0]]), one_neuron(1.0, 0.0, 0.0)
+    box = rn.Box(0.0, 0.5)
+    assert supremum(f, g, box).value == Fraction(1, 3) > Fraction(1 / 3)
+    for one, other in ((f, g), (deeper(f, None), g)):
+        verdict = judged(one, other, box, 1 / 3)
+        assert (verdict.status, verdict.gap, verdict.method) == ("not_equivalent", 1 / 3, "breakpoints")
+        assert verdict.counterexample == [Fraction(1, 3)]
+        assert judged(one, other, box, float(np.nextafter(1 / 3, 1.0))).status == "equivalent"

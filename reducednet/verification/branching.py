@@ -107,7 +107,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
         done = max(done, float(halves.bound[~kept].max(initial=0.0)))
         left = later.join(_inside(tree, findings, halves.take(np.flatnonzero(kept))))
         findings.prove(max(done, float(left.bound.max(initial=0.0))), "branching", evidence, margin)
-        if findings.gap > question.eps:
+        if findings.refuted:
             return
         quick = findings.seconds - began < findings.remaining / 32.0
         batch = min(2 * batch, largest) if quick else max(4, batch // 2)

@@ -53,6 +53,8 @@ class Findings:
     ----------
     bound, gap : float
         gap <= sup |f - g| <= bound, evaluation charged where the semantics asks for it.
+    exact_gap : Fraction
+        The difference at the counterexample, of which `gap` is the float64 below.
     counterexample : array or None
     evidence, evidence_bound : dict or None, float
         What a certificate needs, and the bound that it proves.
@@ -69,6 +71,7 @@ class Findings:
     def __init__(self, question: Question, time_limit: float) -> None:
         self.question = question
         self.bound, self.gap, self.margin = np.inf, 0.0, 0.0
+        self.exact_gap = Fraction(0)
         self.counterexample: Array | None = None
         self.evidence: dict[str, Any] | None = None
         self.evidence_bound = np.inf
@@ -117,9 +120,10 @@ class Findings:
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
         """Note an exact difference of the real functions at a point."""
         slack = self.question.slack
-        lower = below(gap - Fraction(slack)) if np.isfinite(slack) else 0.0
-        if x is not None and lower > self.gap:
-            self.gap, self.counterexample, self.gap_method = lower, x, method
+        exact = gap - Fraction(slack) if np.isfinite(slack) else Fraction(0)
+        if x is not None and exact > self.exact_gap:
+            self.exact_gap, self.gap = exact, below(exact)
+            self.counterexample, self.gap_method = x, method
             if self.gap > self.bound:  # nearer to a binary network's hyperplane than the bound's margin
                 self.bound, self.margin, self.method = np.inf, 0.0, "none"
                 self.evidence, self.evidence_bound = None, np.inf
@@ -129,7 +133,12 @@ class Findings:
         """What is decided."""
         if self.bound <= self.question.eps and (self.margin == 0.0 or self.question.eps > 0.0):
             return EQUIVALENT
-        return DIFFERENT if self.gap > self.question.eps else UNKNOWN
+        return DIFFERENT if self.refuted else UNKNOWN
+
+    @property
+    def refuted(self) -> bool:
+        """Whether a difference above eps was found: in rationals, for eps may lie just below it."""
+        return self.exact_gap > self.question.eps
 
     def close(self, name: str, began: float) -> None:
         """Note that a prover ended."""

@@ -113,7 +113,8 @@ def by_search(findings: Findings) -> None:
     """Look for a counterexample and confirm it."""
     question = findings.question
     f, g = question.f, question.g
-    X = search.candidates(f, g, question.domain)
+    slivers = search.between_hyperplanes(f, g, question.domain) if f.activation == "binary" else None
+    X = search.candidates(f, g, question.domain, slivers)
     seen = search.differences(f, g, X[:1]).item()
     if seen > 0.5 * question.eps or question.rounding > 2.0 * question.eps:  # else float64 sees enough
         confirm(findings, X, "search")
@@ -153,7 +154,7 @@ def _confirm_exactly(findings: Findings, x: Fraction) -> None:
     question, nearest = findings.question, float(x)
     X = np.array([[nearest], [np.nextafter(nearest, -np.inf)], [np.nextafter(nearest, np.inf)]])
     confirm(findings, X, "breakpoints")
-    if findings.gap <= question.eps and question.slack == 0.0:  # else the point must be one that float64 has
+    if not findings.refuted and question.slack == 0.0:  # else the point must be one that float64 has
         findings.refute(gap_at(*findings.exact, [x]), np.array([x]), "breakpoints")
 
 

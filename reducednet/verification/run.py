@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import choice, message, number
-from ..domains import Domain
+from ..domains import Domain, Hull
 from ..error_bounds import evaluation_bound, evaluation_margin
 from ..networks import Network, check_network
 from ..orbit import rescale, unit_exponents
@@ -44,7 +44,8 @@ def verify(
     domain : Box, Ball or Hull
     eps : float, optional
         None: equal up to rounding, that is to the a-priori bound of both networks' own evaluation errors
-        in float64 on the domain (`evaluation_bound`), which the verdict shows. 0.0: exactly.
+        in float64 on the domain (`evaluation_bound`), which the verdict shows. On a Hull in d dimensions each
+        sum is charged d + 8 roundings more: those of bounds by its points. 0.0: exactly.
     semantics : "real" or "float64"
         ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what computers
         return, so that both networks' own evaluation in any order of summation is charged too. An eps
@@ -142,12 +143,22 @@ def _question(
     if eps is None:
         if not np.isfinite(rounding):
             raise ValueError(message("eps", "given, for the evaluation errors have no finite bound here", None))
-        eps = slack + rounding
+        eps = slack + _default_eps(f, g, domain)
     eps = number(eps, "eps", minimum=0.0) + 0.0  # no -0.0
     depth = max(f.depth, g.depth)
     one, other = (_deepened(_well_scaled(network), depth) for network in (f, g))
     blur = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
     return Question(one, other, domain, eps, slack, rounding, blur, (f, g)), time_limit
+
+
+def _default_eps(f: Network, g: Network, domain: Domain) -> float:
+    """Return the a-priori bound of both evaluations' errors.
+
+    Bounds on a hull are sums over its points, with d + 8 roundings more than the sums of an evaluation have
+    (`Region.extremes`); without them what is equal up to rounding could not be proved to be.
+    """
+    extra = domain.n_inputs + 8 if isinstance(domain, Hull) else 0
+    return float((evaluation_bound(f, domain, extra) + evaluation_bound(g, domain, extra)).max())
 
 
 def _well_scaled(network: Network) -> Network:
@@ -196,7 +207,7 @@ def _is_within_reach_of_a_constant(question: Question, f: Network, g: Network) -
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:
     """Write down what was found."""
     question, status = findings.question, findings.status
-    method = findings.method if status == EQUIVALENT or findings.gap <= question.eps else findings.gap_method
+    method = findings.gap_method if status == DIFFERENT else findings.method
     counterexample = findings.counterexample if status == DIFFERENT else None
     certificate = certify(findings, f, g)
     return Verdict(

@@ -27,11 +27,12 @@ class Verdict:
     Attributes
     ----------
     status : "equivalent", "not_equivalent" or "unknown"
-        bound <= eps is proved; gap > eps is proved; or neither.
+        bound <= eps is proved; a difference above eps is; or neither.
     eps : float
         The largest difference that was asked for.
     bound, gap : float
-        Both are proved, every rounding charged; inf and 0 where nothing is known.
+        Both are proved, every rounding charged; inf and 0 where nothing is known. The gap is rounded down:
+        where the difference is just above eps, it may be eps.
     solver_bound : float
         The largest difference by a mixed-integer solver's word, which is no proof; inf where none was asked.
     counterexample : array (n_inputs,) or None
