@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 
 import reducednet as rn
+from reducednet.commands.answers import json_text, short
+from reducednet.commands.compress import _sums
+from reducednet.commands.info import _range
+from reducednet.commands.verify import _exactly
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.verdict import Verdict
 
@@ -118,3 +122,9 @@ ZEROS = [rn.Box([-0.0, -0.0], [-0.0, 1.0]), rn.Box(-np.zeros(5), np.ones(5)), rn
 ], ids=lambda shown: type(shown).__name__)
 def test_no_number_is_shown_as_minus_zero(shown):
     assert re.search(r"-0(\.0*)?(?![.\d])", f"{shown!r} {getattr(shown, 'layer_table', str)()}") is None
+
+
+def test_no_number_of_a_commands_answer_is_minus_zero():
+    texts = [json_text({"low": np.array([-0.0, 1.0]), "bound": -0.0}), short(-0.0), _range((-0.0, 1.0)),
+             _range((-1e-9, 1.0), "z.0%"), _exactly(-0.0), *_sums({"neurons": (3, 3), "parameters": (999, 1000)})]
+    assert [text for text in texts if re.search(r"-0(\.0*)?(e\+00)?(?![.\d])", text)] == []
