@@ -552,14 +552,17 @@ def test_default_eps_of_networks_whose_rounding_exceeds_their_outputs_is_remarke
 
 # What once was left undecided.
 
-def test_networks_and_their_reduced_forms_are_proved_equal_on_hulls_by_the_default_eps():
-    for seed in range(60):
+@pytest.mark.parametrize("kind", ["ball", "hull"])
+def test_networks_and_their_reduced_forms_are_proved_equal_by_the_default_eps(kind):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         d = int(rng.integers(2, 5))
         sizes = (d, *rng.integers(2, 12, rng.integers(1, 4)).tolist(), int(rng.integers(1, 3)))
         f = rn.Network.random(sizes, rng=rng, output_bias=True)
         hull = rn.Hull(rng.standard_normal((d + int(rng.integers(1, 6)), d)) + 10.0 * rng.standard_normal(d))
-        verdict = verify(f, rn.reduce(f, hull), hull, time_limit=1.0)
+        points = hull.points
+        domain = hull if kind == "hull" else rn.Ball(points[0], np.abs(points[1:] - points[0]).max())
+        verdict = verify(f, rn.reduce(f, domain), domain, time_limit=1.0)
         assert verdict.status == "equivalent", (seed, verdict)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import choice, message, number
-from ..domains import Domain, Hull
+from ..domains import Box, Domain
 from ..error_bounds import evaluation_bound, evaluation_margin
 from ..networks import Network, check_network
 from ..orbit import rescale, unit_exponents
@@ -44,8 +44,8 @@ def verify(
     domain : Box, Ball or Hull
     eps : float, optional
         None: equal up to rounding, that is to the a-priori bound of both networks' own evaluation errors
-        in float64 on the domain (`evaluation_bound`), which the verdict shows. On a Hull in d dimensions each
-        sum is charged d + 8 roundings more: those of bounds by its points. 0.0: exactly.
+        in float64 on the domain (`evaluation_bound`), which the verdict shows. On a Ball or Hull in d
+        dimensions each sum is charged d + 8 roundings more: those of bounds over such a domain. 0.0: exactly.
     semantics : "real" or "float64"
         ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what computers
         return, so that both networks' own evaluation in any order of summation is charged too. An eps
@@ -154,10 +154,11 @@ def _question(
 def _default_eps(f: Network, g: Network, domain: Domain) -> float:
     """Return the a-priori bound of both evaluations' errors.
 
-    Bounds on a hull are sums over its points, with d + 8 roundings more than the sums of an evaluation have
-    (`Region.extremes`); without them what is equal up to rounding could not be proved to be.
+    What z may be on a ball or a hull is found by a Euclidean norm or by sums over the points, with d + 8 roundings
+    that an evaluation does not have (`Region.extremes`). Without them it could not be proved that networks
+    are equal which differ by as much as evaluation rounds.
     """
-    extra = domain.n_inputs + 8 if isinstance(domain, Hull) else 0
+    extra = 0 if isinstance(domain, Box) else domain.n_inputs + 8
     return float((evaluation_bound(f, domain, extra) + evaluation_bound(g, domain, extra)).max())
 
 
