@@ -12,7 +12,8 @@ kind       module              what it does again
 "folded"   `folded_checker`    ReLU: without what does nothing, by the rows of what is left of both
 =========  ==================  ==================================================================
 
-And "permutation", `permutation_checker`: all numbers are the same, in another order and times powers of two.
+And "permutation", `permutation_checker`: all numbers are the same, in another order and times powers
+of two.
 
 References
 ----------

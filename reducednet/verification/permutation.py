@@ -1,9 +1,9 @@
 """Networks that are the same numbers after permuting neurons and scaling rows by powers of two.
 
 Each row is divided by the power of two of its largest number, which does not depend on any order.
-Then neurons are told apart by a fingerprint of their row over the layer below, in the order that was
-found there, and where that is not enough by one of all that they lead to. Fingerprints only propose;
-`permutation_checker` compares all numbers.
+Then neurons are told apart by a fingerprint of their row over the layer below, in the order that
+was found there, and where that is not enough by one of all that they lead to. Fingerprints only
+propose; `permutation_checker` compares all numbers.
 
 References
 ----------
@@ -75,9 +75,9 @@ def permutation_arrays(
 
 
 class _Scaled:
-    """A network with each hidden row's largest number in [1/2, 1): layer by layer, as far as it is asked.
+    """A network with each hidden row's largest number in [1/2, 1).
 
-    A neuron for which that is not exact keeps its row.
+    Layers are scaled when they are asked for. A neuron for which that is not exact keeps its row.
 
     exponents : list of the e of each neuron of each layer so far; its row was divided by 2^e
     """
@@ -113,11 +113,12 @@ class _Scaled:
         return np.asarray(_mixed(numbers ^ places).sum(axis=1, dtype=np.uint64))
 
     def marks_from_above(self, layer: int) -> Marks:
-        """Return a fingerprint of where each neuron of a layer leads to, in whatever order that stands."""
+        """Return a fingerprint of what each neuron of a layer leads to, in whatever order that is."""
         self._scale_up_to(self.depth - 1)
         marks = _mixed(np.arange(len(self.maps[-1].W), dtype=np.uint64))
         for above in self.maps[:layer:-1]:
-            marks = _mixed(_mixed(_bits(above.W) ^ marks[:, np.newaxis]).sum(axis=0, dtype=np.uint64))
+            paths = _mixed(_bits(above.W) ^ marks[:, np.newaxis])
+            marks = _mixed(paths.sum(axis=0, dtype=np.uint64))
         return marks
 
 
@@ -133,7 +134,7 @@ def _bits(numbers: Array) -> Marks:
 
 
 def _mixed(values: Marks) -> Marks:
-    """Return numbers with all bits spread: what differs in one bit differs in about half of them."""
+    """Return the numbers with all bits spread: of two that differ in one bit half of all differ."""
     with np.errstate(over="ignore"):
         values = (values + _FACTORS[0]) * _FACTORS[1]
         values = (values ^ (values >> np.uint64(29))) * _FACTORS[2]

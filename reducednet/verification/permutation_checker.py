@@ -1,13 +1,14 @@
-"""Re-checks that two networks are one function by structure alone: no code of the provers or the kernels.
+"""Re-checks that two networks are the same numbers, permuted and scaled: no code of the provers.
 
-g's neuron p_j of a hidden layer is to be f's neuron j times 2^e_j, row and threshold, and its outgoing
-weights are to be those of j times 2^-e_j (ReLU), or the same (binary). So for the rows W, b of f and V, c of g
+g's neuron p_j of a hidden layer is to be f's neuron j times 2^e_j, row and threshold, and its
+outgoing weights are to be those of j times 2^-e_j (ReLU), or the same (binary). So for the rows W, b
+of f and V, c of g
 
     V[p_j, q_i] = 2^(e_j - d_i) W[j, i],    c[p_j] = 2^e_j b[j],
 
 q and d being p and e of the layer below; d = 0 for inputs and above binary layers. As
-relu(2^e z) = 2^e relu(z) and s(2^e z) = s(z), the outputs are the same at every input. Scaling by powers
-of two is exact where it can be undone, and all numbers are compared: nothing is rounded.
+relu(2^e z) = 2^e relu(z) and s(2^e z) = s(z), the outputs are the same at every input. Scaling by
+powers of two is exact where it can be undone, and all numbers are compared: nothing is rounded.
 """
 from typing import Any
 
@@ -31,7 +32,7 @@ def scaled(A: Any, exponents: Any) -> Any:
 def same(A: Any, B: Any) -> None:
     """Raise ValueError unless two arrays are equal, number by number."""
     if A.shape != B.shape or not (A == B).all():
-        raise ValueError("the networks' numbers are not the same in this order and with these exponents")
+        raise ValueError("the numbers are not the same in this order with these exponents")
 
 
 def neurons(data: Any, layer: int, n: int) -> tuple[Any, Any]:
@@ -46,15 +47,17 @@ def neurons(data: Any, layer: int, n: int) -> tuple[Any, Any]:
 
 def bias(network: Any) -> Any:
     """Return the output bias, zeros where there is none."""
-    return np.zeros(len(network.output_weights)) if network.output_bias is None else network.output_bias
+    n_outputs = len(network.output_weights)
+    return np.zeros(n_outputs) if network.output_bias is None else network.output_bias
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> int:
-    """Return 0, the largest |f - g| anywhere; ValueError if the data does not make one network the other."""
+    """Return 0, the largest |f - g| anywhere; ValueError if the data does not make f of g."""
     if f.activation != g.activation or len(f.weights) != len(g.weights):
         raise ValueError("the networks have another activation or depth")
     order, below = np.arange(f.weights[0].shape[1]), np.zeros(f.weights[0].shape[1], dtype=int)
-    for layer, (W, b, V, c) in enumerate(zip(f.weights, f.thresholds, g.weights, g.thresholds, strict=True)):
+    layers = zip(f.weights, f.thresholds, g.weights, g.thresholds, strict=True)
+    for layer, (W, b, V, c) in enumerate(layers):
         if W.shape != V.shape:
             raise ValueError("the networks have other sizes")
         own, exponents = neurons(data, layer, len(W))

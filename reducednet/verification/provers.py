@@ -113,7 +113,9 @@ def by_search(findings: Findings) -> None:
     """Look for a counterexample and confirm it."""
     question = findings.question
     f, g = question.f, question.g
-    slivers = search.between_hyperplanes(f, g, question.domain) if f.activation == "binary" else None
+    slivers = None
+    if f.activation == "binary":
+        slivers = search.between_hyperplanes(f, g, question.domain)
     X = search.candidates(f, g, question.domain, slivers)
     seen = search.differences(f, g, X[:1]).item()
     if seen > 0.5 * question.eps or question.rounding > 2.0 * question.eps:  # else float64 sees enough

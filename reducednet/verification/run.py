@@ -45,17 +45,18 @@ def verify(
     eps : float, optional
         None: equal up to rounding, that is to the a-priori bound of both networks' own evaluation errors
         in float64 on the domain (`evaluation_bound`), which the verdict shows. On a Ball or Hull in d
-        dimensions each sum is charged d + 8 roundings more: those of bounds over such a domain. 0.0: exactly.
+        dimensions each sum is charged d + 8 roundings more: those of bounds over such a domain.
+        0.0: exactly.
     semantics : "real" or "float64"
         ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what computers
         return, so that both networks' own evaluation in any order of summation is charged too. An eps
-        that is not above this charge cannot be proved: then only a refutation is looked for, and the verdict's
-        `remark` says so.
+        that is not above this charge cannot be proved: then only a refutation is looked for, and the
+        verdict's `remark` says so.
     time_limit : float
         Seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and gap so far.
     method : "auto" or the name of one prover
-        "permutation", "differences", "breakpoints", "search", "matching", "structure", "folding", "branching" or
-        "milp".
+        "permutation", "differences", "breakpoints", "search", "matching", "structure", "folding",
+        "branching" or "milp".
 
     Returns
     -------
@@ -119,7 +120,7 @@ def _ask(findings: Findings, names: Sequence[str]) -> None:
 
 
 def _is_hopeless(question: Question) -> bool:
-    """Return True if what evaluation may add is more than eps: no bound can then be as small as that."""
+    """Return True if evaluation alone may add more than eps: no bound can then be so small."""
     return bool(np.nextafter(question.slack, np.inf) > question.eps) if question.slack else False
 
 
@@ -154,9 +155,9 @@ def _question(
 def _default_eps(f: Network, g: Network, domain: Domain) -> float:
     """Return the a-priori bound of both evaluations' errors.
 
-    What z may be on a ball or a hull is found by a Euclidean norm or by sums over the points, with d + 8 roundings
-    that an evaluation does not have (`Region.extremes`). Without them it could not be proved that networks
-    are equal which differ by as much as evaluation rounds.
+    On a ball or a hull the bounds of z come from a Euclidean norm or from sums over the points, with
+    d + 8 roundings that an evaluation does not have (`Region.extremes`). Without them networks that
+    differ by as much as evaluation rounds could not be proved equal.
     """
     extra = 0 if isinstance(domain, Box) else domain.n_inputs + 8
     return float((evaluation_bound(f, domain, extra) + evaluation_bound(g, domain, extra)).max())
@@ -182,18 +183,19 @@ def _deepened(network: Network, depth: int) -> Network:
 def _remark(question: Question, status: str, f: Network, g: Network) -> str:
     """Return what to mind when reading the verdict, in words; mostly nothing."""
     if status == UNKNOWN and _is_hopeless(question):
-        return (f"no eps up to {question.slack:.3g} can be proved in float64: so much may the networks' own "
-                "evaluation add")
+        return (f"no eps up to {question.slack:.3g} can be proved in float64: so much may the "
+                "networks' own evaluation add")
     if status == EQUIVALENT and _is_within_reach_of_a_constant(question, f, g):
-        return "mind that eps is more than half of what the outputs seem to vary: a constant could be as near"
+        return ("mind that eps is more than half of what the outputs seem to vary: a constant could "
+                "be as near")
     return ""
 
 
 def _is_within_reach_of_a_constant(question: Question, f: Network, g: Network) -> bool:
     """Return True if eps is more than half of what either network's outputs vary at samples.
 
-    The constant in the middle of a function's range differs from it by half of its range. Where nothing
-    varies at all, 0 is that constant: then eps is held against the outputs' size.
+    The constant in the middle of a function's range differs from it by half of the range. Where
+    nothing varies at all, eps is held against the outputs' largest absolute value.
     """
     count = int(np.clip(OUTPUT_PRODUCTS // (f.n_parameters + g.n_parameters), 16, 1000))
     X = question.domain.sample(count, 0)

@@ -109,12 +109,12 @@ def across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
 
 
 def between_hyperplanes(f: Network, g: Network, domain: Domain) -> Array:
-    """Return points of the domain between first hyperplanes of binary networks that are near each other.
+    """Return points between hyperplanes of binary networks' first layers that are near each other.
 
-    There one step is on and the other is not, and samples do not come there. On the mean (u + v).x + b + c = 0
-    of two hyperplanes u.x + b = 0 and v.x + c = 0 their z are opposite numbers; the points are where
-    segments between points of the domain cross it. Pairs no further apart than rounding brings them are
-    left out: that is what a verdict's margin is for.
+    There one step is on and the other is not, and samples hardly come there. On the mean
+    (u + v).x + b + c = 0 of two hyperplanes u.x + b = 0 and v.x + c = 0 their z are opposite numbers;
+    the points are where segments between points of the domain cross it. Pairs no further apart than
+    rounding brings them are left out: that is what a verdict's margin is for.
     """
     rng, points = np.random.default_rng(0), [np.empty((0, domain.n_inputs))]
     X = domain.sample(SAMPLES, rng)
@@ -131,11 +131,13 @@ def between_hyperplanes(f: Network, g: Network, domain: Domain) -> Array:
 
 
 def _near_rows(f: Network, g: Network, domain: Domain) -> list[tuple[Array, Array]]:
-    """Return pairs of first rows (u, b), |u| = 1, that are near but not the same, on one side: the nearest ones.
+    """Return pairs of first rows (u, b), |u| = 1, that are near but not the same, the nearest first.
 
-    Distances are those of (u, b / X_B). Every row is paired with the nearest one of either network.
+    Distances are those of (u, b / X_B) or its negative. Every row is paired with the nearest one of
+    either network; the second of a pair is turned to the side of the first.
     """
-    W, thresholds = (np.concatenate(parts) for parts in zip(*((n.weights[0], n.thresholds[0]) for n in (f, g))))
+    W = np.concatenate([f.weights[0], g.weights[0]])
+    thresholds = np.concatenate([f.thresholds[0], g.thresholds[0]])
     units, norms = normalise(W)
     some = norms > 0.0
     with np.errstate(over="ignore", invalid="ignore"):
@@ -156,7 +158,8 @@ def _near_rows(f: Network, g: Network, domain: Domain) -> list[tuple[Array, Arra
                 pairs[min(i, j), max(i, j)] = float(distances[j])
     nearest = sorted(pairs, key=lambda pair: pairs[pair])[:PAIRS]
     scale = np.append(np.ones(domain.n_inputs), domain.norm_bound)
-    return [(rows[i] * scale, (rows[j] if rows[i] @ rows[j] > 0.0 else -rows[j]) * scale) for i, j in nearest]
+    signs = [1.0 if rows[i] @ rows[j] > 0.0 else -1.0 for i, j in nearest]
+    return [(rows[i] * scale, sign * rows[j] * scale) for (i, j), sign in zip(nearest, signs)]
 
 
 def confirm(findings: Findings, X: Array, method: str) -> None:

@@ -34,7 +34,8 @@ class Verdict:
         Both are proved, every rounding charged; inf and 0 where nothing is known. The gap is rounded down:
         where the difference is just above eps, it may be eps.
     solver_bound : float
-        The largest difference by a mixed-integer solver's word, which is no proof; inf where none was asked.
+        The largest difference by a mixed-integer solver's word, which is no proof; inf where none
+        was asked.
     counterexample : array (n_inputs,) or None
         A point of the domain where the networks differ by at least `gap`, exactly; None unless that refutes. Where
         one input's floating-point numbers are too coarse for it, a `fractions.Fraction`.
@@ -53,8 +54,8 @@ class Verdict:
     interrupted : bool
         Whether Ctrl-C ended the search: then this is what was known until then.
     remark : str
-        What to mind when reading it, in words: an eps that is large beside the outputs, or too small to be
-        proved. Mostly "".
+        What to mind when reading it, in words: an eps that is large beside the outputs, or too small
+        to be proved. Mostly "".
     """
 
     def __init__(
