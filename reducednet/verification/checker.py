@@ -4,14 +4,17 @@ The data says only where to look; every number is found here anew (THEORY, secti
 numbered through, g's before f's; the first one of a class is its head, its members are h = |s| H + remainder. A
 quantity over B regions x = middle + radius t, |t_i| <= 1, is (A, R): |v - A[:, 0]| <= R[:, 0] and
 |v - A[:, 1] - A[:, 2:].t| <= R[:, 1]. Neurons are rows z = (G +- E) V over heads, remainders and 1;
-|fl(G V) - G V| <= n u |G| |V| + n tiny.
+each product with G is charged its roundings, see `at`.
 """
 from fractions import Fraction as Q
+from math import isqrt
 from typing import Any
 
 import numpy as np
 
 U, TINY, BATCH = 2.0**-53, 2.0**-1073, 1 << 18
+FEW, LONG = 32, 64
+"""Rows of at least so many entries, if they are no more than so many, are summed in blocks."""
 
 
 def leaves(data: Any, domain: Any, root: Any) -> list[Any]:
@@ -53,14 +56,33 @@ def size(v: Any) -> Any:
     return np.stack([np.abs(v[0][:, 0]), np.abs(v[0][:, 1:]).sum(axis=1)], axis=1) + v[1]
 
 
+def times(W: Any, X: Any) -> tuple[Any, int]:
+    """Return W X for arrays (n, ...) X, and through how many roundings each of its terms goes at most.
+
+    A few rows are summed in blocks of about sqrt(n) terms, so that a term goes through 2 sqrt(n) + 3 roundings, not n.
+    """
+    n, columns = W.shape[1], X.reshape(len(X), -1)
+    if 0 < len(W) <= FEW and n >= LONG:
+        block = isqrt(n)
+        whole = n - n % block
+        pieces = W[:, :whole].reshape(len(W), -1, block).transpose(1, 0, 2)
+        sums = (pieces @ columns[:whole].reshape(-1, block, columns.shape[1])).sum(axis=0)
+        product, roundings = sums + W[:, whole:] @ columns[whole:], block + whole // block + 2
+    else:
+        product, roundings = W @ columns, n
+    return product.reshape(len(W), *X.shape[1:]), roundings
+
+
 def at(G: Any, E: Any, V: Any) -> Any:
-    """Return z = (G +- E) V."""
-    def times(W: Any, X: Any) -> Any:
-        return (W @ X.reshape(len(X), -1)).reshape(len(W), *X.shape[1:])
-    n, sizes, A = G.shape[1], size(V), times(G[:, :-1], V[0][:-1])
+    """Return z = (G +- E) V.
+
+    |fl(G V) - G V| <= gamma_r |G| |V| + n tiny, where a term goes through r roundings.
+    """
+    n, sizes = G.shape[1], size(V)
+    A, r = times(G[:, :-1], V[0][:-1])
     A[:, :2] += G[:, -1:, None]
-    R = times(np.abs(G[:, :-1]), V[1][:-1] + rounds(n) * sizes[:-1]) + U * size((A, 0.0))
-    R += times(E, sizes) if E.any() else 0.0
+    R = times(np.abs(G[:, :-1]), V[1][:-1] + rounds(r + 1) * sizes[:-1])[0] + U * size((A, 0.0))
+    R += times(E, sizes)[0] if E.any() else 0.0
     return A, R * (1.0 + rounds(n + 9)) + TINY * (n * A.shape[1] + sizes.sum(axis=0))
 
 

@@ -13,7 +13,7 @@ from ..domains import Domain
 from ..networks import Network
 from .differences import Difference
 from .exact import ExactNetwork, below
-from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
+from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage, largest_margin
 
 
 class Question(NamedTuple):
@@ -54,8 +54,8 @@ class Findings:
     bound, gap : float
         gap <= sup |f - g| <= bound, evaluation charged where the semantics asks for it.
     counterexample : array or None
-    evidence, evidence_bound : dict or None, float
-        What a certificate needs, and the bound that it proves.
+    proofs : list of (bound, evidence)
+        What certificates of the bounds need, the best last; the bounds are of the real functions.
     margin : float
         That the bound holds with, see `Verdict`.
     method : str
@@ -70,12 +70,12 @@ class Findings:
         self.question = question
         self.bound, self.gap, self.margin = np.inf, 0.0, 0.0
         self.counterexample: Array | None = None
-        self.evidence: dict[str, Any] | None = None
-        self.evidence_bound = np.inf
+        self.proofs: list[tuple[float, dict[str, Any]]] = []
         self.method, self.gap_method = "none", "none"
         self.solver_bound = np.inf
         self.difference: Difference | None = None
         self.stages: list[Stage] = []
+        self._largest_margin = largest_margin(question.domain)
         self._start, self._limit = time.perf_counter(), time_limit
 
     @cached_property
@@ -102,17 +102,19 @@ class Findings:
         """Note a proved bound of sup |f - g| of the real functions; a smaller one stays.
 
         One below a difference that was found, nearer to a binary network's hyperplane than the margin, is left.
-        Evidence None: no certificate can be had of this proof; that of a larger bound stays.
+        Evidence None: no certificate can be had of this proof; those of larger bounds stay. A margin that says too
+        little about the domain is none: see `largest_margin`.
         """
+        real = float(bound)
         if self.question.slack:
             bound = np.nextafter(bound + self.question.slack, np.inf)
         bound, margin = float(bound), max(margin, self.question.blur)
-        known = np.isfinite(bound) and np.isfinite(margin) and self.gap <= bound
+        known = np.isfinite(bound) and margin <= self._largest_margin and self.gap <= bound
         if not (known and (bound, margin) < (self.bound, self.margin)):
             return
         self.bound, self.method, self.margin = bound, method, margin
         if evidence is not None:
-            self.evidence, self.evidence_bound = evidence, bound
+            self.proofs = [one for one in self.proofs if one[1] is not evidence] + [(real, evidence)]
 
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
         """Note an exact difference of the real functions at a point."""
@@ -122,7 +124,12 @@ class Findings:
             self.gap, self.counterexample, self.gap_method = lower, x, method
             if self.gap > self.bound:  # nearer to a binary network's hyperplane than the bound's margin
                 self.bound, self.margin, self.method = np.inf, 0.0, "none"
-                self.evidence, self.evidence_bound = None, np.inf
+                self.proofs = []
+
+    @property
+    def evidence(self) -> dict[str, Any] | None:
+        """What a certificate of the best bound needs."""
+        return self.proofs[-1][1] if self.proofs else None
 
     @property
     def status(self) -> str:

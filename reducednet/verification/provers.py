@@ -82,9 +82,10 @@ def _bound_with(findings: Findings, matcher: Matcher) -> None:
     if findings.bound < best or findings.difference is None:
         findings.difference = found
     if question.f.activation == "relu":
-        bounds = norm_bound(question.f, question.g, question.domain, found)
-        if bounds is not None:
-            findings.prove(float(bounds.max()), name, None)
+        scaled = question.f, question.g
+        proof = norm_bound(found.matches, (question.given or scaled), scaled, question.domain)
+        if proof is not None:
+            findings.prove(proof[0], name, {"kind": "norms", "arrays": proof[1]})
 
 
 def _margin(question: Question, found: Difference) -> float:

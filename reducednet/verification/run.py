@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..networks import Network, check_network
 from ..orbit import rescale, unit_exponents
 from ..reduced_networks import check_domain
 from .certify import certify
+from .exact import above
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
@@ -160,8 +162,12 @@ def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interru
     method = findings.method if status == EQUIVALENT or findings.gap <= question.eps else findings.gap_method
     counterexample = findings.counterexample if status == DIFFERENT else None
     certificate = certify(findings, f, g)
+    bound, margin = findings.bound, findings.margin
+    if certificate is not None and certificate.claim == "bound":  # what is proved is what can be proved again
+        bound = above(Fraction(certificate.value) + Fraction(certificate.slack))
+        margin = certificate.margin
     return Verdict(
-        status, question.eps, findings.bound if rigorous else findings.solver_bound, findings.gap,
-        counterexample, method if rigorous else "milp", rigorous, semantics, findings.margin, findings.seconds,
+        status, question.eps, bound if rigorous else findings.solver_bound, findings.gap,
+        counterexample, method if rigorous else "milp", rigorous, semantics, margin, findings.seconds,
         findings.stages, certificate, interrupted,
     )
