@@ -192,7 +192,7 @@ class Certificate:
             return Check(False, "the certificate is about other networks or another domain")
         try:
             check_fit(self.kind, self.arrays, f, g, domain)
-            reason = self._unproved_semantics(f, g, domain)
+            reason = self.unproved_semantics(f, g, domain)
             if reason:
                 return Check(False, reason)
             found = proved_number(self, f, g, domain)
@@ -204,7 +204,7 @@ class Certificate:
             ok = bool(found <= self.value)  # False for nan
         return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):.17g}")
 
-    def _unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
+    def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
         """Return why margin and slack do not make the claim one about these semantics, or "" if they do."""
         binary = f.activation == "binary"
         if self.margin and not (binary and self.margin <= largest_margin(domain)):

@@ -26,7 +26,7 @@ from .exact_checker import point_of
 from .findings import Findings
 from .given_terms import layer_arrays
 from .schemas import as_texts
-from .verdict import DIFFERENT, EQUIVALENT
+from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 SECONDS = 1.0
 """How long a checker may take at least, however little time is left; it may take half of what is left as well."""
@@ -45,15 +45,20 @@ SPARE = 1.0 / 16.0
 def certify(findings: Findings, f: Network, g: Network) -> Certificate | None:
     """Return the certificate of what is found about the networks as they were given, or None.
 
-    Its `status` is that of the findings, and its `check` answers True. None: nothing is proved, or its checker finds
-    less than the prover, or would take too long.
+    Its `check` answers True, and its status is that of the findings; or "equivalent" where they are undecided, for a
+    checker may find more than the prover. None: nothing is proved, or its checker finds less, or takes too long.
     """
     certificates: Iterator[Certificate | None]
     if findings.status == DIFFERENT or not findings.proofs and findings.gap > 0.0:
         certificates = iter([_point(findings, f, g)])
     else:
         certificates = _bounds(findings, f, g)
-    return next((one for one in certificates if one is not None and one.status == findings.status), None)
+    domain, status = findings.question.domain, findings.status
+    for one in certificates:
+        fits = one is not None and (one.status == status or status == UNKNOWN)
+        if one is not None and fits and not one.unproved_semantics(f, g, domain):
+            return one
+    return None
 
 
 def _point(findings: Findings, f: Network, g: Network) -> Certificate | None:
@@ -88,7 +93,7 @@ def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate 
     """
     margins = {0.0, min(findings.margin, ROUNDING * findings.question.domain.norm_bound), findings.margin}
     proofs = findings.proofs[::-1]
-    if _seconds("exact", WHOLE, f, g) <= SECONDS:
+    if proofs and _seconds("exact", WHOLE, f, g) <= SECONDS:
         proofs.append((np.inf, {"kind": "exact"}))
     for proved, evidence in proofs:
         try:

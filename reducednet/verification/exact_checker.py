@@ -210,4 +210,5 @@ def outputs(net: Any, x: Any) -> list[Q]:
     for W, b in zip(net.weights, net.thresholds):
         z = rows_at(W, b, h)
         h = [max(v, Q(0)) for v in z] if net.activation == "relu" else [Q(int(v > 0)) for v in z]
-    return rows_at(*maps(net, 0)[-1], h)
+    W, b = maps(net, 0)[-1]
+    return rows_at(W, b, h)

@@ -119,14 +119,13 @@ def ends(W: Any, b: Any, h: Values) -> tuple[Any, Any]:
 
 
 def difference(F: Any, G: Any, W: Any, k: Any, b: Any, c: Any, h: Values) -> tuple[Any, Any]:
-    """Return q and t with |W k + R h + beta - q| <= t, where F, G, c are products, rounded once, of R = F - G, beta = b - c.
+    """Return q and t with |W k + R h + beta - q| <= t, for R = F - G and beta = b - c of products F, G and c, each rounded.
 
     R h is R times the middle of h's interval within |R| times its half, or 0 within |R|_2 |h|_2: the better of the
-    two, row by row. R_computed - R is at most 3 u (|F| + |G|), of F and G as computed.
+    two, row by row. R as computed is within u (1 + 4 u) (|F| + |G| + |R|) of R, all three as computed.
     """
     n, R = W.shape[1], F - G
-    sizes = np.abs(F) + np.abs(G)
-    inexact = 3.0 * U * sizes + 4.0 * TINY
+    inexact = U * (1.0 + 16.0 * U) * (np.abs(F) + np.abs(G) + np.abs(R)) + 4.0 * TINY
     by_interval = (np.abs(R) @ h.half + inexact @ h.largest) * (1.0 + rounds(n + 8))
     by_norm = (norm(R) + norm(inexact)) * h.norm * (1.0 + rounds(8))
     interval = by_interval <= by_norm

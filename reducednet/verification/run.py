@@ -157,15 +157,15 @@ def _deepened(network: Network, depth: int) -> Network:
 
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:
     """Write down what was found."""
-    question, status = findings.question, findings.status
-    rigorous = not (status == UNKNOWN and findings.gap <= findings.solver_bound < findings.bound)
-    method = findings.method if status == EQUIVALENT or findings.gap <= question.eps else findings.gap_method
-    counterexample = findings.counterexample if status == DIFFERENT else None
-    certificate = certify(findings, f, g)
+    question, status, certificate = findings.question, findings.status, certify(findings, f, g)
     bound, margin = findings.bound, findings.margin
     if certificate is not None and certificate.claim == "bound":  # what is proved is what can be proved again
         bound = above(Fraction(certificate.value) + Fraction(certificate.slack))
         margin = certificate.margin
+        status = EQUIVALENT if certificate.status == EQUIVALENT else status
+    rigorous = not (status == UNKNOWN and findings.gap <= findings.solver_bound < bound)
+    method = findings.method if status == EQUIVALENT or findings.gap <= question.eps else findings.gap_method
+    counterexample = findings.counterexample if status == DIFFERENT else None
     return Verdict(
         status, question.eps, bound if rigorous else findings.solver_bound, findings.gap,
         counterexample, method if rigorous else "milp", rigorous, semantics, margin, findings.seconds,
