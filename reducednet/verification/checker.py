@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 U, TINY, BATCH = 2.0**-53, 2.0**-1073, 1 << 18
-FEW, LONG = 32, 64
-"""Rows of at least so many entries, if they are no more than so many, are summed in blocks."""
+LEAST, FEW, BLOCKS = 32, 32, 8
+"""Sums of more than LEAST terms are taken in blocks: sqrt(n) of FEW rows, else BLOCKS."""
 
 
 def leaves(data: Any, domain: Any, root: Any) -> list[Any]:
@@ -59,18 +59,14 @@ def size(v: Any) -> Any:
 def times(W: Any, X: Any) -> tuple[Any, int]:
     """Return W X for arrays (n, ...) X, and through how many roundings each of its terms goes at most.
 
-    A few rows are summed in blocks of about sqrt(n) terms, so that a term goes through 2 sqrt(n) + 3 roundings, not n.
+    Sums are taken in blocks: of c terms, a term goes through c roundings in its block, and one for each block.
     """
     n, columns = W.shape[1], X.reshape(len(X), -1)
-    if 0 < len(W) <= FEW and n >= LONG:
-        block = isqrt(n)
-        whole = n - n % block
-        pieces = W[:, :whole].reshape(len(W), -1, block).transpose(1, 0, 2)
-        sums = (pieces @ columns[:whole].reshape(-1, block, columns.shape[1])).sum(axis=0)
-        product, roundings = sums + W[:, whole:] @ columns[whole:], block + whole // block + 2
-    else:
-        product, roundings = W @ columns, n
-    return product.reshape(len(W), *X.shape[1:]), roundings
+    length = max(LEAST, isqrt(n) if len(W) <= FEW else -(-n // BLOCKS))
+    product = W[:, :length] @ columns[:length]
+    for start in range(length, n, length):
+        product += W[:, start:start + length] @ columns[start:start + length]
+    return product.reshape(len(W), *X.shape[1:]), min(n, length + -(-n // length))
 
 
 def at(G: Any, E: Any, V: Any) -> Any:
