@@ -163,6 +163,8 @@ def proofs():
     f = rn.Network([[[-3.0, -3.0], [1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0, -4.0], [1.0, 3.0, 3.0]]],
                    [[-1.5, 9.0, 9.0], [18.2, -52.5]], [[0.5, 1.0 / 3.0]], [0.25])
     add("folded", f, g, box, eps=10.0, method="folding")
+    f = rn.Network.random((2, *[16] * 6, 1), 0, scheme="he", output_bias=True)
+    add("norms", f, rn.reduce(f, box), box)
     return CASES
 
 
@@ -170,7 +172,7 @@ def test_there_is_a_certificate_of_every_kind():
     kinds = {(name.split()[0], case[0].kind) for name, case in proofs().items()}
     assert kinds == {("pieces", "pieces"), ("tree", "pieces"), ("reduced", "pieces"), ("point", "point"),
                      ("binary", "exact"), ("exact", "exact"), ("line", "exact"), ("sorted", "sorted"),
-                     ("folded", "folded")}
+                     ("folded", "folded"), ("norms", "norms")}
     assert any("directions" in case[0].arrays for case in proofs().values())
 
 

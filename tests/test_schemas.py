@@ -60,7 +60,7 @@ def test_evidence_of_another_kind_is_refused_in_a_file(tmp_path):
 def forged(certificate, f, g, domain, rng):
     """Return claims that are false: a bound below a difference at a point, and a gap above every difference."""
     largest = float(max(differences_at(f, g, domain, rng)[1]))
-    bound = changed(certificate, value=np.nextafter(largest, 0.0) / 2.0, kind="sorted", arrays={"exact": np.array(1)},
+    bound = changed(certificate, value=np.nextafter(largest, 0.0), kind="sorted", arrays={"exact": np.array(1)},
                     claim="bound", margin=0.0)
     return {"bound": bound.value, "gap": 1e6}
 
@@ -81,7 +81,7 @@ def exchanged_arrays(own, others, rng):
     return arrays
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(5000, marks=pytest.mark.slow)])
 def test_exchanged_evidence_proves_no_false_claim(count, tmp_path):
     rng, cases, seen = np.random.default_rng(11), list(proofs().values()), set()
     claims = [forged(*case, rng) if case[1].activation == "relu" else {"gap": 1e6} for case in cases]
@@ -111,7 +111,7 @@ def test_exchanged_evidence_proves_no_false_claim(count, tmp_path):
 
 @pytest.mark.parametrize("kind", CHECKERS)
 def test_each_schema_refuses_every_array_less_and_every_array_more(kind):
-    good = next(case[0] for case in proofs().values() if case[0].kind == kind)
+    good, f, g, domain = next(case for case in proofs().values() if case[0].kind == kind)
     for name in good.arrays:
         fewer = {key: array for key, array in good.arrays.items() if key != name}
         alone = {entry.group for key, entry in SCHEMAS[kind].arrays.items() if key == name} == {name}
@@ -123,8 +123,12 @@ def test_each_schema_refuses_every_array_less_and_every_array_more(kind):
             checked_arrays(kind, {**good.arrays, more: np.array([1])})
     for name, array in good.arrays.items():
         for wrong in (array[np.newaxis], array.astype(str), np.append(array, array.ravel()[:1])):
-            with pytest.raises((TypeError, ValueError), match="must be"):
-                checked_arrays(kind, {**good.arrays, name: wrong})
+            try:
+                other = changed(good, arrays={**good.arrays, name: wrong})
+            except (TypeError, ValueError) as error:
+                assert "must be" in str(error)
+            else:  # a length that only the networks or the domain tell
+                assert "must be an array of shape" in other.check(f, g, domain).reason, name
 
 
 def test_layers_are_those_of_both_networks():
@@ -177,7 +181,7 @@ def test_slack_of_float64_is_found_again():
     certificate = rn.verify(f, g, box, eps=eps, semantics="float64").certificate
     assert certificate.semantics == "float64" and certificate.slack > 0.0 and certificate.check(f, g, box)
     for slack in (0.0, certificate.slack / 2.0):
-        lower = changed(certificate, slack=slack, eps=certificate.value + slack)
+        lower = changed(certificate, slack=slack, eps=2.0 * (certificate.value + slack))
         assert lower.status == "equivalent" and "float64" in lower.check(f, g, box).reason
     real = changed(certificate, slack=0.0, semantics="real", eps=certificate.value)
     assert real.check(f, g, box) and "float64" not in repr(real)  # of the real functions it is proved
