@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import reducednet as rn
+from certificate_cases import changed, differences_at, proofs
 from reducednet.archives import zip_bytes
 from reducednet.verification import Certificate
 from reducednet.verification.certificates import CHECKERS, FORMAT, VERSION, fingerprint
 from reducednet.verification.schemas import SCHEMAS, checked_arrays
-from test_certificates import changed, differences_at, proofs
 
 BOX = rn.Box(-1, 1)
 F = rn.Network([[[1.0]]], [[0.0]], [[1.0]])
