@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import Array
-from ..domains import Domain, Hull
+from ..domains import Ball, Domain, Hull
 from ..networks import Network
 from .certificates import Certificate, fingerprint, proved_number
 from .evaluation_checker import slack as evaluation_slack
@@ -30,10 +30,8 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 SECONDS = 1.0
 """How long a checker may take at least, however little time is left; it may take half of what is left as well."""
-FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 5e4
-"""How many products a checker does a second at least, with all that goes with each: measured, and then halved."""
-SORTED_EXACTLY = 1000
-"""The largest number of breakpoints that a checker sorts in rationals where the prover did not."""
+FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 4e3
+"""How many products in float64, or parameters in rationals, a checker does a second at least: measured."""
 WHOLE = {"axis": np.array([-1]), "place": np.array([0.0])}
 """The tree that does not cut the domain."""
 ROUNDING = 2.0**-44
@@ -102,26 +100,31 @@ def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate 
             continue
         for margin in sorted(margins):
             widened = min(margin * (1.0 + SPARE), max(margin, findings.margin))
-            yield _confirmed(kind, arrays, proved, widened, findings, f, g)
+            yield _confirmed(kind, arrays, proved, widened, findings, f, g, _is_certain(evidence, proved, findings))
 
 
 def _confirmed(
-    kind: str, arrays: Mapping[str, Any], proved: float, margin: float, findings: Findings, f: Network, g: Network
+    kind: str, arrays: Mapping[str, Any], proved: float, margin: float, findings: Findings, f: Network, g: Network,
+    certain: bool,
 ) -> Certificate | None:
-    """Return the certificate of this proof with the bound that its checker finds; None if that is beyond its time."""
+    """Return the certificate of this proof with the bound that its checker finds; None if that is beyond its time.
+
+    A certain bound is what the checker would find, and it is asked only where that is quick.
+    """
     question = findings.question
     most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else LARGEST
     found: Any = proved
     try:
-        if not _is_certain(kind, proved):
-            if _seconds(kind, arrays, f, g) > max(SECONDS, findings.remaining / 2.0):
-                return None
+        longest = SECONDS if certain else max(SECONDS, findings.remaining / 2.0)
+        if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
             certificate = _certificate("bound", 0.0, kind, arrays, findings, f, g, margin)
             found = proved_number(certificate, f, g, question.domain)
+        elif not certain:
+            return None
         if not found <= most:
             return None
         value = above(found) if isinstance(found, Fraction) else float(found)
-        if kind not in ("exact", "sorted"):
+        if not (kind == "exact" or kind == "sorted" and arrays["exact"]):  # those are rationals
             room = 4.0 * evaluation_slack(f, g, question.domain)
             value += min(SPARE * value, room) if np.isfinite(room) else SPARE * value
         value = min(most, max(value, findings.gap))
@@ -130,9 +133,17 @@ def _confirmed(
         return None
 
 
-def _is_certain(kind: str, proved: float) -> bool:
-    """Return True if the bound that was proved is what the checker found in the first place."""
-    return kind in ("folded", "norms") and np.isfinite(proved)
+def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) -> bool:
+    """Return True if the checker surely finds the bound that was proved.
+
+    "folded" and "norms": the bound is what the checker found. "line" and "sorted" in rationals: between neighbouring
+    breakpoints all signs are known, and both find the supremum. "exact": both write the networks over one basis by
+    the same rules, in rationals; but for balls, where a root is rounded and a tangent may count as a cut.
+    """
+    if not np.isfinite(proved):
+        return False
+    kind, on_ball = evidence["kind"], isinstance(findings.question.domain, Ball)
+    return kind in ("folded", "norms", "line") or kind == "exact" and not on_ball or evidence.get("exact") is True
 
 
 def _certificate(
@@ -151,10 +162,12 @@ def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> fl
     n_parameters, n_outputs = f.n_parameters + g.n_parameters, f.n_outputs
     if kind == "sorted":
         n = sum(f.sizes[1:-1] + g.sizes[1:-1])
-        return n * (1.0 + n / 1000.0) * n_outputs / RATIONALS_A_SECOND * 4.0 if arrays["exact"] else 0.0
+        return n * (1.0 + n / 1000.0) * n_outputs / RATIONALS_A_SECOND if arrays["exact"] else 0.0
+    if "axis" not in arrays:
+        return 0.0
     leaves = int((arrays["axis"] == -1).sum())
     if kind == "exact":
-        return leaves * n_parameters * (f.n_inputs + 2) / RATIONALS_A_SECOND
+        return leaves * n_parameters / RATIONALS_A_SECOND
     columns = f.n_inputs + 2
     first = (f.sizes[1] + g.sizes[1]) * f.n_inputs
     products = n_parameters * columns if arrays["linear"] else first * columns + n_parameters
@@ -167,8 +180,9 @@ def _evidence(evidence: Mapping[str, Any], findings: Findings, f: Network, g: Ne
     if "arrays" in evidence:  # they are about the networks as they were given
         return evidence["kind"], evidence["arrays"]
     if evidence["kind"] == "sorted":
-        n = f.sizes[1] + g.sizes[1]
-        return "sorted", {"exact": np.array(int(evidence["exact"] or n <= SORTED_EXACTLY))}
+        exactly = {"exact": np.array(1)}
+        quick = _seconds("sorted", exactly, f, g) <= SECONDS
+        return "sorted", exactly if evidence["exact"] or quick else {"exact": np.array(0)}
     arrays: dict[str, Any] = dict(WHOLE)
     if evidence["kind"] == "line":
         return "exact", _chain(evidence["knots"])
