@@ -92,7 +92,8 @@ def write_whole(path: str, data: bytes) -> None:
 def read_archive(
     path: str, kind: str, version: int, older: Sequence[int] = ()
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the header of an archive of this version, or an older one, and its other members, undecoded.
+    """Return the header of an archive of this version, or an older one, and its other members,
+    undecoded.
 
     Raises
     ------

@@ -93,8 +93,10 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
 
     |fl(w.x + b) - (w.x + b)| <= gamma_(n+2) (|w|.A + |b|) + underflow <= margin |w|
 
-    A neuron with |z| above its error on all of the domain needs no margin. In the layers above, whose inputs are 0 or 1, whole cells can lie on a hyperplane. There every sum has to be
-    exact, in any order: numbers that are multiples of q with absolute values that add up to 2^52 q at most.
+    A neuron with |z| above its error on all of the domain needs no margin. In the layers above,
+    whose inputs are 0 or 1, whole cells can lie on a hyperplane. There every sum has to be exact,
+    in any order: numbers that are multiples of q with absolute values that add up to 2^52 q at
+    most.
 
     Parameters
     ----------

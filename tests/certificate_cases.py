@@ -1,4 +1,6 @@
-"""Certificates of every kind, made once, and how to change them: what the tests of certificates share."""
+"""Certificates of every kind, made once, and how to change them: what the tests of certificates
+share.
+"""
 from fractions import Fraction
 
 import numpy as np
@@ -37,7 +39,9 @@ def permuted(network, rng):
 
 
 def split(network):
-    """Return the same function with the first neuron of the last layer twice, at half its outgoing weight."""
+    """Return the same function with the first neuron of the last layer twice, at half its outgoing
+    weight.
+    """
     C = np.column_stack([network.output_weights, network.output_weights[:, :1] / 2])
     C[:, 0] /= 2
     weights = [*network.weights[:-1], np.vstack([network.weights[-1], network.weights[-1][:1]])]
@@ -46,7 +50,9 @@ def split(network):
 
 
 def flipped(network):
-    """Return the same function of one hidden layer, one neuron turned: s(z) = s(-z) + z, z = s(z + r) - r."""
+    """Return the same function of one hidden layer, one neuron turned: s(z) = s(-z) + z, z = s(z +
+    r) - r.
+    """
     w, b, C = network.weights[0], network.thresholds[0], network.output_weights
     far = 2.0**6
     weights, thresholds = np.vstack([w, w[:1]]), np.append(b, b[0] + far)

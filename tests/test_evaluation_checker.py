@@ -1,4 +1,6 @@
-"""What evaluation in float64 may add, as the checker of certificates finds it: never less than it adds, and not much more."""
+"""What evaluation in float64 may add, as the checker of certificates finds it: never less than it
+adds, and not much more.
+"""
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +18,8 @@ from strategies import seeds
 def domains(d, rng):
     centre = 10.0 ** rng.integers(-3, 4) * rng.standard_normal(d)
     size = 10.0 ** rng.integers(-3, 3)
-    return [rn.Box(centre - size, centre + size), rn.Ball(centre, size), rn.Hull(centre + size * rng.standard_normal((d + 3, d)))]
+    points = centre + size * rng.standard_normal((d + 3, d))
+    return [rn.Box(centre - size, centre + size), rn.Ball(centre, size), rn.Hull(points)]
 
 
 def evaluated(network, x, rng):
@@ -51,12 +54,16 @@ def test_slack_is_no_less_than_what_any_order_of_sums_adds(seed, sizes, kind):
 
 
 def worst(n):
-    """Return a network whose evaluation uses its slack up: n + 1 equal terms, each sum just above a half of a unit."""
+    """Return a network whose evaluation uses its slack up: n + 1 equal terms, each sum just above a
+    half of a unit.
+    """
     return rn.Network([np.full((1, n), 1.0)], [[0.0]], [[1.0]])
 
 
 def test_slack_is_used_up_within_a_small_factor():
-    """1 + n terms of 2^-53 each: one after the other they all round away, n u in all of about (n + 4) u that are charged."""
+    """1 + n terms of 2^-53 each: one after the other they all round away, n u in all of about (n +
+    4) u that are charged.
+    """
     n = 40
     f = worst(n + 1)
     box = rn.Box(np.zeros(n + 1), np.append(1.0, np.full(n, 2.0**-53)))
@@ -112,7 +119,9 @@ def test_sums_that_round_above_the_first_layer_have_no_margin():
 
 @pytest.mark.parametrize("bound", [evaluation_margin, lambda f, box: evaluation_checker.margin(f, f, box)])
 def test_numbers_too_small_to_be_scaled_are_no_multiples(bound):
-    """1e300 - 1e300 + 1e-300 depends on the order; scaled to the size of the sum the last number is 0."""
+    """1e300 - 1e300 + 1e-300 depends on the order; scaled to the size of the sum the last number is
+    0.
+    """
     f = rn.Network([[[1.0], [1.0], [1.0]], [[1e300, -1e300, 1e-300]]], [[0.0, 0.0, 0.0], [0.0]], [[1.0]],
                    activation="binary")
     assert bound(f, rn.Box(-1, 1)) == np.inf

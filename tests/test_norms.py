@@ -36,9 +36,14 @@ def bound_of(f, g, domain):
 
 
 def pairs_of_places(f, scales=1.0):
-    """Return the arrays that match neuron j of f with neuron j of another network of the same sizes."""
-    return {name: array for layer, n in enumerate(f.sizes[1:-1]) for name, array in (
-        (f"labels{layer}", np.tile(np.arange(n), 2)), (f"scales{layer}", np.append(np.ones(n), np.full(n, scales))))}
+    """Return the arrays that match neuron j of f with neuron j of another network of the same
+    sizes.
+    """
+    arrays = {}
+    for layer, n in enumerate(f.sizes[1:-1]):
+        arrays[f"labels{layer}"] = np.tile(np.arange(n), 2)
+        arrays[f"scales{layer}"] = np.append(np.ones(n), np.full(n, scales))
+    return arrays
 
 
 @given(
@@ -70,11 +75,14 @@ def test_any_pairs_with_any_positive_scales_prove_a_bound_of_the_supremum(seed, 
 
 @pytest.mark.parametrize("power", [0, 9, 60, 400])
 def test_rows_scaled_by_powers_of_two_change_no_bound(power):
-    """They are brought to one size first: else the norm of all of a layer would be that of its largest row."""
+    """They are brought to one size first: else the norm of all of a layer would be that of its
+    largest row.
+    """
     f, g = perturbed((2, 6, 5, 1), 0, 1e-6)
     plain = bound_of(f, g, SQUARE)
     factors = np.ldexp(1.0, power * np.array([1, -1, 1, -1, 1, -1]))
-    W, b = [factors[:, np.newaxis] * f.weights[0], f.weights[1] / factors], [factors * f.thresholds[0], f.thresholds[1]]
+    W = [factors[:, np.newaxis] * f.weights[0], f.weights[1] / factors]
+    b = [factors * f.thresholds[0], f.thresholds[1]]
     scaled = rn.Network(W, b, f.output_weights, f.output_bias)
     arrays = pairs_of_places(f)
     matches = difference((f, g), region_of(SQUARE), same_places).matches

@@ -1,4 +1,6 @@
-"""The schemas of evidence: whoever exchanges arrays, kinds or claims between certificates proves nothing false."""
+"""The schemas of evidence: whoever exchanges arrays, kinds or claims between certificates proves
+nothing false.
+"""
 import pathlib
 import subprocess
 import sys
@@ -43,7 +45,9 @@ def test_evidence_of_another_kind_is_refused(claim, value, kind, arrays):
 
 
 def write(path, claim, value, kind, arrays):
-    """Write a file as `save` would, without asking whether the content is one that a certificate can have."""
+    """Write a file as `save` would, without asking whether the content is one that a certificate
+    can have.
+    """
     fields = {"claim": claim, "kind": kind, "fingerprint": fingerprint(F, G, BOX), "digest": "0" * 64,
               "semantics": "real", "value": value, "eps": value, "slack": 0.0, "margin": 0.0, "rationals": {}}
     path.write_bytes(zip_bytes(FORMAT, VERSION, fields, arrays))
@@ -58,7 +62,9 @@ def test_evidence_of_another_kind_is_refused_in_a_file(tmp_path):
 
 
 def forged(f, g, domain, rng):
-    """Return claims that are false: a bound below a difference at a point, and a gap above every difference."""
+    """Return claims that are false: a bound below a difference at a point, and a gap above every
+    difference.
+    """
     if f.activation == "binary":
         return {"gap": 1e6}
     return {"bound": float(np.nextafter(float(max(differences_at(f, g, domain, rng, 3)[1])), 0.0)), "gap": 1e6}
@@ -133,7 +139,8 @@ def test_each_schema_refuses_every_array_less_and_every_array_more(kind):
 def test_layers_are_those_of_both_networks():
     certificate, f, g, domain = proofs()["pieces box"]
     fewer = {name: array for name, array in certificate.arrays.items() if not name.endswith("1")}
-    more = {**certificate.arrays, "labels2": certificate.arrays["labels1"], "scales2": certificate.arrays["scales1"]}
+    above = {f"{name}2": certificate.arrays[f"{name}1"] for name in ("labels", "scales")}
+    more = {**certificate.arrays, **above}
     for arrays, count in ((fewer, 1), (more, 3)):
         assert f"has {count} layers" in changed(certificate, arrays=arrays).check(f, g, domain).reason
 
@@ -155,7 +162,9 @@ MATCHED = WHOLE | {"labels0": np.array([0, 0]), "scales0": np.array([1.0, 1.0])}
 
 
 def test_a_large_margin_proves_nothing():
-    """H(x - 1/4) and H(x - 3/4) agree further than 1/2 from both; so do any two steps further than a large margin."""
+    """H(x - 1/4) and H(x - 3/4) agree further than 1/2 from both; so do any two steps further than
+    a large margin.
+    """
     for margin in (1e6, 1.0, 0.5, 1e-3, 1e-9):
         certificate = certificate_of("bound", 0.0, "exact", MATCHED, STEP, MOVED, eps=0.1, margin=margin)
         assert "margin" in certificate.check(STEP, MOVED, BOX).reason
@@ -164,7 +173,8 @@ def test_a_large_margin_proves_nothing():
 def test_a_margin_is_of_binary_networks_alone():
     certificate = certificate_of("bound", 0.0, "exact", WHOLE, F, F, margin=1e-15)
     assert "margin" in certificate.check(F, F, BOX).reason
-    for claim, kind, arrays in [("gap", "point", {"point": np.array([1.0])}), ("bound", "sorted", {"exact": np.array(1)})]:
+    others = [("gap", "point", {"point": np.array([1.0])}), ("bound", "sorted", {"exact": np.array(1)})]
+    for claim, kind, arrays in others:
         with pytest.raises(ValueError, match="`margin`"):
             certificate_of(claim, 0.0, kind, arrays, margin=1e-15)
 
@@ -268,14 +278,16 @@ print(tracemalloc.get_traced_memory()[1])
 def peak(path):
     """Return how many bytes at most are held at once to load a file, in a process of its own."""
     root = str(pathlib.Path(rn.__file__).parent.parent)
-    run = subprocess.run([sys.executable, "-c", LOADING, str(path)], capture_output=True, text=True, check=True, cwd=root)
+    command = [sys.executable, "-c", LOADING, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
     return int(run.stdout)
 
 
 def test_one_long_text_among_short_ones_takes_no_more_memory_than_the_file(tmp_path):
     path, n = tmp_path / "proof.npz", 20_001
     texts = ["1" * 20_000, *["1"] * (n - 1)]
-    header = {"claim": "bound", "kind": "exact", "fingerprint": "", "digest": "", "semantics": "real", "value": 0.0,
+    header = {"claim": "bound", "kind": "exact", "fingerprint": "", "digest": "", "semantics": "real",
+              "value": 0.0,
               "eps": 0.0, "slack": 0.0, "margin": 0.0, "rationals": {"place": texts}}
     axis = np.array([0, -1] * (n // 2) + [-1])
     path.write_bytes(zip_bytes(FORMAT, VERSION, header, {"axis": axis}))

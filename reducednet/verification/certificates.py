@@ -1,18 +1,19 @@
 """Certificates: what `verify` found, as data that checkers without any code of the provers go through again.
 
-Each kind of proof has its evidence, whose arrays are listed in `schemas`, and its checker, a function of a module
-that needs NumPy and `fractions` alone:
+Each kind of proof has its evidence, whose arrays are listed in `schemas`, and its checker, a
+function of a module that needs NumPy and `fractions` alone:
 
 =========  =========================  ===========================================================
 kind       checker                    what it does again
 =========  =========================  ===========================================================
-"pieces"   `checker.check`            ReLU: bounds of f - g over the leaves of a tree of boxes, in float64
-"exact"    `exact_checker.bound`      the same in rationals, by what cancels; binary networks
-"point"    `exact_checker.gap`        |f - g| at a point of the domain, in rationals
-"sorted"   `sorted_checker.check`     one input, one hidden ReLU layer: the breakpoints in their order
-"folded"   `folded_checker.check`     ReLU: without what does nothing, by the rows of what is left of both
-"norms"    `norms_checker.check`      ReLU, neurons matched one to one: by Euclidean norms
-=========  =========================  ===========================================================
+"pieces"   `checker.check`            ReLU: bounds of f - g over the leaves of a tree of boxes, in
+float64 "exact"    `exact_checker.bound`      the same in rationals, by what cancels; binary
+networks "point"    `exact_checker.gap`        |f - g| at a point of the domain, in rationals
+"sorted"   `sorted_checker.check`     one input, one hidden ReLU layer: the breakpoints in their
+order "folded"   `folded_checker.check`     ReLU: without what does nothing, by the rows of what is
+left of both "norms"    `norms_checker.check`      ReLU, neurons matched one to one: by Euclidean
+norms =========  =========================
+===========================================================
 
 What evaluation in float64 adds to that, `evaluation_checker` finds.
 
@@ -42,8 +43,12 @@ from .verdict import largest_margin
 
 FORMAT, VERSION = "reducednet certificate", 2
 CHECKERS: dict[str, Callable[..., Any]] = {
-    "pieces": checker.check, "exact": exact_checker.bound, "point": exact_checker.gap, "sorted": sorted_checker.check,
-    "folded": folded_checker.check, "norms": norms_checker.check,
+    "pieces": checker.check,
+    "exact": exact_checker.bound,
+    "point": exact_checker.gap,
+    "sorted": sorted_checker.check,
+    "folded": folded_checker.check,
+    "norms": norms_checker.check,
 }
 SEMANTICS = ("real", "float64")
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
@@ -68,36 +73,37 @@ class Check(NamedTuple):
 class Certificate:
     """A proof that |f - g| <= value on a domain (a bound), or that |f - g| >= value at a point (a gap).
 
-    Frozen. It is about the networks and the domain whose fingerprint it has; `verify` gives it, `check` goes
-    through it again. Nothing in it is believed: what it says counts once `check` has answered True for these
-    networks and this domain.
+    Frozen. It is about the networks and the domain whose fingerprint it has; `verify` gives it,
+    `check` goes through it again. Nothing in it is believed: what it says counts once `check` has
+    answered True for these networks and this domain.
 
     Attributes
     ----------
     claim : "bound" or "gap"
     value : float
-        sup over the domain of max_k |f_k - g_k| is at most, or at least, this: of the real functions, in exact
-        arithmetic of the float64 parameters.
+        sup over the domain of max_k |f_k - g_k| is at most, or at least, this: of the real
+        functions, in exact arithmetic of the float64 parameters.
     semantics : "real" or "float64"
-        Whether `status` is about those functions, or about what computers return in float64, in whatever order
-        they sum.
+        Whether `status` is about those functions, or about what computers return in float64, in
+        whatever order they sum.
     slack : float
-        What both networks' own evaluation may add to the difference, with semantics "float64", which `check`
-        finds anew; otherwise 0.
+        What both networks' own evaluation may add to the difference, with semantics "float64",
+        which `check` finds anew; otherwise 0.
     eps : float
-        The question, not a part of the proof: `status` compares with it. A certificate with another eps
-        answers another question, and rightly; so ask for the status only of an eps that is yours.
+        The question, not a part of the proof: `status` compares with it. A certificate with another
+        eps answers another question, and rightly; so ask for the status only of an eps that is
+        yours.
     margin : float
-        Binary networks: the bound is of points further than this from the first hyperplanes, see `Verdict`. A
-        proof with a margin above `largest_margin` of the domain is refused by `check`.
+        Binary networks: the bound is of points further than this from the first hyperplanes, see
+        `Verdict`. A proof with a margin above `largest_margin` of the domain is refused by `check`.
     kind : "pieces", "exact", "point", "sorted", "folded" or "norms"
         What does it again, see this module.
     arrays : mapping of read-only arrays
-        Where the checker has to look: those of the kind's schema, and no others. Integers, numbers, or rationals as
-        text.
+        Where the checker has to look: those of the kind's schema, and no others. Integers, numbers,
+        or rationals as text.
     fingerprint, digest : str
-        SHA-256 of the networks and the domain; and of all that the certificate has. Against damage: whoever
-        changes a certificate can compute them too.
+        SHA-256 of the networks and the domain; and of all that the certificate has. Against damage:
+        whoever changes a certificate can compute them too.
 
     Examples
     --------
@@ -121,7 +127,8 @@ class Certificate:
         schema = SCHEMAS[choice(kind, "kind", CHECKERS)]
         fields["claim"], fields["kind"] = choice(claim, "claim", ("bound", "gap")), kind
         if claim != schema.claim:
-            raise ValueError(message("claim", f"{schema.claim!r}, for that is what {kind!r} can prove", repr(claim)))
+            expected = f"{schema.claim!r}, for that is what {kind!r} can prove"
+            raise ValueError(message("claim", expected, repr(claim)))
         fields["semantics"] = choice(semantics, "semantics", SEMANTICS)
         for name, entry in zip(_NUMBERS, (value, eps, slack, margin)):
             fields[name] = number(entry, name, minimum=0.0)
@@ -152,10 +159,11 @@ class Certificate:
 
     @property
     def status(self) -> str:
-        """What follows from the claim for |f - g| <= eps: "equivalent", "not_equivalent" or "unknown".
+        """What follows from the claim for |f - g| <= eps: "equivalent", "not_equivalent" or
+        "unknown".
 
-        Of the functions that `semantics` names. It is proved once `check` has confirmed the claim, and for this
-        eps: see the attribute.
+        Of the functions that `semantics` names. It is proved once `check` has confirmed the claim,
+        and for this eps: see the attribute.
         """
         value, slack, eps = Fraction(self.value), Fraction(self.slack), Fraction(self.eps)
         if self.claim == "bound":
@@ -205,7 +213,9 @@ class Certificate:
         return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):.17g}")
 
     def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
-        """Return why margin and slack do not make the claim one about these semantics, or "" if they do."""
+        """Return why margin and slack do not make the claim one about these semantics, or "" if
+        they do.
+        """
         binary = f.activation == "binary"
         if self.margin and not (binary and self.margin <= largest_margin(domain)):
             return f"a margin of {self.margin:.3g} says too little about this domain"
@@ -271,7 +281,8 @@ class Certificate:
             kind = choice(header.get("kind"), "kind", CHECKERS)
             arrays: dict[str, Any] = {}
             for key, data in members.items():
-                arrays[key] = read_array(data, key, "<i8" if entry_named(kind, key).type == INTEGERS else "<f8")
+                dtype = "<i8" if entry_named(kind, key).type == INTEGERS else "<f8"
+                arrays[key] = read_array(data, key, dtype)
             for key, texts in instance(header.get("rationals"), "rationals", dict, "a dict in the header").items():
                 texts = instance(texts, f"rationals[{key!r}]", list, "a list of texts")
                 if key in arrays or not all(isinstance(text, str) for text in texts):
@@ -285,7 +296,8 @@ class Certificate:
 
     @classmethod
     def _of_version_1(cls, fields: dict[str, Any], arrays: dict[str, Any]) -> Certificate:
-        """Return the certificate of an old file, which did not name its semantics: that with a slack is "float64".
+        """Return the certificate of an old file, which did not name its semantics: that with a
+        slack is "float64".
 
         Its digest becomes the one of today, if it was right.
         """
@@ -365,4 +377,3 @@ def fingerprint(f: Network, g: Network, domain: Domain) -> str:
     for array in parts.values():
         content.update((np.asarray(array, dtype="<f8") + 0.0).tobytes())
     return content.hexdigest()
-

@@ -1,8 +1,8 @@
 """From what provers found to a certificate: their evidence, in the terms of the networks as they were given.
 
-A certificate is handed out only if its checker confirms it: the checker is asked, and what it finds is what is
-claimed, if that is not beyond its time. Where a proof is a theorem of rational numbers, or its bound came from
-the checker in the first place, it is not asked again.
+A certificate is handed out only if its checker confirms it: the checker is asked, and what it finds
+is what is claimed, if that is not beyond its time. Where a proof is a theorem of rational numbers,
+or its bound came from the checker in the first place, it is not asked again.
 
 References
 ----------
@@ -29,22 +29,29 @@ from .schemas import as_texts
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 SECONDS = 1.0
-"""How long a checker may take at least, however little time is left; it may take half of what is left as well."""
+"""How long a checker may take at least, however little time is left; it may take half of what is
+left as well.
+"""
 FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 4e3
-"""How many products in float64, or parameters in rationals, a checker does a second at least: measured."""
+"""How many products in float64, or parameters in rationals, a checker does a second at least:
+measured.
+"""
 WHOLE = {"axis": np.array([-1]), "place": np.array([0.0])}
 """The tree that does not cut the domain."""
 ROUNDING = 2.0**-44
 """The margin that rounded rows of binary networks need, in sizes of the domain; a smaller one is tried first."""
 SPARE = 1.0 / 16.0
-"""What a claim may be larger than a bound in float64 by: sums may come out otherwise on another computer."""
+"""What a claim may be larger than a bound in float64 by: sums may come out otherwise on another
+computer.
+"""
 
 
 def certify(findings: Findings, f: Network, g: Network) -> Certificate | None:
     """Return the certificate of what is found about the networks as they were given, or None.
 
-    Its `check` answers True, and its status is that of the findings; or "equivalent" where they are undecided, for a
-    checker may find more than the prover. None: nothing is proved, or its checker finds less, or takes too long.
+    Its `check` answers True, and its status is that of the findings; or "equivalent" where they are
+    undecided, for a checker may find more than the prover. None: nothing is proved, or its checker
+    finds less, or takes too long.
     """
     certificates: Iterator[Certificate | None]
     if findings.status == DIFFERENT or not findings.proofs and findings.gap > 0.0:
@@ -85,7 +92,8 @@ def _shares(domain: Domain, x: Sequence[Fraction]) -> dict[str, Any]:
 
 
 def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate | None]:
-    """Yield certificates of the bounds that were proved, the best first; at last one by rationals, where that is quick.
+    """Yield certificates of the bounds that were proved, the best first; at last one by rationals,
+    where that is quick.
 
     A binary network's margin may be less than the prover's: neurons that never change need none.
     """
@@ -100,14 +108,16 @@ def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate 
             continue
         for margin in sorted(margins):
             widened = min(margin * (1.0 + SPARE), max(margin, findings.margin))
-            yield _confirmed(kind, arrays, proved, widened, findings, f, g, _is_certain(evidence, proved, findings))
+            certain = _is_certain(evidence, proved, findings)
+            yield _confirmed(kind, arrays, proved, widened, findings, f, g, certain)
 
 
 def _confirmed(
-    kind: str, arrays: Mapping[str, Any], proved: float, margin: float, findings: Findings, f: Network, g: Network,
-    certain: bool,
+    kind: str, arrays: Mapping[str, Any], proved: float, margin: float, findings: Findings,
+    f: Network, g: Network, certain: bool,
 ) -> Certificate | None:
-    """Return the certificate of this proof with the bound that its checker finds; None if that is beyond its time.
+    """Return the certificate of this proof with the bound that its checker finds; None if that is
+    beyond its time.
 
     A certain bound is what the checker would find, and it is asked only where that is quick.
     """
@@ -136,14 +146,17 @@ def _confirmed(
 def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) -> bool:
     """Return True if the checker surely finds the bound that was proved.
 
-    "folded" and "norms": the bound is what the checker found. "line" and "sorted" in rationals: between neighbouring
-    breakpoints all signs are known, and both find the supremum. "exact": both write the networks over one basis by
-    the same rules, in rationals; but for balls, where a root is rounded and a tangent may count as a cut.
+    "folded" and "norms": the bound is what the checker found. "line" and "sorted" in rationals:
+    between neighbouring breakpoints all signs are known, and both find the supremum. "exact": both
+    write the networks over one basis by the same rules, in rationals; but for balls, where a root
+    is rounded and a tangent may count as a cut.
     """
     if not np.isfinite(proved):
         return False
     kind, on_ball = evidence["kind"], isinstance(findings.question.domain, Ball)
-    return kind in ("folded", "norms", "line") or kind == "exact" and not on_ball or evidence.get("exact") is True
+    if kind == "exact":
+        return not on_ball
+    return kind in ("folded", "norms", "line") or evidence.get("exact") is True
 
 
 def _certificate(
@@ -174,7 +187,9 @@ def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> fl
     return leaves * 4.0 * products / FLOATS_A_SECOND
 
 
-def _evidence(evidence: Mapping[str, Any], findings: Findings, f: Network, g: Network) -> tuple[str, dict[str, Any]]:
+def _evidence(
+    evidence: Mapping[str, Any], findings: Findings, f: Network, g: Network
+) -> tuple[str, dict[str, Any]]:
     """Return the kind of the proof, and the arrays that its checker needs."""
     question = findings.question
     if "arrays" in evidence:  # they are about the networks as they were given

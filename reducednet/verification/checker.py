@@ -57,9 +57,11 @@ def size(v: Any) -> Any:
 
 
 def times(W: Any, X: Any) -> tuple[Any, int]:
-    """Return W X for arrays (n, ...) X, and through how many roundings each of its terms goes at most.
+    """Return W X for arrays (n, ...) X, and through how many roundings each of its terms goes at
+    most.
 
-    Sums are taken in blocks: of c terms, a term goes through c roundings in its block, and one for each block.
+    Sums are taken in blocks: of c terms, a term goes through c roundings in its block, and one for
+    each block.
     """
     n, columns = W.shape[1], X.reshape(len(X), -1)
     length = max(LEAST, isqrt(n) if len(W) <= FEW else -(-n // BLOCKS))

@@ -1,16 +1,20 @@
-"""Re-checks what evaluation in float64 may add to |f - g|: no code of the provers, of `error_bounds` or the kernels.
+"""Re-checks what evaluation in float64 may add to |f - g|: no code of the provers, of
+`error_bounds` or the kernels.
 
-A certificate of semantics "float64" is about what computers return, whatever order they sum in, with or without
-fused operations. What it says of the real functions is one checker's matter; this one bounds |fl(N) - N|.
+A certificate of semantics "float64" is about what computers return, whatever order they sum in,
+with or without fused operations. What it says of the real functions is one checker's matter; this
+one bounds |fl(N) - N|.
 
-One layer z = W h + b has n products and n additions, so that each term goes through n + 1 roundings at most. With
-|h| <= A, and |fl(h) - h| <= e below it,
+One layer z = W h + b has n products and n additions, so that each term goes through n + 1 roundings
+at most. With |h| <= A, and |fl(h) - h| <= e below it,
 
-    |fl(z) - z| <= |W| e + gamma_(n+1) (|W| (A + e) + |b|) + underflow,    gamma_k = k u / (1 - k u).
+    |fl(z) - z| <= |W| e + gamma_(n+1) (|W| (A + e) + |b|) + underflow,    gamma_k = k u / (1 - k
+    u).
 
-Where z <= top, fl(z) <= top + error, and both max(z, 0) and max(fl(z), 0) lie between 0 and max(top + error, 0):
-so the error of a ReLU is no larger than that either. The layers above the first one of a binary network, whose
-inputs are 0 and 1, must be sums without any rounding, in whatever order; in the first, z must be larger than its error.
+Where z <= top, fl(z) <= top + error, and both max(z, 0) and max(fl(z), 0) lie between 0 and max(top
++ error, 0): so the error of a ReLU is no larger than that either. The layers above the first one of
+a binary network, whose inputs are 0 and 1, must be sums without any rounding, in whatever order; in
+the first, z must be larger than its error.
 
 References
 ----------
@@ -32,7 +36,8 @@ def rounds(n: int) -> float:
 def corners(domain: Any) -> tuple[Any, Any]:
     """Return a box that holds the domain."""
     if type(domain).__name__ == "Ball":
-        return np.nextafter(domain.centre - domain.radius, -np.inf), np.nextafter(domain.centre + domain.radius, np.inf)
+        low, high = domain.centre - domain.radius, domain.centre + domain.radius
+        return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
     if type(domain).__name__ == "Hull":
         return domain.points.min(axis=0), domain.points.max(axis=0)
     return domain.low, domain.high
@@ -64,7 +69,9 @@ def affine_error(W: Any, b: Any, A: Any, e: Any) -> Any:
 
 
 def error_of(net: Any, domain: Any) -> float:
-    """Return no less than max_k |fl(N_k) - N_k| over the domain; binary: where all neurons are found right."""
+    """Return no less than max_k |fl(N_k) - N_k| over the domain; binary: where all neurons are
+    found right.
+    """
     low, high = corners(domain)
     A, e = np.maximum(np.abs(low), np.abs(high)), np.zeros(len(low))
     for number, (W, b) in enumerate(zip(net.weights, net.thresholds)):
@@ -87,13 +94,17 @@ def error_of(net: Any, domain: Any) -> float:
 
 
 def slack(f: Any, g: Any, domain: Any) -> float:
-    """Return no less than what both networks' evaluation may add to |f - g|; inf or nan where that has no bound."""
+    """Return no less than what both networks' evaluation may add to |f - g|; inf or nan where that
+    has no bound.
+    """
     with np.errstate(all="ignore"):
         return float((error_of(f, domain) + error_of(g, domain)) * (1.0 + 2 * U))
 
 
 def sums_are_exact(net: Any) -> bool:
-    """Return True if no sum above the first layer rounds: its terms are multiples of q, and at most 2^52 q together."""
+    """Return True if no sum above the first layer rounds: its terms are multiples of q, and at most
+    2^52 q together.
+    """
     for W, b in zip(net.weights[1:], net.thresholds[1:]):
         terms = np.column_stack([W, b])
         total = np.abs(terms).sum(axis=1) * (1.0 + rounds(terms.shape[1] + 1))
@@ -107,9 +118,11 @@ def sums_are_exact(net: Any) -> bool:
 
 
 def margin(f: Any, g: Any, domain: Any) -> float:
-    """Return how far from every hyperplane of both first layers float64 finds all binary neurons right.
+    """Return how far from every hyperplane of both first layers float64 finds all binary neurons
+    right.
 
-    A neuron whose z is larger than its error on all of the domain needs no margin; inf if sums above may round.
+    A neuron whose z is larger than its error on all of the domain needs no margin; inf if sums
+    above may round.
     """
     if not (sums_are_exact(f) and sums_are_exact(g)):
         return float("inf")
@@ -124,13 +137,16 @@ def margin(f: Any, g: Any, domain: Any) -> float:
             cuts = W.any(axis=1) & ~(nearest > error * (1.0 + 8 * U) + 4 * U * np.abs(b))
             if cuts.any():
                 largest = np.abs(W[cuts]).max(axis=1)
-                norms = largest * np.sqrt(((W[cuts] / largest[:, None]) ** 2).sum(axis=1)) * (1.0 - rounds(n + 8))
+                squares = ((W[cuts] / largest[:, None]) ** 2).sum(axis=1)
+                norms = largest * np.sqrt(squares) * (1.0 - rounds(n + 8))
                 needed = max(needed, float((error[cuts] / norms).max()) * (1.0 + 4 * U))
     return needed
 
 
 def is_decided(f: Any, g: Any, point: Any) -> bool:
-    """Return True if float64 finds all binary neurons right at a point: in rationals, |z| is larger than its error."""
+    """Return True if float64 finds all binary neurons right at a point: in rationals, |z| is larger
+    than its error.
+    """
     for net in (f, g):
         n = net.weights[0].shape[1]
         for row, b in zip(net.weights[0].tolist(), net.thresholds[0].tolist()):

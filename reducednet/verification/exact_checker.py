@@ -147,7 +147,9 @@ def exact_bound(data: Any, f: Any, g: Any, reach: Any, domain: Any) -> Q:
 
 
 def bound(data: Any, f: Any, g: Any, domain: Any) -> Q:
-    """Return the bound of |f - g| on the domain that the tree, and labels and scales, prove; it raises if none is."""
+    """Return the bound of |f - g| on the domain that the tree, and labels and scales, prove; it
+    raises if none is.
+    """
     require_fit(f, g, domain)
     inside = domain if len(data["axis"]) == 1 else None
     return max(exact_bound(data, f, g, reach, inside) for reach in leaves(data, domain))
@@ -156,7 +158,8 @@ def bound(data: Any, f: Any, g: Any, domain: Any) -> Q:
 def gap(data: Any, f: Any, g: Any, domain: Any) -> Q:
     """Return max_k |f_k(x) - g_k(x)| at the point x, which must lie in the domain.
 
-    A binary network has no value on a hyperplane of its first layer, so that x must lie off all of them.
+    A binary network has no value on a hyperplane of its first layer, so that x must lie off all of
+    them.
     """
     require_fit(f, g, domain)
     x = point_of(data, domain)
@@ -166,7 +169,9 @@ def gap(data: Any, f: Any, g: Any, domain: Any) -> Q:
 
 
 def require_fit(f: Any, g: Any, domain: Any) -> None:
-    """Refuse networks of different activations, inputs or outputs, or a domain of another dimension."""
+    """Refuse networks of different activations, inputs or outputs, or a domain of another
+    dimension.
+    """
     inputs = {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs}
     if f.activation != g.activation or len(inputs) > 1 or len(f.output_weights) != len(g.output_weights):
         raise ValueError("the networks and the domain do not fit")
@@ -175,7 +180,8 @@ def require_fit(f: Any, g: Any, domain: Any) -> None:
 def point_of(data: Any, domain: Any) -> list[Q]:
     """Return the point in rationals; ValueError if it does not lie in the domain.
 
-    A hull's point is sum_i t_i p_i with t_i >= 0 and sum_i t_i = 1; a ball's has |x - centre|^2 <= radius^2.
+    A hull's point is sum_i t_i p_i with t_i >= 0 and sum_i t_i = 1; a ball's has |x - centre|^2 <=
+    radius^2.
     """
     x, kind = [Q(value) for value in data["point"].tolist()], type(domain).__name__
     inside = len(x) == domain.n_inputs

@@ -102,8 +102,8 @@ class Findings:
         """Note a proved bound of sup |f - g| of the real functions; a smaller one stays.
 
         One below a difference that was found, nearer to a binary network's hyperplane than the margin, is left.
-        Evidence None: no certificate can be had of this proof; those of larger bounds stay. A margin that says too
-        little about the domain is none: see `largest_margin`.
+        Evidence None: no certificate can be had of this proof; those of larger bounds stay. A
+        margin that says too little about the domain is none: see `largest_margin`.
         """
         real = float(bound)
         if self.question.slack:

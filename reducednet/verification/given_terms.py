@@ -1,6 +1,8 @@
-"""Matches of neurons in the terms of the networks as they were given, which is what certificates speak of.
+"""Matches of neurons in the terms of the networks as they were given, which is what certificates
+speak of.
 
-Provers work with rows that are scaled by powers of two and with networks of one depth; checkers know nothing of that.
+Provers work with rows that are scaled by powers of two and with networks of one depth; checkers
+know nothing of that.
 
 References
 ----------
@@ -21,7 +23,8 @@ from .classes import Match
 def layer_arrays(
     matches: Sequence[Match], given: tuple[Network, Network], scaled: tuple[Network, Network]
 ) -> dict[str, Any]:
-    """Return each layer's labels and scales, g's neurons before f's, for rows that are not scaled by powers of two.
+    """Return each layer's labels and scales, g's neurons before f's, for rows that are not scaled
+    by powers of two.
 
     Parameters
     ----------
@@ -46,7 +49,8 @@ def layer_arrays(
 def _exponents(network: Network, scaled: Network) -> list[np.ndarray]:
     """Return the e of each neuron of each layer with z = 2^e times that of the scaled network.
 
-    A row's largest entry tells it: it was divided by 2^e, and for ReLU multiplied by 2^e of the neuron below.
+    A row's largest entry tells it: it was divided by 2^e, and for ReLU multiplied by 2^e of the
+    neuron below.
     """
     below_it, result = np.zeros(network.n_inputs, dtype=int), []
     hidden = affine_maps(network)[:-1]

@@ -1,7 +1,8 @@
 """Bounds of the difference in the Euclidean norm, where ReLU is 1-Lipschitz and spectral norms grow slower.
 
-Intervals multiply a vector of radii by |W_f| in each layer; the norm of what is not known grows by |W_f|_2 alone, by
-about a root of the width less. What is proved, and the proof, is `norms_checker`; here it is proposed to.
+Intervals multiply a vector of radii by |W_f| in each layer; the norm of what is not known grows by
+|W_f|_2 alone, by about a root of the width less. What is proved, and the proof, is `norms_checker`;
+here it is proposed to.
 
 References
 ----------
@@ -28,7 +29,8 @@ WIDEST = 1000
 def norm_bound(
     matches: Sequence[Match], given: tuple[Network, Network], scaled: tuple[Network, Network], domain: Domain
 ) -> tuple[float, dict[str, Any]] | None:
-    """Return a bound of |f - g| over the domain, and the arrays that prove it; None if neurons are not all matched.
+    """Return a bound of |f - g| over the domain, and the arrays that prove it; None if neurons are
+    not all matched.
 
     Parameters
     ----------

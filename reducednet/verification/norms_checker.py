@@ -1,14 +1,18 @@
-"""Re-checks bounds of |f - g| in the Euclidean norm, for ReLU networks whose neurons are matched one to one.
+"""Re-checks bounds of |f - g| in the Euclidean norm, for ReLU networks whose neurons are matched
+one to one.
 
-No code of the provers or the kernels. The data names pairs of neurons, and for each a scale s > 0 with z_f near
-s z_g; every number is found here anew, all roundings charged. In each layer the vector e = h_f - s h_g, of the
-pairs in f's order, is k + rho with a known k and |rho|_2 <= nu. In the next layer
+No code of the provers or the kernels. The data names pairs of neurons, and for each a scale s > 0
+with z_f near s z_g; every number is found here anew, all roundings charged. In each layer the
+vector e = h_f - s h_g, of the pairs in f's order, is k + rho with a known k and |rho|_2 <= nu. In
+the next layer
 
-    d = z_f - s' z_g = W_f k + W_f rho + R h_g + beta,     R = W_f s - s' W_g,     beta = b_f - s' b_g,
+    d = z_f - s' z_g = W_f k + W_f rho + R h_g + beta,     R = W_f s - s' W_g,     beta = b_f - s'
+    b_g,
 
-and |W_f rho|_2 <= |W_f|_2 nu. With relu(z_f) - relu(s' z_g) = theta d, theta in [0, 1], `through_relu` finds the
-next k and nu. Of h_g both an interval and the norm are known. Rows are brought to sizes of about 1 by powers of
-two first, which is exact and leaves the functions as they are.
+and |W_f rho|_2 <= |W_f|_2 nu. With relu(z_f) - relu(s' z_g) = theta d, theta in [0, 1],
+`through_relu` finds the next k and nu. Of h_g both an interval and the norm are known. Rows are
+brought to sizes of about 1 by powers of two first, which is exact and leaves the functions as they
+are.
 
 References
 ----------
@@ -35,9 +39,11 @@ def rounds(n: int) -> float:
 
 
 def scaled(net: Any) -> tuple[list[tuple[Any, Any]], list[Any]]:
-    """Return the layers (W, b), outputs included, with rows of about 1, and each hidden neuron's exponent p.
+    """Return the layers (W, b), outputs included, with rows of about 1, and each hidden neuron's
+    exponent p.
 
-    h = 2^p times that of the given network: W' = 2^p W 2^-p_below, b' = 2^p b. It is refused if that rounds.
+    h = 2^p times that of the given network: W' = 2^p W 2^-p_below, b' = 2^p b. It is refused if
+    that rounds.
     """
     below, layers, exponents = np.zeros(net.weights[0].shape[1], dtype=int), [], []
     bias = np.zeros(len(net.output_weights)) if net.output_bias is None else net.output_bias
@@ -61,14 +67,16 @@ def scaled(net: Any) -> tuple[list[tuple[Any, Any]], list[Any]]:
 def norm(v: Any) -> Any:
     """Return no less than the Euclidean norm along the last axis, but for overflow.
 
-    sqrt(sum v^2) with n + 2 roundings; squares of numbers below 2^-510 may underflow, and lose 2^-500 each at most.
+    sqrt(sum v^2) with n + 2 roundings; squares of numbers below 2^-510 may underflow, and lose
+    2^-500 each at most.
     """
     n = v.shape[-1]
     return np.sqrt((v * v).sum(axis=-1)) * (1.0 + rounds(n + 4)) + n * 2.0**-500
 
 
 def spectral_norm(W: Any) -> float:
-    """Return no less than the spectral norm, and little more: |W|_2^16 = |M^8|_2 <= |M^8|_F with M = W^T W.
+    """Return no less than the spectral norm, and little more: |W|_2^16 = |M^8|_2 <= |M^8|_F with M
+    = W^T W.
 
     With |G - M|_F <= lost, |fl(G G) - M M|_F <= 2 |G|_F lost + lost^2 + gamma_n |G|_F^2.
     """
@@ -111,7 +119,8 @@ class Values:
 
 
 def ends(W: Any, b: Any, h: Values) -> tuple[Any, Any]:
-    """Return numbers below and above W h + b: n products and additions, at corners of h's interval."""
+    """Return numbers below and above W h + b: n products and additions, at corners of h's interval.
+    """
     up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
     n, size = W.shape[1], np.abs(W) @ h.largest + np.abs(b)
     lost = rounds(n + 6) * size + TINY * (n + 6)
@@ -119,10 +128,12 @@ def ends(W: Any, b: Any, h: Values) -> tuple[Any, Any]:
 
 
 def difference(F: Any, G: Any, W: Any, k: Any, b: Any, c: Any, h: Values) -> tuple[Any, Any]:
-    """Return q and t with |W k + R h + beta - q| <= t, for R = F - G and beta = b - c of products F, G and c, each rounded.
+    """Return q and t with |W k + R h + beta - q| <= t, for R = F - G and beta = b - c of products
+    F, G and c, each rounded.
 
-    R h is R times the middle of h's interval within |R| times its half, or 0 within |R|_2 |h|_2: the better of the
-    two, row by row. R as computed is within u (1 + 4 u) (|F| + |G| + |R|) of R, all three as computed.
+    R h is R times the middle of h's interval within |R| times its half, or 0 within |R|_2 |h|_2:
+    the better of the two, row by row. R as computed is within u (1 + 4 u) (|F| + |G| + |R|) of R,
+    all three as computed.
     """
     n, R = W.shape[1], F - G
     inexact = U * (1.0 + 16.0 * U) * (np.abs(F) + np.abs(G) + np.abs(R)) + 4.0 * TINY
@@ -137,7 +148,8 @@ def difference(F: Any, G: Any, W: Any, k: Any, b: Any, c: Any, h: Values) -> tup
 
 
 def through_relu(q: Any, t: Any, carried: float, z_f: Any, z_g: Any) -> tuple[Any, float]:
-    """Return k and nu of relu(z_f) - relu(z_g), where z_f - z_g = d is q within t and a vector of norm `carried`.
+    """Return k and nu of relu(z_f) - relu(z_g), where z_f - z_g = d is q within t and a vector of
+    norm `carried`.
 
     For each neuron the best of three, with (low, high) = z_f, z_g:
 
@@ -145,7 +157,8 @@ def through_relu(q: Any, t: Any, carried: float, z_f: Any, z_g: Any) -> tuple[An
     * both are in [0, max(high_f, high_g, 0)], and so is their difference in size;
     * it is theta d, which is d / 2 within |d| / 2, and |d| <= |q| + t + that vector's entry.
 
-    What is left beside k is a vector within `loose`, entry by entry, and one that is no longer than the carried one.
+    What is left beside k is a vector within `loose`, entry by entry, and one that is no longer than
+    the carried one.
     """
     down = np.maximum(np.maximum(-z_f[0], -z_g[0]), 0.0)
     up = np.maximum(np.maximum(z_f[1], z_g[1]), 0.0)
@@ -157,7 +170,9 @@ def through_relu(q: Any, t: Any, carried: float, z_f: Any, z_g: Any) -> tuple[An
 
 
 def pairing(labels: Any, scales: Any) -> tuple[Any, Any]:
-    """Return g's neuron and the scale for each neuron of f; g's labels come first, each label twice."""
+    """Return g's neuron and the scale for each neuron of f; g's labels come first, each label
+    twice.
+    """
     n = len(labels) // 2
     names = np.arange(n)
     whole = len(labels) == 2 * n and all((np.sort(part) == names).all() for part in (labels[:n], labels[n:]))

@@ -1,8 +1,10 @@
-"""What each kind of evidence holds: names, types, ranks and sizes of its arrays, and the claim that it may prove.
+"""What each kind of evidence holds: names, types, ranks and sizes of its arrays, and the claim that
+it may prove.
 
-One table, `SCHEMAS`. Certificates are refused that lack an array, have another one, or have one that does not
-fit: `checked_arrays` asks all that the arrays tell by themselves, when a certificate is made or loaded;
-`check_fit` asks the rest, when the networks and the domain are known. No checker begins before both agree.
+One table, `SCHEMAS`. Certificates are refused that lack an array, have another one, or have one
+that does not fit: `checked_arrays` asks all that the arrays tell by themselves, when a certificate
+is made or loaded; `check_fit` asks the rest, when the networks and the domain are known. No checker
+begins before both agree.
 
 References
 ----------
@@ -30,7 +32,8 @@ class Entry(NamedTuple):
     """One array of the evidence.
 
     type : INTEGERS, NUMBERS (float64) or RATIONALS (float64, or texts such as -1/3)
-    sizes : names of its lengths, () for a single number; the same name is the same length everywhere
+    sizes : names of its lengths, () for a single number; the same name is the same length
+    everywhere
     group : "" if it is always there; those of one group are all there or none
     least, most : what integers may be
     """
@@ -49,7 +52,8 @@ class Schema(NamedTuple):
     activations : of the networks that it can be about
     arrays : the entries by name; those of hidden layers apart
     layers : the entries ``name{layer}``, for each hidden layer one
-    joint : whether a layer is that of both networks together, up to the greater depth, g's neurons before f's; else
+    joint : whether a layer is that of both networks together, up to the greater depth, g's neurons
+    before f's; else
         the layers of f are followed by those of g, or the other way round if `exchanged` is 1
     margin : whether a margin may be claimed, for binary networks
     """
@@ -97,13 +101,14 @@ SCHEMAS: dict[str, Schema] = {
 def checked_arrays(kind: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arrays in the order of their names, read-only, or refuse them.
 
-    Rationals become an array of Python's own texts, which takes no more memory than they do: in NumPy's arrays of
-    texts each is as long as the longest.
+    Rationals become an array of Python's own texts, which takes no more memory than they do: in
+    NumPy's arrays of texts each is as long as the longest.
 
     Raises
     ------
     TypeError, ValueError
-        If a name, a type, a rank or a size is not that of the schema, an array is empty, or a number is not finite.
+        If a name, a type, a rank or a size is not that of the schema, an array is empty, or a
+        number is not finite.
     """
     schema, sizes = SCHEMAS[kind], dict[str, int]()
     entries = _entries(schema, _number_of_layers(schema, arrays))
@@ -128,7 +133,8 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
     Raises
     ------
     ValueError
-        If activations, numbers of inputs, outputs, layers or neurons, or what a domain needs, do not fit.
+        If activations, numbers of inputs, outputs, layers or neurons, or what a domain needs, do
+        not fit.
     """
     schema = SCHEMAS[kind]
     if f.activation != g.activation or f.activation not in schema.activations:
@@ -181,7 +187,8 @@ def _entries(schema: Schema, n_layers: int) -> dict[str, Entry]:
 def _neurons(schema: Schema, arrays: Mapping[str, Any], f: Network, g: Network) -> list[int]:
     """Return how many neurons each layer of the evidence is about.
 
-    A network of fewer layers than the other has its last one again, for layers s(h) = h above it change nothing.
+    A network of fewer layers than the other has its last one again, for layers s(h) = h above it
+    change nothing.
     """
     if schema.joint:
         depth = max(f.depth, g.depth)
@@ -199,7 +206,9 @@ def _bind(name: str, expected: tuple[str | int, ...], shape: tuple[int, ...], si
 
 
 def _check_tree(axis: Any, n_outside: int) -> None:
-    """Refuse a tree that has not one leaf more than cuts, or not one direction for each leaf outside."""
+    """Refuse a tree that has not one leaf more than cuts, or not one direction for each leaf
+    outside.
+    """
     if 2 * (axis < 0).sum() != len(axis) + 1:
         raise ValueError(message("axis", "one leaf more than cuts", f"{(axis < 0).sum()} of {len(axis)} nodes"))
     if (axis == -2).sum() != n_outside:

@@ -15,10 +15,11 @@ EQUIVALENT, DIFFERENT, UNKNOWN = "equivalent", "not_equivalent", "unknown"
 def largest_margin(domain: Domain) -> float:
     """Return the largest margin that a bound of binary networks may have and still say something.
 
-    A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings of w, b and of
-    w.x + b move it by at most 2 gamma_n X. Allowed are eight such moves, of d + 64 roundings each: what mappings and
-    evaluation may do to a hyperplane, and no more. And no more than 2^-20 of the domain's least side of all that
-    are not 0, lest the margin be all of a small domain far off.
+    A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
+    of w, b and of w.x + b move it by at most 2 gamma_n X. Allowed are eight such moves, of d + 64
+    roundings each: what mappings and evaluation may do to a hyperplane, and no more. And no more
+    than 2^-20 of the domain's least side of all that are not 0, lest the margin be all of a small
+    domain far off.
 
     Examples
     --------
