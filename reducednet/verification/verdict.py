@@ -54,7 +54,7 @@ class Verdict:
     eps : float
         The largest difference that was asked for.
     bound, gap : float
-        inf and 0 where nothing is known.
+        inf and 0 where nothing is known. Where the certificate is of a bound, the bound is its value and slack.
     counterexample : array (n_inputs,) or None
         A point of the domain where the networks differ by at least `gap`, exactly; None unless that refutes. Where
         one input's floating-point numbers are too coarse for it, a `fractions.Fraction`.
@@ -69,7 +69,8 @@ class Verdict:
     seconds : float
     stages : list of Stage
     certificate : Certificate or None
-        What lets a checker repeat the proof, or the refutation.
+        What lets a checker repeat the proof, or the refutation: it was asked, and confirms it. None where nothing
+        is proved, or its checker would take too long or finds less than the prover.
     interrupted : bool
         Whether Ctrl-C ended the search: then this is what was known until then.
     """
