@@ -103,12 +103,12 @@ def test_bound_below_a_known_gap_is_left_and_a_gap_above_a_bound_takes_it_away()
 ROUNDED_UP = np.nextafter(1.0, 2.0)  # of 3/4 + 1/4, for the sum is moved outwards
 
 
-@pytest.mark.parametrize("blur, bound", [(0.0, ROUNDED_UP), (1e-9, ROUNDED_UP), (np.inf, np.inf)])
+@pytest.mark.parametrize("blur, bound", [(0.0, ROUNDED_UP), (1e-15, ROUNDED_UP), (1e-9, np.inf), (np.inf, np.inf)])
 def test_bounds_of_float64_have_its_margin(blur, bound):
     found = findings(eps=2.0, slack=0.25, blur=blur)
     found.prove(0.75, "structure", {})
     assert bound <= found.bound <= np.nextafter(bound, np.inf)
-    assert found.margin == (blur if np.isfinite(blur) else 0.0)
+    assert found.margin == (blur if np.isfinite(bound) else 0.0)
 
 
 NOTHING = -np.zeros((2, 2))

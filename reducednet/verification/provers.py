@@ -92,9 +92,11 @@ def _bound_with(findings: Findings, matcher: Matcher) -> None:
     if findings.bound < best or findings.difference is None:
         findings.difference = found
     if question.f.activation == "relu":
-        bounds = norm_bound(question.f, question.g, question.domain, found)
-        if bounds is not None:
-            findings.prove(float(bounds.max()), name, None)
+        scaled = question.f, question.g
+        given_pair = (question.given[0], question.given[1]) if question.given else scaled
+        proof = norm_bound(found.matches, given_pair, scaled, question.domain)
+        if proof is not None:
+            findings.prove(proof[0], name, {"kind": "norms", "arrays": proof[1]})
 
 
 def _margin(question: Question, found: Difference) -> float:
@@ -103,7 +105,8 @@ def _margin(question: Question, found: Difference) -> float:
         return 0.0
     largest = 0.0  # above the first layer members are surely their representatives
     for known, network in zip(found.layers[0], (question.f, question.g)):
-        norms, drift = row_norms(network.weights[0]), known.drift[:, 0]
+        decided = np.maximum(known.low[:, 0], -known.high[:, 0]) > known.drift[:, 0]  # z has one sign, s z_c too
+        norms, drift = row_norms(network.weights[0]), np.where(decided, 0.0, known.drift[:, 0])
         none = np.where(drift > 0.0, np.inf, 0.0)  # a zero row has no hyperplane to be far from
         largest = max(largest, float(np.divide(drift, norms, out=none, where=norms > 0.0).max()))
     return largest * (1.0 + gamma(question.f.n_inputs + 8))

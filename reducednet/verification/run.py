@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..networks import Network, check_network
 from ..orbit import rescale, unit_exponents
 from ..reduced_networks import check_domain
 from .certify import certify
+from .exact import above
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
@@ -209,12 +211,16 @@ def _is_within_reach_of_a_constant(question: Question, f: Network, g: Network) -
 
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:
     """Write down what was found."""
-    question, status = findings.question, findings.status
+    question, status, certificate = findings.question, findings.status, certify(findings, f, g)
+    bound, margin = findings.bound, findings.margin
+    if certificate is not None and certificate.claim == "bound":  # what is proved is what can be proved again
+        bound = above(Fraction(certificate.value) + Fraction(certificate.slack))
+        margin = certificate.margin
+        status = EQUIVALENT if certificate.status == EQUIVALENT else status
     method = findings.gap_method if status == DIFFERENT else findings.method
     counterexample = findings.counterexample if status == DIFFERENT else None
-    certificate = certify(findings, f, g)
     return Verdict(
-        status, question.eps, findings.bound, findings.gap, counterexample, method, semantics, findings.margin,
+        status, question.eps, bound, findings.gap, counterexample, method, semantics, margin,
         findings.seconds, findings.stages, certificate, interrupted, findings.solver_bound,
         _remark(question, status, f, g),
     )

@@ -6,8 +6,31 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import Array
+from ..domains import Domain
+from ..rounding import gamma
 
 EQUIVALENT, DIFFERENT, UNKNOWN = "equivalent", "not_equivalent", "unknown"
+
+
+def largest_margin(domain: Domain) -> float:
+    """Return the largest margin that a bound of binary networks may have and still say something.
+
+    A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
+    of w, b and of w.x + b move it by at most 2 gamma_n X. Allowed are eight such moves, of d + 64
+    roundings each: what mappings and evaluation may do to a hyperplane, and no more. And no more
+    than 2^-20 of the domain's least side of all that are not 0, lest the margin be all of a small
+    domain far off.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> 0.0 < largest_margin(Box([-1, -1], [1, 1])) < 1e-12
+    True
+    """
+    low, high = domain.bounding_box()
+    sides = high / 2.0 - low / 2.0
+    least = float(sides[sides > 0.0].min(initial=np.inf)) * 2.0**-19
+    return min(16.0 * gamma(domain.n_inputs + 64) * domain.norm_bound, least)
 
 
 class Stage(NamedTuple):
@@ -33,6 +56,7 @@ class Verdict:
     bound, gap : float
         Both are proved, every rounding charged; inf and 0 where nothing is known. The gap is rounded down:
         where the difference is just above eps, it may be eps.
+        Where the certificate is of a bound, the bound is its value and slack.
     solver_bound : float
         The largest difference by a mixed-integer solver's word, which is no proof; inf where none
         was asked.
@@ -50,7 +74,8 @@ class Verdict:
     seconds : float
     stages : list of Stage
     certificate : Certificate or None
-        What lets a checker repeat the proof, or the refutation.
+        What lets a checker repeat the proof, or the refutation: it was asked, and confirms it. None where nothing
+        is proved, or its checker would take too long or finds less than the prover.
     interrupted : bool
         Whether Ctrl-C ended the search: then this is what was known until then.
     remark : str
