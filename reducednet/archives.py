@@ -143,8 +143,11 @@ def _remove_abandoned(folder: str) -> None:
                 os.unlink(entry.path)
 
 
-def read_archive(path: str, kind: str, version: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the header of an archive and its other members, undecoded.
+def read_archive(
+    path: str, kind: str, version: int, older: Sequence[int] = ()
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the header of an archive of this version, or an older one, and its other members,
+    undecoded.
 
     Raises
     ------
@@ -159,7 +162,7 @@ def read_archive(path: str, kind: str, version: int) -> tuple[dict[str, Any], di
         members = _members(stream.read())
     if "header" not in members:
         raise ValueError("member header is missing: not a file that `save` wrote")
-    return _header(members.pop("header"), kind, version), members
+    return _header(members.pop("header"), kind, (version, *older)), members
 
 
 def _members(data: bytes) -> dict[str, bytes]:
@@ -181,7 +184,7 @@ def _members(data: bytes) -> dict[str, bytes]:
         raise ValueError(f"not a sound zip file: {error}") from error
 
 
-def _header(data: bytes, kind: str, expected: int) -> dict[str, Any]:
+def _header(data: bytes, kind: str, known: Sequence[int]) -> dict[str, Any]:
     n_entries = sum(map(data.count, b"[{,"))  # each takes up to 100 bytes of memory
     if n_entries > _MAX_ENTRIES:
         raise ValueError(f"member header must have at most {_MAX_ENTRIES} lists and entries, got {n_entries}")
@@ -192,8 +195,8 @@ def _header(data: bytes, kind: str, expected: int) -> dict[str, Any]:
     if not isinstance(header, dict) or header.get("format") != kind:
         raise ValueError(f"member header does not say that the format is {kind!r}")
     version = integer(header.get("version"), "version", 1)
-    if version != expected:
-        raise ValueError(f"version {version} is unknown: this library reads version {expected}")
+    if version not in known:
+        raise ValueError(f"version {version} is unknown: this library reads version {known[0]}")
     return header
 
 

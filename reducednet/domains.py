@@ -309,8 +309,8 @@ class Hull(Domain):
 def _short(vector: Array) -> str:
     """Write a short vector in full, a long one by its ends."""
     if len(vector) <= 4:
-        return "[" + ", ".join(f"{value:g}" for value in vector) + "]"
-    return f"[{vector[0]:g}, ..., {vector[-1]:g}]"
+        return "[" + ", ".join(f"{value:zg}" for value in vector) + "]"
+    return f"[{vector[0]:zg}, ..., {vector[-1]:zg}]"
 
 
 DOMAINS: dict[str, type[Domain]] = {kind.__name__: kind for kind in (Box, Ball, Hull)}

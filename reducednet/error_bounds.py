@@ -93,8 +93,10 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
 
     |fl(w.x + b) - (w.x + b)| <= gamma_(n+2) (|w|.A + |b|) + underflow <= margin |w|
 
-    In the layers above, whose inputs are 0 or 1, whole cells can lie on a hyperplane. There every sum has to be
-    exact, in any order: numbers that are multiples of q with absolute values that add up to 2^52 q at most.
+    A neuron with |z| above its error on all of the domain needs no margin. In the layers above,
+    whose inputs are 0 or 1, whole cells can lie on a hyperplane. There every sum has to be exact,
+    in any order: numbers that are multiples of q with absolute values that add up to 2^52 q at
+    most.
 
     Parameters
     ----------
@@ -127,7 +129,9 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
     A = np.abs(domain.bounding_box()).max(axis=0) * (1.0 + gamma(n + 4))
     with np.errstate(over="ignore", invalid="ignore"):
         lost = gamma(n + 4) * (np.abs(W) @ A + np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())
-        margins = np.divide(lost, norms, out=np.zeros_like(lost), where=norms > 0.0)
+        nearest = np.maximum(-b - domain.support(W), b - domain.support(-W))  # |z| on the domain is no less
+        cuts = (norms > 0.0) & ~(nearest > 2.0 * lost)
+        margins = np.divide(lost, norms, out=np.zeros_like(lost), where=cuts)
     return float(np.where(np.isnan(margins), np.inf, margins).max()) * (1.0 + gamma(2 * n + 16))
 
 
@@ -136,8 +140,10 @@ def _sums_are_exact(W: Array, b: Array) -> bool:
     entries = np.column_stack([W, b])
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.abs(entries).sum(axis=1) * (1.0 + gamma(entries.shape[1] + 1))
-        scaled = np.ldexp(entries, 52 - np.frexp(total)[1][:, np.newaxis])
-    return bool(np.isfinite(total).all() and (scaled == np.rint(scaled)).all())
+        shifts = 52 - np.frexp(total)[1][:, np.newaxis]
+        scaled = np.ldexp(entries, shifts)
+        kept = np.ldexp(scaled, -shifts) == entries  # else an entry was too small to be scaled
+    return bool(np.isfinite(total).all() and (kept & (scaled == np.rint(scaled))).all())
 
 
 def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:

@@ -164,7 +164,7 @@ class Network(Parameters):
                 "layer": str(number) if number < len(maps) else "outgoing",
                 "neurons": len(W), "inputs": W.shape[1],
                 "row norms": f"{norms.min():.4g} .. {norms.max():.4g}",
-                "thresholds": "none" if b is None else f"{b.min():.4g} .. {b.max():.4g}",
+                "thresholds": "none" if b is None else f"{b.min():z.4g} .. {b.max():z.4g}",
             })
         return rows
 

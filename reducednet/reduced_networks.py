@@ -124,8 +124,8 @@ class ReducedNetwork(Network):
             if wrong.any():
                 j = int(np.argmax(wrong))
                 low, high = interval[j]
-                return Feasibility(False, f"layer {number}, neuron {j}: threshold {b[j]:.6g} lies outside "
-                                          f"[{low:.6g}, {high:.6g}] by {outside[j]:.3g}")
+                return Feasibility(False, f"layer {number}, neuron {j}: threshold {b[j]:z.6g} lies outside "
+                                          f"[{low:z.6g}, {high:z.6g}] by {outside[j]:.3g}")
         return Feasibility(True, "")
 
     @classmethod
@@ -173,7 +173,7 @@ class ReducedNetwork(Network):
         """Return one row a layer, with the widest interval and how many thresholds lie at an end."""
         rows = super().layer_table()
         for row, b, interval in zip(rows, self.thresholds, self.intervals):
-            row["intervals"] = f"{interval[:, 0].min():.4g} .. {interval[:, 1].max():.4g}"
+            row["intervals"] = f"{interval[:, 0].min():z.4g} .. {interval[:, 1].max():z.4g}"
             row["at an end"] = int(((b <= interval[:, 0]) | (b >= interval[:, 1])).sum())
         rows[-1] |= {"intervals": "free", "at an end": ""}
         return rows

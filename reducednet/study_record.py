@@ -218,4 +218,4 @@ def _share_won(errors: Array, first: Array) -> float:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else html.escape(str(value))
+    return f"{value:z.3g}" if isinstance(value, float) else html.escape(str(value))

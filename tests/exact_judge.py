@@ -56,12 +56,10 @@ def complaints(f, g, domain, verdict, asked=None, truth=None):
     found = []
     if gap > largest:
         found.append(f"gap {verdict.gap} above the supremum {float(largest)}")
-    if verdict.rigorous and verdict.bound < inf and Fraction(verdict.bound) < proved:
+    if verdict.bound < inf and Fraction(verdict.bound) < proved:
         found.append(f"bound {verdict.bound} below the supremum {float(proved)}")
     if verdict.status == "equivalent" and proved > eps:
         found.append(f"equivalent, where the supremum {float(proved)} > eps {verdict.eps}")
-    if verdict.status == "equivalent" and not verdict.rigorous:
-        found.append("equivalent without rigour")
     if verdict.status == "not_equivalent" and largest <= eps:
         found.append(f"not equivalent, where the supremum {float(largest)} <= eps {verdict.eps}")
     if verdict.counterexample is not None:

@@ -89,6 +89,10 @@ def test_binary_gap_is_none_on_a_hyperplane_and_a_zero_row_has_none():
     assert gap_at(*exact, [Fraction(3, 4)]) == 2
 
 
+def test_zero_is_rounded_to_zero_and_not_to_minus_zero():
+    assert not np.signbit([below(Fraction(0)), above(Fraction(0))]).any()
+
+
 @given(st.fractions())
 @example(Fraction(1, 3))
 @example(Fraction(10) ** 400)

@@ -13,7 +13,7 @@ F = rn.Network([[[1.0]]], [[0.0]], [[1.0]])
 G = rn.Network([[[1.0]]], [[-0.5]], [[2.0]])  # F - G = x - 2 s(x - 1/2): at most 1/2, at 1/2
 BOX = rn.Box(0.0, 1.0)
 BINARY = [rn.Network([[[1.0]]], [[b]], [[1.0]], activation="binary") for b in (-0.5, -0.5 - 2.0**-30)]
-RIGHT = {"status": "unknown", "eps": 0.25, "bound": 1.0, "gap": 0.0, "counterexample": None, "rigorous": True}
+RIGHT = {"status": "unknown", "eps": 0.25, "bound": 1.0, "gap": 0.0, "counterexample": None}
 
 
 def verdict(**claims):
@@ -26,7 +26,7 @@ def refuted(**claims):
 
 
 @pytest.mark.parametrize("right", [
-    verdict(), verdict(gap=0.5, bound=0.5), verdict(bound=np.inf), verdict(bound=0.1, rigorous=False),
+    verdict(), verdict(gap=0.5, bound=0.5), verdict(bound=np.inf),
     verdict(status="equivalent", eps=0.5, bound=0.5), refuted(), refuted(counterexample=None),
     refuted(counterexample=[Fraction(1, 3)]), refuted(eps=0.5 - 2.0**-54),
 ])
@@ -38,7 +38,6 @@ def test_right_verdicts_pass(right):
 @pytest.mark.parametrize("wrong, words", [
     (verdict(status="equivalent"), "equivalent, where"),
     (verdict(status="equivalent", eps=0.5 - 2.0**-54), "equivalent, where"),
-    (verdict(status="equivalent", eps=0.5, rigorous=False), "without rigour"),
     (verdict(status="not_equivalent", eps=0.5), "not equivalent, where"),
     (verdict(gap=0.5 + 2.0**-53), "gap"), (verdict(bound=0.5 - 2.0**-54), "bound"),
     (verdict(gap=np.nan), "gap"), (verdict(bound=np.nan), "bound"), (verdict(gap=-1.0), "gap"),

@@ -75,15 +75,16 @@ INSIDE = {  # the same within the packages
         "provers",
         "branching mixed_integer folding",
         "search certificates",
-        "findings stability norms",
-        "matching",
+        "findings stability norms schemas",
+        "matching given_terms",
         "differences",
         "relu_layers binary_layers",
         "classes",
-        "breakpoints structure",
+        "breakpoints structure permutation",
         "forms exact expansion",
         "relaxation",
-        "row_bounds verdict checker exact_checker folded_checker sorted_checker",
+        "row_bounds verdict checker exact_checker folded_checker sorted_checker norms_checker evaluation_checker "
+        "permutation_checker",
     ],
 }
 

@@ -7,13 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import exact_difference, exact_outputs
+from exact_suprema import exact_difference, supremum
 from reducednet.rounding import gamma
+from reducednet.verification import norms_checker
 from reducednet.verification.differences import difference
 from reducednet.verification.forms import region_of
 from reducednet.verification.matching import same_places
-from reducednet.verification.norms import norm_bound, spectral_norm
+from reducednet.verification.norms import norm_bound
+from reducednet.verification.norms_checker import spectral_norm
 from strategies import seeds
+
+SQUARE = rn.Box([-1, -1], [1, 1])
 
 
 def perturbed(sizes, seed, amount):
@@ -24,21 +28,74 @@ def perturbed(sizes, seed, amount):
     return f, rn.expand(f.with_vector(theta * (1.0 + amount * rng.standard_normal(len(theta)))), rng)
 
 
+def bound_of(f, g, domain):
+    """Return the bound of norms that the provers find, or None."""
+    matches = difference((f, g), region_of(domain), same_places).matches
+    found = norm_bound(matches, (f, g), (f, g), domain)
+    return None if found is None else found[0]
+
+
+def pairs_of_places(f, scales=1.0):
+    """Return the arrays that match neuron j of f with neuron j of another network of the same
+    sizes.
+    """
+    arrays = {}
+    for layer, n in enumerate(f.sizes[1:-1]):
+        arrays[f"labels{layer}"] = np.tile(np.arange(n), 2)
+        arrays[f"scales{layer}"] = np.append(np.ones(n), np.full(n, scales))
+    return arrays
+
+
 @given(
     seeds(), st.sampled_from([(2, 5, 1), (3, 4, 6, 2), (2, 4, 4, 4, 1)]), st.sampled_from([0.0, 1e-12, 1e-3, 0.3])
 )
 def test_norm_bound_is_above_every_exact_difference(seed, sizes, amount):
     f, g = perturbed(sizes, seed, amount)
     box = rn.Box(-np.ones(sizes[0]), np.ones(sizes[0]))
-    bounds = norm_bound(f, g, box, difference((f, g), region_of(box), same_places))
-    if bounds is None:  # some rows no longer point the same way
+    bound = bound_of(f, g, box)
+    if bound is None:  # some rows no longer point the same way
         assert amount > 0.1
         return
     for x in box.sample(10, seed):
-        outputs = [exact_outputs(net, x) for net in (f, g)]
-        for bound, one, other in zip(bounds, *outputs):
-            assert abs(one - other) <= Fraction(float(bound))
-        assert exact_difference(f, g, x) <= Fraction(float(bounds.max()))
+        assert exact_difference(f, g, x) <= Fraction(bound)
+
+
+@given(seeds(), st.sampled_from([(2, 3, 1), (2, 3, 3, 2)]), st.sampled_from([1e-13, 1e-3, 1.0]))
+def test_any_pairs_with_any_positive_scales_prove_a_bound_of_the_supremum(seed, sizes, amount):
+    rng = np.random.default_rng(seed)
+    f = rn.Network.random(sizes, rng, output_bias=True)
+    g = f.with_vector(f.to_vector() + amount * rng.standard_normal(f.n_parameters))
+    arrays = pairs_of_places(f)
+    assert norms_checker.check(arrays, f, g, SQUARE) >= supremum(f, g, SQUARE).value
+    for layer, n in enumerate(sizes[1:-1]):
+        arrays[f"labels{layer}"][n:] = rng.permutation(n)
+        arrays[f"scales{layer}"][n:] = np.exp(rng.standard_normal(n))
+    assert norms_checker.check(arrays, f, g, SQUARE) >= supremum(f, g, SQUARE).value
+
+
+@pytest.mark.parametrize("power", [0, 9, 60, 400])
+def test_rows_scaled_by_powers_of_two_change_no_bound(power):
+    """They are brought to one size first: else the norm of all of a layer would be that of its
+    largest row.
+    """
+    f, g = perturbed((2, 6, 5, 1), 0, 1e-6)
+    plain = bound_of(f, g, SQUARE)
+    factors = np.ldexp(1.0, power * np.array([1, -1, 1, -1, 1, -1]))
+    W = [factors[:, np.newaxis] * f.weights[0], f.weights[1] / factors]
+    b = [factors * f.thresholds[0], f.thresholds[1]]
+    scaled = rn.Network(W, b, f.output_weights, f.output_bias)
+    arrays = pairs_of_places(f)
+    matches = difference((f, g), region_of(SQUARE), same_places).matches
+    for layer, match in enumerate(matches):
+        n = f.sizes[layer + 1]
+        arrays[f"scales{layer}"][n:] = match.scales[0] * (factors if layer == 0 else 1.0)
+    assert plain / 2.0 <= norms_checker.check(arrays, scaled, g, SQUARE) <= 2.0 * plain
+
+
+def test_rows_beyond_float64_are_refused():
+    f = rn.Network([[[2.0**600, 2.0**-600], [1.0, 0.0]]], [[0.0, 0.0]], [[1.0, 1.0]])
+    with pytest.raises(ValueError, match="range of float64"):
+        norms_checker.check(pairs_of_places(f), f, f, SQUARE)
 
 
 def test_norm_bound_is_far_below_the_intervals_bound_in_deep_networks():
@@ -47,7 +104,17 @@ def test_norm_bound_is_far_below_the_intervals_bound_in_deep_networks():
     g, region = rn.reduce(f, box), region_of(box)
     found = difference((f, g), region, same_places)
     low, high = region.bounds(found.forms)
-    assert 0.0 < norm_bound(f, g, box, found)[0] < np.maximum(-low, high).item() / 50.0
+    bound, _ = norm_bound(found.matches, (f, g), (f, g), box)
+    assert 0.0 < bound < np.maximum(-low, high).item() / 50.0
+
+
+@pytest.mark.parametrize("make", [lambda: rn.Ball([0.5, 0], 1), lambda: rn.Hull([[0, 0], [1, 0], [0, 2], [2, 2]])])
+def test_norm_bound_holds_on_balls_and_hulls(make):
+    domain = make()
+    for seed in range(5):
+        f, g = perturbed((2, 5, 4, 1), seed, 1e-4)
+        bound = bound_of(f, g, domain)
+        assert all(exact_difference(f, g, x) <= Fraction(bound) for x in domain.sample(20, seed))
 
 
 @given(seeds(), st.integers(1, 9), st.integers(1, 9), st.integers(-300, 300))
@@ -70,5 +137,14 @@ def test_networks_that_are_not_matched_one_to_one_have_no_norm_bound(change):
     f = rn.Network([[[1.0], [2.0]]], [[0.5, 0.25]], [[1.0, 1.0]])
     g = {"flip": rn.Network([[[-1.0], [2.0]]], [[-0.5, 0.25]], [[1.0, 1.0]]),
          "permute and drop": rn.Network([[[2.0]]], [[0.25]], [[1.0]])}[change]
-    box = rn.Box(-1, 1)
-    assert norm_bound(f, g, box, difference((f, g), region_of(box), same_places)) is None
+    assert bound_of(f, g, rn.Box(-1, 1)) is None
+
+
+@pytest.mark.parametrize("labels, scales", [
+    ([0, 0, 1, 0], np.ones(4)), ([0, 1, 1, 2], np.ones(4)), ([0, 1, 1, 0], [1.0, 1.0, -1.0, 1.0]),
+    ([0, 1, 1, 0], [2.0, 1.0, 1.0, 1.0]), ([-1, 0, 0, 1], np.ones(4)),
+])
+def test_pairs_that_are_none_are_refused(labels, scales):
+    f = rn.Network([[[1.0], [2.0]]], [[0.5, 0.25]], [[1.0, 1.0]])
+    with pytest.raises(ValueError, match="one to one|not positive"):
+        norms_checker.check({"labels0": np.array(labels), "scales0": np.array(scales)}, f, f, rn.Box(-1, 1))

@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value + 0.0 if math.isfinite(value) else None  # no -0.0
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
@@ -120,4 +120,4 @@ def short(value: float) -> str:
     >>> short(0.01234)
     '1.2e-02'
     """
-    return f"{value:.1e}"
+    return f"{value:z.1e}"

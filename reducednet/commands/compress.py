@@ -82,5 +82,5 @@ def _sums(report: dict[str, Any]) -> list[str]:
     sums = []
     for what in ("neurons", "parameters"):
         before, after = report[what]
-        sums.append(f"{what}: {before} -> {after} ({1.0 - after / before:.0%} saved)")
+        sums.append(f"{what}: {before} -> {after} ({1.0 - after / before:z.0%} saved)")
     return sums

@@ -82,13 +82,13 @@ def _layer_lines(layers: list[dict[str, Any]]) -> list[str]:
                "threshold / norm": _range(layer["thresholds"]), "zero rows": layer["zero_rows"],
                "duplicate": layer["duplicate"]}
         if "dead" in layer:
-            row |= {"inside": layer["inside"], "used": _range(layer["used"], ".0%"),
+            row |= {"inside": layer["inside"], "used": _range(layer["used"], "z.0%"),
                     "dead": layer["dead"], "always on": layer["always_on"]}
         rows.append(row)
     return table_lines(rows)
 
 
-def _range(ends: tuple[float, float] | None, form: str = ".4g") -> str:
+def _range(ends: tuple[float, float] | None, form: str = "z.4g") -> str:
     if ends is None:
         return "none"
     low, high = (f"{end:{form}}" for end in ends)

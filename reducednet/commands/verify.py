@@ -35,8 +35,10 @@ def run(options: argparse.Namespace) -> Answer:
     domain = domain_of(options, (f, options.first), (g, options.second))
     verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
     point = [] if verdict.counterexample is None else list(verdict.counterexample)
-    numbers = {name: getattr(verdict, name) for name in ("eps", "bound", "gap", "margin", "seconds")}
-    words = {name: getattr(verdict, name) for name in ("status", "method", "rigorous", "semantics", "interrupted")}
+    numbers = {name: getattr(verdict, name)
+               for name in ("eps", "bound", "solver_bound", "gap", "margin", "seconds")}
+    words = {name: getattr(verdict, name)
+             for name in ("status", "method", "rigorous", "semantics", "interrupted", "remark")}
     report = {**words, **numbers, "counterexample": [float(value) for value in point] or None,
               "counterexample_ratios": [value.as_integer_ratio() for value in point] or None,
               "domain": domain_report(domain), "stages": [stage.name for stage in verdict.stages]}
@@ -49,4 +51,4 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _exactly(value: Any) -> str:
     """Write a coordinate, a float or a fraction between two floats, so that it is read back as itself."""
-    return repr(float(value)) if float(value) == value else str(value)
+    return repr(float(value) + 0.0) if float(value) == value else str(value)

@@ -51,7 +51,7 @@ class TrainingResult:
 
     def __repr__(self) -> str:
         losses = self.history["loss"]
-        course = f"loss {losses[0]:.3g} -> {losses.min():.3g}" if len(losses) else "no step"
+        course = f"loss {losses[0]:z.3g} -> {losses.min():z.3g}" if len(losses) else "no step"
         return f"TrainingResult({self.network!r}, {course} in {self.steps} steps, {self.message})"
 
     @property

@@ -20,6 +20,7 @@ from .findings import Findings
 from .forms import Region, boxes
 from .matching import given
 from .search import confirm, differences
+from .verdict import UNKNOWN
 
 MEMORY = 1 << 18
 """About how many numbers the forms of one layer may hold in one batch."""
@@ -91,7 +92,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
     size = 2 * sum(question.f.sizes) * (question.f.n_inputs + 2)
     batch, largest = 4, int(np.clip(MEMORY // size, 4, 4096))
     left = bounded(findings, matches, low, high, np.zeros(1, dtype=int))
-    while len(left.node):
+    while len(left.node) and findings.status == UNKNOWN:
         findings.check_time()
         began = findings.seconds
         worst = np.argsort(-left.bound, kind="stable")
@@ -106,7 +107,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
         done = max(done, float(halves.bound[~kept].max(initial=0.0)))
         left = later.join(_inside(tree, findings, halves.take(np.flatnonzero(kept))))
         findings.prove(max(done, float(left.bound.max(initial=0.0))), "branching", evidence, margin)
-        if findings.gap > question.eps:
+        if findings.refuted:
             return
         quick = findings.seconds - began < findings.remaining / 32.0
         batch = min(2 * batch, largest) if quick else max(4, batch // 2)

@@ -1,16 +1,25 @@
 """Certificates: what `verify` found, as data that checkers without any code of the provers go through again.
 
-Each kind of proof has its checker, a module of at most 150 lines that needs NumPy and `fractions` alone:
+Each kind of proof has its evidence, whose arrays are listed in `schemas`, and its checker, a
+function of a module that needs NumPy and `fractions` alone:
 
-=========  ==================  ==================================================================
-kind       module              what it does again
-=========  ==================  ==================================================================
-"pieces"   `checker`           ReLU: bounds of f - g over the leaves of a tree of boxes, in float64
-"exact"    `exact_checker`     the same in rationals, by what cancels; binary networks
-"point"    `exact_checker`     |f - g| at a point of the domain, in rationals
-"sorted"   `sorted_checker`    one input, one hidden ReLU layer: the breakpoints in their order
-"folded"   `folded_checker`    ReLU: without what does nothing, by the rows of what is left of both
-=========  ==================  ==================================================================
+=============  ============================  ====================================================
+kind           checker                       what it does again
+=============  ============================  ====================================================
+"pieces"       `checker.check`               ReLU: bounds of f - g over the leaves of a tree of
+                                             boxes, in float64
+"exact"        `exact_checker.bound`         the same in rationals, by what cancels; binary networks
+"point"        `exact_checker.gap`           |f - g| at a point of the domain, in rationals
+"sorted"       `sorted_checker.check`        one input, one hidden ReLU layer: the breakpoints in
+                                             their order
+"folded"       `folded_checker.check`        ReLU: the rows of what is left of both networks over
+                                             the inputs and the unstable neurons
+"norms"        `norms_checker.check`         ReLU, neurons matched one to one: by Euclidean norms
+"permutation"  `permutation_checker.check`   all numbers are the same, in another order and times
+                                             powers of two
+=============  ============================  ====================================================
+
+What evaluation in float64 adds to that, `evaluation_checker` finds.
 
 References
 ----------
@@ -21,10 +30,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,19 +42,24 @@ from ..archives import checked_path, naming, read_archive, read_array, write_who
 from ..domains import Domain
 from ..networks import Network, check_network
 from ..records import record
-from . import checker, exact_checker, folded_checker, sorted_checker
+from . import checker, evaluation_checker, exact_checker, folded_checker, norms_checker, permutation_checker
+from . import sorted_checker
+from .schemas import INTEGERS, SCHEMAS, as_texts, check_fit, checked_arrays, entry_named
+from .verdict import largest_margin
 
-FORMAT, VERSION = "reducednet certificate", 1
-CHECKERS: dict[str, ModuleType] = {
-    "pieces": checker, "exact": exact_checker, "point": exact_checker, "sorted": sorted_checker,
-    "folded": folded_checker,
+FORMAT, VERSION = "reducednet certificate", 2
+CHECKERS: dict[str, Callable[..., Any]] = {
+    "pieces": checker.check,
+    "exact": exact_checker.bound,
+    "point": exact_checker.gap,
+    "sorted": sorted_checker.check,
+    "folded": folded_checker.check,
+    "norms": norms_checker.check,
+    "permutation": permutation_checker.check,
 }
+SEMANTICS = ("real", "float64")
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
-_NAMES = re.compile(r"(labels|scales)\d{1,4}|axis|place|directions|linear|exact|point|corners|shares|cuts|mu"
-                    r"|targets|signs|multiples|exchanged")
 INDEX = np.intp
-_INTEGERS = re.compile(r"labels\d+|axis|corners|linear|exact|cuts|targets|signs|exchanged")
-_RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
 
 
 class Check(NamedTuple):
@@ -69,24 +82,37 @@ class Check(NamedTuple):
 class Certificate:
     """A proof that |f - g| <= value on a domain (a bound), or that |f - g| >= value at a point (a gap).
 
-    Frozen. It is about the networks and the domain whose fingerprint it has, in exact arithmetic of their
-    float64 parameters; `verify` gives it, `check` goes through it again.
+    Frozen. It is about the networks and the domain whose fingerprint it has; `verify` gives it,
+    `check` goes through it again. Nothing in it is believed: what it says counts once `check` has
+    answered True for these networks and this domain.
 
     Attributes
     ----------
     claim : "bound" or "gap"
     value : float
-        sup over the domain of max_k |f_k - g_k| is at most, or at least, this.
-    eps, slack : float
-        What `verify` was asked, and what both networks' own evaluation in float64 may add to the difference.
+        sup over the domain of max_k |f_k - g_k| is at most, or at least, this: of the real
+        functions, in exact arithmetic of the float64 parameters.
+    semantics : "real" or "float64"
+        Whether `status` is about those functions, or about what computers return in float64, in
+        whatever order they sum.
+    slack : float
+        What both networks' own evaluation may add to the difference, with semantics "float64",
+        which `check` finds anew; otherwise 0.
+    eps : float
+        The question, not a part of the proof: `status` compares with it. A certificate with another
+        eps answers another question, and rightly; so ask for the status only of an eps that is
+        yours.
     margin : float
-        Binary networks: the bound is of points further than this from the first hyperplanes, see `Verdict`.
-    kind : "pieces", "exact", "point", "sorted" or "folded"
+        Binary networks: the bound is of points further than this from the first hyperplanes, see
+        `Verdict`. A proof with a margin above `largest_margin` of the domain is refused by `check`.
+    kind : "pieces", "exact", "point", "sorted", "folded", "norms" or "permutation"
         What does it again, see this module.
     arrays : mapping of read-only arrays
-        Where the checker has to look. Numbers, or rationals as text.
+        Where the checker has to look: those of the kind's schema, and no others. Integers, numbers,
+        or rationals as text.
     fingerprint, digest : str
-        SHA-256 of the networks and the domain; and of all that the certificate has.
+        SHA-256 of the networks and the domain; and of all that the certificate has. Against damage:
+        whoever changes a certificate can compute them too.
 
     Examples
     --------
@@ -104,20 +130,28 @@ class Certificate:
 
     def __init__(
         self, claim: str, value: float, eps: float, slack: float, margin: float, kind: str,
-        arrays: Mapping[str, Any], fingerprint: str, digest: str | None = None,
+        arrays: Mapping[str, Any], fingerprint: str, digest: str | None = None, semantics: str = "real",
     ) -> None:
         fields = vars(self)
-        fields["claim"], fields["kind"] = choice(claim, "claim", ("bound", "gap")), choice(kind, "kind", CHECKERS)
-        if (claim == "gap") != (kind == "point"):
-            raise ValueError(message("kind", "'point' for a gap and for nothing else", repr(kind)))
+        schema = SCHEMAS[choice(kind, "kind", CHECKERS)]
+        fields["claim"], fields["kind"] = choice(claim, "claim", ("bound", "gap")), kind
+        if claim != schema.claim:
+            expected = f"{schema.claim!r}, for that is what {kind!r} can prove"
+            raise ValueError(message("claim", expected, repr(claim)))
+        fields["semantics"] = choice(semantics, "semantics", SEMANTICS)
         for name, entry in zip(_NUMBERS, (value, eps, slack, margin)):
             fields[name] = number(entry, name, minimum=0.0)
-        fields["arrays"] = MappingProxyType({name: _array(name, arrays[name]) for name in sorted(arrays)})
+        if self.slack and semantics == "real":
+            raise ValueError(message("slack", "0.0 with semantics 'real'", self.slack))
+        if self.margin and not schema.margin:
+            raise ValueError(message("margin", f"0.0 with kind {kind!r}", self.margin))
+        fields["arrays"] = MappingProxyType(checked_arrays(kind, arrays))
         fields["fingerprint"] = instance(fingerprint, "fingerprint", str, "text")
         fields["digest"] = self._digest() if digest is None else instance(digest, "digest", str, "text")
 
     claim: str
     kind: str
+    semantics: str
     value: float
     eps: float
     slack: float
@@ -134,7 +168,12 @@ class Certificate:
 
     @property
     def status(self) -> str:
-        """The status of a verdict that it proves: "equivalent", "not_equivalent" or "unknown"."""
+        """What follows from the claim for |f - g| <= eps: "equivalent", "not_equivalent" or
+        "unknown".
+
+        Of the functions that `semantics` names. It is proved once `check` has confirmed the claim,
+        and for this eps: see the attribute.
+        """
         value, slack, eps = Fraction(self.value), Fraction(self.slack), Fraction(self.eps)
         if self.claim == "bound":
             proved = value + slack <= eps and (self.margin == 0.0 or eps > 0)
@@ -169,6 +208,10 @@ class Certificate:
         if self.fingerprint != fingerprint(f, g, domain):
             return Check(False, "the certificate is about other networks or another domain")
         try:
+            check_fit(self.kind, self.arrays, f, g, domain)
+            reason = self.unproved_semantics(f, g, domain)
+            if reason:
+                return Check(False, reason)
             found = proved_number(self, f, g, domain)
         except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             return Check(False, f"it proves nothing: {error}")
@@ -176,7 +219,27 @@ class Certificate:
             ok = bool(found >= self.value)
         else:
             ok = bool(found <= self.value)  # False for nan
-        return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):.17g}")
+        return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):z.17g}")
+
+    def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
+        """Return why margin and slack do not make the claim one about these semantics, or "" if
+        they do.
+        """
+        binary = f.activation == "binary"
+        if self.margin and not (binary and self.margin <= largest_margin(domain)):
+            return f"a margin of {self.margin:.3g} says too little about this domain"
+        if self.semantics == "real":
+            return ""
+        slack = evaluation_checker.slack(f, g, domain)
+        if not slack <= self.slack:
+            return f"evaluation in float64 may add {slack:.17g}"
+        if self.claim == "gap":
+            point = self.arrays["point"]
+            if point.dtype.kind != "f" or binary and not evaluation_checker.is_decided(f, g, point.tolist()):
+                return "the point is none where float64 gives both networks' values within the slack"
+        elif binary and not evaluation_checker.margin(f, g, domain) <= self.margin:
+            return "evaluation in float64 may take the wrong side further off than the margin"
+        return ""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a .npz file, whole or not at all; the same certificate gives the same bytes.
@@ -202,8 +265,8 @@ class Certificate:
         True
         """
         name, _ = checked_path(path, (".npz",))
-        texts = {key: array.tolist() for key, array in self.arrays.items() if array.dtype.kind == "U"}
-        header = {key: getattr(self, key) for key in (*_TEXTS, *_NUMBERS)} | {"rationals": texts}
+        texts = {key: array.tolist() for key, array in self.arrays.items() if array.dtype.kind == "O"}
+        header = {key: getattr(self, key) for key in (*_TEXTS, "semantics", *_NUMBERS)} | {"rationals": texts}
         write_whole(name, zip_bytes(FORMAT, VERSION, header, {
             key: array for key, array in self.arrays.items() if key not in texts
         }))
@@ -223,27 +286,45 @@ class Certificate:
         """
         name, _ = checked_path(path, (".npz",))
         with naming(name):
-            header, members = read_archive(name, FORMAT, VERSION)
-            arrays: dict[str, Any] = {
-                key: read_array(data, key, "<i8" if _INTEGERS.fullmatch(key) else "<f8")
-                for key, data in members.items()
-            }
+            header, members = read_archive(name, FORMAT, VERSION, (1,))
+            kind = choice(header.get("kind"), "kind", CHECKERS)
+            arrays: dict[str, Any] = {}
+            for key, data in members.items():
+                dtype = "<i8" if entry_named(kind, key).type == INTEGERS else "<f8"
+                arrays[key] = read_array(data, key, dtype)
             for key, texts in instance(header.get("rationals"), "rationals", dict, "a dict in the header").items():
                 texts = instance(texts, f"rationals[{key!r}]", list, "a list of texts")
                 if key in arrays or not all(isinstance(text, str) for text in texts):
                     raise ValueError(message(f"rationals[{key!r}]", "a list of texts, given once", "another one"))
-                arrays[key] = np.array(texts, dtype=np.str_)
-            fields: dict[str, Any] = {key: header.get(key) for key in (*_TEXTS, *_NUMBERS)}
-            return cls(arrays=arrays, **fields | {"digest": instance(fields["digest"], "digest", str, "text")})
+                arrays[key] = as_texts(texts)
+            fields: dict[str, Any] = {key: header.get(key) for key in (*_TEXTS, "semantics", *_NUMBERS)}
+            instance(fields["digest"], "digest", str, "text")
+            if header["version"] == 1:
+                return cls._of_version_1(fields, arrays)
+            return cls(arrays=arrays, **fields)
 
-    def _digest(self) -> str:
+    @classmethod
+    def _of_version_1(cls, fields: dict[str, Any], arrays: dict[str, Any]) -> Certificate:
+        """Return the certificate of an old file, which did not name its semantics: that with a
+        slack is "float64".
+
+        Its digest becomes the one of today, if it was right.
+        """
+        real = number(fields["slack"], "slack", minimum=0.0) == 0.0
+        own = fields | {"arrays": arrays, "semantics": "real" if real else "float64"}
+        certificate = cls(**own | {"digest": None})
+        return certificate if certificate._digest(1) == fields["digest"] else cls(**own)
+
+    def _digest(self, version: int = VERSION) -> str:
         content = hashlib.sha256()
         entries = [getattr(self, key) for key in (*_TEXTS[:-1], *_NUMBERS)]
+        if version > 1:
+            entries += [version, self.semantics]
         for name, array in self.arrays.items():
-            entries += [name, array.tolist() if array.dtype.kind == "U" else array.dtype.str, array.shape]
+            entries += [name, array.tolist() if array.dtype.kind == "O" else array.dtype.str, array.shape]
         content.update(json.dumps(entries).encode("ascii"))
         for array in self.arrays.values():
-            if array.dtype.kind != "U":
+            if array.dtype.kind != "O":
                 content.update(array.tobytes())
         return content.hexdigest()
 
@@ -255,14 +336,16 @@ class Certificate:
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = [getattr(self, key) for key in ("claim", *_NUMBERS, "kind")]
-        return type(self), (*arguments, dict(self.arrays), self.fingerprint, self.digest)
+        return type(self), (*arguments, dict(self.arrays), self.fingerprint, self.digest, self.semantics)
 
     def __repr__(self) -> str:
         where = "on the domain" if self.claim == "bound" else "at a point"
-        margin = f", further than {self.margin:.3g} from every first hyperplane" if self.margin else ""
+        margin = f", further than {self.margin:z.3g} from every first hyperplane" if self.margin else ""
         sign = "<=" if self.claim == "bound" else ">="
         count = sum(array.size for array in self.arrays.values())
-        return f"Certificate(|f - g| {sign} {self.value:.3g} {where}{margin}: {self.kind!r}, {count} numbers)"
+        slack = f", in float64 but for {self.slack:z.3g}" if self.semantics == "float64" else ""
+        claim = f"|f - g| {sign} {self.value:z.3g} {where}{margin}{slack}"
+        return f"Certificate({claim}: {self.kind!r}, {count} numbers; asked for {self.eps:z.3g}: {self.status})"
 
 
 def proved_number(certificate: Certificate, f: Network, g: Network, domain: Domain) -> Any:
@@ -273,13 +356,14 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     ArithmeticError, LookupError, StopIteration, TypeError, ValueError
         If the data proves nothing.
     """
-    none = {"directions": np.empty((0, domain.n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0),
-            "targets": np.empty((0, 3), dtype=int), "signs": np.empty((0, 0), dtype=int),
-            "multiples": np.empty((0, 0)), "exchanged": np.array(0)}
+    n_inputs = domain.n_inputs
+    absent = {"directions": np.empty((0, n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0),
+              "targets": np.empty((0, 3), dtype=int), "signs": np.empty((0, 0), dtype=int),
+              "multiples": np.empty((0, 0)), "exchanged": np.array(0)}
     arrays = {name: _for_indices(array) for name, array in certificate.arrays.items()}
-    data = {**none, **arrays, "margin": certificate.margin}
+    data = {**absent, **arrays, "margin": certificate.margin}
     with np.errstate(all="ignore"):  # inf proves little, nan nothing
-        return CHECKERS[certificate.kind].check(data, f, g, domain)
+        return CHECKERS[certificate.kind](data, f, g, domain)
 
 
 def _for_indices(array: np.ndarray) -> np.ndarray:
@@ -313,22 +397,3 @@ def fingerprint(f: Network, g: Network, domain: Domain) -> str:
     for array in parts.values():
         content.update((np.asarray(array, dtype="<f8") + 0.0).tobytes())
     return content.hexdigest()
-
-
-def _array(name: str, value: Any) -> Any:
-    """Return an array of a certificate, read-only: integers, finite numbers, or rationals as text."""
-    if not _NAMES.fullmatch(name):
-        raise ValueError(message("arrays", "arrays that a checker knows", repr(name)))
-    array = np.array(value)
-    if array.dtype.kind == "U":
-        if not all(_RATIONAL.fullmatch(text) for text in array.ravel().tolist()):
-            raise ValueError(message(name, "rationals such as -1/3", "other text"))
-    elif array.dtype.kind not in ("iub" if _INTEGERS.fullmatch(name) else "f"):
-        expected = "integers" if _INTEGERS.fullmatch(name) else "real numbers"
-        raise TypeError(message(name, expected, f"dtype {array.dtype}"))
-    else:
-        array = array.astype("<i8" if _INTEGERS.fullmatch(name) else "<f8")
-        if not np.isfinite(array).all():
-            raise ValueError(message(name, "finite", "an entry that is not"))
-    array.setflags(write=False)
-    return array

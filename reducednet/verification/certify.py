@@ -1,7 +1,8 @@
 """From what provers found to a certificate: their evidence, in the terms of the networks as they were given.
 
-Provers work with rows that are scaled by powers of two and with networks of one depth. A certificate speaks of the
-given networks, g's neurons before f's in each layer, and its checkers know nothing of scalings.
+A certificate is handed out only if its checker confirms it: the checker is asked, and what it finds
+is what is claimed, if that is not beyond its time. Where a proof is a theorem of rational numbers,
+or its bound came from the checker in the first place, it is not asked again.
 
 References
 ----------
@@ -9,51 +10,74 @@ THEORY, section 9.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from .._validation import Array
-from ..domains import Domain, Hull
-from ..layers import affine_maps
+from ..domains import Ball, Domain, Hull
 from ..networks import Network
 from .certificates import Certificate, fingerprint, proved_number
-from .classes import Match
-from .exact import LARGEST, below, corners_around, rationals, simplex_weights
+from .evaluation_checker import slack as evaluation_slack
+from .exact import LARGEST, above, below, corners_around, rationals, simplex_weights
+from .exact_checker import point_of
 from .findings import Findings
-from .verdict import DIFFERENT, EQUIVALENT
+from .given_terms import layer_arrays
+from .schemas import as_texts
+from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
-CHECKED = {"pieces": 2_000_000, "exact": 20_000, "sorted": 20_000}
-"""How much work a certificate's own checker may be at once: leaves times parameters, or so."""
-SORTED_EXACTLY = 1000
-"""The largest number of breakpoints that a checker sorts in rationals where the prover did not."""
+SECONDS = 1.0
+"""How long a checker may take at least, however little time is left; it may take half of what is
+left as well.
+"""
+FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 4e3
+"""How many products in float64, or parameters in rationals, a checker does a second at least:
+measured.
+"""
+BY_CHECKER = ("folded", "norms", "permutation")
+"""Kinds of proofs whose bound is what the checker found in the first place."""
 WHOLE = {"axis": np.array([-1]), "place": np.array([0.0])}
 """The tree that does not cut the domain."""
 ROUNDING = 2.0**-44
 """The margin that rounded rows of binary networks need, in sizes of the domain; a smaller one is tried first."""
 SPARE = 1.0 / 16.0
-"""What a claim is larger than a bound by: sums of floats may come out otherwise on another computer."""
+"""What a claim may be larger than a bound in float64 by: sums may come out otherwise on another
+computer.
+"""
 
 
 def certify(findings: Findings, f: Network, g: Network) -> Certificate | None:
-    """Return the certificate of what is found about the networks as they were given; None if nothing is proved.
+    """Return the certificate of what is found about the networks as they were given, or None.
 
-    A claim of "equivalent" is never above eps. Where it costs little, the checker is asked at once; for large
-    networks the certificate is made without: what it finds differs from the prover's bound by roundings only.
+    Its `check` answers True, and its status is that of the findings; or "equivalent" where they are
+    undecided, for a checker may find more than the prover. None: nothing is proved, or its checker
+    finds less, or takes too long.
     """
-    if findings.status == DIFFERENT or findings.evidence is None and findings.gap > 0.0:
-        return _point(findings, f, g)
-    return None if findings.evidence is None else _proof(findings, f, g)
+    certificates: Iterator[Certificate | None]
+    if findings.status == DIFFERENT or not findings.proofs and findings.gap > 0.0:
+        certificates = iter([_point(findings, f, g)])
+    else:
+        certificates = _bounds(findings, f, g)
+    domain, status = findings.question.domain, findings.status
+    for one in certificates:
+        fits = one is not None and (one.status == status or status == UNKNOWN)
+        if one is not None and fits and not one.unproved_semantics(f, g, domain):
+            return one
+    return None
 
 
 def _point(findings: Findings, f: Network, g: Network) -> Certificate | None:
-    """Return the certificate of a counterexample."""
+    """Return the certificate of a counterexample, whose difference is known exactly."""
     question, x = findings.question, rationals(findings.counterexample)
     gap = below(Fraction(findings.gap) + Fraction(question.slack))
-    arrays = {"point": _as_array(x), **_shares(question.domain, x)}
-    return _certificate("gap", gap, "point", arrays, findings, f, g)
+    try:
+        arrays = {"point": _as_array(x), **_shares(question.domain, x)}
+        point_of(arrays, question.domain)
+        return _certificate("gap", gap, "point", arrays, findings, f, g)
+    except ValueError:  # it is on the domain's border, or has too many digits
+        return None
 
 
 def _shares(domain: Domain, x: Sequence[Fraction]) -> dict[str, Any]:
@@ -64,50 +88,77 @@ def _shares(domain: Domain, x: Sequence[Fraction]) -> dict[str, Any]:
     if domain.n_inputs == 1:
         corners = [int(domain.points.argmin()), int(domain.points.argmax())]
     weights = simplex_weights([rationals(domain.points[i]) for i in corners], x)
-    return {"corners": np.array(corners), "shares": _texts(weights if weights is not None else [])}
+    if weights is None:
+        raise ValueError("the point is no mean of these corners")
+    return {"corners": np.array(corners), "shares": _texts(weights)}
 
 
-def _proof(findings: Findings, f: Network, g: Network) -> Certificate | None:
-    """Return the certificate of a bound; where floats confirm none, rationals may.
+def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate | None]:
+    """Yield certificates of the bounds that were proved, the best first; at last one by rationals,
+    where that is quick.
 
     A binary network's margin may be less than the prover's: neurons that never change need none.
     """
-    proofs = [_evidence(findings, f, g)]
-    if proofs[0][0] != "exact":
-        proofs.append(("exact", dict(WHOLE)))
     margins = {0.0, min(findings.margin, ROUNDING * findings.question.domain.norm_bound), findings.margin}
-    for kind, arrays in proofs:
+    proofs = findings.proofs[::-1]
+    if proofs and _seconds("exact", WHOLE, f, g) <= SECONDS:
+        proofs.append((np.inf, {"kind": "exact"}))
+    for proved, evidence in proofs:
+        try:
+            kind, arrays = _evidence(evidence, findings, f, g)
+        except ValueError:  # a number of too many digits, or a scale that leaves the range of float64
+            continue
         for margin in sorted(margins):
-            certificate = _confirmed(kind, arrays, margin * (1.0 + SPARE), findings, f, g)
-            if certificate is not None:
-                return certificate
-    return None
+            widened = min(margin * (1.0 + SPARE), max(margin, findings.margin))
+            certain = _is_certain(evidence, proved, findings)
+            yield _confirmed(kind, arrays, proved, widened, findings, f, g, certain)
 
 
 def _confirmed(
-    kind: str, arrays: Mapping[str, Any], margin: float, findings: Findings, f: Network, g: Network
+    kind: str, arrays: Mapping[str, Any], proved: float, margin: float, findings: Findings,
+    f: Network, g: Network, certain: bool,
 ) -> Certificate | None:
-    """Return the certificate of this proof, if its checker confirms it or would take long; else None."""
+    """Return the certificate of this proof with the bound that its checker finds; None if that is
+    beyond its time.
+
+    A certain bound is what the checker would find, and it is asked only where that is quick.
+    """
     question = findings.question
     most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else LARGEST
-    proved = max(0.0, float(findings.evidence_bound - question.slack))  # by this evidence, not by a better bound
-    value = min(most, proved * (1.0 + SPARE))
+    found: Any = proved
     try:
-        certificate = _certificate("bound", value, kind, arrays, findings, f, g, margin)
-    except ValueError:  # a scale between the given networks' rows leaves the range of float64
+        longest = SECONDS if certain else max(SECONDS, findings.remaining / 2.0)
+        if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
+            certificate = _certificate("bound", 0.0, kind, arrays, findings, f, g, margin)
+            found = proved_number(certificate, f, g, question.domain)
+        elif not certain:
+            return None
+        if not found <= most:
+            return None
+        value = above(found) if isinstance(found, Fraction) else float(found)
+        if not (kind == "exact" or kind == "sorted" and arrays["exact"]):  # those are rationals
+            room = 4.0 * evaluation_slack(f, g, question.domain)
+            value += min(SPARE * value, room) if np.isfinite(room) else SPARE * value
+        value = min(most, max(value, findings.gap))
+        return _certificate("bound", value, kind, arrays, findings, f, g, margin)
+    except (ArithmeticError, LookupError, ValueError):  # what leaves the range of float64 proves nothing
         return None
-    late = kind == "pieces" and findings.remaining == 0.0
-    if kind == "folded" or late or _work(kind, arrays, f, g) > CHECKED[kind]:
-        return certificate if margin >= findings.margin and proved <= value else None
-    try:
-        found = float(proved_number(certificate, f, g, question.domain))
-    except (ArithmeticError, LookupError, ValueError):
-        return None
-    if not found <= value:
-        value = min(most, found * (1.0 + SPARE))
-    if not found <= value < np.inf:
-        return None
-    return _certificate("bound", value, kind, arrays, findings, f, g, margin)
+
+
+def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) -> bool:
+    """Return True if the checker surely finds the bound that was proved.
+
+    "folded" and "norms": the bound is what the checker found. "line" and "sorted" in rationals:
+    between neighbouring breakpoints all signs are known, and both find the supremum. "exact": both
+    write the networks over one basis by the same rules, in rationals; but for balls, where a root
+    is rounded and a tangent may count as a cut.
+    """
+    if not np.isfinite(proved):
+        return False
+    kind, on_ball = evidence["kind"], isinstance(findings.question.domain, Ball)
+    if kind == "exact":
+        return not on_ball
+    return kind in (*BY_CHECKER, "line") or evidence.get("exact") is True
 
 
 def _certificate(
@@ -115,26 +166,40 @@ def _certificate(
     margin: float = 0.0,
 ) -> Certificate:
     question = findings.question
-    name = fingerprint(f, g, question.domain)
-    return Certificate(claim, value, question.eps, question.slack, margin, kind, arrays, name)
+    name, semantics = fingerprint(f, g, question.domain), "float64" if question.slack else "real"
+    return Certificate(
+        claim, value, question.eps, question.slack, margin, kind, arrays, name, semantics=semantics,
+    )
 
 
-def _work(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> int:
-    """Return about how many operations the checker has to do."""
+def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> float:
+    """Return about how long the checker takes at most."""
+    n_parameters, n_outputs = f.n_parameters + g.n_parameters, f.n_outputs
     if kind == "sorted":
-        return sum(f.sizes[1:-1] + g.sizes[1:-1]) * (20 if arrays["exact"] else 1)
+        n = sum(f.sizes[1:-1] + g.sizes[1:-1])
+        return n * (1.0 + n / 1000.0) * n_outputs / RATIONALS_A_SECOND if arrays["exact"] else 0.0
+    if "axis" not in arrays:
+        return 0.0
     leaves = int((arrays["axis"] == -1).sum())
-    return leaves * (f.n_parameters + g.n_parameters) * (f.n_inputs + 2 if kind == "pieces" else 1)
+    if kind == "exact":
+        return leaves * n_parameters / RATIONALS_A_SECOND
+    columns = f.n_inputs + 2
+    first = (f.sizes[1] + g.sizes[1]) * f.n_inputs
+    products = n_parameters * columns if arrays["linear"] else first * columns + n_parameters
+    return leaves * 4.0 * products / FLOATS_A_SECOND
 
 
-def _evidence(findings: Findings, f: Network, g: Network) -> tuple[str, dict[str, Any]]:
+def _evidence(
+    evidence: Mapping[str, Any], findings: Findings, f: Network, g: Network
+) -> tuple[str, dict[str, Any]]:
     """Return the kind of the proof, and the arrays that its checker needs."""
-    evidence: Any = findings.evidence
-    if evidence["kind"] == "folded":  # whose bound is the checker's own
-        return "folded", evidence["arrays"]
+    question = findings.question
+    if "arrays" in evidence:  # they are about the networks as they were given
+        return evidence["kind"], evidence["arrays"]
     if evidence["kind"] == "sorted":
-        n = f.sizes[1] + g.sizes[1]
-        return "sorted", {"exact": np.array(int(evidence["exact"] or n <= SORTED_EXACTLY))}
+        exactly = {"exact": np.array(1)}
+        quick = _seconds("sorted", exactly, f, g) <= SECONDS
+        return "sorted", exactly if evidence["exact"] or quick else {"exact": np.array(0)}
     arrays: dict[str, Any] = dict(WHOLE)
     if evidence["kind"] == "line":
         return "exact", _chain(evidence["knots"])
@@ -142,7 +207,7 @@ def _evidence(findings: Findings, f: Network, g: Network) -> tuple[str, dict[str
         return "exact", arrays
     if "tree" in evidence:
         arrays = _in_order(evidence["tree"])
-    arrays |= _matches(evidence["matches"], findings, f, g)
+    arrays |= layer_arrays(evidence["matches"], (f, g), (question.f, question.g))
     if f.activation == "binary":
         return "exact", arrays
     return "pieces", arrays | {"linear": np.array(int(evidence["linear"]))}
@@ -169,42 +234,8 @@ def _in_order(tree: Any) -> dict[str, Any]:
     return arrays | ({"directions": np.array(outside)} if outside else {})
 
 
-def _matches(matches: Sequence[Match], findings: Findings, f: Network, g: Network) -> dict[str, Any]:
-    """Return each layer's labels and scales, for rows that are not scaled by powers of two."""
-    question = findings.question
-    arrays: dict[str, Any] = {}
-    exponents = [_exponents(own, scaled) for own, scaled in ((f, question.f), (g, question.g))]
-    for layer, match in enumerate(matches):
-        labels = np.concatenate(match.labels[::-1])
-        heads = np.unique(labels, return_index=True)[1][int((labels < 0).any()):]
-        powers = np.concatenate([exponents[1][layer], exponents[0][layer]])
-        own = powers[np.append(heads, 0)[labels]]
-        with np.errstate(over="ignore"):
-            scales = np.ldexp(np.concatenate(match.scales[::-1]), np.where(labels < 0, 0, powers - own))
-        arrays |= {f"labels{layer}": labels, f"scales{layer}": np.where(labels < 0, 0.0, scales)}
-    return arrays
-
-
-def _exponents(network: Network, scaled: Network) -> list[np.ndarray]:
-    """Return the e of each neuron of each layer with z = 2^e times that of the scaled network.
-
-    A row's largest entry tells it: it was divided by 2^e, and for ReLU multiplied by 2^e of the neuron below.
-    """
-    below_it, result = np.zeros(network.n_inputs, dtype=int), []
-    hidden = affine_maps(network)[:-1]
-    hidden += affine_maps(scaled)[network.depth:-1]
-    for (W, _), V in zip(hidden, scaled.weights):
-        at = np.abs(V).argmax(axis=1)
-        j = np.arange(len(V))
-        powers = np.frexp(W[j, at])[1] + below_it[at] - np.frexp(V[j, at])[1]
-        powers = np.where(V[j, at] == 0.0, 0, powers)
-        result.append(powers)
-        below_it = powers if network.activation == "relu" else 0 * powers
-    return result
-
-
 def _texts(values: Sequence[Fraction]) -> Any:
-    return np.array([str(value) for value in values], dtype=np.str_)
+    return as_texts([str(value) for value in values])
 
 
 def _as_array(x: Sequence[Fraction]) -> Array | Any:

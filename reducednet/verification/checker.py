@@ -4,14 +4,17 @@ The data says only where to look; every number is found here anew (THEORY, secti
 numbered through, g's before f's; the first one of a class is its head, its members are h = |s| H + remainder. A
 quantity over B regions x = middle + radius t, |t_i| <= 1, is (A, R): |v - A[:, 0]| <= R[:, 0] and
 |v - A[:, 1] - A[:, 2:].t| <= R[:, 1]. Neurons are rows z = (G +- E) V over heads, remainders and 1;
-|fl(G V) - G V| <= n u |G| |V| + n tiny.
+each product with G is charged its roundings, see `at`.
 """
 from fractions import Fraction as Q
+from math import isqrt
 from typing import Any
 
 import numpy as np
 
 U, TINY, BATCH = 2.0**-53, 2.0**-1073, 1 << 18
+LEAST, FEW, BLOCKS = 32, 32, 8
+"""Sums of more than LEAST terms are taken in blocks: sqrt(n) of FEW rows, else BLOCKS."""
 
 
 def leaves(data: Any, domain: Any, root: Any) -> list[Any]:
@@ -53,14 +56,31 @@ def size(v: Any) -> Any:
     return np.stack([np.abs(v[0][:, 0]), np.abs(v[0][:, 1:]).sum(axis=1)], axis=1) + v[1]
 
 
+def times(W: Any, X: Any) -> tuple[Any, int]:
+    """Return W X for arrays (n, ...) X, and through how many roundings each of its terms goes at
+    most.
+
+    Sums are taken in blocks: of c terms, a term goes through c roundings in its block, and one for
+    each block.
+    """
+    n, columns = W.shape[1], X.reshape(len(X), -1)
+    length = max(LEAST, isqrt(n) if len(W) <= FEW else -(-n // BLOCKS))
+    product = W[:, :length] @ columns[:length]
+    for start in range(length, n, length):
+        product += W[:, start:start + length] @ columns[start:start + length]
+    return product.reshape(len(W), *X.shape[1:]), min(n, length + -(-n // length))
+
+
 def at(G: Any, E: Any, V: Any) -> Any:
-    """Return z = (G +- E) V."""
-    def times(W: Any, X: Any) -> Any:
-        return (W @ X.reshape(len(X), -1)).reshape(len(W), *X.shape[1:])
-    n, sizes, A = G.shape[1], size(V), times(G[:, :-1], V[0][:-1])
+    """Return z = (G +- E) V.
+
+    |fl(G V) - G V| <= gamma_r |G| |V| + n tiny, where a term goes through r roundings.
+    """
+    n, sizes = G.shape[1], size(V)
+    A, r = times(G[:, :-1], V[0][:-1])
     A[:, :2] += G[:, -1:, None]
-    R = times(np.abs(G[:, :-1]), V[1][:-1] + rounds(n) * sizes[:-1]) + U * size((A, 0.0))
-    R += times(E, sizes) if E.any() else 0.0
+    R = times(np.abs(G[:, :-1]), V[1][:-1] + rounds(r + 1) * sizes[:-1])[0] + U * size((A, 0.0))
+    R += times(E, sizes)[0] if E.any() else 0.0
     return A, R * (1.0 + rounds(n + 9)) + TINY * (n * A.shape[1] + sizes.sum(axis=0))
 
 

@@ -164,7 +164,7 @@ def below(value: Fraction) -> float:
 
 def above(value: Fraction) -> float:
     """Return the smallest float64 that is at least the value, or nearly so; inf above all of them."""
-    return -below(-value)
+    return 0.0 - below(-value)  # not -0.0
 
 
 def contains(domain: Domain, x: Sequence[Fraction], corners: Sequence[int] = ()) -> bool:

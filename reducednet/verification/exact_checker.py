@@ -121,7 +121,7 @@ def neuron(z: Any, first: bool, relu: bool, names: Any, reach: Any, domain: Any)
     return total([(scale, {i: Q(1)}), (turned, z)] if relu else [(1 - 2 * turned, {i: Q(1)}), (turned, ONE)])
 
 
-def exact_bound(data: Any, f: Any, g: Any, reach: Any, domain: Any = None) -> Q:
+def exact_bound(data: Any, f: Any, g: Any, reach: Any, domain: Any) -> Q:
     """Return a bound of |f - g| on a box, or the domain in it; if binary, off the first layer's hyperplanes."""
     relu, depth, margin = f.activation == "relu", max(len(f.weights), len(g.weights)), Q(data["margin"])
     values = 2 * [[{i: Q(1)} if a < b else total([(a, ONE)]) for i, (a, b) in enumerate(reach)][1:]]
@@ -146,29 +146,75 @@ def exact_bound(data: Any, f: Any, g: Any, reach: Any, domain: Any = None) -> Q:
     return max(max(-a, b) for a, b in sizes)
 
 
-def gap_at_point(data: Any, f: Any, g: Any, domain: Any) -> Q:
-    """Return |f - g| at a point of the domain; a hull's is sum t_i p_i, a binary network's not on a hyperplane."""
-    x, kind = [Q(v) for v in data["point"].tolist()], type(domain).__name__
-    inside = len(x) == domain.n_inputs and all(a <= v <= b for v, (a, b) in zip(x, box(domain)[1:]))
-    if kind == "Ball":
-        inside = inside and sum((v - Q(c))**2 for v, c in zip(x, domain.centre.tolist())) <= Q(domain.radius)**2
-    elif kind == "Hull":
-        t, P = [Q(v) for v in data["shares"].tolist()], domain.points[data["corners"]].T.tolist()
-        means = [sum((s * Q(p) for s, p in zip(t, row)), Q(0)) for row in P]
-        inside = inside and min(t) >= 0 and sum(t) == 1 and x == means
-    rows = [row for net in (f, g) for row in np.column_stack([net.weights[0], net.thresholds[0]]).tolist()]
-    on = [total(zip(map(Q, row), [*({0: v} for v in x), ONE])) == {} for row in rows if any(row[:-1])]
-    inside = inside and (f.activation == "relu" or not any(on))
-    if not inside:
-        raise ValueError("the point does not lie in the domain, or on a hyperplane")
-    return exact_bound(data, f, g, [(Q(1), Q(1)), *zip(x, x)])
-
-
-def check(data: Any, f: Any, g: Any, domain: Any) -> Q:
-    """Return the bound of |f - g| on the domain, or with a point the gap, that is proved; it raises if none is."""
-    if f.activation != g.activation or {f.weights[0].shape[1], g.weights[0].shape[1]} != {domain.n_inputs}:
-        raise ValueError("the networks and the domain do not fit")
-    if "point" in data:
-        return gap_at_point(data, f, g, domain)
+def bound(data: Any, f: Any, g: Any, domain: Any) -> Q:
+    """Return the bound of |f - g| on the domain that the tree, and labels and scales, prove; it
+    raises if none is.
+    """
+    require_fit(f, g, domain)
     inside = domain if len(data["axis"]) == 1 else None
     return max(exact_bound(data, f, g, reach, inside) for reach in leaves(data, domain))
+
+
+def gap(data: Any, f: Any, g: Any, domain: Any) -> Q:
+    """Return max_k |f_k(x) - g_k(x)| at the point x, which must lie in the domain.
+
+    A binary network has no value on a hyperplane of its first layer, so that x must lie off all of
+    them.
+    """
+    require_fit(f, g, domain)
+    x = point_of(data, domain)
+    if f.activation == "binary" and any(is_on_hyperplane(net, x) for net in (f, g)):
+        raise ValueError("the point lies on a hyperplane")
+    return max(abs(one - other) for one, other in zip(outputs(f, x), outputs(g, x)))
+
+
+def require_fit(f: Any, g: Any, domain: Any) -> None:
+    """Refuse networks of different activations, inputs or outputs, or a domain of another
+    dimension.
+    """
+    inputs = {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs}
+    if f.activation != g.activation or len(inputs) > 1 or len(f.output_weights) != len(g.output_weights):
+        raise ValueError("the networks and the domain do not fit")
+
+
+def point_of(data: Any, domain: Any) -> list[Q]:
+    """Return the point in rationals; ValueError if it does not lie in the domain.
+
+    A hull's point is sum_i t_i p_i with t_i >= 0 and sum_i t_i = 1; a ball's has |x - centre|^2 <=
+    radius^2.
+    """
+    x, kind = [Q(value) for value in data["point"].tolist()], type(domain).__name__
+    inside = len(x) == domain.n_inputs
+    if kind == "Box":
+        inside = inside and all(Q(a) <= v <= Q(b) for v, a, b in zip(x, domain.low.tolist(), domain.high.tolist()))
+    elif kind == "Ball":
+        away = sum(((v - Q(c))**2 for v, c in zip(x, domain.centre.tolist())), Q(0))
+        inside = inside and away <= Q(domain.radius)**2
+    else:
+        t, corners = [Q(value) for value in data["shares"].tolist()], domain.points[data["corners"]].tolist()
+        means = [sum((s * Q(p) for s, p in zip(t, column)), Q(0)) for column in zip(*corners)]
+        inside = inside and len(t) == len(corners) and min(t) >= 0 and sum(t) == 1 and x == means
+    if not inside:
+        raise ValueError("the point does not lie in the domain")
+    return x
+
+
+def rows_at(W: Any, b: Any, h: Any) -> list[Q]:
+    """Return W h + b."""
+    return [sum((Q(w) * v for w, v in zip(row, h) if w and v), Q(t)) for row, t in zip(W.tolist(), b.tolist())]
+
+
+def is_on_hyperplane(net: Any, x: Any) -> bool:
+    """Return True if w.x + b = 0 for a neuron of the first layer; a zero row has no hyperplane."""
+    z = rows_at(net.weights[0], net.thresholds[0], x)
+    return any(value == 0 and any(row) for value, row in zip(z, net.weights[0].tolist()))
+
+
+def outputs(net: Any, x: Any) -> list[Q]:
+    """Return the outputs at a point."""
+    h = x
+    for W, b in zip(net.weights, net.thresholds):
+        z = rows_at(W, b, h)
+        h = [max(v, Q(0)) for v in z] if net.activation == "relu" else [Q(int(v > 0)) for v in z]
+    W, b = maps(net, 0)[-1]
+    return rows_at(W, b, h)

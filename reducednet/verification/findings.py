@@ -13,7 +13,7 @@ from ..domains import Domain
 from ..networks import Network
 from .differences import Difference
 from .exact import ExactNetwork, below
-from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
+from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage, largest_margin
 
 
 class Question(NamedTuple):
@@ -53,9 +53,11 @@ class Findings:
     ----------
     bound, gap : float
         gap <= sup |f - g| <= bound, evaluation charged where the semantics asks for it.
+    exact_gap : Fraction
+        The difference at the counterexample, of which `gap` is the float64 below.
     counterexample : array or None
-    evidence, evidence_bound : dict or None, float
-        What a certificate needs, and the bound that it proves.
+    proofs : list of (bound, evidence)
+        What certificates of the bounds need, the best last; the bounds are of the real functions.
     margin : float
         That the bound holds with, see `Verdict`.
     method : str
@@ -69,13 +71,14 @@ class Findings:
     def __init__(self, question: Question, time_limit: float) -> None:
         self.question = question
         self.bound, self.gap, self.margin = np.inf, 0.0, 0.0
+        self.exact_gap = Fraction(0)
         self.counterexample: Array | None = None
-        self.evidence: dict[str, Any] | None = None
-        self.evidence_bound = np.inf
+        self.proofs: list[tuple[float, dict[str, Any]]] = []
         self.method, self.gap_method = "none", "none"
         self.solver_bound = np.inf
         self.difference: Difference | None = None
         self.stages: list[Stage] = []
+        self._largest_margin = largest_margin(question.domain)
         self._start, self._limit = time.perf_counter(), time_limit
 
     @cached_property
@@ -102,34 +105,47 @@ class Findings:
         """Note a proved bound of sup |f - g| of the real functions; a smaller one stays.
 
         One below a difference that was found, nearer to a binary network's hyperplane than the margin, is left.
-        Evidence None: no certificate can be had of this proof; that of a larger bound stays.
+        Evidence None: no certificate can be had of this proof; those of larger bounds stay. A
+        margin that says too little about the domain is none: see `largest_margin`.
         """
+        real = float(bound)
         if self.question.slack:
             bound = np.nextafter(bound + self.question.slack, np.inf)
-        bound, margin = float(bound), max(margin, self.question.blur)
-        known = np.isfinite(bound) and np.isfinite(margin) and self.gap <= bound
+        bound, margin = float(bound) + 0.0, max(margin, self.question.blur)  # + 0.0: no -0.0
+        known = np.isfinite(bound) and margin <= self._largest_margin and self.gap <= bound
         if not (known and (bound, margin) < (self.bound, self.margin)):
             return
         self.bound, self.method, self.margin = bound, method, margin
         if evidence is not None:
-            self.evidence, self.evidence_bound = evidence, bound
+            self.proofs = [one for one in self.proofs if one[1] is not evidence] + [(real, evidence)]
 
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
         """Note an exact difference of the real functions at a point."""
         slack = self.question.slack
-        lower = below(gap - Fraction(slack)) if np.isfinite(slack) else 0.0
-        if x is not None and lower > self.gap:
-            self.gap, self.counterexample, self.gap_method = lower, x, method
+        exact = gap - Fraction(slack) if np.isfinite(slack) else Fraction(0)
+        if x is not None and exact > self.exact_gap:
+            self.exact_gap, self.gap = exact, below(exact)
+            self.counterexample, self.gap_method = x, method
             if self.gap > self.bound:  # nearer to a binary network's hyperplane than the bound's margin
                 self.bound, self.margin, self.method = np.inf, 0.0, "none"
-                self.evidence, self.evidence_bound = None, np.inf
+                self.proofs = []
+
+    @property
+    def evidence(self) -> dict[str, Any] | None:
+        """What a certificate of the best bound needs."""
+        return self.proofs[-1][1] if self.proofs else None
 
     @property
     def status(self) -> str:
         """What is decided."""
         if self.bound <= self.question.eps and (self.margin == 0.0 or self.question.eps > 0.0):
             return EQUIVALENT
-        return DIFFERENT if self.gap > self.question.eps else UNKNOWN
+        return DIFFERENT if self.refuted else UNKNOWN
+
+    @property
+    def refuted(self) -> bool:
+        """Whether a difference above eps was found: in rationals, for eps may lie just below it."""
+        return self.exact_gap > self.question.eps
 
     def close(self, name: str, began: float) -> None:
         """Note that a prover ended."""

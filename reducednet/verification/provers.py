@@ -22,6 +22,7 @@ from .folding import folded_bound, joint_arrays, products
 from .forms import region_of
 from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
 from .norms import norm_bound
+from .permutation import permutation_arrays
 from .relaxation import Effort
 from .search import confirm
 from .structure import Sum, what_is_left
@@ -34,6 +35,15 @@ LINEAR_PRODUCTS = 200_000_000
 BRANCHING_INPUTS = 12
 PRODUCTS_A_SECOND = 2e8
 """How many of the products of two networks that are written out take a second at most."""
+
+
+def by_permutation(findings: Findings) -> None:
+    """Compare all numbers, the neurons in another order and their rows times powers of two."""
+    question = findings.question
+    f, g = question.given or (question.f, question.g)
+    arrays = permutation_arrays(f, g, findings.check_time)
+    if arrays is not None:
+        findings.prove(0.0, "permutation", {"kind": "permutation", "arrays": arrays})
 
 
 def by_differences(findings: Findings) -> None:
@@ -82,9 +92,11 @@ def _bound_with(findings: Findings, matcher: Matcher) -> None:
     if findings.bound < best or findings.difference is None:
         findings.difference = found
     if question.f.activation == "relu":
-        bounds = norm_bound(question.f, question.g, question.domain, found)
-        if bounds is not None:
-            findings.prove(float(bounds.max()), name, None)
+        scaled = question.f, question.g
+        given_pair = (question.given[0], question.given[1]) if question.given else scaled
+        proof = norm_bound(found.matches, given_pair, scaled, question.domain)
+        if proof is not None:
+            findings.prove(proof[0], name, {"kind": "norms", "arrays": proof[1]})
 
 
 def _margin(question: Question, found: Difference) -> float:
@@ -93,7 +105,8 @@ def _margin(question: Question, found: Difference) -> float:
         return 0.0
     largest = 0.0  # above the first layer members are surely their representatives
     for known, network in zip(found.layers[0], (question.f, question.g)):
-        norms, drift = row_norms(network.weights[0]), known.drift[:, 0]
+        decided = np.maximum(known.low[:, 0], -known.high[:, 0]) > known.drift[:, 0]  # z has one sign, s z_c too
+        norms, drift = row_norms(network.weights[0]), np.where(decided, 0.0, known.drift[:, 0])
         none = np.where(drift > 0.0, np.inf, 0.0)  # a zero row has no hyperplane to be far from
         largest = max(largest, float(np.divide(drift, norms, out=none, where=norms > 0.0).max()))
     return largest * (1.0 + gamma(question.f.n_inputs + 8))
@@ -103,7 +116,10 @@ def by_search(findings: Findings) -> None:
     """Look for a counterexample and confirm it."""
     question = findings.question
     f, g = question.f, question.g
-    X = search.candidates(f, g, question.domain)
+    slivers = None
+    if f.activation == "binary":
+        slivers = search.between_hyperplanes(f, g, question.domain)
+    X = search.candidates(f, g, question.domain, slivers)
     seen = search.differences(f, g, X[:1]).item()
     if seen > 0.5 * question.eps or question.rounding > 2.0 * question.eps:  # else float64 sees enough
         confirm(findings, X, "search")
@@ -143,7 +159,7 @@ def _confirm_exactly(findings: Findings, x: Fraction) -> None:
     question, nearest = findings.question, float(x)
     X = np.array([[nearest], [np.nextafter(nearest, -np.inf)], [np.nextafter(nearest, np.inf)]])
     confirm(findings, X, "breakpoints")
-    if findings.gap <= question.eps and question.slack == 0.0:  # else the point must be one that float64 has
+    if not findings.refuted and question.slack == 0.0:  # else the point must be one that float64 has
         findings.refute(gap_at(*findings.exact, [x]), np.array([x]), "breakpoints")
 
 
@@ -199,12 +215,15 @@ def by_branching(findings: Findings) -> None:
     if question.f.n_inputs > BRANCHING_INPUTS:
         return
     found = _whole_domain(findings)
-    branch(findings, found.matches, _margin(question, found))
+    if findings.status == UNKNOWN:
+        branch(findings, found.matches, _margin(question, found))
 
 
 def by_milp(findings: Findings) -> None:
     """Ask a mixed-integer solver for points, and for its word."""
-    mixed_integer.propose(findings, _whole_domain(findings))
+    found = _whole_domain(findings)
+    if findings.status == UNKNOWN:
+        mixed_integer.propose(findings, found)
 
 
 def _whole_domain(findings: Findings) -> Difference:
@@ -217,6 +236,7 @@ def _whole_domain(findings: Findings) -> Difference:
 
 
 PROVERS: dict[str, Callable[[Findings], None]] = {
-    "differences": by_differences, "breakpoints": by_breakpoints, "search": by_search, "matching": by_matching,
-    "structure": by_structure, "folding": by_folding, "branching": by_branching, "milp": by_milp,
+    "permutation": by_permutation, "differences": by_differences, "breakpoints": by_breakpoints,
+    "search": by_search, "matching": by_matching, "structure": by_structure, "folding": by_folding,
+    "branching": by_branching, "milp": by_milp,
 }

@@ -2,22 +2,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from .._validation import choice, message, number
-from ..domains import Domain
+from ..domains import Box, Domain
 from ..error_bounds import evaluation_bound, evaluation_margin
 from ..networks import Network, check_network
 from ..orbit import rescale, unit_exponents
 from ..reduced_networks import check_domain
 from .certify import certify
+from .exact import above
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 SEMANTICS = ("real", "float64")
+SEARCHING = ("permutation", "differences", "breakpoints", "search")
+"""Who is asked where nothing can be proved: those that may refute, and a first bound."""
+OUTPUT_PRODUCTS = 30_000_000
+"""About how many products may be spent to see how much the outputs vary."""
 WELL_SCALED = 8
 """Rows of norms from 2^-8 to 2^9 are left as they are."""
 
@@ -40,14 +46,19 @@ def verify(
     domain : Box, Ball or Hull
     eps : float, optional
         None: equal up to rounding, that is to the a-priori bound of both networks' own evaluation errors
-        in float64 on the domain (`evaluation_bound`), which the verdict shows. 0.0: exactly.
+        in float64 on the domain (`evaluation_bound`), which the verdict shows. On a Ball or Hull in d
+        dimensions each sum is charged d + 8 roundings more: those of bounds over such a domain.
+        0.0: exactly.
     semantics : "real" or "float64"
         ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what computers
-        return, so that both networks' own evaluation in any order of summation is charged too.
+        return, so that both networks' own evaluation in any order of summation is charged too. An eps
+        that is not above this charge cannot be proved: then only a refutation is looked for, and the
+        verdict's `remark` says so.
     time_limit : float
         Seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and gap so far.
     method : "auto" or the name of one prover
-        "differences", "breakpoints", "search", "matching", "structure", "folding", "branching" or "milp".
+        "permutation", "differences", "breakpoints", "search", "matching", "structure", "folding",
+        "branching" or "milp".
 
     Returns
     -------
@@ -84,6 +95,8 @@ def verify(
     question, time_limit = _question(f, g, domain, eps, semantics, time_limit)
     findings = Findings(question, time_limit)
     names = list(PROVERS) if choice(method, "method", ["auto", *PROVERS]) == "auto" else [method]
+    if _is_hopeless(question):
+        names = [name for name in names if name in SEARCHING]
     interrupted = False
     try:
         with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
@@ -108,6 +121,11 @@ def _ask(findings: Findings, names: Sequence[str]) -> None:
         findings.check_time()
 
 
+def _is_hopeless(question: Question) -> bool:
+    """Return True if evaluation alone may add more than eps: no bound can then be so small."""
+    return bool(np.nextafter(question.slack, np.inf) > question.eps) if question.slack else False
+
+
 def _question(
     f: Any, g: Any, domain: Any, eps: Any, semantics: Any, time_limit: Any
 ) -> tuple[Question, float]:
@@ -128,12 +146,23 @@ def _question(
     if eps is None:
         if not np.isfinite(rounding):
             raise ValueError(message("eps", "given, for the evaluation errors have no finite bound here", None))
-        eps = slack + rounding
-    eps = number(eps, "eps", minimum=0.0)
+        eps = slack + _default_eps(f, g, domain)
+    eps = number(eps, "eps", minimum=0.0) + 0.0  # no -0.0
     depth = max(f.depth, g.depth)
     one, other = (_deepened(_well_scaled(network), depth) for network in (f, g))
     blur = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
     return Question(one, other, domain, eps, slack, rounding, blur, (f, g)), time_limit
+
+
+def _default_eps(f: Network, g: Network, domain: Domain) -> float:
+    """Return the a-priori bound of both evaluations' errors.
+
+    On a ball or a hull the bounds of z come from a Euclidean norm or from sums over the points, with
+    d + 8 roundings that an evaluation does not have (`Region.extremes`). Without them networks that
+    differ by as much as evaluation rounds could not be proved equal.
+    """
+    extra = 0 if isinstance(domain, Box) else domain.n_inputs + 8
+    return float((evaluation_bound(f, domain, extra) + evaluation_bound(g, domain, extra)).max())
 
 
 def _well_scaled(network: Network) -> Network:
@@ -153,15 +182,45 @@ def _deepened(network: Network, depth: int) -> Network:
     return Network(weights, thresholds, network.output_weights, network.output_bias, network.activation)
 
 
+def _remark(question: Question, status: str, f: Network, g: Network) -> str:
+    """Return what to mind when reading the verdict, in words; mostly nothing."""
+    if status == UNKNOWN and _is_hopeless(question):
+        return (f"no eps up to {question.slack:.3g} can be proved in float64: so much may the "
+                "networks' own evaluation add")
+    if status == EQUIVALENT and _is_within_reach_of_a_constant(question, f, g):
+        return ("mind that eps is more than half of what the outputs seem to vary: a constant could "
+                "be as near")
+    return ""
+
+
+def _is_within_reach_of_a_constant(question: Question, f: Network, g: Network) -> bool:
+    """Return True if eps is more than half of what either network's outputs vary at samples.
+
+    The constant in the middle of a function's range differs from it by half of the range. Where
+    nothing varies at all, eps is held against the outputs' largest absolute value.
+    """
+    count = int(np.clip(OUTPUT_PRODUCTS // (f.n_parameters + g.n_parameters), 16, 1000))
+    X = question.domain.sample(count, 0)
+    try:
+        Y = np.stack([f(X), g(X)])
+    except ValueError:  # some output leaves the range of float64
+        return False
+    vary = float((Y.max(axis=1) / 2.0 - Y.min(axis=1) / 2.0).max())
+    return question.eps > (vary or float(np.abs(Y).max()))
+
+
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:
     """Write down what was found."""
-    question, status = findings.question, findings.status
-    rigorous = not (status == UNKNOWN and findings.gap <= findings.solver_bound < findings.bound)
-    method = findings.method if status == EQUIVALENT or findings.gap <= question.eps else findings.gap_method
+    question, status, certificate = findings.question, findings.status, certify(findings, f, g)
+    bound, margin = findings.bound, findings.margin
+    if certificate is not None and certificate.claim == "bound":  # what is proved is what can be proved again
+        bound = above(Fraction(certificate.value) + Fraction(certificate.slack))
+        margin = certificate.margin
+        status = EQUIVALENT if certificate.status == EQUIVALENT else status
+    method = findings.gap_method if status == DIFFERENT else findings.method
     counterexample = findings.counterexample if status == DIFFERENT else None
-    certificate = certify(findings, f, g)
     return Verdict(
-        status, question.eps, findings.bound if rigorous else findings.solver_bound, findings.gap,
-        counterexample, method if rigorous else "milp", rigorous, semantics, findings.margin, findings.seconds,
-        findings.stages, certificate, interrupted,
+        status, question.eps, bound, findings.gap, counterexample, method, semantics, margin,
+        findings.seconds, findings.stages, certificate, interrupted, findings.solver_bound,
+        _remark(question, status, f, g),
     )

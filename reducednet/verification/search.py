@@ -8,14 +8,18 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
 from ..networks import Network
+from ..sphere import normalise
 from .exact import contains, corners_around, gap_at, rationals
 from .findings import Findings
+from .matching import TOLERANCES
 
 SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
 BUDGET = 30_000_000
 """About how many products the samples may cost, and the climbing as many: fewer are taken of large networks."""
 EXACT_BUDGET = 2_000_000
 """About how many exact products a confirmation may cost, but for its first point."""
+PAIRS, SEGMENTS = 64, 64
+"""How many pairs of nearly equal hyperplanes are looked between, and at how many points of each."""
 SHARES = 2.0 ** -np.arange(0, 24, 2)
 """How far a climber goes along a line, as shares of it."""
 
@@ -104,6 +108,60 @@ def across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
     return X[domain.contains(X)] if len(X) else X
 
 
+def between_hyperplanes(f: Network, g: Network, domain: Domain) -> Array:
+    """Return points between hyperplanes of binary networks' first layers that are near each other.
+
+    There one step is on and the other is not, and samples hardly come there. On the mean
+    (u + v).x + b + c = 0 of two hyperplanes u.x + b = 0 and v.x + c = 0 their z are opposite numbers;
+    the points are where segments between points of the domain cross it. Pairs no further apart than
+    rounding brings them are left out: that is what a verdict's margin is for.
+    """
+    rng, points = np.random.default_rng(0), [np.empty((0, domain.n_inputs))]
+    X = domain.sample(SAMPLES, rng)
+    for one, other in _near_rows(f, g, domain):
+        w, b = np.split(one / 2.0 + other / 2.0, [domain.n_inputs])
+        ends = np.concatenate([domain.support_points(np.stack([w, -w])), X])
+        z = ends @ w + b
+        sides = np.flatnonzero(z > 0.0), np.flatnonzero(z < 0.0)
+        if len(sides[0]) and len(sides[1]):
+            p, q = (np.append(side[0], rng.choice(side, SEGMENTS)) for side in sides)
+            share = (z[p] / (z[p] - z[q]))[:, np.newaxis]
+            points.append(ends[p] + share * (ends[q] - ends[p]))
+    return np.concatenate(points)
+
+
+def _near_rows(f: Network, g: Network, domain: Domain) -> list[tuple[Array, Array]]:
+    """Return pairs of first rows (u, b), |u| = 1, that are near but not the same, the nearest first.
+
+    Distances are those of (u, b / X_B) or its negative. Every row is paired with the nearest one of
+    either network; the second of a pair is turned to the side of the first.
+    """
+    W = np.concatenate([f.weights[0], g.weights[0]])
+    thresholds = np.concatenate([f.thresholds[0], g.thresholds[0]])
+    units, norms = normalise(W)
+    some = norms > 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        b = thresholds[some] / norms[some] / domain.norm_bound
+    rows, of_g = np.column_stack([units[some], b]), (np.arange(len(W)) >= f.sizes[1])[some]
+    cuts = np.abs(b) <= 1.0
+    rows, of_g = rows[cuts], of_g[cuts]
+    if rows.size * len(rows) > BUDGET:
+        return []
+    pairs: dict[tuple[int, int], float] = {}
+    for i, row in enumerate(rows):
+        both = np.stack([np.abs(rows - row).max(axis=1), np.abs(rows + row).max(axis=1)])
+        distances = both.min(axis=0)
+        for own in (of_g, ~of_g):
+            places = np.flatnonzero(own & (distances > TOLERANCES[0]))
+            if len(places):
+                j = int(places[distances[places].argmin()])
+                pairs[min(i, j), max(i, j)] = float(distances[j])
+    nearest = sorted(pairs, key=lambda pair: pairs[pair])[:PAIRS]
+    scale = np.append(np.ones(domain.n_inputs), domain.norm_bound)
+    signs = [1.0 if rows[i] @ rows[j] > 0.0 else -1.0 for i, j in nearest]
+    return [(rows[i] * scale, sign * rows[j] * scale) for (i, j), sign in zip(nearest, signs)]
+
+
 def confirm(findings: Findings, X: Array, method: str) -> None:
     """Note the largest exact difference at these points, those of the domain, which come in the order of hope.
 
@@ -117,7 +175,7 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
         inner = surely_inside(domain, x)
         if inner is not None:
             findings.refute(gap_at(*findings.exact, rationals(inner), blur), inner, method)
-        if findings.gap > question.eps:
+        if findings.refuted:
             return
         findings.check_time()
 

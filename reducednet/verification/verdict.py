@@ -3,10 +3,35 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .._validation import Array
+from ..domains import Domain
 from ..records import read_only, record
+from ..rounding import gamma
 
 EQUIVALENT, DIFFERENT, UNKNOWN = "equivalent", "not_equivalent", "unknown"
+
+
+def largest_margin(domain: Domain) -> float:
+    """Return the largest margin that a bound of binary networks may have and still say something.
+
+    A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
+    of w, b and of w.x + b move it by at most 2 gamma_n X. Allowed are eight such moves, of d + 64
+    roundings each: what mappings and evaluation may do to a hyperplane, and no more. And no more
+    than 2^-20 of the domain's least side of all that are not 0, lest the margin be all of a small
+    domain far off.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> 0.0 < largest_margin(Box([-1, -1], [1, 1])) < 1e-12
+    True
+    """
+    low, high = domain.bounding_box()
+    sides = high / 2.0 - low / 2.0
+    least = float(sides[sides > 0.0].min(initial=np.inf)) * 2.0**-19
+    return min(16.0 * gamma(domain.n_inputs + 64) * domain.norm_bound, least)
 
 
 class Stage(NamedTuple):
@@ -27,18 +52,23 @@ class Verdict:
     Attributes
     ----------
     status : "equivalent", "not_equivalent" or "unknown"
-        bound <= eps is proved; gap > eps is proved; or neither.
+        bound <= eps is proved; a difference above eps is; or neither.
     eps : float
         The largest difference that was asked for.
     bound, gap : float
-        inf and 0 where nothing is known.
+        Both are proved, every rounding charged; inf and 0 where nothing is known. The gap is rounded down:
+        where the difference is just above eps, it may be eps.
+        Where the certificate is of a bound, the bound is its value and slack.
+    solver_bound : float
+        The largest difference by a mixed-integer solver's word, which is no proof; inf where none
+        was asked.
     counterexample : array (n_inputs,) or None
         A point of the domain where the networks differ by at least `gap`, exactly; None unless that refutes. Where
         one input's floating-point numbers are too coarse for it, a `fractions.Fraction`.
     method : str
         The prover that decided, or came nearest.
     rigorous : bool
-        Whether the bound is proved, every rounding charged. It is not where it is a solver's word.
+        Whether no solver says less than what is proved: solver_bound >= bound. Read-only.
     semantics : "real" or "float64"
     margin : float
         Binary networks: the bound is of the points that lie further than this from every hyperplane of
@@ -46,20 +76,24 @@ class Verdict:
     seconds : float
     stages : list of Stage
     certificate : Certificate or None
-        What lets a checker repeat the proof, or the refutation.
+        What lets a checker repeat the proof, or the refutation: it was asked, and confirms it. None where nothing
+        is proved, or its checker would take too long or finds less than the prover.
     interrupted : bool
         Whether Ctrl-C ended the search: then this is what was known until then.
+    remark : str
+        What to mind when reading it, in words: an eps that is large beside the outputs, or too small
+        to be proved. Mostly "".
     """
 
     def __init__(
         self, status: str, eps: float, bound: float, gap: float, counterexample: Array | None, method: str,
-        rigorous: bool, semantics: str, margin: float, seconds: float, stages: list[Stage], certificate: Any,
-        interrupted: bool = False,
+        semantics: str, margin: float, seconds: float, stages: list[Stage], certificate: Any,
+        interrupted: bool = False, solver_bound: float = np.inf, remark: str = "",
     ) -> None:
         self.status, self.eps, self.bound, self.gap = status, eps, bound, gap
-        self.counterexample, self.method, self.rigorous = counterexample, method, rigorous
+        self.counterexample, self.method, self.solver_bound = counterexample, method, solver_bound
         self.semantics, self.margin, self.seconds = semantics, margin, seconds
-        self.stages, self.certificate, self.interrupted = stages, certificate, interrupted
+        self.stages, self.certificate, self.interrupted, self.remark = stages, certificate, interrupted, remark
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in vars(self):
@@ -76,14 +110,19 @@ class Verdict:
         return f"Verdict({self.status}: {self.sentence})"
 
     @property
+    def rigorous(self) -> bool:
+        """Whether no solver says less than what is proved."""
+        return bool(self.solver_bound >= self.bound)
+
+    @property
     def sentence(self) -> str:
         """What it says, in one sentence."""
-        where = "" if self.margin == 0.0 else f", further than {self.margin:.3g} from every hyperplane"
-        by = f" (by {self.method}, {self.seconds:.2g} s)"
+        where = "" if self.margin == 0.0 else f", further than {self.margin:z.3g} from every hyperplane"
+        by = f" (by {self.method}, {self.seconds:.2g} s)" + (f"; {self.remark}" if self.remark else "")
         if self.status == EQUIVALENT:
-            return f"|f - g| <= {self.bound:.3g} on the domain{where}, asked for {self.eps:.3g}{by}"
+            return f"|f - g| <= {self.bound:z.3g} on the domain{where}, asked for {self.eps:z.3g}{by}"
         if self.status == DIFFERENT:
-            return f"|f - g| >= {self.gap:.3g} at the counterexample, more than {self.eps:.3g}{by}"
-        word = "proved to be" if self.rigorous else "said by a solver, not proved, to be"
-        return (f"sup |f - g| is at least {self.gap:.3g} and {word} at most {self.bound:.3g}{where}; "
-                f"asked for {self.eps:.3g}{by}")
+            return f"|f - g| >= {self.gap:z.3g} at the counterexample, more than {self.eps:z.3g}{by}"
+        word = "" if self.rigorous else f" (a solver says {self.solver_bound:z.3g}, which is no proof)"
+        return (f"sup |f - g| is at least {self.gap:z.3g} and proved to be at most {self.bound:z.3g}{word}"
+                f"{where}; asked for {self.eps:z.3g}{by}")

@@ -1,0 +1,257 @@
+"""What each kind of evidence holds: names, types, ranks and sizes of its arrays, and the claim that
+it may prove.
+
+One table, `SCHEMAS`. Certificates are refused that lack an array, have another one, or have one
+that does not fit: `checked_arrays` asks all that the arrays tell by themselves, when a certificate
+is made or loaded; `check_fit` asks the rest, when the networks and the domain are known. No checker
+begins before both agree.
+
+References
+----------
+THEORY, section 9.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validation import message
+from ..domains import Domain, Hull
+from ..networks import Network
+
+INTEGERS, NUMBERS, RATIONALS = "integers", "numbers", "numbers or rationals"
+_RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
+_ANY = np.iinfo(np.int64).max
+
+
+class Entry(NamedTuple):
+    """One array of the evidence.
+
+    type : INTEGERS, NUMBERS (float64) or RATIONALS (float64, or texts such as -1/3)
+    sizes : names of its lengths, () for a single number; the same name is the same length
+    everywhere
+    group : "" if it is always there; those of one group are all there or none
+    least, most : what integers may be
+    """
+
+    type: str
+    sizes: tuple[str | int, ...] = ()
+    group: str = ""
+    least: int = 0
+    most: int = _ANY
+
+
+class Schema(NamedTuple):
+    """The evidence of one kind.
+
+    claim : "bound" or "gap"
+    activations : of the networks that it can be about
+    arrays : the entries by name; those of hidden layers apart
+    layers : the entries ``name{layer}``, for each hidden layer one
+    joint : whether a layer is that of both networks together, up to the greater depth, g's neurons
+    before f's; else
+        the layers of f are followed by those of g, or the other way round if `exchanged` is 1
+    margin : whether a margin may be claimed, for binary networks
+    of_one : whether a layer is that of one network, for the other has as many neurons
+    """
+
+    claim: str
+    activations: tuple[str, ...]
+    arrays: Mapping[str, Entry]
+    layers: Mapping[str, Entry] = MappingProxyType({})
+    joint: bool = True
+    margin: bool = False
+    of_one: bool = False
+
+
+_TREE = {
+    "axis": Entry(INTEGERS, ("nodes",), least=-2),  # the axis of a cut; -1 a leaf, -2 a leaf outside the domain
+    "place": Entry(RATIONALS, ("nodes",)),
+    "directions": Entry(NUMBERS, ("outside", "inputs"), group="directions"),  # one for each leaf outside
+}
+_MATCHES = {"labels": Entry(INTEGERS, ("neurons",), least=-1), "scales": Entry(NUMBERS, ("neurons",))}
+_FLAG = Entry(INTEGERS, most=1)
+
+SCHEMAS: dict[str, Schema] = {
+    "pieces": Schema("bound", ("relu",), _TREE | {"linear": _FLAG}, _MATCHES),
+    "exact": Schema(
+        "bound", ("relu", "binary"), _TREE,
+        {name: entry._replace(group="matches") for name, entry in _MATCHES.items()}, margin=True,
+    ),
+    "point": Schema("gap", ("relu", "binary"), {
+        "point": Entry(RATIONALS, ("inputs",)),
+        "corners": Entry(INTEGERS, ("corners",), group="hull"),  # the point is sum_i shares_i points[corners_i]
+        "shares": Entry(RATIONALS, ("corners",), group="hull"),
+    }),
+    "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
+    "norms": Schema("bound", ("relu",), {}, _MATCHES),
+    "permutation": Schema("bound", ("relu", "binary"), {}, {
+        "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
+        "exponents": Entry(INTEGERS, ("neurons",), least=-_ANY),
+    }, of_one=True, margin=True),
+    "folded": Schema("bound", ("relu",), {
+        "cuts": Entry(INTEGERS, ("cuts", 2), group="cuts"),
+        "mu": Entry(NUMBERS, ("cuts",), group="cuts"),
+        "targets": Entry(INTEGERS, ("leaves", 3), group="leaves", least=-1),  # layer, neuron, side
+        "signs": Entry(INTEGERS, ("leaves", "classes"), group="leaves", least=-1, most=1),
+        "multiples": Entry(NUMBERS, ("leaves", "classes"), group="leaves"),
+        "exchanged": Entry(INTEGERS, group="exchanged", most=1),
+    }, {"labels": Entry(INTEGERS, ("neurons",), least=-2), "scales": Entry(NUMBERS, ("neurons",))}, joint=False),
+}
+
+
+def checked_arrays(kind: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arrays in the order of their names, read-only, or refuse them.
+
+    Rationals become an array of Python's own texts, which takes no more memory than they do: in
+    NumPy's arrays of texts each is as long as the longest.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name, a type, a rank or a size is not that of the schema, an array is empty, or a
+        number is not finite.
+    """
+    schema, sizes = SCHEMAS[kind], dict[str, int]()
+    entries = _entries(schema, _number_of_layers(schema, arrays))
+    for name in arrays:
+        if name not in entries:
+            raise ValueError(message("arrays", f"those of {kind!r} alone", repr(name)))
+    present = {entry.group for name, entry in entries.items() if name in arrays}
+    for name, entry in entries.items():
+        if name not in arrays and (not entry.group or entry.group in present):
+            raise ValueError(message("arrays", f"{name!r}, for that belongs to {kind!r}", sorted(arrays)))
+    result = {name: _checked(name, entries[name], arrays[name]) for name in sorted(arrays)}
+    for name, array in result.items():
+        _bind(name, entries[name].sizes, array.shape, sizes)
+    if "axis" in result:
+        _check_tree(result["axis"], sizes.get("outside", 0))
+    return result
+
+
+def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, domain: Domain) -> None:
+    """Refuse arrays that are not about networks and a domain like these.
+
+    Raises
+    ------
+    ValueError
+        If activations, numbers of inputs, outputs, layers or neurons, or what a domain needs, do
+        not fit.
+    """
+    schema = SCHEMAS[kind]
+    if f.activation != g.activation or f.activation not in schema.activations:
+        raise ValueError(f"a proof of kind {kind!r} is about two {' or two '.join(schema.activations)} networks")
+    if (f.n_inputs, f.n_outputs) != (g.n_inputs, g.n_outputs) or f.n_inputs != domain.n_inputs:
+        raise ValueError("the networks and the domain do not fit")
+    counts, number = _neurons(schema, arrays, f, g), _number_of_layers(schema, arrays)
+    sizes = {"inputs": domain.n_inputs} | {f"neurons{layer}": count for layer, count in enumerate(counts)}
+    optional = all(entry.group for entry in schema.layers.values())
+    if schema.layers and number != len(counts) and not (optional and number == 0):
+        raise ValueError(f"the proof has {number} layers, the networks have {len(counts)}")
+    entries = _entries(schema, number)
+    for name, array in arrays.items():
+        _bind(name, entries[name].sizes, array.shape, sizes)
+    if "axis" in arrays and arrays["axis"].max() >= domain.n_inputs:
+        raise ValueError("a cut along an axis that the domain does not have")
+    if "point" in entries and ("corners" in arrays) != isinstance(domain, Hull):
+        raise ValueError("a point of a Hull, and no other, is a mean of some of its points")
+    if isinstance(domain, Hull) and "corners" in arrays and arrays["corners"].max() >= len(domain.points):
+        raise ValueError("a corner that the Hull does not have")
+
+
+def entry_named(kind: str, name: str) -> Entry:
+    """Return the entry of one array, ValueError if there is none of that name."""
+    schema, layer = SCHEMAS[kind], re.fullmatch(r"([a-z]+)(0|[1-9]\d{0,5})", name)
+    entry = schema.arrays.get(name) or (schema.layers.get(layer[1]) if layer else None)
+    if entry is None:
+        raise ValueError(message("arrays", f"those of {kind!r} alone", repr(name)))
+    return entry
+
+
+def _number_of_layers(schema: Schema, arrays: Mapping[str, Any]) -> int:
+    """Return how many layers the arrays name, from 0 on without a gap."""
+    number = 0
+    while any(f"{name}{number}" in arrays for name in schema.layers):
+        number += 1
+    return number
+
+
+def _entries(schema: Schema, n_layers: int) -> dict[str, Entry]:
+    """Return the entries by name, those of so many layers among them."""
+    entries = dict(schema.arrays)
+    for layer in range(n_layers):
+        for name, entry in schema.layers.items():
+            sizes = tuple(f"{size}{layer}" for size in entry.sizes)
+            entries[f"{name}{layer}"] = entry._replace(sizes=sizes)
+    return entries
+
+
+def _neurons(schema: Schema, arrays: Mapping[str, Any], f: Network, g: Network) -> list[int]:
+    """Return how many neurons each layer of the evidence is about.
+
+    A network of fewer layers than the other has its last one again, for layers s(h) = h above it
+    change nothing.
+    """
+    if schema.of_one:
+        return list(f.sizes[1:-1])
+    if schema.joint:
+        depth = max(f.depth, g.depth)
+        return [sum(net.sizes[1 + min(layer, net.depth - 1)] for net in (f, g)) for layer in range(depth)]
+    first, second = (g, f) if arrays.get("exchanged", 0) else (f, g)
+    return [*first.sizes[1:-1], *second.sizes[1:-1]]
+
+
+def _bind(name: str, expected: tuple[str | int, ...], shape: tuple[int, ...], sizes: dict[str, int]) -> None:
+    """Refuse a shape that contradicts the sizes that are known; note the others."""
+    wanted = [size if isinstance(size, int) else sizes.setdefault(size, length)
+              for size, length in zip(expected, shape)]
+    if list(shape) != wanted or len(shape) != len(expected):
+        raise ValueError(message(name, f"an array of shape ({', '.join(map(str, expected))})", f"shape {shape}"))
+
+
+def _check_tree(axis: Any, n_outside: int) -> None:
+    """Refuse a tree that has not one leaf more than cuts, or not one direction for each leaf
+    outside.
+    """
+    if 2 * (axis < 0).sum() != len(axis) + 1:
+        raise ValueError(message("axis", "one leaf more than cuts", f"{(axis < 0).sum()} of {len(axis)} nodes"))
+    if (axis == -2).sum() != n_outside:
+        raise ValueError(message("directions", "one for each leaf outside of the domain", str(n_outside)))
+
+
+def _checked(name: str, entry: Entry, value: Any) -> Any:
+    """Return one array, read-only, of int64, of finite float64, or of texts that are rationals."""
+    array = as_texts(value) if isinstance(value, (list, tuple)) and str in map(type, value) else np.asarray(value)
+    if entry.type == RATIONALS and array.dtype.kind in "UO":
+        array = _texts(name, array)
+    elif array.dtype.kind not in ("iub" if entry.type == INTEGERS else "f"):
+        raise TypeError(message(name, entry.type, f"dtype {array.dtype}"))
+    else:
+        array = np.array(array, dtype="<i8" if entry.type == INTEGERS else "<f8", order="C")
+        if entry.type != INTEGERS and not np.isfinite(array).all():
+            raise ValueError(message(name, "finite", "an entry that is not"))
+        if entry.type == INTEGERS and array.size and not entry.least <= array.min() <= array.max() <= entry.most:
+            raise ValueError(message(name, f"integers from {entry.least} on, of this kind", "another one"))
+    if not array.size:
+        raise ValueError(message(name, "an array that is not empty", f"shape {array.shape}"))
+    array.setflags(write=False)
+    return array
+
+
+def _texts(name: str, array: Any) -> Any:
+    """Return an array of texts, each a rational."""
+    texts = np.array(array, dtype=object)
+    if not all(isinstance(text, str) and _RATIONAL.fullmatch(text) for text in texts.ravel().tolist()):
+        raise ValueError(message(name, "rationals such as -1/3", "other entries"))
+    return texts
+
+
+def as_texts(values: Any) -> Any:
+    """Return an array of Python's own texts."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array
