@@ -1,0 +1,233 @@
+"""Takes away one charge of rounding at a time and lists the changes that no test notices.
+
+    python tests/mutate_charges.py [text]
+
+goes through the table below (with a text: the entries whose module or snippet has it) and prints what survives. Each
+entry names a module, a snippet that occurs there once, what it is changed to, and the tests that shall fail then. They
+run on a copy of the package, in a process of their own: each function `test_...` of a module
+is called without arguments. `test_mutated_charges.py` does this in the slow run.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+MODULES = {
+    "checker": "reducednet/verification/checker.py",
+    "exact": "reducednet/verification/exact_checker.py",
+    "folded": "reducednet/verification/folded_checker.py",
+    "sorted": "reducednet/verification/sorted_checker.py",
+    "forms": "reducednet/verification/forms.py",
+    "classes": "reducednet/verification/classes.py",
+    "relu": "reducednet/verification/relu_layers.py",
+    "binary": "reducednet/verification/binary_layers.py",
+    "norms": "reducednet/verification/norms.py",
+    "breakpoints": "reducednet/verification/breakpoints.py",
+    "differences": "reducednet/verification/differences.py",
+    "provers": "reducednet/verification/provers.py",
+    "intervals": "reducednet/intervals.py",
+    "layers": "reducednet/layers.py",
+    "errors": "reducednet/error_bounds.py",
+    "domains": "reducednet/domains.py",
+    "redrawing": "reducednet/redrawing.py",
+}
+"""Where each module of the table is."""
+
+TESTS = {
+    "checker": "test_charges_checker",
+    "exact": "test_charges_exact_checker",
+    "folded": "test_charges_folded_checker",
+    "sorted": "test_charges_sorted_checker",
+    "forms": "test_charges_forms",
+    "classes": "test_charges_classes",
+    "relu": "test_charges_relu_layers",
+    "binary": "test_charges_binary_layers",
+    "norms": "test_charges_norms",
+    "breakpoints": "test_charges_breakpoints",
+    "differences": "test_charges_differences",
+    "provers": "test_charges_provers",
+    "intervals": "test_charges_intervals",
+    "layers": "test_charges_layers",
+    "errors": "test_charges_error_bounds",
+    "domains": "test_charges_domains",
+    "redrawing": "test_charges_redrawing",
+}
+"""Which tests shall fail when a charge of a module is changed."""
+
+
+class Change(NamedTuple):
+    """One snippet of a module, and what is put in its place; the reason why no test need notice, if none need."""
+
+    module: str
+    snippet: str
+    mutated: str
+    spared: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.module}: {self.snippet!r} -> {self.mutated!r}"
+
+
+def changes(module: str, *rows: tuple[str, ...]) -> list[Change]:
+    """Return the changes of one module, given as (snippet, what is put in its place, why it may survive if it may)."""
+    return [Change(module, *row) for row in rows]
+
+
+SIX = "six roundings are charged where three are done: one of the radius, two of the sum"
+
+
+CHANGES = [
+    *changes(
+        "checker",
+        ("V[1][:-1] + rounds(n) * sizes[:-1]", "rounds(n) * sizes[:-1]"),
+        ("V[1][:-1] + rounds(n) * sizes[:-1]", "V[1][:-1]"),
+        ("V[1][:-1] + rounds(n) * sizes[:-1]", "V[1][:-1] + rounds(n) / 2 * sizes[:-1]"),
+        (" + U * size((A, 0.0))", ""),
+        (" + U * size((A, 0.0))", " + U / 2 * size((A, 0.0))"),
+        ("R += times(E, sizes) if E.any() else 0.0", "R += 0.0"),
+        ("R += times(E, sizes) if E.any() else 0.0", "R += times(E, sizes) / 2 if E.any() else 0.0"),
+        ("R * (1.0 + rounds(n + 9)) + TINY", "R + TINY"),
+        ("R * (1.0 + rounds(n + 9)) + TINY", "R * (1.0 + rounds(n + 9) / 2) + TINY"),
+        ("TINY * (n * A.shape[1] + sizes.sum(axis=0))", "TINY * sizes.sum(axis=0)"),
+        ("TINY * (n * A.shape[1] + sizes.sum(axis=0))", "TINY * n * A.shape[1]"),
+        ("R + 6 * U * (np.abs(A[:, :2]) + R) + n * TINY", "R + n * TINY"),
+        ("R + 6 * U * (np.abs(A[:, :2]) + R) + n * TINY", "R + 3 * U * (np.abs(A[:, :2]) + R) + n * TINY", SIX),
+        ("R + 6 * U * (np.abs(A[:, :2]) + R) + n * TINY", "R + 6 * U * (np.abs(A[:, :2]) + R) + TINY"),
+        ("r[:, 1] += rounds(n + 4) * spread", "pass"),
+        ("r[:, 1] += rounds(n + 4) * spread", "r[:, 1] += rounds(n + 4) / 2 * spread"),
+        ("np.sqrt((a * a).sum(axis=1) + n * TINY)", "np.sqrt((a * a).sum(axis=1))"),
+        ("np.maximum(high - middle, middle - low) * (1 + 4 * U)", "np.maximum(high - middle, middle - low)"),
+        ("np.maximum(high - middle, middle - low) * (1 + 4 * U)", "(high - middle) * (1 + 4 * U)"),
+        ("step * (8 * U * np.abs(x) + TINY)", "step * 8 * U * np.abs(x)"),
+        ("step * (8 * U * np.abs(x) + TINY)", "step * TINY"),
+        ("step * (8 * U * np.abs(x) + TINY)", "step * (4 * U * np.abs(x) + TINY)"),
+        ("np.abs(F) * rounds(roundings) + TINY * (factors[m] != 1.0)", "0.0 * F + TINY * (factors[m] != 1.0)"),
+        ("np.abs(F) * rounds(roundings) + TINY * (factors[m] != 1.0)",
+         "np.abs(F) * rounds(roundings) / 2 + TINY * (factors[m] != 1.0)"),
+        ("np.abs(F) * rounds(roundings) + TINY * (factors[m] != 1.0)", "np.abs(F) * rounds(roundings)"),
+        (" - 1 + (factors[m] != 1.0)", " - 1"),
+        ("D, E + t * E[head] + U *", "D, t * E[head] + U *"),
+        ("D, E + t * E[head] + U *", "D, E + U *"),
+        ("(t > 0.0) * np.abs(D) + np.where(", "np.where("),
+        ("(t > 0.0) * np.abs(D) + np.where(", "(t > 0.0) / 2 * np.abs(D) + np.where("),
+        (" + np.where(t == 1.0, 0.0, t) * np.abs(G[head])", ""),
+        (" + np.where(t == 1.0, 0.0, t) * np.abs(G[head])", " + np.where(t == 1.0, 0.0, t) / 2 * np.abs(G[head])"),
+        ("beyond(t * d[head], -1.0)", "t * d[head]"),
+        ("beyond(t * e[head], 1.0)", "t * e[head]"),
+        ("-beyond(b + d, -1.0)", "-(b + d)"),
+        ("beyond(c + e, 1.0)", "(c + e)"),
+        ("beyond(d - nb, -1.0)", "(d - nb)"),
+        ("beyond(e + na, 1.0)", "(e + na)"),
+        ("(na + nb) / 2.0]", "(na + nb) / 4.0]"),
+        ("(high - low) / 2.0]", "(high - low) / 4.0]"),
+        ("np.maximum(u, v) / 2.0]", "np.maximum(u, v) / 4.0]"),
+        ("[s, alone, alone]", "[s, alone, alone / 2.0]"),
+        ("lost = 4 * U * (", "lost = 0 * U * ("),
+        ("+ TINY * A.shape[1] * (s + half > 0.0)", ""),
+        ("(s * R[:, 1] + half) * (1 + 16 * U)", "(s * R[:, 1] + half)"),
+        ("(R[T] + P) * (1 + 16 * U)", "(R[T] + P)"),
+        ("(R[T] + P) * (1 + 16 * U)", "R[T] * (1 + 16 * U)"),
+        ("+ 4 * U * (size((A[T], R[T])) + size((B, P)))", ""),
+        ("E[:K] + E[K:] + U * np.abs(G[:K] - G[K:])", "E[:K] + E[K:]"),
+        ("E[:K] + E[K:] + U * np.abs(G[:K] - G[K:])", "E[:K] + E[K:] + U / 2 * np.abs(G[:K] - G[K:])"),
+        ("E[:K] + E[K:] + U * np.abs(G[:K] - G[K:])", "E[:K] + U * np.abs(G[:K] - G[K:])"),
+        ("E[:K] + E[K:] + U * np.abs(G[:K] - G[K:])", "E[K:] + U * np.abs(G[:K] - G[K:])"),
+        ("np.maximum(-lows[who[on]], 0.0)[:, None] / 2.0", "np.maximum(-lows[who[on]], 0.0)[:, None] / 4.0"),
+        ("(P + rounds(len(on) + 9) * np.abs(G))", "P"),
+        ("(P + rounds(len(on) + 9) * np.abs(G))", "(P + rounds(len(on) + 9) / 2 * np.abs(G))"),
+        ("(P + rounds(len(on) + 9) * np.abs(G))", "(rounds(len(on) + 9) * np.abs(G))"),
+        (" + E[:, on] @ (np.abs(G) + P)", ""),
+        ("S * (1 + rounds(len(on) + 9)) + TINY * len(on)", "S + TINY * len(on)"),
+        ("S * (1 + rounds(len(on) + 9)) + TINY * len(on)", "S * (1 + rounds(len(on) + 9))"),
+        ("(R + S) * (1 + 4 * U) + 2 * U * size((A + C, R))", "(R + S) + 2 * U * size((A + C, R))"),
+        ("(R + S) * (1 + 4 * U) + 2 * U * size((A + C, R))", "(R + S) * (1 + 4 * U)"),
+        ("low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)", "pass"),
+        ("if least <= 0 or", "if least < 0 or"),
+        ("least**2 <= Q(", "least**2 < Q("),
+        ("sum(v * v for v in u)", "sum(v * v for v in u) / 2"),
+    ),
+]
+
+
+def tests_of(module: str) -> list[str]:
+    """Return the tests that are to notice changes of a module."""
+    return TESTS[module].split()
+
+
+def mutated_source(text: str, change: Change) -> str:
+    """Return the source with the change; ValueError if the snippet does not occur exactly once."""
+    count = text.count(change.snippet)
+    if count != 1:
+        raise ValueError(f"{MODULES[change.module]} has {count} times, not once: {change.snippet!r}")
+    return text.replace(change.snippet, change.mutated)
+
+
+def copied(folder: Path) -> Path:
+    """Copy the package and its tests, without what Python compiled of them."""
+    for name in ("reducednet", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+RUNNER = """
+import importlib, sys
+import reducednet
+assert reducednet.__file__.startswith(sys.path[1]), "not the copy"
+for name in sys.argv[1:]:
+    module = importlib.import_module(name)
+    for test in [value for key, value in vars(module).items() if key.startswith("test_")]:
+        try:
+            test()
+        except AssertionError:
+            sys.exit(1)
+"""
+
+
+def passes(folder: Path, tests: list[str]) -> bool:
+    """Run the test functions of some modules on the copy; RuntimeError if one fails but by what it asserts."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{folder}{os.pathsep}{folder / 'tests'}"}
+    run = subprocess.run(
+        [sys.executable, "-B", "-c", RUNNER, *tests], cwd=folder, env=environment, capture_output=True, text=True,
+        check=False,
+    )
+    if run.returncode not in (0, 1) or "Traceback" in run.stderr:
+        raise RuntimeError(f"{tests}: {run.stderr}")
+    return run.returncode == 0
+
+
+def surviving(changes: list[Change], note: object = None) -> list[Change]:
+    """Return the changes that their tests do not notice; RuntimeError if tests fail without any change."""
+    survivors = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = copied(Path(name))
+        for module in dict.fromkeys(change.module for change in changes):
+            if not passes(folder, tests_of(module)):
+                raise RuntimeError(f"tests of {module} fail without any change")
+        for change in changes:
+            path = folder / MODULES[change.module]
+            text = path.read_text(encoding="utf-8")
+            path.write_text(mutated_source(text, change), encoding="utf-8")
+            try:
+                if passes(folder, tests_of(change.module)):
+                    survivors.append(change)
+            finally:
+                path.write_text(text, encoding="utf-8")
+    return survivors
+
+
+def main() -> None:
+    """Print the changes that survive, and whether they are known to."""
+    text = sys.argv[1] if len(sys.argv) > 1 else ""
+    changes = [change for change in CHANGES if text in str(change)]
+    for change in surviving(changes):
+        print(f"{change}\n    {change.spared or 'NOT NOTICED'}")
+
+
+if __name__ == "__main__":
+    main()
