@@ -79,6 +79,7 @@ def changes(module: str, *rows: tuple[str, ...]) -> list[Change]:
     return [Change(module, *row) for row in rows]
 
 
+EIGHT = "eight roundings are charged where three are done at most: a product or sum, and the step itself twice"
 SIX = "six roundings are charged where three are done: one of the radius, two of the sum"
 
 
@@ -106,7 +107,7 @@ CHANGES = [
         ("np.maximum(high - middle, middle - low) * (1 + 4 * U)", "(high - middle) * (1 + 4 * U)"),
         ("step * (8 * U * np.abs(x) + TINY)", "step * 8 * U * np.abs(x)"),
         ("step * (8 * U * np.abs(x) + TINY)", "step * TINY"),
-        ("step * (8 * U * np.abs(x) + TINY)", "step * (4 * U * np.abs(x) + TINY)"),
+        ("step * (8 * U * np.abs(x) + TINY)", "step * (4 * U * np.abs(x) + TINY)", EIGHT),
         ("np.abs(F) * rounds(roundings) + TINY * (factors[m] != 1.0)", "0.0 * F + TINY * (factors[m] != 1.0)"),
         ("np.abs(F) * rounds(roundings) + TINY * (factors[m] != 1.0)",
          "np.abs(F) * rounds(roundings) / 2 + TINY * (factors[m] != 1.0)"),
@@ -131,7 +132,7 @@ CHANGES = [
         ("lost = 4 * U * (", "lost = 0 * U * ("),
         ("+ TINY * A.shape[1] * (s + half > 0.0)", ""),
         ("(s * R[:, 1] + half) * (1 + 16 * U)", "(s * R[:, 1] + half)"),
-        ("(R[T] + P) * (1 + 16 * U)", "(R[T] + P)"),
+        ("(R[T] + P) * (1 + 16 * U)", "(R[T] + P)", "the next line charges 4 U of both radii, which one sum needs"),
         ("(R[T] + P) * (1 + 16 * U)", "R[T] * (1 + 16 * U)"),
         ("+ 4 * U * (size((A[T], R[T])) + size((B, P)))", ""),
         ("E[:K] + E[K:] + U * np.abs(G[:K] - G[K:])", "E[:K] + E[K:]"),
@@ -148,9 +149,28 @@ CHANGES = [
         ("(R + S) * (1 + 4 * U) + 2 * U * size((A + C, R))", "(R + S) + 2 * U * size((A + C, R))"),
         ("(R + S) * (1 + 4 * U) + 2 * U * size((A + C, R))", "(R + S) * (1 + 4 * U)"),
         ("low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)", "pass"),
-        ("if least <= 0 or", "if least < 0 or"),
         ("least**2 <= Q(", "least**2 < Q("),
         ("sum(v * v for v in u)", "sum(v * v for v in u) / 2"),
+    ),
+    *changes(
+        "exact",
+        ("max(-a, b)**2 <= margin**2 *", "max(-a, b)**2 <= 4 * margin**2 *"),
+        ("max(-a, b)**2 <= margin**2 *", "max(-a, b)**2 < margin**2 *"),
+        ("sum(c * c for i, c in z.items() if i)\n    if s > 0", "sum(c * c for i, c in y.items() if i)\n    if s > 0"),
+        ("b < unit(z)", "b <= unit(z)"),
+        ("a > -s * unit(y)", "a >= -s * unit(y)"),
+        ("max(-a, b) < s * least(y, empty)", "max(-a, b) <= s * least(y, empty)"),
+        ("max(-a, b) < s * least(y, empty)", "max(-a, b) < 2 * s * least(y, empty)"),
+        ("ends(u, own)[0] <= ends", "ends(u, own)[0] < ends"),
+        ("isqrt((p * q << 400) - 1) + 1", "isqrt((p * q << 400) - 1)"),
+        ("or a == 0 and (relu or first):", "or a == 0:"),
+        ("a <= v <= b for v", "a <= v for v"),
+        ("a <= v <= b for v", "v <= b for v"),
+        ("<= Q(domain.radius)**2", "<= 2 * Q(domain.radius)**2"),
+        ("min(t) >= 0 and ", ""),
+        ("sum(t) == 1 and ", ""),
+        (" and x == means", ""),
+        (" or not any(on))", " or True)"),
     ),
 ]
 
