@@ -154,11 +154,16 @@ def always(answer):
     return lambda *_: answer
 
 
-def relus_of(d, heads, q, turned, scale=1.0):
-    """Return what `relus` makes of remainders within d[0] +- d[1] of |q| z_head; -q z_head + z within turned."""
+def relus_of(d, heads, q, turned, sharp=False):
+    """Return what `relus` makes of remainders within d[0] +- d[1] of |q| z_head; -q z_head + z within turned.
+
+    sharp : the ends of d and of the heads are floats, and taken for what the checker's own bounds are
+    """
     n = len(q)
     (A, R), (H, P) = forms(*d), forms(*heads)
     ends = [checker.bounds(own, ("Box", None)) for own in ((H, P), (A, R))]
+    if sharp:
+        ends = [(m[:, 0] - r[:, 0], m[:, 0] + r[:, 0]) for m, r in ((H, P), (A, R))]
     low, high = (np.concatenate(part) for part in zip(*ends))
     A, R = np.concatenate([H, A]), np.concatenate([P, R])
     T = q < 0.0
@@ -177,14 +182,39 @@ def test_differences_of_relus_hold_whatever_is_rounded():
         if width == ETA:
             d, heads, turned = ((ETA * rng.integers(-20, 21, n), ETA * rng.integers(0, 21, n)) for _ in range(3))
         q = np.where(rng.random(n) < 0.3, rng.choice([-1.0, 1.0], n), unlucky(rng, n, 1))
-        A, R, _ = relus_of(d, heads, q, turned)
-        A, R = exact(A[n:, :, 0]), exact(R[n:, :, 0])
-        for row in zip(*map(exact, (*d, *heads, q, *turned)), A, R):
-            assert_difference_holds(*row)
+        assert_differences_hold(d, heads, q, turned, width == 0.0)
+
+
+def assert_differences_hold(d, heads, q, turned, sharp):
+    """Assert it for all rows at once."""
+    A, R, _ = relus_of(d, heads, q, turned, sharp)
+    A, R = exact(A[len(q):, :, 0]), exact(R[len(q):, :, 0])
+    for row in zip(*map(exact, (*d, *heads, q, *turned)), A, R):
+        assert_difference_holds(*row)
+
+
+def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
+    """q z_head is rounded up or down by U next to its opposite, or vanishes beside 1."""
+    up = 1.0 + 3.0 * 2.0**-26  # ODD up rounds up by U
+    rows = [(ODD, -ODDER, ODD * ODDER + 2.0**-30), (ODD, -up, ODD * up + 2.0**-30), (1.0, 0.6 * U, -1.0),
+            (1.0, -0.4 * U, 1.0)]
+    q, h, d = np.array(rows).T
+    assert_differences_hold((d, 0 * d), (h, 0 * h), q, (d, 0 * d), True)
+
+
+def test_a_neuron_alone_holds_where_half_of_each_slope_underflows():
+    """Forty slopes of ETA: half of each rounds to 0, and relu(z) is between 0 and 40 ETA."""
+    n, A = 40, np.append([0.0, 0.0], np.full(40, ETA))[None, :, None]
+    with replaced(at=[always((A, np.zeros((1, 2, 1)))), always((A[:0], np.zeros((0, 2, 1))))],
+                  bounds=[always((np.full((1, 1), -n * ETA), np.full((1, 1), n * ETA)))]):
+        none = np.zeros((1, 1))
+        A, R, _ = checker.relus(none, none, np.zeros(1), np.zeros(1, dtype=int), (np.zeros((1, 42, 1)), None), None)
+    assert not A[0, 2:].any()
+    assert A[0, 1, 0] + R[0, 1, 0] >= n * ETA and A[0, 1, 0] - R[0, 1, 0] <= 0.0
 
 
 def test_half_of_a_difference_holds_where_its_error_is_rounded():
-    """Where the slope takes 3 U t, the difference is 1: from half of the one it is 1 - 3/2 U away, from a sum of halves."""
+    """The difference may be 1 where its slope makes 3 U of it: 1 - 3/2 U from half of that, a sum of two halves."""
     A, R = np.array([[0, 0, 0], [0, 0, 3 * U]])[:, :, None], np.array([[9, 9], [1, 1 - 3 * U]])[:, :, None]
     low, high = np.array([[-9.0], [-1.0]]), np.array([[9.0], [1.0]])
     with replaced(at=[always((A, R)), always((A[:0], R[:0]))], bounds=[always((low, high))]):
