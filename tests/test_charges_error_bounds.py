@@ -41,8 +41,11 @@ def test_products_that_underflow_are_charged():
 def test_a_dead_neuron_that_rounding_switches_on_is_charged():
     """1 + 3/2 U rounds up to 1 + 2 U, and so on: the sum is 30 U above its value, which is below 0."""
     row = np.append(1.0, np.full(60, 1.5 * U))
-    net = rn.Network([row[None]], [[-(1.0 + 100 * U)]], [[1.0]])
-    assert_holds(net, np.ones(61), rn.Box(np.zeros(61), np.ones(61)))
+    net = rn.Network([row[None, ::-1]], [[-(1.0 + 100 * U)]], [[1.0]])  # from the other side nothing rounds up
+    other = rn.Network([row[None]], net.thresholds, net.output_weights)
+    off = Q(float(in_order(other, np.ones(61))[0]))
+    assert exact_outputs(net, np.ones(61)) == [0] and off > 10 * Q(U)
+    assert off <= Q(float(rn.evaluation_bound(net, rn.Box(np.zeros(61), np.ones(61)))[0]))
 
 
 def test_binary_neurons_are_wrong_nowhere_beyond_the_margin():

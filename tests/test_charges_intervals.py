@@ -29,9 +29,9 @@ def test_rounding_is_no_less_than_that_of_an_end_and_of_a_threshold_near_to_it()
     for n in (1, 2, 50):
         for bound in ("support", "ball"):
             own = space(rn.Box(np.zeros(n), np.ones(n)), bound=bound)
-            u = np.full((1, n), n ** -0.5)
-            size = own.domain.norm_bound if bound == "ball" else u.sum()
-            assert Q(own.rounding(u)[0]) >= (Q(3 * n, 2) + 4) * Q(U) * Q(size)
+            for u in (np.full((1, n), n ** -0.5), np.eye(n)[:1]):
+                size = own.domain.norm_bound if bound == "ball" else u.sum()
+                assert Q(own.rounding(u)[0]) >= (Q(3 * n, 2) + 4) * Q(U) * Q(size)
 
 
 def test_ends_above_neurons_that_moved_by_rounding_move_by_rounding():
@@ -51,14 +51,16 @@ def test_values_of_a_layer_lie_between_least_and_size():
     high, low = first.next_layer(staircase(n)[None], np.zeros(1)), first.next_layer(-staircase(n)[None], np.full(1, 2.0))
     total = sum(map(Q, staircase(n)))
     assert Q(high.size[0]) >= total and Q(low.least[0]) <= 2 - total
+    dead = first.next_layer(staircase(n)[None], np.full(1, -1.0))  # 59 U, as computed 0
+    assert Q(dead.size[0]) >= total - 1
 
 
 def test_sides_that_are_rounding_are_0():
-    """0.1 + 0.2 - 0.3 is a rounding, of a neuron that nothing moves."""
-    first = space(rn.Box([0.1, 0.2, 0.0], [0.1, 0.2, 1.0]))
-    row = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    above = first.next_layer(row, np.array([-0.3, 0.0]))
-    box = first.next_layer(row, np.array([-0.3, 0.0])).domain
+    """The first neuron's sum moves by one unit in its last place."""
+    first = space(rn.Box([0.1, 0.2, 0.0], [0.1, np.nextafter(0.2, 1.0), 1.0]))
+    row = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    above = first.next_layer(row, np.array([0.3, 0.0]))
+    box = above.domain
     assert box.low[0] == box.high[0] and box.high[1] == 1.0 and above.blur[0] > 0.0
 
 

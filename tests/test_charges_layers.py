@@ -43,5 +43,5 @@ def test_an_always_on_neuron_is_free_only_where_its_width_is_rounding():
         assert bool(layer.free[0]) == free
     box = rn.Box([0.1, 0.2, 0.0], [0.1, np.nextafter(0.2, 1.0), 1.0])  # one unit wide, which is rounding
     space = LayerSpace(box, ACTIVATIONS["relu"], "support")
-    layer = reduce_layer(Affine(np.array([[0.6, 0.8, 0.0]]), np.full(1, 9.0)), Affine(np.ones((1, 1)), None), space, 1)
+    layer = reduce_layer(Affine(np.array([[0.0, 1.0, 0.0]]), np.full(1, 9.0)), Affine(np.ones((1, 1)), None), space, 1)
     assert layer.free[0]

@@ -17,9 +17,9 @@ class InOrder(np.ndarray):
     __array_priority__ = 10.0
 
     def __matmul__(self, other):
-        terms = np.asarray(self)[:, :, np.newaxis] * np.asarray(other)[np.newaxis]
-        sums = np.add.accumulate(terms, axis=1)
-        return (sums[:, -1] if sums.shape[1] else sums.sum(axis=1)).view(InOrder)
+        terms = np.asarray(self)[..., np.newaxis] * np.asarray(other)[..., np.newaxis, :, :]
+        sums = np.add.accumulate(terms, axis=-2)
+        return (sums[..., -1, :] if sums.shape[-2] else sums.sum(axis=-2)).view(InOrder)
 
 
 def in_order(values):
