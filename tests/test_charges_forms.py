@@ -88,7 +88,7 @@ def strip(own, slope, middle, half):
 def test_sloped_forms_hold_where_everything_rounds():
     cases = [(form(ODDER, 0.0), ODD / 2, 0.0, 0.0), (form(U, 0.0), 1.0, 1.0, 0.0), (form(0.0, 1.0), 1.0, 0.0, 0.99 * U),
              (form(0.0, 0.0, *np.full(20, ETA)), 0.5, 0.0, 0.0), (form(0.0, 0.0, ODDER), ODD / 2, 0.0, 0.0),
-             (form(0.0, 1.0), 0.5, 0.0, 0.25)]
+             (form(0.0, 1.0), 0.5, 0.0, 0.25), (form(0.0, 0.99 * U), 1.0, 0.0, 1.0)]
     for case in cases:
         needed, found = strip(*case)
         assert needed <= found
