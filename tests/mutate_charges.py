@@ -28,7 +28,7 @@ MODULES = {
     "classes": "reducednet/verification/classes.py",
     "relu": "reducednet/verification/relu_layers.py",
     "binary": "reducednet/verification/binary_layers.py",
-    "norms": "reducednet/verification/norms.py",
+    "norms": "reducednet/verification/norms_checker.py",
     "breakpoints": "reducednet/verification/breakpoints.py",
     "differences": "reducednet/verification/differences.py",
     "provers": "reducednet/verification/provers.py",
@@ -372,7 +372,7 @@ CHANGES = [
     ),
     *changes(
         "breakpoints",
-        ("lost = gamma(8 * (isqrt(n) + 1) + 32) * terms * (1.0 + gamma(2 * n)) + underflow", "lost = underflow"),
+        ("lost = gamma(8 * (isqrt(n) + 1) + 32) * terms * (1.0 + gamma(2 * n)) + underflow", "lost = 0.0 * terms + underflow"),
         ("* terms * (1.0 + gamma(2 * n)) + underflow", "* terms * (1.0 + gamma(2 * n))"),
         ("* terms * (1.0 + gamma(2 * n)) + underflow", "* terms + underflow", "of second order, where 48 roundings are "
          "charged at least and a term meets 4 sqrt(n) + 8"),
@@ -400,7 +400,8 @@ CHANGES = [
         "binary",
         ("0 <= low and high < one.unit", "0 <= low and high <= one.unit"),
         ("-s * other.unit < low", "-s * other.unit <= low"),
-        ("max(-low, high) < (s * Fraction", "max(-low, high) <= (s * Fraction"),
+        ("max(-low, high) < (s * Fraction", "max(-low, high) <= (s * Fraction", "what it is held against is already "
+         "less than the smallest sum by its roundings, of which there are some"),
         ("least - 2.0 * lost", "least"),
         ("least - 2.0 * lost", "least - lost", "subset sums of half of the terms meet fewer roundings than are counted"),
         ("((low > 0.0) & on)", "((low >= 0.0) & on)"),
@@ -413,6 +414,35 @@ CHANGES = [
         ("np.where(drift > 0.0, np.inf, 0.0)", "0.0 * drift"),
     ),
 ]
+NORMS = changes(
+    "norms",
+    ("* (1.0 + rounds(n + 4)) + n * 2.0**-500", "+ n * 2.0**-500"),
+    ("(1.0 + rounds(n + 4)) + n * 2.0**-500", "(1.0 + rounds(n + 4))"),
+    ("lost = V.T @ V, rounds(m + 4) * norm(V.ravel()) ** 2", "lost = V.T @ V, 0.0"),
+    ("lost = V.T @ V, rounds(m + 4) * norm(V.ravel()) ** 2", "lost = V.T @ V, rounds(m + 4) / 2 * norm(V.ravel()) ** 2"),
+    ("np.maximum(high - self.middle, self.middle - low) * (1.0 + 4.0 * U)",
+     "np.maximum(high - self.middle, self.middle - low)"),
+    ("lost = rounds(n + 6) * size + TINY * (n + 6)", "lost = TINY * (n + 6)"),
+    ("lost = rounds(n + 6) * size + TINY * (n + 6)", "lost = rounds(n + 6) / 2 * size + TINY * (n + 6)"),
+    ("lost = rounds(n + 6) * size + TINY * (n + 6)", "lost = rounds(n + 6) * size"),
+    ("inexact = U * (1.0 + 16.0 * U) *", "inexact = 0.0 *"),
+    ("inexact = U * (1.0 + 16.0 * U) *", "inexact = U / 2 *"),
+    ("inexact @ h.largest) * (1.0 + rounds(n + 8))", "inexact @ h.largest)"),
+    ("inexact @ h.largest) * (1.0 + rounds(n + 8))", "inexact @ h.largest) * (1.0 + rounds(n + 8) / 2)"),
+    ("of_beta = 4.0 * U", "of_beta = 0.0"),
+    ("+ rounds(n + 8) * terms + of_beta", "+ of_beta"),
+    ("+ rounds(n + 8) * terms + of_beta", "+ rounds(n + 8) / 2 * terms + of_beta"),
+    (" + TINY * (8.0 * n + 16.0 + h.largest.sum())", ""),
+    ("[t + down, up, np.abs(q) / 2.0 + t]", "[t + down / 2.0, up, np.abs(q) / 2.0 + t]"),
+    ("[t + down, up, np.abs(q) / 2.0 + t]", "[t + down, up / 2.0, np.abs(q) / 2.0 + t]"),
+    ("[t + down, up, np.abs(q) / 2.0 + t]", "[t + down, up, np.abs(q) / 2.0 + t / 2.0]"),
+    ("np.maximum(np.maximum(-z_f[0], -z_g[0]), 0.0)", "np.maximum(-z_f[0], 0.0)"),
+    ("np.maximum(np.maximum(z_f[1], z_g[1]), 0.0)", "np.maximum(z_f[1], 0.0)"),
+)
+if (ROOT / MODULES["norms"]).exists():  # the checker of norms; without it there is nothing to change
+    CHANGES += NORMS
+else:
+    del MODULES["norms"], TESTS["norms"]
 
 
 def tests_of(module: str) -> list[str]:

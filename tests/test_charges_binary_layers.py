@@ -22,11 +22,9 @@ def test_neurons_that_are_a_unit_apart_are_not_the_same():
 
 
 def test_sums_of_float64_may_be_as_near_to_0_as_their_roundings():
-    """1 + 3/4 U - (1 - 1/4 U) is U, but 1 comes out of the first sum."""
-    items = row(-(1.0 - U), 1.0, 0.75 * U, 0.75 * U, 0.75 * U)
-    values = [float(v) for v in items.F.values()]
-    sums = [Q(float(items.constant)) + sum(Q(v) for k, v in enumerate(values) if mask >> k & 1) for mask in range(16)]
-    assert Q(_least_size(items, False)) <= min(abs(value) for value in sums if value)
+    """1 + 3/5 U - (1 + 2 U) is -7/5 U, but 1 + 2 U - 3/5 U comes out as 1 + 2 U."""
+    items = row(-(1.0 + 2.0 * U), 1.0, 0.6 * U)
+    assert Q(_least_size(items, False)) <= -(1 + Q(0.6 * U) + items.constant) < 2 * Q(U)
 
 
 def bounds(low, high):
@@ -40,7 +38,8 @@ def test_a_neuron_that_is_0_somewhere_has_no_sure_sign():
     assert _same_sure_sign(*bounds(-1.0, 0.0), *bounds(-1.0, -0.5), at, one)[0, 0]
     sharp = type("Sharp", (), {"bounds": lambda _, z: bounds(0.0, 1.0)})()
     found = _steps(Forms(np.zeros((1, 1, 1)), np.zeros((1, 1, 1))), sharp)
-    assert found.values[0, 0, 0] - found.radii[0, 0, 0] <= 0.0
+    ends = [found.values[0, 0, 0] + sign * found.radii[0, 0, 0] for sign in (-1.0, 1.0)]
+    assert ends == [0.0, 1.0]
 
 
 def test_drift_is_the_larger_end_of_the_difference():

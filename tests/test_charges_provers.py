@@ -10,7 +10,7 @@ from reducednet.verification.provers import _margin
 
 def margin_of(row, drift):
     net = rn.Network([[row]], [[0.0]], [[1.0]], activation="binary")
-    known = SimpleNamespace(drift=np.array([[drift]]))
+    known = SimpleNamespace(drift=np.array([[drift]]), low=np.array([[-1.0]]), high=np.array([[1.0]]))
     return _margin(SimpleNamespace(f=net, g=net), SimpleNamespace(layers=[[known, known]]))
 
 

@@ -17,6 +17,8 @@ class InOrder(np.ndarray):
     __array_priority__ = 10.0
 
     def __matmul__(self, other):
+        if np.ndim(other) == 1:
+            return (self @ np.asarray(other)[:, np.newaxis])[..., 0]
         terms = np.asarray(self)[..., np.newaxis] * np.asarray(other)[..., np.newaxis, :, :]
         sums = np.add.accumulate(terms, axis=-2)
         return (sums[..., -1, :] if sums.shape[-2] else sums.sum(axis=-2)).view(InOrder)
