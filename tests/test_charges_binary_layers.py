@@ -1,10 +1,17 @@
 """Binary neurons that are surely the same: comparisons that a little more would make false."""
+
 from fractions import Fraction as Q
 
 import numpy as np
 
 from reducednet.verification import binary_layers
-from reducednet.verification.binary_layers import _BooleanRow, _least_size, _same_sure_sign, _steps, _surely_same
+from reducednet.verification.binary_layers import (
+    _BooleanRow,
+    _least_size,
+    _same_sure_sign,
+    _steps,
+    _surely_same,
+)
 from reducednet.verification.forms import Forms, Region
 from worst_rounding import U
 
@@ -17,7 +24,9 @@ def row(constant, *factors, unit=1):
 
 def test_neurons_that_are_a_unit_apart_are_not_the_same():
     """H and H - 1 differ at H = 1; so do they the other way round."""
-    assert not _surely_same(row(0, 1), row(-1, 1), 1.0) and not _surely_same(row(-1, 1), row(0, 1), 1.0)
+    assert not _surely_same(row(0, 1), row(-1, 1), 1.0) and not _surely_same(
+        row(-1, 1), row(0, 1), 1.0
+    )
     assert _surely_same(row(Q(-1, 2), 1, unit=Q(1, 2)), row(Q(-3, 4), 1, unit=Q(1, 4)), 1.0)
 
 
@@ -44,6 +53,7 @@ def test_a_neuron_that_is_0_somewhere_has_no_sure_sign():
 
 def test_drift_is_the_larger_end_of_the_difference():
     from reducednet.verification.classes import Match, Rows
+
     one = np.ones((1, 1))
     known = Forms(np.zeros((1, 2, 1)), np.zeros((1, 2, 1)))
     rows = [Rows(np.zeros((1, 1)), known, known.radii)] * 2

@@ -1,4 +1,5 @@
 """Breakpoints in floats: bounds and gaps hold where values round, and where products underflow."""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -11,7 +12,9 @@ from worst_rounding import unlucky
 
 def supremum(f, g, low, high):
     """Return the exact supremum of |f - g| over an interval."""
-    knots = [-Q(t) / Q(s) for net in (f, g) for s, t in zip(net.weights[0][:, 0], net.thresholds[0]) if s]
+    knots = [
+        -Q(t) / Q(s) for net in (f, g) for s, t in zip(net.weights[0][:, 0], net.thresholds[0]) if s
+    ]
     return max(exact_difference(f, g, [x]) for x in [Q(low), Q(high), *knots] if low <= x <= high)
 
 

@@ -1,4 +1,5 @@
-"""Rows over classes: each charge is used up by numbers that round the bad way (see mutate_charges.py)."""
+"""Rows over classes: each charge is used up by numbers that round the bad way."""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -43,10 +44,14 @@ def test_rows_are_evaluated_with_a_rounding_for_each_term():
 
 
 def assert_taken_off(one, scale, other, H):
-    """Assert that z - s z' is within the rows that are found, at values H of the classes and ends of the rests."""
+    """Assert that z - s z' is within the rows that are found, at values H of the classes and ends
+    of the rests.
+    """
     result = minus(one, np.array([scale]), other)
-    value = sum((f - Q(scale) * g - Q(float(d))) * h for f, g, d, h in
-                zip(exact(one.F[0]), exact(other.F[0]), result.F[0], map(Q, H)))
+    value = sum(
+        (f - Q(scale) * g - Q(float(d))) * h
+        for f, g, d, h in zip(exact(one.F[0]), exact(other.F[0]), result.F[0], map(Q, H))
+    )
     value += Q(one.rest.values[0, 0, 0]) - Q(scale) * Q(other.rest.values[0, 0, 0])
     off = abs(value - Q(result.rest.values[0, 0, 0]))
     off += Q(one.rest.radii[0, 0, 0]) + abs(Q(scale)) * Q(other.rest.radii[0, 0, 0])
@@ -54,7 +59,9 @@ def assert_taken_off(one, scale, other, H):
 
 
 def test_multiples_of_rows_round_when_they_are_taken_off():
-    """A factor's own rounding, when it is subtracted, is `evaluate`'s; the product's is charged here, by the size."""
+    """A factor's own rounding, when it is subtracted, is `evaluate`'s; the product's is charged
+    here, by the size.
+    """
     assert_taken_off(row([0.0]), ODD, row([ODDER], size=ODDER), [1.0])
     assert_taken_off(row([0.0], 0.0, 1.0), 2.0, row([0.0], 0.0, 0.25), [1.0])
     assert_taken_off(row([0.0], -U), ODD, row([0.0], ODDER), [1.0])
@@ -72,11 +79,17 @@ def assert_rows_hold(W, b, labels, scales, rest, H):
     side = Side(np.array(labels), np.array(scales), forms(*rest))
     found = rows_of(Affine(in_order([W]), np.array([b])), side, forms(H, 0.0 * np.array(H)).values)
     W, scales, m, r, H = map(exact, (W, scales, *rest, H))
-    value = sum(w * (s * H[c] if c >= 0 else 0) + w * p for w, s, c, p in zip(W, scales, labels, m)) + Q(b)
-    value -= sum(Q(float(f)) * h for f, h in zip(found.F[0], H)) + Q(float(found.rest.values[0, 0, 0]))
+    value = sum(
+        w * (s * H[c] if c >= 0 else 0) + w * p for w, s, c, p in zip(W, scales, labels, m)
+    ) + Q(b)
+    value -= sum(Q(float(f)) * h for f, h in zip(found.F[0], H)) + Q(
+        float(found.rest.values[0, 0, 0])
+    )
     assert abs(value) + sum(abs(W) * r) <= Q(float(found.rest.radii[0, 0, 0]))
-    terms = sum(abs(w) * (abs(s) * H[c] if c >= 0 else 0) + abs(w) * (abs(p) + q)
-                for w, s, c, p, q in zip(W, scales, labels, m, r)) + abs(Q(b))
+    terms = sum(
+        abs(w) * (abs(s) * H[c] if c >= 0 else 0) + abs(w) * (abs(p) + q)
+        for w, s, c, p, q in zip(W, scales, labels, m, r)
+    ) + abs(Q(b))
     underflow = len(W) * Q(ETA)  # a size only ever is multiplied by U
     assert terms <= Q(float(found.size[0, 0, 0])) + underflow
 
@@ -86,8 +99,12 @@ def test_rows_over_classes_hold_where_factors_and_rests_round():
     assert_rows_hold(staircase(N), 0.0, alone, one, (one, none), [0.0])
     assert_rows_hold(one, 0.0, alone, one, (none, staircase(N)), [0.0])
     assert_rows_hold([U], 1.0, [-1], [0.0], ([1.0], [0.0]), [0.0])
-    assert_rows_hold(staircase(7), 0.0, np.zeros(7, dtype=int), np.ones(7), (np.zeros(7), np.zeros(7)), [1.0])
+    assert_rows_hold(
+        staircase(7), 0.0, np.zeros(7, dtype=int), np.ones(7), (np.zeros(7), np.zeros(7)), [1.0]
+    )
     assert_rows_hold([ODD, 0.0], 0.0, [0, 1], [ODDER, 1.0], ([0.0, 0.0], [0.0, 0.0]), [1.0, 0.0])
     tiny = np.full(20, 2.0**-537 * 1.2)
     assert_rows_hold(tiny, 0.0, np.full(20, -1), 0 * tiny, (tiny, 0 * tiny), [0.0])
-    assert_rows_hold(0.8 * tiny, 0.0, np.zeros(20, dtype=int), 0.6 * tiny, (0 * tiny, 0 * tiny), [2.0**1000])
+    assert_rows_hold(
+        0.8 * tiny, 0.0, np.zeros(20, dtype=int), 0.6 * tiny, (0 * tiny, 0 * tiny), [2.0**1000]
+    )

@@ -1,4 +1,5 @@
 """Always-on neurons replaced by their rows: what that may be off by, and what sums of rows lose."""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -27,11 +28,18 @@ def test_an_always_on_neuron_is_above_its_row_by_what_its_lowest_value_is_below_
 def assert_combined(q, F, m, r, H, size):
     """Assert that q (F H + rest) is within the rows that are found."""
     n = len(q)
-    rows = Rows(in_order(F)[:, None], Forms(*(in_order(np.array(part))[:, None, None] for part in (m, r))),
-                np.reshape(size, (n, 1, 1)))
+    rows = Rows(
+        in_order(F)[:, None],
+        Forms(*(in_order(np.array(part))[:, None, None] for part in (m, r))),
+        np.reshape(size, (n, 1, 1)),
+    )
     found = _combined(in_order([q]), rows, np.full((1, 1, 1), H))
     q, F, m, r = map(exact, (q, F, m, r))
-    off = abs((sum(q * F) - Q(float(found.F[0, 0]))) * Q(H) + sum(q * m) - Q(float(found.rest.values[0, 0, 0])))
+    off = abs(
+        (sum(q * F) - Q(float(found.F[0, 0]))) * Q(H)
+        + sum(q * m)
+        - Q(float(found.rest.values[0, 0, 0]))
+    )
     assert off + sum(abs(q) * r) <= Q(float(found.rest.radii[0, 0, 0]))
 
 
@@ -44,6 +52,10 @@ def test_rows_of_always_on_neurons_are_combined_with_a_rounding_each():
 
 
 def test_sums_of_two_forms_round():
-    for (c, e), (b, s) in (((1.0, 0.0), (U, 0.0)), ((0.0, 1.0), (0.0, 0.99 * U)), ((0.0, 0.0), (0.0, 1.0))):
+    for (c, e), (b, s) in (
+        ((1.0, 0.0), (U, 0.0)),
+        ((0.0, 1.0), (0.0, 0.99 * U)),
+        ((0.0, 0.0), (0.0, 1.0)),
+    ):
         found = plus(forms(c, e), forms(b, s))
         assert abs(Q(c) + Q(b) - Q(found.values[0, 0, 0])) + Q(e) + Q(s) <= Q(found.radii[0, 0, 0])

@@ -1,4 +1,7 @@
-"""Points of balls and hulls: those that are inside but for rounding count as inside, others do not."""
+"""Points of balls and hulls: those that are inside but for rounding count as inside, others do
+not.
+"""
+
 from fractions import Fraction as Q
 
 import numpy as np

@@ -1,4 +1,7 @@
-"""Errors of evaluation: sums that lose half a unit in each addition, and binary neurons next to their hyperplanes."""
+"""Errors of evaluation: sums that lose half a unit in each addition, and binary neurons next to
+their hyperplanes.
+"""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -39,9 +42,13 @@ def test_products_that_underflow_are_charged():
 
 
 def test_a_dead_neuron_that_rounding_switches_on_is_charged():
-    """1 + 3/2 U rounds up to 1 + 2 U, and so on: the sum is 30 U above its value, which is below 0."""
+    """1 + 3/2 U rounds up to 1 + 2 U, and so on: the sum is 30 U above its value, which is below
+    0.
+    """
     row = np.append(1.0, np.full(60, 1.5 * U))
-    net = rn.Network([row[None, ::-1]], [[-(1.0 + 100 * U)]], [[1.0]])  # from the other side nothing rounds up
+    net = rn.Network(
+        [row[None, ::-1]], [[-(1.0 + 100 * U)]], [[1.0]]
+    )  # from the other side nothing rounds up
     other = rn.Network([row[None]], net.thresholds, net.output_weights)
     off = Q(float(in_order(other, np.ones(61))[0]))
     assert exact_outputs(net, np.ones(61)) == [0] and off > 10 * Q(U)
@@ -51,7 +58,10 @@ def test_a_dead_neuron_that_rounding_switches_on_is_charged():
 def test_binary_neurons_are_wrong_nowhere_beyond_the_margin():
     """1 + 59 U - 1 comes out as 0, and 2^-1075 as 0: the step is off where it should be on."""
     n, tiny = 60, 2.0**-538
-    for row, b, x, z in ((staircase(n), -1.0, np.ones(n), 59 * Q(U)), (np.full(1, tiny), 0.0, np.full(1, tiny), None)):
+    for row, b, x, z in (
+        (staircase(n), -1.0, np.ones(n), 59 * Q(U)),
+        (np.full(1, tiny), 0.0, np.full(1, tiny), None),
+    ):
         net = rn.Network([row[None]], [[b]], [[1.0]], activation="binary")
         z = Q(tiny) ** 2 if z is None else z
         margin = Q(evaluation_margin(net, rn.Box(0 * x, x)))
@@ -59,7 +69,9 @@ def test_binary_neurons_are_wrong_nowhere_beyond_the_margin():
 
 
 def test_sums_above_the_first_binary_layer_must_be_exact():
-    net = rn.Network([np.eye(3), [[2.0**53, 1.0, 1.0]]], [np.full(3, -0.5), [-1.0]], [[1.0]], activation="binary")
+    net = rn.Network(
+        [np.eye(3), [[2.0**53, 1.0, 1.0]]], [np.full(3, -0.5), [-1.0]], [[1.0]], activation="binary"
+    )
     assert evaluation_margin(net, rn.Box(np.zeros(3), np.ones(3))) == np.inf
     net = net.with_vector(np.where(net.to_vector() == 2.0**53, 2.0**40, net.to_vector()))
     assert evaluation_margin(net, rn.Box(np.zeros(3), np.ones(3))) < np.inf
@@ -67,7 +79,9 @@ def test_sums_above_the_first_binary_layer_must_be_exact():
 
 def test_points_nearer_than_three_margins_and_the_threshold_s_rounding_are_undecided():
     box = rn.Box([-1.0], [1.0])
-    margin = LayerSpace(box, rn.Network([[[1.0]]], [[0.0]], [[1.0]], activation="binary")._activation, "ball").margin
+    margin = LayerSpace(
+        box, rn.Network([[[1.0]]], [[0.0]], [[1.0]], activation="binary")._activation, "ball"
+    ).margin
     for b, near, far in ((0.0, 2.9, 3.1), (1.0, 3.9, 4.1)):
         net = rn.Network([[[1.0]]], [[b]], [[1.0]], activation="binary")
         X = np.array([[-b + share * margin] for share in (near, far)])

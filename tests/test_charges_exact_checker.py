@@ -1,4 +1,7 @@
-"""The exact checker: its margin and its strict comparisons, where a little more or less would prove what is false."""
+"""The exact checker: its margin and its strict comparisons, where a little more or less would
+prove what is false.
+"""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -7,10 +10,17 @@ import reducednet as rn
 from reducednet.verification import exact_checker
 
 ETA = 2.0**-1074
-WHOLE = {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1)), "margin": 0.0}
+WHOLE = {
+    "axis": np.array([-1]),
+    "place": np.zeros(1),
+    "directions": np.empty((0, 1)),
+    "margin": 0.0,
+}
 
 
-BOUND, GAP = (getattr(exact_checker, name, None) or exact_checker.check for name in ("bound", "gap"))
+BOUND, GAP = (
+    getattr(exact_checker, name, None) or exact_checker.check for name in ("bound", "gap")
+)
 
 
 def assert_refused(call, *arguments):
@@ -27,20 +37,31 @@ def step(row, b, **more):
 
 
 def test_margin_is_the_distance_of_the_hyperplanes_and_no_less():
-    """H(5 x - 5/4) and H(x - 3/4) differ between 1/4 and 3/4, up to 1/2 from either hyperplane; so do 3 x + 4 y."""
-    pairs = [(step([5.0], -1.25), step([1.0], -0.75), rn.Box(0, 1)),
-             (step([6.0, 8.0], 0.0), step([3.0, 4.0], 2.5), rn.Box([-1, -1], [1, 1]))]
+    """H(5 x - 5/4) and H(x - 3/4) differ between 1/4 and 3/4, up to 1/2 from either hyperplane; so
+    do 3 x + 4 y.
+    """
+    pairs = [
+        (step([5.0], -1.25), step([1.0], -0.75), rn.Box(0, 1)),
+        (step([6.0, 8.0], 0.0), step([3.0, 4.0], 2.5), rn.Box([-1, -1], [1, 1])),
+    ]
     for f, g, box in pairs:
         data = WHOLE | {"labels0": np.array([0, 0])}
-        for scale, own, other in ((f.weights[0][0, 0] / g.weights[0][0, 0], f, g),
-                                  (g.weights[0][0, 0] / f.weights[0][0, 0], g, f)):
-            data = data | {"scales0": np.array([1.0, scale]), "directions": np.empty((0, box.n_inputs))}
+        for scale, own, other in (
+            (f.weights[0][0, 0] / g.weights[0][0, 0], f, g),
+            (g.weights[0][0, 0] / f.weights[0][0, 0], g, f),
+        ):
+            data = data | {
+                "scales0": np.array([1.0, scale]),
+                "directions": np.empty((0, box.n_inputs)),
+            }
             for share, bound in ((1.0, 0), (1.0 - 2.0**-40, 1), (0.6, 1)):
                 assert BOUND(data | {"margin": 0.5 * share}, own, other, box) == bound
 
 
 def same(z, y):
-    """Ask whether two binary neurons above the first layer agree: constant, and the factor of one input of 0 and 1."""
+    """Ask whether two binary neurons above the first layer agree: constant, and the factor of one
+    input of 0 and 1.
+    """
     z, y = ({i: Q(c) for i, c in enumerate(row) if c} for row in (z, y))
     return exact_checker.same(z, Q(1), y, False, Q(0), [(Q(1), Q(1)), (Q(0), Q(1))], None)
 
@@ -67,11 +88,15 @@ def test_a_ball_reaches_no_less_far_than_its_radius():
 
 def test_a_leaf_that_touches_the_domain_may_not_be_left_out():
     """The box touches x + y = 2, the ball of radius 5 3 x + 4 y = 25."""
-    for domain, u, corner in ((rn.Box([0, 0], [1, 1]), [1.0, 1.0], (1.0, 1.0)),
-                              (rn.Ball([0, 0], 5.0), [3.0, 4.0], (3.0, 4.0))):
+    for domain, u, corner in (
+        (rn.Box([0, 0], [1, 1]), [1.0, 1.0], (1.0, 1.0)),
+        (rn.Ball([0, 0], 5.0), [3.0, 4.0], (3.0, 4.0)),
+    ):
         reach = [(Q(1), Q(1)), *((Q(low), Q(9)) for low in corner)]
         data = WHOLE | {"axis": np.array([-2]), "directions": np.array([u])}
-        own, exact_checker.box = exact_checker.box, lambda asked, first=[reach]: first.pop() if first else own(asked)
+        own, exact_checker.box = exact_checker.box, lambda asked, first=[reach]: (
+            first.pop() if first else own(asked)
+        )
         try:
             assert_refused(exact_checker.leaves, data, domain)
         finally:
@@ -79,7 +104,9 @@ def test_a_leaf_that_touches_the_domain_may_not_be_left_out():
 
 
 def test_a_point_outside_of_the_domain_shows_no_gap():
-    f, g = rn.Network([[[1.0, 0.0]]], [[0.0]], [[1.0]]), rn.Network([[[1.0, 0.0]]], [[0.0]], [[2.0]])
+    f, g = rn.Network([[[1.0, 0.0]]], [[0.0]], [[1.0]]), rn.Network(
+        [[[1.0, 0.0]]], [[0.0]], [[2.0]]
+    )
     box, ball = rn.Box([0, 0], [1, 1]), rn.Ball([0.0, 0.0], 1.0)
     hull = rn.Hull([[0, 0], [1, 0], [0, 1]])
     beyond = 1.0 + 2.0**-52
@@ -93,7 +120,11 @@ def test_a_point_outside_of_the_domain_shows_no_gap():
     for x, t in [([0.5, 0.5], [0, 0.5, 0.5]), ([0.25, 0.25], [0.5, 0.25, 0.25])]:
         data = corners | {"point": np.array(x), "shares": np.array(t, dtype=float)}
         assert GAP(data, f, g, hull) == Q(x[0])
-    for x, t in [([1.0, 1.0], [-1, 1, 1]), ([0.75, 0.75], [0, 0.75, 0.75]), ([0.5, 0.5], [0.5, 0.25, 0.25])]:
+    for x, t in [
+        ([1.0, 1.0], [-1, 1, 1]),
+        ([0.75, 0.75], [0, 0.75, 0.75]),
+        ([0.5, 0.5], [0.5, 0.25, 0.25]),
+    ]:
         data = corners | {"point": np.array(x), "shares": np.array(t, dtype=float)}
         assert_refused(GAP, data, f, g, hull)
 

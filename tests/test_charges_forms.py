@@ -1,4 +1,5 @@
-"""Forms of quantities: each charge is used up by numbers that round the bad way (see mutate_charges.py)."""
+"""Forms of quantities: each charge is used up by numbers that round the bad way."""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -18,7 +19,12 @@ def form(c, e, *slopes):
 
 
 def region(p, kind="box", points=None, count=1):
-    return Region(np.zeros((p, count)), np.ones((p, count)), kind, np.empty((0, p)) if points is None else points)
+    return Region(
+        np.zeros((p, count)),
+        np.ones((p, count)),
+        kind,
+        np.empty((0, p)) if points is None else points,
+    )
 
 
 def test_magnitudes_are_no_less_than_sums_from_left_to_right():
@@ -32,7 +38,10 @@ def test_ends_of_linear_forms_hold_over_boxes_balls_and_hulls():
     slopes = np.repeat(staircase(N)[None, :, None], 8, axis=2)
     assert Q(region(N, count=8).extremes(slopes)[1][0, 0]) >= TOTAL
     hull = region(N, "hull", in_order(np.ones((1, N))))
-    own, forms.np.einsum = forms.np.einsum, lambda _, a, p: np.add.accumulate(a * p[0][None, :, None], axis=1)[:, -1:]
+    own, forms.np.einsum = (
+        forms.np.einsum,
+        lambda _, a, p: np.add.accumulate(a * p[0][None, :, None], axis=1)[:, -1:],
+    )
     try:
         for sign in (-1.0, 1.0):
             low, high = hull.extremes(sign * slopes[:, :, :1])
@@ -77,7 +86,9 @@ def test_terms_go_through_no_more_roundings_than_are_counted():
 
 
 def strip(own, slope, middle, half):
-    """Return the exact ends of c + a.t +- e, times the slope, with middle +- half, less the form's own number."""
+    """Return the exact ends of c + a.t +- e, times the slope, with middle +- half, less the form's
+    own number.
+    """
     values, radii = forms.sloped(own, *(np.array([[v]]) for v in (slope, middle, half)))
     c, e = (Q(part[0, 1, 0]) for part in own)
     off = [abs(Q(slope) * Q(a) - Q(b)) for a, b in zip(own.values[0, 2:, 0], values[0, 2:, 0])]
@@ -86,9 +97,15 @@ def strip(own, slope, middle, half):
 
 
 def test_sloped_forms_hold_where_everything_rounds():
-    cases = [(form(ODDER, 0.0), ODD / 2, 0.0, 0.0), (form(U, 0.0), 1.0, 1.0, 0.0), (form(0.0, 1.0), 1.0, 0.0, 0.99 * U),
-             (form(0.0, 0.0, *np.full(20, ETA)), 0.5, 0.0, 0.0), (form(0.0, 0.0, ODDER), ODD / 2, 0.0, 0.0),
-             (form(0.0, 1.0), 0.5, 0.0, 0.25), (form(0.0, 0.99 * U), 1.0, 0.0, 1.0)]
+    cases = [
+        (form(ODDER, 0.0), ODD / 2, 0.0, 0.0),
+        (form(U, 0.0), 1.0, 1.0, 0.0),
+        (form(0.0, 1.0), 1.0, 0.0, 0.99 * U),
+        (form(0.0, 0.0, *np.full(20, ETA)), 0.5, 0.0, 0.0),
+        (form(0.0, 0.0, ODDER), ODD / 2, 0.0, 0.0),
+        (form(0.0, 1.0), 0.5, 0.0, 0.25),
+        (form(0.0, 0.99 * U), 1.0, 0.0, 1.0),
+    ]
     for case in cases:
         needed, found = strip(*case)
         assert needed <= found
@@ -98,7 +115,10 @@ def test_relu_of_a_form_of_the_smallest_numbers_holds():
     """z in [-1, 1] ETA: the half of the triangle's height rounds to 0."""
     own = Forms(np.array([[0.0, 0.0, ETA]])[:, :, None], np.array([[ETA, 0.0]])[:, :, None])
     exactly = region(1)
-    result = forms.relu(own, type("Sharp", (), {"bounds": lambda _, f: (np.full((1, 1), -ETA), np.full((1, 1), ETA))})())
+    result = forms.relu(
+        own,
+        type("Sharp", (), {"bounds": lambda _, f: (np.full((1, 1), -ETA), np.full((1, 1), ETA))})(),
+    )
     assert exactly.n_sets == 1
     a, e = Q(result.values[0, 2, 0]), Q(result.radii[0, 1, 0])
     for t, value in ((-1, 0), (0, 0), (1, Q(ETA))):
@@ -109,6 +129,8 @@ def test_relu_loses_all_of_the_triangle():
     """z in [-1, 3]: 3/4 z + 3/8 is off by 3/8 at 0 and at both ends."""
     z = Forms(np.array([[1.0, 1.0, 2.0]])[:, :, None], np.array([[2.0, 0.0]])[:, :, None])
     result = forms.relu(z, region(1))
-    c, a, e = (Q(v) for v in (result.values[0, 1, 0], result.values[0, 2, 0], result.radii[0, 1, 0]))
+    c, a, e = (
+        Q(v) for v in (result.values[0, 1, 0], result.values[0, 2, 0], result.radii[0, 1, 0])
+    )
     for t, value in ((Q(-1), 0), (Q(-1, 2), 0), (Q(1), 3)):
         assert abs(value - c - a * t) <= e

@@ -1,4 +1,5 @@
-"""Intervals of reduced layers: what counts as rounding is no less than what can be lost (see mutate_charges.py)."""
+"""Intervals of reduced layers: what counts as rounding is no less than what can be lost."""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -16,7 +17,9 @@ def space(domain, activation="relu", bound="support", **more):
 
 
 def test_binary_margin_is_more_than_all_roundings_of_a_pre_activation_and_an_end():
-    """Terms of 2 X_B meet n + 1, an end of X_B as many, a norm and a division n / 2 + 3; products underflow twice."""
+    """Terms of 2 X_B meet n + 1, an end of X_B as many, a norm and a division n / 2 + 3; products
+    underflow twice.
+    """
     for n in (1, 2, 50):
         for size in (1.0, 3.0, ETA):
             domain = rn.Box(np.full(n, -size), np.full(n, size))
@@ -29,13 +32,15 @@ def test_rounding_is_no_less_than_that_of_an_end_and_of_a_threshold_near_to_it()
     for n in (1, 2, 50):
         for bound in ("support", "ball"):
             own = space(rn.Box(np.zeros(n), np.ones(n)), bound=bound)
-            for u in (np.full((1, n), n ** -0.5), np.eye(n)[:1]):
+            for u in (np.full((1, n), n**-0.5), np.eye(n)[:1]):
                 size = own.domain.norm_bound if bound == "ball" else u.sum()
                 assert Q(own.rounding(u)[0]) >= (Q(3 * n, 2) + 4) * Q(U) * Q(size)
 
 
 def test_ends_above_neurons_that_moved_by_rounding_move_by_rounding():
-    """A neuron that is at most 2^-30 has a threshold that may be off by a rounding of 1: far more than of 2^-30."""
+    """A neuron that is at most 2^-30 has a threshold that may be off by a rounding of 1: far more
+    than of 2^-30.
+    """
     first = space(rn.Box([-1.0], [1.0]))
     units, u = np.array([[1.0], [-1.0]]), np.array([[1.0, 0.0], [0.6, -0.8]])
     b = np.full(2, -1.0 + 2.0**-30)
@@ -48,7 +53,9 @@ def test_values_of_a_layer_lie_between_least_and_size():
     """The sum of 1 and 59 U comes out as 1; so does its opposite beside 2."""
     n = 60
     first = space(rn.Box(np.zeros(n), np.ones(n)))
-    high, low = first.next_layer(staircase(n)[None], np.zeros(1)), first.next_layer(-staircase(n)[None], np.full(1, 2.0))
+    high, low = first.next_layer(staircase(n)[None], np.zeros(1)), first.next_layer(
+        -staircase(n)[None], np.full(1, 2.0)
+    )
     total = sum(map(Q, staircase(n)))
     assert Q(high.size[0]) >= total and Q(low.least[0]) <= 2 - total
     dead = first.next_layer(staircase(n)[None], np.full(1, -1.0))  # 59 U, as computed 0

@@ -1,4 +1,5 @@
 """The margin of binary proofs: no less than the largest drift over the norm of its row."""
+
 from fractions import Fraction as Q
 from types import SimpleNamespace
 
@@ -10,7 +11,9 @@ from reducednet.verification.provers import _margin
 
 def margin_of(row, drift):
     net = rn.Network([[row]], [[0.0]], [[1.0]], activation="binary")
-    known = SimpleNamespace(drift=np.array([[drift]]), low=np.array([[-1.0]]), high=np.array([[1.0]]))
+    known = SimpleNamespace(
+        drift=np.array([[drift]]), low=np.array([[-1.0]]), high=np.array([[1.0]])
+    )
     return _margin(SimpleNamespace(f=net, g=net), SimpleNamespace(layers=[[known, known]]))
 
 

@@ -1,4 +1,5 @@
-"""Differences of ReLUs as forms: each charge is used up by numbers that round the bad way (see mutate_charges.py)."""
+"""Differences of ReLUs as forms: each charge is used up by numbers that round the bad way."""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -28,7 +29,9 @@ def test_numbers_are_moved_by_more_than_two_roundings():
 
 
 def assert_differences_hold(d, q, head):
-    """Assert it of max(z, 0) - q max(z_h, 0) with z - q z_h within d and z_h within head: (middles, radii)."""
+    """Assert it of max(z, 0) - q max(z_h, 0) with z - q z_h within d and z_h within head:
+    (middles, radii).
+    """
     rows, heads = (np.zeros((len(q), 1)),) * 2
     low, high = (h[:, None] for h in (head[0] - head[1], head[0] + head[1]))
     delta = forms(*d)
@@ -40,8 +43,12 @@ def assert_differences_hold(d, q, head):
     finally:
         relu_layers.evaluate, relu_layers.minus = own
     for m, r, s, h, p, (a, *slopes), e, bottom, top, drift in zip(
-        *map(exact, (*d, q, *head)), exact(known.rest.values[:, :2, 0]), exact(known.rest.radii[:, :, 0]),
-        exact(known.low[:, 0]), exact(known.high[:, 0]), exact(known.drift[:, 0]),
+        *map(exact, (*d, q, *head)),
+        exact(known.rest.values[:, :2, 0]),
+        exact(known.rest.radii[:, :, 0]),
+        exact(known.low[:, 0]),
+        exact(known.high[:, 0]),
+        exact(known.drift[:, 0]),
     ):
         assert drift >= max(abs(m - r), abs(m + r))
         for z_h in [h - p, h + p] + [Q(0)] * (abs(h) < p):
@@ -55,7 +62,9 @@ def test_differences_of_relus_hold_whatever_is_rounded():
     rng, n = np.random.default_rng(5), 300
     d, head = ((unlucky(rng, n), 0.0 * np.abs(unlucky(rng, n))) for _ in range(2))
     assert_differences_hold(d, np.abs(unlucky(rng, n, 1)), head)
-    d, head = ((np.round(9 * unlucky(rng, n)), np.round(np.abs(9 * unlucky(rng, n)))) for _ in range(2))
+    d, head = (
+        (np.round(9 * unlucky(rng, n)), np.round(np.abs(9 * unlucky(rng, n)))) for _ in range(2)
+    )
     assert_differences_hold(d, np.ones(n), head)  # integers are exact
     d, head = ((ETA * rng.integers(-9, 10, n), ETA * rng.integers(0, 10, n)) for _ in range(2))
     assert_differences_hold(d, np.ones(n), head)
@@ -63,15 +72,23 @@ def test_differences_of_relus_hold_whatever_is_rounded():
 
 def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
     up = 1.0 + 3.0 * 2.0**-26  # ODD up rounds up by U
-    rows = [(ODD, -ODDER, ODD * ODDER + 2.0**-30), (ODD, -up, ODD * up + 2.0**-30), (1.0, 0.6 * U, -1.0),
-            (1.0, -0.4 * U, 1.0)]
+    rows = [
+        (ODD, -ODDER, ODD * ODDER + 2.0**-30),
+        (ODD, -up, ODD * up + 2.0**-30),
+        (1.0, 0.6 * U, -1.0),
+        (1.0, -0.4 * U, 1.0),
+    ]
     q, h, d = np.array(rows).T
     assert_differences_hold((d, 0 * d), q, (h, 0 * h))
 
 
 def test_turned_members_add_their_own_row_with_its_error():
     """-z + remainder: 1 and U, and errors 1 and .99 U, are added up."""
-    for (c, e), (b, s) in (((1.0, 0.0), (U, 0.0)), ((0.0, 1.0), (0.0, 0.99 * U)), ((0.0, 0.0), (0.0, 1.0))):
+    for (c, e), (b, s) in (
+        ((1.0, 0.0), (U, 0.0)),
+        ((0.0, 1.0), (0.0, 0.99 * U)),
+        ((0.0, 0.0), (0.0, 1.0)),
+    ):
         answers = [forms(c, e), forms(-b, s)]
         own = relu_layers.evaluate, relu_layers.minus, relu_layers._difference_of_relus
         relu_layers.evaluate, relu_layers.minus = lambda *_: answers.pop(0), lambda *_: None
@@ -79,7 +96,9 @@ def test_turned_members_add_their_own_row_with_its_error():
         rows = type("Some", (), {"signed": lambda self, _: self, "take": lambda self, _: self})()
         ends = type("Ends", (), {"bounds": lambda _, f: columns(0.0, 0.0)})()
         try:
-            known = relu_layers._relu_members(rows, np.array([-1.0]), None, columns(0.0, 0.0), None, ends)
+            known = relu_layers._relu_members(
+                rows, np.array([-1.0]), None, columns(0.0, 0.0), None, ends
+            )
         finally:
             relu_layers.evaluate, relu_layers.minus, relu_layers._difference_of_relus = own
         off = abs(Q(c) + Q(b) - Q(known.rest.values[0, 1, 0])) + Q(e) + Q(s)

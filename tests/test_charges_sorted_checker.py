@@ -1,4 +1,5 @@
 """The checker of sorted breakpoints: what rounds, and what underflows, is charged."""
+
 from fractions import Fraction as Q
 
 import numpy as np
@@ -35,7 +36,11 @@ def test_a_product_that_underflows_is_charged():
 
 
 def test_a_ball_is_no_smaller_than_its_ends():
-    """The ball about 0 of radius 1 + 2^-52 is cut by none of its neurons; its values are largest at its ends."""
+    """The ball about 0 of radius 1 + 2^-52 is cut by none of its neurons; its values are largest
+    at its ends.
+    """
     ball = rn.Ball([1.0], 0.99 * 2.0**-53)
-    f, g = rn.Network([[[1.0], [-1.0]]], [[-1.0, 1.0]], [[1.0, 1.0]]), rn.Network([[[0.0]]], [[0.0]], [[0.0]])
+    f, g = rn.Network([[[1.0], [-1.0]]], [[-1.0, 1.0]], [[1.0, 1.0]]), rn.Network(
+        [[[0.0]]], [[0.0]], [[0.0]]
+    )
     assert_holds(f, g, ball, [1 + Q(0.99 * 2.0**-53), 1 - Q(0.99 * 2.0**-53)])

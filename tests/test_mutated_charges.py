@@ -1,4 +1,5 @@
 """Every charge of rounding is held by a test: without it, or with half of it, one fails."""
+
 import pytest
 
 import mutate_charges
@@ -16,7 +17,9 @@ def test_every_module_of_the_table_has_a_path_tests_and_changes():
     assert named == set(MODULES) == set(TESTS)
     for module in named:
         assert (ROOT / MODULES[module]).is_file()
-        assert all((ROOT / "tests" / f"{name}.py").is_file() for name in mutate_charges.tests_of(module))
+        assert all(
+            (ROOT / "tests" / f"{name}.py").is_file() for name in mutate_charges.tests_of(module)
+        )
 
 
 def test_a_snippet_that_is_gone_or_that_occurs_twice_is_refused():
@@ -29,5 +32,7 @@ def test_a_snippet_that_is_gone_or_that_occurs_twice_is_refused():
 
 @pytest.mark.slow
 def test_no_charge_can_be_taken_away_unnoticed_but_those_that_say_why():
-    unnoticed = [str(change) for change in surviving([change for change in CHANGES if not change.spared])]
+    unnoticed = [
+        str(change) for change in surviving([change for change in CHANGES if not change.spared])
+    ]
     assert not unnoticed, "\n".join(unnoticed)

@@ -1,4 +1,7 @@
-"""Numbers whose sums and products round the bad way, and an exact referee of what was computed with them."""
+"""Numbers whose sums and products round the bad way, and an exact referee of what was computed
+with them.
+"""
+
 from fractions import Fraction
 from itertools import product
 
@@ -12,7 +15,8 @@ ROUNDED = 1.0 + 3.0 * 2.0**-27
 
 
 class InOrder(np.ndarray):
-    """An array whose products of matrices are summed from left to right, without fused operations."""
+    """An array whose products of matrices are summed from left to right, without fused operations.
+    """
 
     __array_priority__ = 10.0
 
@@ -35,9 +39,15 @@ def staircase(n):
 
 
 def unlucky(rng, shape, spread=2):
-    """Return numbers near powers of two, some far smaller: products and sums that lose half a unit are common."""
-    near = 1.0 + rng.choice([0.0, 2.0**-52, 2.0**-27, 2.0**-26, 3 * 2.0**-27, 2.0**-40, rng.random()], shape)
-    powers = rng.choice([0, 0, 0, -1, -52, -53, -54], shape) + rng.integers(-spread, spread + 1, shape)
+    """Return numbers near powers of two, some far smaller: products and sums that lose half a unit
+    are common.
+    """
+    near = 1.0 + rng.choice(
+        [0.0, 2.0**-52, 2.0**-27, 2.0**-26, 3 * 2.0**-27, 2.0**-40, rng.random()], shape
+    )
+    powers = rng.choice([0, 0, 0, -1, -52, -53, -54], shape) + rng.integers(
+        -spread, spread + 1, shape
+    )
     return rng.choice([-1.0, 1.0], shape) * np.ldexp(near, powers)
 
 
