@@ -673,7 +673,9 @@ NORMS = changes(
     ("lost = rounds(n + 6) * size + TINY * (n + 6)", "lost = rounds(n + 6) * size"),
     ("inexact = U * (1.0 + 16.0 * U) *", "inexact = 0.0 *"),
     ("inexact = U * (1.0 + 16.0 * U) *", "inexact = U / 2 *"),
-    ("inexact @ h.largest) * (1.0 + rounds(n + 8))", "inexact @ h.largest)",
+    (
+        "inexact @ h.largest) * (1.0 + rounds(n + 8))",
+        "inexact @ h.largest)",
         "the bound itself is charged n + 16 roundings in the end",
     ),
     (
