@@ -90,7 +90,7 @@ def bounds(v: Any, where: Any) -> Any:
     high = spread = np.abs(a).sum(axis=1)
     if kind == "Ball":
         high = np.minimum(spread, np.sqrt((a * a).sum(axis=1) + n * TINY))
-    low, r = -high, R + 6 * U * (np.abs(A[:, :2]) + R) + TINY
+    low, r = -high, R + 6 * U * (np.abs(A[:, :2]) + R) + n * TINY
     if kind == "Hull" and n > 2:
         low, high = ((a[:, :, 0] @ points.T).min(axis=1)[:, None], (a[:, :, 0] @ points.T).max(axis=1)[:, None])
     r[:, 1] += rounds(n + 4) * spread
@@ -112,7 +112,8 @@ def over(pair: Any, labels: Any, factors: Any, live: Any) -> Any:
     own = labels[m] + n * (m >= V.shape[1])
     F, roundings = W[:, m] * factors[m], np.bincount(own)[own] - 1 + (factors[m] != 1.0) if n else W[:, m]
     starts = np.flatnonzero(np.diff(labels[m], prepend=-1))
-    E = np.add.reduceat(np.abs(F) * rounds(roundings), starts, axis=1) if n else F
+    E = np.abs(F) * rounds(roundings) + TINY * (factors[m] != 1.0)  # each product may underflow
+    E = np.add.reduceat(E, starts, axis=1) if n else F
     F = np.add.reduceat(F, starts, axis=1) if n else F
     G = np.column_stack([F, W[:, live], np.append(t, b)])
     return G, np.column_stack([E, np.zeros((len(G), len(live) + 1))])
@@ -185,7 +186,7 @@ def bound_on(boxes: Any, data: Any, layers: Any, domain: Any, where: Any) -> Any
         A[on], R[on] = 0.0, np.maximum(-lows[who[on]], 0.0)[:, None] / 2.0
         A[on, :2] = R[on]
         S = T @ (P + rounds(len(on) + 9) * np.abs(G)) + E[:, on] @ (np.abs(G) + P)
-        (A, R), (C, S) = at(D, E, (A, R)), at(D[:, on] @ G, S * (1 + rounds(len(on) + 9)), below)
+        (A, R), (C, S) = at(D, E, (A, R)), at(D[:, on] @ G, S * (1 + rounds(len(on) + 9)) + TINY * len(on), below)
         low, high = bounds((A + C, (R + S) * (1 + 4 * U) + 2 * U * size((A + C, R))), where)
         result = np.minimum(result, np.maximum(-low, high))
     return result.max()

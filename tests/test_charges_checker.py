@@ -1,0 +1,533 @@
+"""The checker of pieces: each charge is used up by numbers that round the bad way."""
+
+from contextlib import contextmanager
+from fractions import Fraction
+
+import numpy as np
+
+import reducednet as rn
+from exact_suprema import exact_difference
+from reducednet.verification import checker
+from worst_rounding import ODD, ODDER, U, exact, in_order, signs, staircase, unlucky
+
+ETA = 2.0**-1074
+
+
+def forms(A, R):
+    """Return (A, R) of quantities with these numbers in the interval's and the linear form's
+    place, over one set.
+    """
+    A, R = (np.atleast_1d(np.array(part, dtype=float)) for part in (A, R))
+    return np.stack([A, A], axis=1)[:, :, None], np.stack([R, R], axis=1)[:, :, None]
+
+
+def farthest(G, E, V, A):
+    """Return the largest exact |z - A| of z = (G +- E) v for v within V, of each row; no slopes."""
+    m, r, G, E, A = (
+        exact(V[0][:, 0, 0]),
+        exact(V[1][:, 0, 0]),
+        exact(G),
+        exact(E),
+        exact(A[:, 0, 0]),
+    )
+    result = []
+    for row, errors, a in zip(G, E, A):
+        off = sum(row * m) - a
+        result.append(
+            max(
+                s * off
+                + sum(
+                    max(s * g * t * v + e * abs(u + t * v) for t in (-1, 1))
+                    for g, e, u, v in zip(row, errors, m, r)
+                )
+                for s in (-1, 1)
+            )
+        )
+    return result
+
+
+def assert_rows_hold(G, E, V):
+    A, R = checker.at(G, E, V)
+    for off, *radii in zip(farthest(G, E, V, A), R[:, 0, 0], R[:, 1, 0]):
+        assert all(
+            off <= Fraction(float(radius)) for radius in radii
+        ), f"{float(off)} beyond {radii}"
+
+
+def test_rows_hold_where_each_addition_loses_half_a_unit():
+    G, V = in_order([np.append(staircase(60), 0.0)]), forms(np.ones(61), np.zeros(61))
+    assert_rows_hold(G, 0.0 * G, V)
+
+
+def test_rows_hold_where_a_product_and_its_bias_lose_half_a_unit_each():
+    G, V = np.array([[ODD, U], [U, 1.0]]), forms([ODDER, 1.0], [0.0, 0.0])
+    assert_rows_hold(G, 0.0 * G, V)
+    assert_rows_hold(G, 0.0 * G, forms([1.0, 1.0], [0.0, 0.0]))
+
+
+def test_rows_hold_what_their_inputs_and_factors_may_be_off_by():
+    G, E = np.array([[1.0, 0.0]]), np.array([[0.5, 0.0]])
+    assert_rows_hold(G, 0.0 * E, forms([1.0, 1.0], [0.25, 0.0]))
+    assert_rows_hold(G, E, forms([1.0, 1.0], [0.25, 0.0]))
+
+
+def test_rows_hold_where_the_sum_of_errors_is_rounded_itself():
+    E = in_order([np.append(staircase(30), 0.0)])
+    assert_rows_hold(0.0 * E, E, forms(np.ones(31), np.zeros(31)))
+
+
+def test_rows_hold_where_products_underflow():
+    tiny = 2.0**-537 * 1.2
+    G = np.append(np.full(20, tiny), 0.0)[None]
+    assert_rows_hold(G, 0.0 * G, forms(np.append(np.full(20, tiny), 1.0), np.zeros(21)))
+
+
+def test_factors_that_underflowed_are_charged_by_what_they_multiply():
+    """The product of a scale and a factor that a class's row takes off is 0: it is off by almost
+    half of ETA.
+    """
+    tiny, far = 2.0**-538 * 1.2, 2.0**1000
+    G, E, q = np.array([[0.0, 0.0], [tiny, 0.0]]), np.zeros((2, 2)), np.array([0.0, tiny])
+    V = np.array([[[far], [far]], [[1.0], [1.0]]]), np.zeros((2, 2, 1))
+    A, R, _ = checker.relus(G[::-1], E, q, np.array([0, 0]), V, ("Box", None))
+    z = -Fraction(tiny) * Fraction(tiny) * Fraction(far)  # s(0) - q s(tiny H)
+    assert abs(z - Fraction(A[1, 0, 0])) <= Fraction(R[1, 0, 0])
+
+
+def test_bounds_hold_the_ends_of_intervals_and_forms():
+    """1 + .99 U rounds to 1; the slopes' sum loses U with each term; rounded coordinates of a
+    hull's points count.
+    """
+    none = ("Box", None)
+    low, high = checker.bounds(forms([1.0, -1.0], [0.99 * U, 0.99 * U]), none)
+    assert Fraction(high[0, 0]) >= 1 + Fraction(0.99 * U) and Fraction(low[1, 0]) <= -1 - Fraction(
+        0.99 * U
+    )
+    n, wide = 60, np.zeros((1, 62, 8))
+    wide[0, 2:] = staircase(n)[:, None]
+    R = np.full((1, 2, 8), 0.0)
+    R[:, 0] = 9.0
+    total = sum(map(Fraction, staircase(n)))
+    low, high = checker.bounds((wide, R), none)
+    assert Fraction(low[0, 0]) <= -total and Fraction(high[0, 0]) >= total
+    slopes = in_order(wide[0, :, :1])[None]
+    low, high = checker.bounds((slopes[:, :, :1], R[:, :, :1]), ("Hull", np.ones((1, n))))
+    assert Fraction(float(high[0, 0])) >= total
+    low, high = checker.bounds((-slopes[:, :, :1], R[:, :, :1]), ("Hull", np.ones((1, n))))
+    assert Fraction(float(low[0, 0])) <= -total
+
+
+def test_bounds_over_a_ball_hold_where_squares_underflow():
+    a = np.array([0.0, 0.0, 2.0**-540])[None, :, None]
+    low, high = checker.bounds((a, np.array([[1.0], [0.0]])[None]), ("Ball", None))
+    assert high[0, 0] >= 2.0**-540 and low[0, 0] <= -(2.0**-540)
+
+
+def test_bounds_over_a_hull_hold_where_products_underflow():
+    n = 12
+    a = np.append([0.0, 0.0], np.full(n, ETA))[None, :, None]
+    low, high = checker.bounds((a, np.array([[1.0], [0.0]])[None]), ("Hull", np.full((1, n), 0.5)))
+    assert Fraction(high[0, 0]) >= n * Fraction(ETA) / 2
+
+
+def test_middle_and_reach_hold_both_ends():
+    rng = np.random.default_rng(0)
+    low, high = np.sort(unlucky(rng, (2, 500), 9), axis=0)
+    low[:9], high[:9] = 1.0 + np.arange(9) * 2.0**-52, 1.0 + np.arange(1, 10) * 2.0**-52
+    for a, b, m, r in zip(*map(exact, (low, high, *checker.between(low, high)))):
+        assert m - r <= a and b <= m + r
+
+
+def test_numbers_further_off_are_so_by_more_than_three_roundings():
+    x = np.array([1.0, -1.0, 1.75, 1e300, ODD, 0.0])
+    for step in (-1, 1):
+        for value, moved in zip(exact(x), exact(checker.beyond(x, float(step)))):
+            assert step * (moved - value) > 3 * abs(value) * Fraction(U)
+            assert step * (moved - value) >= Fraction(ETA)
+
+
+@contextmanager
+def replaced(**stands_in):
+    """Put lists of functions in the place of the checker's, each for a call; None: the checker's
+    own.
+    """
+    own = {name: getattr(checker, name) for name in stands_in}
+
+    def calling(name):
+        def call(*arguments):
+            first = stands_in[name].pop(0) if stands_in[name] else None
+            return (first or own[name])(*arguments)
+
+        return call
+
+    for name in own:
+        setattr(checker, name, calling(name))
+    try:
+        yield
+    finally:
+        for name, function in own.items():
+            setattr(checker, name, function)
+
+
+def kept(calls, answer=None):
+    """Return a function that keeps its arguments, and answers."""
+
+    def call(*arguments):
+        calls.append(arguments)
+        return answer
+
+    return call
+
+
+def always(answer):
+    return lambda *_: answer
+
+
+def relus_of(d, heads, q, turned, sharp=False):
+    """Return what `relus` makes of remainders within d[0] +- d[1] of |q| z_head; -q z_head + z
+    within turned.
+
+    sharp : the ends of d and of the heads are floats, and taken for what the checker's own bounds
+    are
+    """
+    n = len(q)
+    (A, R), (H, P) = forms(*d), forms(*heads)
+    ends = [checker.bounds(own, ("Box", None)) for own in ((H, P), (A, R))]
+    if sharp:
+        ends = [(m[:, 0] - r[:, 0], m[:, 0] + r[:, 0]) for m, r in ((H, P), (A, R))]
+    low, high = (np.concatenate(part) for part in zip(*ends))
+    A, R = np.concatenate([H, A]), np.concatenate([P, R])
+    T = q < 0.0
+    answers = [always((A.copy(), R.copy())), always(tuple(part[T] for part in forms(*turned)))]
+    at = np.tile(np.arange(n), 2)
+    G = np.zeros((2 * n, 1))
+    with replaced(at=answers, bounds=[always((low, high))]):
+        return checker.relus(G, G, np.append(0.0 * q, q), at, (np.zeros((1, 2, 1)), None), None)
+
+
+def test_differences_of_relus_hold_whatever_is_rounded():
+    """Random ends near powers of two, and subnormal ones: some differences lose all that is
+    charged.
+    """
+    rng, n = np.random.default_rng(5), 400
+    for width in (1.0, 0.0, 2.0**-51, ETA):
+        d, heads, turned = ((unlucky(rng, n), width * np.abs(unlucky(rng, n))) for _ in range(3))
+        if width == ETA:
+            d, heads, turned = (
+                (ETA * rng.integers(-20, 21, n), ETA * rng.integers(0, 21, n)) for _ in range(3)
+            )
+        q = np.where(rng.random(n) < 0.3, rng.choice([-1.0, 1.0], n), unlucky(rng, n, 1))
+        assert_differences_hold(d, heads, q, turned, width == 0.0)
+
+
+def assert_differences_hold(d, heads, q, turned, sharp):
+    """Assert it for all rows at once."""
+    A, R, _ = relus_of(d, heads, q, turned, sharp)
+    A, R = exact(A[len(q) :, :, 0]), exact(R[len(q) :, :, 0])
+    for row in zip(*map(exact, (*d, *heads, q, *turned)), A, R):
+        assert_difference_holds(*row)
+
+
+def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
+    """q z_head is rounded up or down by U next to its opposite, or vanishes beside 1."""
+    up = 1.0 + 3.0 * 2.0**-26  # ODD up rounds up by U
+    rows = [
+        (ODD, -ODDER, ODD * ODDER + 2.0**-30),
+        (ODD, -up, ODD * up + 2.0**-30),
+        (1.0, 0.6 * U, -1.0),
+        (1.0, -0.4 * U, 1.0),
+    ]
+    q, h, d = np.array(rows).T
+    assert_differences_hold((d, 0 * d), (h, 0 * h), q, (d, 0 * d), True)
+
+
+def test_a_neuron_alone_holds_where_half_of_each_slope_underflows():
+    """Forty slopes of ETA: half of each rounds to 0, and relu(z) is between 0 and 40 ETA."""
+    n, A = 40, np.append([0.0, 0.0], np.full(40, ETA))[None, :, None]
+    with replaced(
+        at=[always((A, np.zeros((1, 2, 1)))), always((A[:0], np.zeros((0, 2, 1))))],
+        bounds=[always((np.full((1, 1), -n * ETA), np.full((1, 1), n * ETA)))],
+    ):
+        none = np.zeros((1, 1))
+        A, R, _ = checker.relus(
+            none, none, np.zeros(1), np.zeros(1, dtype=int), (np.zeros((1, 42, 1)), None), None
+        )
+    assert not A[0, 2:].any()
+    assert A[0, 1, 0] + R[0, 1, 0] >= n * ETA and A[0, 1, 0] - R[0, 1, 0] <= 0.0
+
+
+def test_half_of_a_difference_holds_where_its_error_is_rounded():
+    """The difference may be 1 where its slope makes 3 U of it: 1 - 3/2 U from half of that, a sum
+    of two halves.
+    """
+    A, R = (
+        np.array([[0, 0, 0], [0, 0, 3 * U]])[:, :, None],
+        np.array([[9, 9], [1, 1 - 3 * U]])[:, :, None],
+    )
+    low, high = np.array([[-9.0], [-1.0]]), np.array([[9.0], [1.0]])
+    with replaced(at=[always((A, R)), always((A[:0], R[:0]))], bounds=[always((low, high))]):
+        A, R, _ = checker.relus(
+            np.zeros((2, 1)),
+            np.zeros((2, 1)),
+            np.array([0.0, 1.0]),
+            np.zeros(2, dtype=int),
+            (np.zeros((1, 3, 1)), None),
+            None,
+        )
+    assert A[1, 1, 0] == 0.0 and A[1, 2, 0] == 1.5 * U
+    assert 1 - Fraction(A[1, 2, 0]) <= Fraction(R[1, 1, 0])
+
+
+def assert_difference_holds(m, r, h, p, q, b, s, A, R):
+    """Assert that A +- R hold max(z, 0) - |q| max(z_h, 0) at all ends, and at 0, of z - q z_h and
+    of z_h.
+    """
+    places = [h - p, h + p] + [Fraction(0)] * (abs(h) < p)
+    for head in places:
+        apart = [m - r, m + r] + [-abs(q) * head] * (abs(m + abs(q) * head) < r)
+        for delta in apart:
+            value = max(abs(q) * head + delta, Fraction(0)) - abs(q) * max(head, Fraction(0))
+            for more in (b - s, b + s) if q < 0 else (0,):
+                assert all(abs(value + more - a) <= radius for a, radius in zip(A, R))
+
+
+def test_rows_of_members_round_when_their_head_is_taken_off():
+    """-U - ODD ODDER loses U twice; the rows' own errors are added up."""
+    calls, V = [], (np.zeros((2, 2, 1)), np.zeros((2, 2, 1)))
+    G, E = np.array([[ODDER, 0.0], [-U, 0.0]]), np.array([[1.0, 0.0], [0.25, 0.0]])
+    for errors in (0.0 * E, E):
+        with replaced(at=[kept(calls, forms(np.zeros(2), np.zeros(2)))]):
+            checker.relus(G, errors, np.array([0.0, ODD]), np.array([0, 0]), V, ("Box", None))
+        D, found, _ = calls.pop()
+        off = abs(-Fraction(U) - Fraction(ODD) * Fraction(ODDER) - Fraction(D[1, 0]))
+        assert off + Fraction(errors[1, 0]) + Fraction(ODD) * Fraction(errors[0, 0]) <= Fraction(
+            found[1, 0]
+        )
+
+
+def factors(W, scales):
+    """Return G and E of one class over a network's layer with weights W and no threshold."""
+    pair = ((np.zeros((1, 0)), np.zeros(1)), (np.array([W]), np.zeros(1)))
+    return [
+        part[1, 0]
+        for part in checker.over(pair, np.zeros(len(W), dtype=int), np.array(scales), np.arange(0))
+    ]
+
+
+def test_factors_of_a_class_lose_half_a_unit_in_each_product_and_sum():
+    total, error = factors([ODD], [ODDER])
+    assert abs(Fraction(ODD) * Fraction(ODDER) - Fraction(total)) <= Fraction(error)
+    total, error = factors(staircase(7), np.ones(7))  # seven are summed one by one
+    assert abs(1 + 6 * Fraction(U) - Fraction(total)) <= Fraction(error)
+
+
+def output_of(answers, G, E, layers=1):
+    """Call `bound_on` for rows (G, E) of the outputs, g's and f's; the calls of `at` get these
+    answers.
+    """
+    n, one = G[-1].shape[1] - 1, (np.ones((1, 1)), np.zeros(1))
+    rows = [(g, e) for g, e in zip(G, E)]
+    data = {"linear": 1}
+    wide = [2, *(g.shape[0] for g in G)]
+    for layer in range(layers):
+        data |= {f"labels{layer}": np.arange(wide[layer]), f"scales{layer}": np.ones(wide[layer])}
+    values = [lambda *_, k=k: (*forms(np.ones(k), np.ones(k)), np.zeros((k, 1))) for k in wide]
+    with replaced(relus=values, over=[always(pair) for pair in rows], at=answers):
+        return (
+            checker.bound_on(
+                [[(1.0, 1.0)]],
+                data,
+                [(one, one)] * (layers + 1),
+                rn.Box([0.0], [2.0]),
+                ("Box", None),
+            ),
+            n,
+        )
+
+
+def test_rows_of_outputs_round_when_they_are_subtracted_and_their_errors_add_up():
+    calls, zero = [], forms(np.zeros(1), np.zeros(1))
+    G, E = np.array([[ODD, 0.0, 0.0], [-U * (1.0 - 2.0**-20), 0.0, 0.0]]), np.array(
+        [[1.0, 0, 0], [0.25, 0, 0]]
+    )
+    for errors in (0.0 * E, E):
+        output_of([kept(calls, zero)], [G], [errors])
+        D, found, _ = calls.pop()
+        off = abs(Fraction(G[0, 0]) - Fraction(G[1, 0]) - Fraction(D[0, 0]))
+        assert off + Fraction(errors[0, 0]) + Fraction(errors[1, 0]) <= Fraction(found[0, 0])
+
+
+def replaced_rows(factors, rows, errors, uncertain):
+    """Return what `at` gets for always-on neurons with these factors and rows, for one output."""
+    calls, n = [], len(factors)
+    V = forms(np.zeros(1), np.zeros(1))
+    G, E = (in_order(np.append(part, np.zeros((n, 2)), axis=1)) for part in (rows, errors))
+    D, F = (in_order([np.append(part, 0.0), np.zeros(n + 1)]) for part in (factors, uncertain))
+    output_of([always(V), always(V), kept(calls, V)], [G, D], [E, F], layers=2)
+    ((C, S, _),) = calls
+    return C[0, 0], S[0, 0]
+
+
+def test_rows_of_always_on_neurons_are_combined_with_all_that_they_may_be_off_by():
+    n = 60
+    one, none = np.ones(n), np.zeros(n)
+    for D, G, P, E in [
+        (staircase(n), one, none, none),
+        (one, none, staircase(n), none),
+        (one, one, one, none),
+        (one, one, none, one),
+        (one, none, one, one),
+    ]:
+        C, S = replaced_rows(D, G[:, None], P[:, None], E)
+        off = sum(exact(D) * exact(G)) - Fraction(float(C))
+        off += sum(d * p + e * g + e * p for d, g, p, e in zip(*map(exact, (D, G, P, E))))
+        assert abs(off) <= Fraction(float(S))
+
+
+def test_sums_through_always_on_neurons_round():
+    """1 + U rounds to 1, and so does the sum of their errors."""
+    calls, n = [], 1
+    for A, R, C, S in [(1.0, 0.0, U, 0.0), (0.0, 1.0, 0.0, U), (0.0, U, 0.0, 1.0)]:
+        G, D = np.zeros((n, 3)), np.array([[1.0, 0.0], [0.0, 0.0]])
+        answers = [
+            always(forms(np.zeros(1), np.zeros(1))),
+            always(forms([A], [R])),
+            always(forms([C], [S])),
+        ]
+        bounds = [None, kept(calls, (np.zeros((1, 1)),) * 2)]
+        with replaced(bounds=bounds):
+            output_of(answers, [G, D], [0.0 * G, 0.0 * D], layers=2)
+        (((total, radius), _),) = calls
+        calls.clear()
+        off = Fraction(A) + Fraction(C) - Fraction(total[0, 0, 0])
+        assert abs(off) + Fraction(R) + Fraction(S) <= Fraction(radius[0, 0, 0])
+
+
+def data_of(*labels, scales=None):
+    data = {"linear": 1}
+    for layer, own in enumerate(labels):
+        data |= {f"labels{layer}": np.array(own), f"scales{layer}": np.ones(len(own))}
+    return data | (scales or {})
+
+
+def test_products_of_factors_and_scales_that_underflow_are_charged_each():
+    s, w, k = 2.0**-537, 0.98 * 2.0**-538, 40
+    rows = np.append(1.0, np.full(k, s))[:, None]
+    f = rn.Network([rows], [np.zeros(k + 1)], [np.append(0.0, np.full(k, w))])
+    g, box, X = (
+        rn.Network([[[1.0]]], [[0.0]], [[0.0]]),
+        rn.Box(0.0, 2.0**1000),
+        [Fraction(2) ** 1000],
+    )
+    data = data_of([0] * (k + 2), scales={"scales0": np.append([1.0, 1.0], np.full(k, s))})
+    data |= {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1))}
+    assert Fraction(float(checker.check(data, f, g, box))) >= exact_difference(f, g, X)
+
+
+def test_always_on_neurons_may_be_above_their_rows_by_what_they_are_below_0():
+    """Its row is 0 within 2^-24, which its lower bound says; H itself is hidden behind a wide
+    interval.
+    """
+    low = -(2.0**-24)
+    calls, V = [], forms(np.zeros(1), np.zeros(1))
+    wide = (*forms([100.0, 100.0], [100.0, 100.0]), np.full((2, 1), low))
+    first = (*forms(np.ones(2), np.ones(2)), np.zeros((2, 1)))
+    G, D, one = (
+        np.zeros((2, 3)),
+        np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+        (np.ones((1, 1)), np.zeros(1)),
+    )
+    data = data_of([0, 1], [0, 1])
+    with replaced(
+        relus=[always(first), always(wide)],
+        over=[always((G, 0 * G)), always((D, 0 * D))],
+        at=[always(V), kept(calls, V), always(V)],
+    ):
+        checker.bound_on(
+            [[(1.0, 1.0)]], data, [(one, one)] * 3, rn.Box([0.0], [2.0]), ("Box", None)
+        )
+    ((_, _, (A, R)),) = calls
+    assert A[0, 0, 0] + R[0, 0, 0] >= -low and A[0, 0, 0] - R[0, 0, 0] <= 0.0
+
+
+def test_products_of_rows_of_always_on_neurons_that_underflow_are_charged_each():
+    k, far = 40, 2.0**990
+    W = np.tile([[0.98 * 2.0**-538, 1.0]], (k, 1))
+    f, g = (
+        rn.Network([np.eye(2), W], [[0, 0], np.zeros(k)], [np.full(k, c)]) for c in (2.0**-537, 0.0)
+    )
+    data = data_of([0, 1, 0, 1], [*range(k)] * 2)
+    data |= {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1))}
+    box, X = rn.Box([0, 0], [far, 2.0**-600]), [Fraction(far), Fraction(0)]
+    assert Fraction(float(checker.check(data, f, g, box))) >= exact_difference(f, g, X)
+
+
+def test_a_ball_lies_in_its_box():
+    """Half of the ball is cut off, and its end is 1 + U: the box of the other half reaches to it.
+    """
+    ball = rn.Ball([1.0], U * 0.99)
+    f, g = rn.Network([[[1.0]]], [[-1.0]], [[1.0]]), rn.Network([[[0.0]]], [[0.0]], [[1.0]])
+    data = {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1))} | data_of(
+        [-1, -1]
+    )
+    boxes = checker.leaves(data, ball, [(1.0, 1.0)])
+    assert boxes
+    seen = []
+    with replaced(bound_on=[lambda parts, *_: seen.append(parts) or np.float64(0.0)]):
+        checker.check(data, f, g, ball)
+    ((((low, high),),),) = seen
+    assert Fraction(low) <= 1 - Fraction(U * 0.99) and Fraction(high) >= 1 + Fraction(U * 0.99)
+
+
+def test_a_leaf_is_left_out_only_where_the_direction_parts_it_from_the_domain():
+    """The ball of radius 5 touches 3 x + 4 y = 25; one that is a little smaller does not."""
+    data = {"axis": np.array([-2]), "place": np.zeros(1), "directions": np.array([[3.0, 4.0]])}
+    corner = [(3.0, 9.0), (4.0, 9.0)]
+    assert checker.leaves(data, rn.Ball([0.0, 0.0], np.nextafter(5.0, 0.0)), corner) == []
+    try:
+        checker.leaves(data, rn.Ball([0.0, 0.0], 5.0), corner)
+    except ValueError:
+        return
+    raise AssertionError("a leaf that the ball touches was left out")
+
+
+def difference_of_relus(G, E, q, V):
+    """Return exact (h - |q| H_head) of rows that are G + E or G - E, at ends of V: lists, one a
+    choice.
+    """
+    m, r = exact(V[0][:, 0, 0]), exact(V[1][:, 0, 0])
+    for s in signs(len(m)):
+        v = [a + t * b for a, t, b in zip(m, s, r)]
+        for e in (-1, 0, 1):
+            z = [
+                sum((g + e * f) * u for g, f, u in zip(row, errors, v))
+                for row, errors in zip(exact(G), exact(E))
+            ]
+            yield [
+                max(value, Fraction(0)) - abs(Fraction(w)) * max(z[0], Fraction(0))
+                for value, w in zip(z, q)
+            ]
+
+
+def test_members_hold_what_their_class_makes_of_them():
+    """Members are near multiples, of either sign; their errors and those of the head are their
+    own.
+    """
+    rng = np.random.default_rng(3)
+    for trial in range(30):
+        n, unlike = int(rng.integers(1, 3)), 2.0 ** rng.choice([-60, -53, -52, -26, -1])
+        G = unlucky(rng, (7, n + 1))
+        q = np.append(0.0, unlucky(rng, 6, 0))
+        q[rng.random(7) < 0.3] = rng.choice([-1.0, 1.0])
+        q[0] = 0.0
+        G[1:] = q[1:, None] * G[0] * (1.0 + unlike * rng.integers(-1, 2, (6, n + 1)))
+        E = np.abs(unlucky(rng, (7, n + 1))) * rng.choice([0.0, unlike], (7, 1))
+        V = forms(
+            np.append(unlucky(rng, n), 1.0),
+            np.append(np.abs(unlucky(rng, n)) * rng.choice([0, 1], n), 0.0),
+        )
+        A, R, lows = checker.relus(G, E, q, np.zeros(7, dtype=int), V, ("Box", None))
+        A, R = exact(A[:, :, 0]), exact(R[:, :, 0])
+        for values in difference_of_relus(G, E, q, V):
+            for value, a, radius in zip(values, A, R):
+                assert all(abs(value - b) <= c for b, c in zip(a, radius))

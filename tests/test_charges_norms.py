@@ -1,0 +1,97 @@
+"""Bounds in the Euclidean norm: each charge is used up by numbers that round the bad way."""
+
+from fractions import Fraction as Q
+
+import numpy as np
+import pytest
+
+from worst_rounding import ODD, ODDER, U, exact, in_order, staircase, unlucky
+
+try:
+    from reducednet.verification import norms_checker as norms
+except ImportError:  # the bounds are not a checker's yet
+    norms = None
+
+pytestmark = pytest.mark.skipif(norms is None, reason="there is no checker of norms")
+ETA, N = 2.0**-1074, 60
+
+
+def test_norms_hold_sums_of_squares_that_round_or_underflow():
+    v = np.append(1.0, np.full(6, 2.0**-26.5 * (1.0 - 2.0**-40)))
+    for own in (v, np.full(3, 1e-200), np.array([ODD, ODDER, 3.0])):
+        assert Q(float(norms.norm(own))) ** 2 >= sum(Q(x) ** 2 for x in own)
+
+
+def test_spectral_norm_holds_where_each_addition_of_a_product_loses_half_a_unit():
+    v = np.append(1.0, np.full(399, 2.0**-26.5 * (1.0 - 2.0**-40)))
+    found = norms.spectral_norm(in_order(v[:, None]))
+    assert Q(float(found)) ** 2 >= sum(Q(x) ** 2 for x in v)
+
+
+def assert_difference_holds(F, G, W, k, b=0.0, c=0.0, low=0.0, high=0.0):
+    """Assert |W k + R h + b - c - q| <= t at both ends of all h, for F, G and c that may be off by
+    a rounding each.
+    """
+    n = len(F)
+    h = norms.Values(in_order(np.full(n, low)), in_order(np.full(n, high)), np.inf)
+    rows = [in_order([np.full(n, part)]) for part in (F, G, W)]
+    q, t = norms.difference(*rows, in_order(np.full(n, k)), np.array([b]), np.array([c]), h)
+    F, G, W, k = (exact(np.full(n, part)) for part in (F, G, W, k))
+    for end in (Q(low), Q(high)):
+        value = sum(W * k) + sum(f - g for f, g in zip(F, G)) * end + Q(b) - Q(c) - Q(float(q[0]))
+        off = abs(value) + Q(U) * (
+            sum(abs(f) + abs(g) for f, g in zip(F, G)) * abs(end) + abs(Q(c))
+        )
+        assert off <= Q(float(t[0]))
+
+
+def test_differences_of_rows_hold_whatever_is_rounded():
+    one, none = np.ones(N), np.zeros(N)
+    assert_difference_holds(none, none, staircase(N), one)
+    assert_difference_holds(staircase(N), none, none, none, low=1.0, high=1.0)
+    assert_difference_holds(staircase(N), none, none, none, low=-1.0, high=1.0)
+    assert_difference_holds(one[:1], one[:1], none[:1], none[:1], low=1.0, high=1.0)
+    assert_difference_holds(none[:1], none[:1], none[:1], none[:1], b=1.0, c=-U)
+    assert_difference_holds(none[:1], none[:1], none[:1], none[:1], b=1.0, c=1.0)
+    tiny = np.full(20, 2.0**-538 * 1.2)
+    assert_difference_holds(0 * tiny, 0 * tiny, tiny, tiny)
+
+
+def test_differences_of_relus_hold_at_all_ends():
+    rng = np.random.default_rng(0)
+    for q, t, *ends in zip(
+        unlucky(rng, 300, 0), np.abs(unlucky(rng, 300, 0)), *unlucky(rng, (4, 300), 0)
+    ):
+        f, g = sorted(ends[:2]), sorted(ends[2:])
+        k, nu = norms.through_relu(
+            *(np.array([v]) for v in (q, t)),
+            0.0,
+            *((np.array([a]), np.array([b])) for a, b in (f, g))
+        )
+        for z in map(Q, [*f, 0.0]):
+            for d in (Q(q) - Q(t), Q(q) + Q(t), z):
+                if f[0] <= z <= f[1] and g[0] <= z - d <= g[1] and abs(d - Q(q)) <= Q(t):
+                    assert abs(max(z, Q(0)) - max(z - d, Q(0)) - Q(k[0])) <= Q(nu)
+
+
+def test_ranges_of_sums_hold_where_everything_rounds():
+    tiny = np.full(20, 2.0**-538 * 1.2)
+    for row, b, h in (
+        (staircase(N), 0.0, np.ones(N)),
+        (tiny, 0.0, tiny),
+        (np.array([ODD]), U, np.array([ODDER])),
+    ):
+        low, high = norms.ends(
+            in_order([row]), np.array([b]), norms.Values(in_order(h), in_order(h), np.inf)
+        )
+        value = sum(exact(row) * exact(h)) + Q(b)
+        assert Q(float(low[0])) <= value <= Q(float(high[0]))
+
+
+def test_middle_and_half_hold_both_ends():
+    rng = np.random.default_rng(0)
+    low, high = np.sort(unlucky(rng, (2, 300), 9), axis=0)
+    low[:9], high[:9] = 1.0 + np.arange(9) * 2.0**-52, 1.0 + np.arange(1, 10) * 2.0**-52
+    h = norms.Values(low, high, np.inf)
+    for a, b, m, r in zip(*map(exact, (low, high, h.middle, h.half))):
+        assert m - r <= a and b <= m + r

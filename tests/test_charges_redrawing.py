@@ -1,0 +1,32 @@
+"""The rank of what always-on neurons add: rounding is no rank, and what is above it is."""
+
+import numpy as np
+
+from reducednet.redrawing import row_space
+from reducednet.rounding import gamma
+
+
+def test_rounding_of_products_adds_nothing_to_the_rank():
+    rng = np.random.default_rng(0)
+    for rank in (1, 2):
+        for _ in range(20):
+            one, other = rng.standard_normal((5, rank)), rng.standard_normal((rank, 8))
+            found = row_space(one @ other, np.abs(one) @ np.abs(other), np.ones(8))
+            assert found is not None and len(found[1]) == rank
+
+
+def test_a_direction_a_few_times_above_rounding_is_kept():
+    allowed = gamma(4 * 4 + 16)
+    alpha = np.array([[1.0, 0.0], [1.0, 8.0 * allowed]])
+    found = row_space(alpha, np.abs(alpha), np.ones(2))
+    assert found is not None and len(found[1]) == 2
+    assert np.abs(found[0] @ found[1] - alpha).max() <= allowed
+
+
+def test_rows_that_do_not_give_the_matrix_back_are_no_answer():
+    """The second row is 1e-9 of the first and of its own direction, but for sizes of terms that do
+    not allow a loss.
+    """
+    alpha = np.array([[1.0, 1.0 + 2.0**-52], [1.0, 1.0]])
+    found = row_space(alpha, 2.0**-20 * np.abs(alpha), np.ones(2))
+    assert found is None or np.abs(found[0] @ found[1] - alpha).sum() <= gamma(32) * 2.0**-19

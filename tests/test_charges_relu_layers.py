@@ -1,0 +1,105 @@
+"""Differences of ReLUs as forms: each charge is used up by numbers that round the bad way."""
+
+from fractions import Fraction as Q
+
+import numpy as np
+
+from reducednet.verification import relu_layers
+from reducednet.verification.forms import Forms
+from worst_rounding import ODD, ODDER, U, exact, unlucky
+
+ETA = 2.0**-1074
+
+
+def forms(m, r):
+    """Return forms with one slope 0, over one set."""
+    m, r = (np.atleast_1d(np.array(part, dtype=float)) for part in (m, r))
+    return Forms(np.stack([m, m, 0 * m], axis=1)[:, :, None], np.stack([r, r], axis=1)[:, :, None])
+
+
+def columns(*parts):
+    return [np.atleast_1d(np.array(part, dtype=float))[:, None] for part in parts]
+
+
+def test_numbers_are_moved_by_more_than_two_roundings():
+    x = np.array([1.0, -1.0, 1.75, 1e300, 0.0, ODD])
+    for step in (-1.0, 1.0):
+        for value, moved in zip(exact(x), exact(relu_layers._outward(x, step))):
+            assert int(step) * (moved - value) >= max(2 * abs(value) * Q(U), Q(ETA))
+
+
+def assert_differences_hold(d, q, head):
+    """Assert it of max(z, 0) - q max(z_h, 0) with z - q z_h within d and z_h within head:
+    (middles, radii).
+    """
+    rows, heads = (np.zeros((len(q), 1)),) * 2
+    low, high = (h[:, None] for h in (head[0] - head[1], head[0] + head[1]))
+    delta = forms(*d)
+    own = relu_layers.evaluate, relu_layers.minus
+    relu_layers.evaluate, relu_layers.minus = lambda *_: delta, lambda *_: None
+    ends = type("Ends", (), {"bounds": lambda _, f: columns(d[0] - d[1], d[0] + d[1])})()
+    try:
+        known = relu_layers._relu_members(rows, np.array(q), heads, (low, high), None, ends)
+    finally:
+        relu_layers.evaluate, relu_layers.minus = own
+    for m, r, s, h, p, (a, *slopes), e, bottom, top, drift in zip(
+        *map(exact, (*d, q, *head)),
+        exact(known.rest.values[:, :2, 0]),
+        exact(known.rest.radii[:, :, 0]),
+        exact(known.low[:, 0]),
+        exact(known.high[:, 0]),
+        exact(known.drift[:, 0]),
+    ):
+        assert drift >= max(abs(m - r), abs(m + r))
+        for z_h in [h - p, h + p] + [Q(0)] * (abs(h) < p):
+            for off in [m - r, m + r] + [-s * z_h] * (abs(m + s * z_h) < r):
+                value = max(s * z_h + off, Q(0)) - s * max(z_h, Q(0))
+                assert bottom <= s * z_h + off <= top
+                assert abs(value - a) <= e[0] and abs(value - slopes[0]) <= e[1]
+
+
+def test_differences_of_relus_hold_whatever_is_rounded():
+    rng, n = np.random.default_rng(5), 300
+    d, head = ((unlucky(rng, n), 0.0 * np.abs(unlucky(rng, n))) for _ in range(2))
+    assert_differences_hold(d, np.abs(unlucky(rng, n, 1)), head)
+    d, head = (
+        (np.round(9 * unlucky(rng, n)), np.round(np.abs(9 * unlucky(rng, n)))) for _ in range(2)
+    )
+    assert_differences_hold(d, np.ones(n), head)  # integers are exact
+    d, head = ((ETA * rng.integers(-9, 10, n), ETA * rng.integers(0, 10, n)) for _ in range(2))
+    assert_differences_hold(d, np.ones(n), head)
+
+
+def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
+    up = 1.0 + 3.0 * 2.0**-26  # ODD up rounds up by U
+    rows = [
+        (ODD, -ODDER, ODD * ODDER + 2.0**-30),
+        (ODD, -up, ODD * up + 2.0**-30),
+        (1.0, 0.6 * U, -1.0),
+        (1.0, -0.4 * U, 1.0),
+    ]
+    q, h, d = np.array(rows).T
+    assert_differences_hold((d, 0 * d), q, (h, 0 * h))
+
+
+def test_turned_members_add_their_own_row_with_its_error():
+    """-z + remainder: 1 and U, and errors 1 and .99 U, are added up."""
+    for (c, e), (b, s) in (
+        ((1.0, 0.0), (U, 0.0)),
+        ((0.0, 1.0), (0.0, 0.99 * U)),
+        ((0.0, 0.0), (0.0, 1.0)),
+    ):
+        answers = [forms(c, e), forms(-b, s)]
+        own = relu_layers.evaluate, relu_layers.minus, relu_layers._difference_of_relus
+        relu_layers.evaluate, relu_layers.minus = lambda *_: answers.pop(0), lambda *_: None
+        relu_layers._difference_of_relus = lambda *_: forms(c, e)
+        rows = type("Some", (), {"signed": lambda self, _: self, "take": lambda self, _: self})()
+        ends = type("Ends", (), {"bounds": lambda _, f: columns(0.0, 0.0)})()
+        try:
+            known = relu_layers._relu_members(
+                rows, np.array([-1.0]), None, columns(0.0, 0.0), None, ends
+            )
+        finally:
+            relu_layers.evaluate, relu_layers.minus, relu_layers._difference_of_relus = own
+        off = abs(Q(c) + Q(b) - Q(known.rest.values[0, 1, 0])) + Q(e) + Q(s)
+        assert off <= Q(known.rest.radii[0, 1, 0])
