@@ -23,8 +23,8 @@ import numpy as np
 from scipy import __version__ as scipy_version
 
 import reducednet as rn
-from reducednet import Method
-from reducednet.starts import data_placed
+from reducednet.experiments.methods import Method
+from reducednet.training.starts import data_placed
 
 FAILURE = 0.02
 """A failure leaves more than this share of the variance of the test values; for sin(4 pi x) it is 1e-2."""

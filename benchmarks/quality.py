@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 
 import reducednet as rn
-from reducednet import starts
+from reducednet.training import starts
 
 SIN, FRANKE = (1, 20, 1), (2, 40, 1)
 FAILURE = 1e-2

@@ -19,9 +19,9 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 import reducednet as rn  # noqa: E402
-from reducednet.gradients import Objective  # noqa: E402
-from reducednet.kernels import Workspace, aligned, times  # noqa: E402
-from reducednet.training.gradient_descent import minimise_adam  # noqa: E402
+from reducednet.networks.forward import Workspace, aligned, times  # noqa: E402
+from reducednet.training.gradients import Objective  # noqa: E402
+from reducednet.training.methods.gradient_descent import minimise_adam  # noqa: E402
 from reducednet.training.monitor import Monitor  # noqa: E402
 
 CASES = [

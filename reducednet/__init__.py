@@ -14,104 +14,120 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Network": "networks",
-    "ReducedNetwork": "reduced_networks",
-    "Feasibility": "reduced_networks",
+    "Network": "networks.network",
+    "ReducedNetwork": "reduced_space.reduced_network",
+    "Feasibility": "reduced_space.reduced_network",
     "Box": "domains",
     "Ball": "domains",
     "Hull": "domains",
-    "reduce": "reduction",
-    "reduce_paper": "reduction",
-    "reduction_report": "reduction",
-    "expand": "orbit",
-    "rescale": "orbit",
-    "evaluation_bound": "error_bounds",
-    "reduction_bound": "error_bounds",
-    "decided": "error_bounds",
-    "canonical_form": "canonical",
-    "CanonicalForm": "canonical",
-    "minimal_form": "minimal",
-    "MinimalForm": "minimal",
-    "StandardSpace": "spaces",
-    "ReducedSpace": "spaces",
-    "loss_and_gradient": "gradients",
-    "jacobian": "gradients",
-    "check_gradient": "gradients",
-    "verify": "verification",
-    "Verdict": "verification",
-    "Certificate": "verification",
-    "stable_neurons": "verification",
-    "StableNeurons": "verification",
-    "train": "training",
-    "TrainingResult": "training",
-    "compress": "compression",
-    "CompressionReport": "compression",
-    "compare": "studies",
-    "Method": "study_runs",
-    "Study": "study_record",
-    "sin4pi_demo": "demo",
-    "ReducedRegressor": "estimators",
-    "ReducedClassifier": "estimators",
-    "save": "files",
-    "load": "files",
-    "load_box": "files",
-    "from_sklearn": "convert",
-    "from_torch": "convert",
-    "to_torch": "convert",
-    "from_keras": "convert",
+    "reduce": "reduced_space.reduction",
+    "reduce_paper": "reduced_space.reduction",
+    "reduction_report": "reduced_space.reduction",
+    "expand": "networks.rescaling",
+    "rescale": "networks.rescaling",
+    "evaluation_bound": "reduced_space.rounding_error",
+    "reduction_bound": "reduced_space.rounding_error",
+    "decided": "reduced_space.rounding_error",
+    "canonical_form": "canonical.canonical_form",
+    "CanonicalForm": "canonical.canonical_form",
+    "minimal_form": "canonical.minimal_form",
+    "MinimalForm": "canonical.minimal_form",
+    "StandardSpace": "reduced_space.spaces",
+    "ReducedSpace": "reduced_space.spaces",
+    "loss_and_gradient": "training.gradients",
+    "jacobian": "training.gradients",
+    "check_gradient": "training.gradients",
+    "verify": "verification.verify",
+    "Verdict": "verification.verdict",
+    "Certificate": "verification.certificates.certificate",
+    "stable_neurons": "verification.stable_neurons",
+    "StableNeurons": "verification.stable_neurons",
+    "train": "training.train",
+    "TrainingResult": "training.result",
+    "compress": "compression.compress",
+    "CompressionReport": "compression.report",
+    "compare": "experiments.compare",
+    "Method": "experiments.methods",
+    "Study": "experiments.study",
+    "sin4pi_demo": "experiments.demo",
+    "ReducedRegressor": "estimators.estimators",
+    "ReducedClassifier": "estimators.estimators",
+    "save": "files.save_load",
+    "load": "files.save_load",
+    "load_box": "files.save_load",
+    "from_sklearn": "convert.from_sklearn",
+    "from_torch": "convert.from_sklearn",
+    "to_torch": "convert.from_sklearn",
+    "from_keras": "convert.from_sklearn",
 }
-_MODULES = ("activations", "losses", "plotting", "sphere", "targets")
+_MODULES = {
+    "activations": "networks.activations",
+    "losses": "networks.losses",
+    "plotting": "plotting",
+    "sphere": "numerics.sphere",
+    "targets": "experiments.targets",
+}
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
-if TYPE_CHECKING:  # `Name as Name` says to type checkers that the name is public
-    from . import (
-        activations as activations, losses as losses, plotting as plotting, sphere as sphere,
-        targets as targets,
-    )
-    from .canonical import CanonicalForm as CanonicalForm, canonical_form as canonical_form
-    from .compression import CompressionReport as CompressionReport, compress as compress
-    from .convert import (
-        from_keras as from_keras, from_sklearn as from_sklearn, from_torch as from_torch,
-        to_torch as to_torch,
-    )
-    from .demo import sin4pi_demo as sin4pi_demo
-    from .domains import Ball as Ball, Box as Box, Hull as Hull
-    from .error_bounds import (
-        decided as decided, evaluation_bound as evaluation_bound,
-        reduction_bound as reduction_bound,
-    )
-    from .estimators import (
-        ReducedClassifier as ReducedClassifier, ReducedRegressor as ReducedRegressor,
-    )
-    from .files import load as load, load_box as load_box, save as save
-    from .gradients import (
-        check_gradient as check_gradient, jacobian as jacobian,
-        loss_and_gradient as loss_and_gradient,
-    )
-    from .minimal import MinimalForm as MinimalForm, minimal_form as minimal_form
-    from .networks import Network as Network
-    from .orbit import expand as expand, rescale as rescale
-    from .reduced_networks import Feasibility as Feasibility, ReducedNetwork as ReducedNetwork
-    from .reduction import (
-        reduce as reduce, reduce_paper as reduce_paper, reduction_report as reduction_report,
-    )
-    from .spaces import ReducedSpace as ReducedSpace, StandardSpace as StandardSpace
-    from .studies import compare as compare
-    from .study_record import Study as Study
-    from .study_runs import Method as Method
-    from .training import TrainingResult as TrainingResult, train as train
-    from .verification import (
-        Certificate as Certificate, StableNeurons as StableNeurons, Verdict as Verdict,
-        stable_neurons as stable_neurons, verify as verify,
-    )
+if TYPE_CHECKING:
+    from . import plotting as plotting
+    from .canonical.canonical_form import CanonicalForm as CanonicalForm
+    from .canonical.canonical_form import canonical_form as canonical_form
+    from .canonical.minimal_form import MinimalForm as MinimalForm
+    from .canonical.minimal_form import minimal_form as minimal_form
+    from .compression.compress import compress as compress
+    from .compression.report import CompressionReport as CompressionReport
+    from .convert.from_sklearn import from_keras as from_keras
+    from .convert.from_sklearn import from_sklearn as from_sklearn
+    from .convert.from_sklearn import from_torch as from_torch
+    from .convert.from_sklearn import to_torch as to_torch
+    from .domains import Ball as Ball
+    from .domains import Box as Box
+    from .domains import Hull as Hull
+    from .estimators.estimators import ReducedClassifier as ReducedClassifier
+    from .estimators.estimators import ReducedRegressor as ReducedRegressor
+    from .experiments import targets as targets
+    from .experiments.compare import compare as compare
+    from .experiments.demo import sin4pi_demo as sin4pi_demo
+    from .experiments.methods import Method as Method
+    from .experiments.study import Study as Study
+    from .files.save_load import load as load
+    from .files.save_load import load_box as load_box
+    from .files.save_load import save as save
+    from .networks import activations as activations
+    from .networks import losses as losses
+    from .networks.network import Network as Network
+    from .networks.rescaling import expand as expand
+    from .networks.rescaling import rescale as rescale
+    from .numerics import sphere as sphere
+    from .reduced_space.reduced_network import Feasibility as Feasibility
+    from .reduced_space.reduced_network import ReducedNetwork as ReducedNetwork
+    from .reduced_space.reduction import reduce as reduce
+    from .reduced_space.reduction import reduce_paper as reduce_paper
+    from .reduced_space.reduction import reduction_report as reduction_report
+    from .reduced_space.rounding_error import decided as decided
+    from .reduced_space.rounding_error import evaluation_bound as evaluation_bound
+    from .reduced_space.rounding_error import reduction_bound as reduction_bound
+    from .reduced_space.spaces import ReducedSpace as ReducedSpace
+    from .reduced_space.spaces import StandardSpace as StandardSpace
+    from .training.gradients import check_gradient as check_gradient
+    from .training.gradients import jacobian as jacobian
+    from .training.gradients import loss_and_gradient as loss_and_gradient
+    from .training.result import TrainingResult as TrainingResult
+    from .training.train import train as train
+    from .verification.certificates.certificate import Certificate as Certificate
+    from .verification.stable_neurons import StableNeurons as StableNeurons
+    from .verification.stable_neurons import stable_neurons as stable_neurons
+    from .verification.verdict import Verdict as Verdict
+    from .verification.verify import verify as verify
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     elif name in _MODULES:
-        value = import_module(f".{name}", __name__)
+        value = import_module(f".{_MODULES[name]}", __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

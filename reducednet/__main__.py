@@ -24,7 +24,7 @@ def main() -> int:
 
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is not for Ctrl-C to end this
             signal.signal(signal.SIGINT, interrupt)
-        from .cli import program
+        from .cli.main import program
 
         code = program()
         return INTERRUPTED if interrupts and code == BAD_CALL else code

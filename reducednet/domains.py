@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._validation import Array, RandomLike, generator, integer, message, number, real_array, samples
-from .rounding import gamma
+from .numerics.rounding import gamma
 
 
 class Domain(ABC):

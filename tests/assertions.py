@@ -6,7 +6,7 @@ or bounds that the library proves. A failure prints what was compared, where, an
 import numpy as np
 
 import reducednet as rn
-from reducednet.rounding import SMALLEST, gamma
+from reducednet.numerics.rounding import SMALLEST, gamma
 
 
 def fail_at(what, index, left, right, allowed, extra=""):

@@ -7,9 +7,9 @@ import numpy as np
 
 import reducednet as rn
 from exact_suprema import exact_outputs
-from reducednet.orbit import expand
-from reducednet.verification import verify
-from reducednet.verification.certificates import Certificate
+from reducednet.networks.rescaling import expand
+from reducednet.verification.certificates.certificate import Certificate
+from reducednet.verification.verify import verify
 
 FIELDS = ("claim", "value", "eps", "slack", "margin", "kind", "arrays", "fingerprint", "semantics")
 

@@ -7,7 +7,7 @@ for the backward pass (THEORY, section 7). All functions take every ReLU neuron 
 """
 import numpy as np
 
-from reducednet.rounding import gamma
+from reducednet.numerics.rounding import gamma
 
 
 def maps(network):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from reducednet.activations import (
+from reducednet.networks.activations import (
     ACTIVATIONS, activation_named, binary, binary_slope, relu, relu_slope,
 )
 

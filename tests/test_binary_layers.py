@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import supremum
-from reducednet.layers import Affine
-from reducednet.verification.binary_layers import certain
-from reducednet.verification.classes import Match, Side
-from reducednet.verification.differences import difference
+from reducednet.reduced_space.layer_reduction import Affine
+from reducednet.verification.difference_bounds.affine_forms import Forms, region_of
+from reducednet.verification.difference_bounds.binary_layer import certain
+from reducednet.verification.difference_bounds.difference import difference
+from reducednet.verification.difference_bounds.neuron_classes import Match, Side
+from reducednet.verification.difference_bounds.neuron_matching import no_match
 from reducednet.verification.findings import Findings, Question
-from reducednet.verification.forms import Forms, region_of
-from reducednet.verification.matching import no_match
 from reducednet.verification.provers import _margin, by_matching
 from strategies import boxes, networks, seeds
 from test_differences import random_matcher

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import path_sums
 import reducednet as rn
 from assertions import assert_close, assert_equal_bits, gamma
-from reducednet.merging import exact_sums, sorted_rows
+from reducednet.canonical.merging import exact_sums, sorted_rows
 from reference import exact_forward
 from strategies import cases, entries, networks_with_domains, seeds, solid_domains
 

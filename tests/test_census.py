@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet.commands.census import census, duplicates, sizes_in_use
-from reducednet.intervals import LayerSpace
+from reducednet.cli.network_summary import census, duplicates, sizes_in_use
+from reducednet.reduced_space.intervals import LayerSpace
 from strategies import networks_with_domains, points_of, seeds
 
 

@@ -4,15 +4,11 @@ from fractions import Fraction as Q
 
 import numpy as np
 
-from reducednet.verification import binary_layers
-from reducednet.verification.binary_layers import (
-    _BooleanRow,
-    _least_size,
-    _same_sure_sign,
-    _steps,
-    _surely_same,
+from reducednet.verification.difference_bounds import binary_layer
+from reducednet.verification.difference_bounds.affine_forms import Forms, Region
+from reducednet.verification.difference_bounds.binary_layer import (
+    _BooleanRow, _least_size, _same_sure_sign, _steps, _surely_same,
 )
-from reducednet.verification.forms import Forms, Region
 from worst_rounding import U
 
 ONE_SET = Region(np.zeros((0, 1)), np.zeros((0, 1)), "box", np.empty((0, 0)))
@@ -52,7 +48,7 @@ def test_a_neuron_that_is_0_somewhere_has_no_sure_sign():
 
 
 def test_drift_is_the_larger_end_of_the_difference():
-    from reducednet.verification.classes import Match, Rows
+    from reducednet.verification.difference_bounds.neuron_classes import Match, Rows
 
     one = np.ones((1, 1))
     known = Forms(np.zeros((1, 2, 1)), np.zeros((1, 2, 1)))
@@ -62,5 +58,5 @@ def test_drift_is_the_larger_end_of_the_difference():
     match = Match((np.zeros(1, dtype=int),) * 2, (np.ones(1),) * 2)
     # heads; then z twice and the difference, for each network, and the heads again
     calls[3], calls[6] = bounds(-0.25, 0.75), bounds(-0.25, 0.75)
-    _, _, known, _ = binary_layers.binary_layer(rows, match, known, sharp)
+    _, _, known, _ = binary_layer.binary_layer(rows, match, known, sharp)
     assert {own.drift[0, 0] for own in known} == {0.75}

@@ -7,7 +7,7 @@ import numpy as np
 
 import reducednet as rn
 from exact_suprema import exact_difference
-from reducednet.verification import checker
+from reducednet.verification.certificates import check_difference
 from worst_rounding import ODD, ODDER, U, exact, in_order, signs, staircase, unlucky
 
 ETA = 2.0**-1074
@@ -47,7 +47,7 @@ def farthest(G, E, V, A):
 
 
 def assert_rows_hold(G, E, V):
-    A, R = checker.at(G, E, V)
+    A, R = check_difference.at(G, E, V)
     for off, *radii in zip(farthest(G, E, V, A), R[:, 0, 0], R[:, 1, 0]):
         assert all(
             off <= Fraction(float(radius)) for radius in radii
@@ -89,7 +89,7 @@ def test_factors_that_underflowed_are_charged_by_what_they_multiply():
     tiny, far = 2.0**-538 * 1.2, 2.0**1000
     G, E, q = np.array([[0.0, 0.0], [tiny, 0.0]]), np.zeros((2, 2)), np.array([0.0, tiny])
     V = np.array([[[far], [far]], [[1.0], [1.0]]]), np.zeros((2, 2, 1))
-    A, R, _ = checker.relus(G[::-1], E, q, np.array([0, 0]), V, ("Box", None))
+    A, R, _ = check_difference.relus(G[::-1], E, q, np.array([0, 0]), V, ("Box", None))
     z = -Fraction(tiny) * Fraction(tiny) * Fraction(far)  # s(0) - q s(tiny H)
     assert abs(z - Fraction(A[1, 0, 0])) <= Fraction(R[1, 0, 0])
 
@@ -99,7 +99,7 @@ def test_bounds_hold_the_ends_of_intervals_and_forms():
     hull's points count.
     """
     none = ("Box", None)
-    low, high = checker.bounds(forms([1.0, -1.0], [0.99 * U, 0.99 * U]), none)
+    low, high = check_difference.bounds(forms([1.0, -1.0], [0.99 * U, 0.99 * U]), none)
     assert Fraction(high[0, 0]) >= 1 + Fraction(0.99 * U) and Fraction(low[1, 0]) <= -1 - Fraction(
         0.99 * U
     )
@@ -108,25 +108,25 @@ def test_bounds_hold_the_ends_of_intervals_and_forms():
     R = np.full((1, 2, 8), 0.0)
     R[:, 0] = 9.0
     total = sum(map(Fraction, staircase(n)))
-    low, high = checker.bounds((wide, R), none)
+    low, high = check_difference.bounds((wide, R), none)
     assert Fraction(low[0, 0]) <= -total and Fraction(high[0, 0]) >= total
     slopes = in_order(wide[0, :, :1])[None]
-    low, high = checker.bounds((slopes[:, :, :1], R[:, :, :1]), ("Hull", np.ones((1, n))))
+    low, high = check_difference.bounds((slopes[:, :, :1], R[:, :, :1]), ("Hull", np.ones((1, n))))
     assert Fraction(float(high[0, 0])) >= total
-    low, high = checker.bounds((-slopes[:, :, :1], R[:, :, :1]), ("Hull", np.ones((1, n))))
+    low, high = check_difference.bounds((-slopes[:, :, :1], R[:, :, :1]), ("Hull", np.ones((1, n))))
     assert Fraction(float(low[0, 0])) <= -total
 
 
 def test_bounds_over_a_ball_hold_where_squares_underflow():
     a = np.array([0.0, 0.0, 2.0**-540])[None, :, None]
-    low, high = checker.bounds((a, np.array([[1.0], [0.0]])[None]), ("Ball", None))
+    low, high = check_difference.bounds((a, np.array([[1.0], [0.0]])[None]), ("Ball", None))
     assert high[0, 0] >= 2.0**-540 and low[0, 0] <= -(2.0**-540)
 
 
 def test_bounds_over_a_hull_hold_where_products_underflow():
     n = 12
     a = np.append([0.0, 0.0], np.full(n, ETA))[None, :, None]
-    low, high = checker.bounds((a, np.array([[1.0], [0.0]])[None]), ("Hull", np.full((1, n), 0.5)))
+    low, high = check_difference.bounds((a, np.array([[1.0], [0.0]])[None]), ("Hull", np.full((1, n), 0.5)))
     assert Fraction(high[0, 0]) >= n * Fraction(ETA) / 2
 
 
@@ -134,14 +134,14 @@ def test_middle_and_reach_hold_both_ends():
     rng = np.random.default_rng(0)
     low, high = np.sort(unlucky(rng, (2, 500), 9), axis=0)
     low[:9], high[:9] = 1.0 + np.arange(9) * 2.0**-52, 1.0 + np.arange(1, 10) * 2.0**-52
-    for a, b, m, r in zip(*map(exact, (low, high, *checker.between(low, high)))):
+    for a, b, m, r in zip(*map(exact, (low, high, *check_difference.between(low, high)))):
         assert m - r <= a and b <= m + r
 
 
 def test_numbers_further_off_are_so_by_more_than_three_roundings():
     x = np.array([1.0, -1.0, 1.75, 1e300, ODD, 0.0])
     for step in (-1, 1):
-        for value, moved in zip(exact(x), exact(checker.beyond(x, float(step)))):
+        for value, moved in zip(exact(x), exact(check_difference.beyond(x, float(step)))):
             assert step * (moved - value) > 3 * abs(value) * Fraction(U)
             assert step * (moved - value) >= Fraction(ETA)
 
@@ -151,7 +151,7 @@ def replaced(**stands_in):
     """Put lists of functions in the place of the checker's, each for a call; None: the checker's
     own.
     """
-    own = {name: getattr(checker, name) for name in stands_in}
+    own = {name: getattr(check_difference, name) for name in stands_in}
 
     def calling(name):
         def call(*arguments):
@@ -161,12 +161,12 @@ def replaced(**stands_in):
         return call
 
     for name in own:
-        setattr(checker, name, calling(name))
+        setattr(check_difference, name, calling(name))
     try:
         yield
     finally:
         for name, function in own.items():
-            setattr(checker, name, function)
+            setattr(check_difference, name, function)
 
 
 def kept(calls, answer=None):
@@ -192,7 +192,7 @@ def relus_of(d, heads, q, turned, sharp=False):
     """
     n = len(q)
     (A, R), (H, P) = forms(*d), forms(*heads)
-    ends = [checker.bounds(own, ("Box", None)) for own in ((H, P), (A, R))]
+    ends = [check_difference.bounds(own, ("Box", None)) for own in ((H, P), (A, R))]
     if sharp:
         ends = [(m[:, 0] - r[:, 0], m[:, 0] + r[:, 0]) for m, r in ((H, P), (A, R))]
     low, high = (np.concatenate(part) for part in zip(*ends))
@@ -202,7 +202,7 @@ def relus_of(d, heads, q, turned, sharp=False):
     at = np.tile(np.arange(n), 2)
     G = np.zeros((2 * n, 1))
     with replaced(at=answers, bounds=[always((low, high))]):
-        return checker.relus(G, G, np.append(0.0 * q, q), at, (np.zeros((1, 2, 1)), None), None)
+        return check_difference.relus(G, G, np.append(0.0 * q, q), at, (np.zeros((1, 2, 1)), None), None)
 
 
 def test_differences_of_relus_hold_whatever_is_rounded():
@@ -249,7 +249,7 @@ def test_a_neuron_alone_holds_where_half_of_each_slope_underflows():
         bounds=[always((np.full((1, 1), -n * ETA), np.full((1, 1), n * ETA)))],
     ):
         none = np.zeros((1, 1))
-        A, R, _ = checker.relus(
+        A, R, _ = check_difference.relus(
             none, none, np.zeros(1), np.zeros(1, dtype=int), (np.zeros((1, 42, 1)), None), None
         )
     assert not A[0, 2:].any()
@@ -266,7 +266,7 @@ def test_half_of_a_difference_holds_where_its_error_is_rounded():
     )
     low, high = np.array([[-9.0], [-1.0]]), np.array([[9.0], [1.0]])
     with replaced(at=[always((A, R)), always((A[:0], R[:0]))], bounds=[always((low, high))]):
-        A, R, _ = checker.relus(
+        A, R, _ = check_difference.relus(
             np.zeros((2, 1)),
             np.zeros((2, 1)),
             np.array([0.0, 1.0]),
@@ -297,7 +297,7 @@ def test_rows_of_members_round_when_their_head_is_taken_off():
     G, E = np.array([[ODDER, 0.0], [-U, 0.0]]), np.array([[1.0, 0.0], [0.25, 0.0]])
     for errors in (0.0 * E, E):
         with replaced(at=[kept(calls, forms(np.zeros(2), np.zeros(2)))]):
-            checker.relus(G, errors, np.array([0.0, ODD]), np.array([0, 0]), V, ("Box", None))
+            check_difference.relus(G, errors, np.array([0.0, ODD]), np.array([0, 0]), V, ("Box", None))
         D, found, _ = calls.pop()
         off = abs(-Fraction(U) - Fraction(ODD) * Fraction(ODDER) - Fraction(D[1, 0]))
         assert off + Fraction(errors[1, 0]) + Fraction(ODD) * Fraction(errors[0, 0]) <= Fraction(
@@ -310,7 +310,7 @@ def factors(W, scales):
     pair = ((np.zeros((1, 0)), np.zeros(1)), (np.array([W]), np.zeros(1)))
     return [
         part[1, 0]
-        for part in checker.over(pair, np.zeros(len(W), dtype=int), np.array(scales), np.arange(0))
+        for part in check_difference.over(pair, np.zeros(len(W), dtype=int), np.array(scales), np.arange(0))
     ]
 
 
@@ -334,7 +334,7 @@ def output_of(answers, G, E, layers=1):
     values = [lambda *_, k=k: (*forms(np.ones(k), np.ones(k)), np.zeros((k, 1))) for k in wide]
     with replaced(relus=values, over=[always(pair) for pair in rows], at=answers):
         return (
-            checker.bound_on(
+            check_difference.bound_on(
                 [[(1.0, 1.0)]],
                 data,
                 [(one, one)] * (layers + 1),
@@ -421,7 +421,7 @@ def test_products_of_factors_and_scales_that_underflow_are_charged_each():
     )
     data = data_of([0] * (k + 2), scales={"scales0": np.append([1.0, 1.0], np.full(k, s))})
     data |= {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1))}
-    assert Fraction(float(checker.check(data, f, g, box))) >= exact_difference(f, g, X)
+    assert Fraction(float(check_difference.check(data, f, g, box))) >= exact_difference(f, g, X)
 
 
 def test_always_on_neurons_may_be_above_their_rows_by_what_they_are_below_0():
@@ -443,7 +443,7 @@ def test_always_on_neurons_may_be_above_their_rows_by_what_they_are_below_0():
         over=[always((G, 0 * G)), always((D, 0 * D))],
         at=[always(V), kept(calls, V), always(V)],
     ):
-        checker.bound_on(
+        check_difference.bound_on(
             [[(1.0, 1.0)]], data, [(one, one)] * 3, rn.Box([0.0], [2.0]), ("Box", None)
         )
     ((_, _, (A, R)),) = calls
@@ -459,7 +459,7 @@ def test_products_of_rows_of_always_on_neurons_that_underflow_are_charged_each()
     data = data_of([0, 1, 0, 1], [*range(k)] * 2)
     data |= {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1))}
     box, X = rn.Box([0, 0], [far, 2.0**-600]), [Fraction(far), Fraction(0)]
-    assert Fraction(float(checker.check(data, f, g, box))) >= exact_difference(f, g, X)
+    assert Fraction(float(check_difference.check(data, f, g, box))) >= exact_difference(f, g, X)
 
 
 def test_a_ball_lies_in_its_box():
@@ -470,11 +470,11 @@ def test_a_ball_lies_in_its_box():
     data = {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1))} | data_of(
         [-1, -1]
     )
-    boxes = checker.leaves(data, ball, [(1.0, 1.0)])
+    boxes = check_difference.leaves(data, ball, [(1.0, 1.0)])
     assert boxes
     seen = []
     with replaced(bound_on=[lambda parts, *_: seen.append(parts) or np.float64(0.0)]):
-        checker.check(data, f, g, ball)
+        check_difference.check(data, f, g, ball)
     ((((low, high),),),) = seen
     assert Fraction(low) <= 1 - Fraction(U * 0.99) and Fraction(high) >= 1 + Fraction(U * 0.99)
 
@@ -483,9 +483,9 @@ def test_a_leaf_is_left_out_only_where_the_direction_parts_it_from_the_domain():
     """The ball of radius 5 touches 3 x + 4 y = 25; one that is a little smaller does not."""
     data = {"axis": np.array([-2]), "place": np.zeros(1), "directions": np.array([[3.0, 4.0]])}
     corner = [(3.0, 9.0), (4.0, 9.0)]
-    assert checker.leaves(data, rn.Ball([0.0, 0.0], np.nextafter(5.0, 0.0)), corner) == []
+    assert check_difference.leaves(data, rn.Ball([0.0, 0.0], np.nextafter(5.0, 0.0)), corner) == []
     try:
-        checker.leaves(data, rn.Ball([0.0, 0.0], 5.0), corner)
+        check_difference.leaves(data, rn.Ball([0.0, 0.0], 5.0), corner)
     except ValueError:
         return
     raise AssertionError("a leaf that the ball touches was left out")
@@ -526,7 +526,7 @@ def test_members_hold_what_their_class_makes_of_them():
             np.append(unlucky(rng, n), 1.0),
             np.append(np.abs(unlucky(rng, n)) * rng.choice([0, 1], n), 0.0),
         )
-        A, R, lows = checker.relus(G, E, q, np.zeros(7, dtype=int), V, ("Box", None))
+        A, R, lows = check_difference.relus(G, E, q, np.zeros(7, dtype=int), V, ("Box", None))
         A, R = exact(A[:, :, 0]), exact(R[:, :, 0])
         for values in difference_of_relus(G, E, q, V):
             for value, a, radius in zip(values, A, R):

@@ -4,9 +4,11 @@ from fractions import Fraction as Q
 
 import numpy as np
 
-from reducednet.layers import Affine
-from reducednet.verification.classes import Rows, Side, evaluate, minus, rows_of
-from reducednet.verification.forms import Forms
+from reducednet.reduced_space.layer_reduction import Affine
+from reducednet.verification.difference_bounds.affine_forms import Forms
+from reducednet.verification.difference_bounds.neuron_classes import (
+    Rows, Side, evaluate, minus, rows_of,
+)
 from worst_rounding import ODD, ODDER, U, exact, in_order, staircase
 
 ETA = 2.0**-1074

@@ -4,9 +4,9 @@ from fractions import Fraction as Q
 
 import numpy as np
 
-from reducednet.verification.classes import Rows
-from reducednet.verification.differences import _combined, _only_excess, plus
-from reducednet.verification.forms import Forms
+from reducednet.verification.difference_bounds.affine_forms import Forms
+from reducednet.verification.difference_bounds.difference import _combined, _only_excess, plus
+from reducednet.verification.difference_bounds.neuron_classes import Rows
 from worst_rounding import U, exact, in_order, staircase
 
 ETA = 2.0**-1074

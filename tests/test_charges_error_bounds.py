@@ -8,8 +8,8 @@ import numpy as np
 
 import reducednet as rn
 from exact_suprema import exact_outputs
-from reducednet.error_bounds import evaluation_margin
-from reducednet.intervals import LayerSpace
+from reducednet.reduced_space.intervals import LayerSpace
+from reducednet.reduced_space.rounding_error import evaluation_margin
 from worst_rounding import U, staircase
 
 ETA = 2.0**-1074

@@ -6,8 +6,8 @@ import numpy as np
 
 import reducednet as rn
 from exact_suprema import exact_difference
-from reducednet.verification import folded_checker
-from reducednet.verification.folded_checker import Heads
+from reducednet.verification.certificates import check_symbolic
+from reducednet.verification.certificates.check_symbolic import Heads
 from worst_rounding import ODD, ODDER, ROUNDED, U, exact, unlucky
 
 ETA = 2.0**-1074
@@ -29,7 +29,7 @@ def assert_holds(f, g, domain, labels, x, scales=None, **more):
     for i, own in enumerate(labels):
         data |= {f"labels{i}": np.array(own), f"scales{i}": np.ones(len(own))}
     with np.errstate(all="ignore"):
-        found = folded_checker.check(data | (scales or {}) | more, f, g, domain)
+        found = check_symbolic.check(data | (scales or {}) | more, f, g, domain)
     truth = exact_difference(f, g, x)
     assert truth > 0 and Q(found) >= truth, f"{found} below {float(truth)}"
 
@@ -166,7 +166,7 @@ def test_ranges_of_sums_over_intervals_hold_their_ends():
     h = np.sort(np.abs(unlucky(rng, (2, 2))), axis=0)
     W[0], b[0], h[:, 0] = (ODD, 0.0), U, ODDER
     for scale in (1.0, 2.0**-540):
-        low, high = folded_checker.within(W * scale, b * scale**2, h * scale, -np.inf, np.inf, None)
+        low, high = check_symbolic.within(W * scale, b * scale**2, h * scale, -np.inf, np.inf, None)
         W_, b_, h_ = exact(W * scale), exact(b * scale**2), exact(h * scale)
         for row, t, below, above in zip(W_, b_, exact(low), exact(high)):
             ends = [sorted((w * x, w * y)) for w, x, y in zip(row, *h_)]
@@ -202,6 +202,6 @@ def test_a_line_below_relu_is_no_multiple_beyond_0_and_its_factor():
 
 
 def test_leaves_cover_the_domain_only_if_they_are_all_signs_and_apart():
-    assert folded_checker.covers(np.array([[1, 0], [-1, 1], [-1, -1]]))
+    assert check_symbolic.covers(np.array([[1, 0], [-1, 1], [-1, -1]]))
     for signs in ([[1, 0], [-1, 1]], [[1, 0], [0, -1], [-1, 1], [1, 1]], [[1, 0], [1, 0]]):
-        assert not folded_checker.covers(np.array(signs))
+        assert not check_symbolic.covers(np.array(signs))

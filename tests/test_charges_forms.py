@@ -4,8 +4,8 @@ from fractions import Fraction as Q
 
 import numpy as np
 
-from reducednet.verification import forms
-from reducednet.verification.forms import Forms, Region
+from reducednet.verification.difference_bounds import affine_forms
+from reducednet.verification.difference_bounds.affine_forms import Forms, Region
 from worst_rounding import ODD, ODDER, U, exact, in_order, staircase, unlucky
 
 ETA = 2.0**-1074
@@ -38,8 +38,8 @@ def test_ends_of_linear_forms_hold_over_boxes_balls_and_hulls():
     slopes = np.repeat(staircase(N)[None, :, None], 8, axis=2)
     assert Q(region(N, count=8).extremes(slopes)[1][0, 0]) >= TOTAL
     hull = region(N, "hull", in_order(np.ones((1, N))))
-    own, forms.np.einsum = (
-        forms.np.einsum,
+    own, affine_forms.np.einsum = (
+        affine_forms.np.einsum,
         lambda _, a, p: np.add.accumulate(a * p[0][None, :, None], axis=1)[:, -1:],
     )
     try:
@@ -50,7 +50,7 @@ def test_ends_of_linear_forms_hold_over_boxes_balls_and_hulls():
         low, high = hull.extremes(np.full((1, 20, 1), ETA))
         assert Q(high[0, 0]) >= 10 * Q(ETA)
     finally:
-        forms.np.einsum = own
+        affine_forms.np.einsum = own
     ball = region(2, "ball")
     for a in np.abs(unlucky(np.random.default_rng(0), (200, 2, 1))):
         low, high = ball.extremes(a[None])
@@ -72,24 +72,24 @@ def test_boxes_hold_their_corners():
     rng = np.random.default_rng(0)
     low, high = np.sort(unlucky(rng, (2, 1, 300), 9), axis=0)
     low[0, :9], high[0, :9] = 1.0 + np.arange(9) * 2.0**-52, 1.0 + np.arange(1, 10) * 2.0**-52
-    box = forms.boxes(low, high)
+    box = affine_forms.boxes(low, high)
     for a, b, m, r in zip(*(exact(part[0]) for part in (low, high, box.middle, box.radius))):
         assert m - r <= a and b <= m + r
 
 
 def test_terms_go_through_no_more_roundings_than_are_counted():
-    for n in (N, forms.LONG + 5):
+    for n in (N, affine_forms.LONG + 5):
         W = in_order(staircase(n)[None])
-        got = forms.times(W, np.ones((n, 1, 1)))[0, 0, 0]
+        got = affine_forms.times(W, np.ones((n, 1, 1)))[0, 0, 0]
         off = sum(map(Q, staircase(n))) - Q(float(got))
-        assert 0 <= off <= forms.roundings(W) * Q(U) * (1 + n * Q(U))
+        assert 0 <= off <= affine_forms.roundings(W) * Q(U) * (1 + n * Q(U))
 
 
 def strip(own, slope, middle, half):
     """Return the exact ends of c + a.t +- e, times the slope, with middle +- half, less the form's
     own number.
     """
-    values, radii = forms.sloped(own, *(np.array([[v]]) for v in (slope, middle, half)))
+    values, radii = affine_forms.sloped(own, *(np.array([[v]]) for v in (slope, middle, half)))
     c, e = (Q(part[0, 1, 0]) for part in own)
     off = [abs(Q(slope) * Q(a) - Q(b)) for a, b in zip(own.values[0, 2:, 0], values[0, 2:, 0])]
     off = sum(off) + abs(Q(slope) * c + Q(middle) - Q(values[0, 1, 0]))
@@ -115,7 +115,7 @@ def test_relu_of_a_form_of_the_smallest_numbers_holds():
     """z in [-1, 1] ETA: the half of the triangle's height rounds to 0."""
     own = Forms(np.array([[0.0, 0.0, ETA]])[:, :, None], np.array([[ETA, 0.0]])[:, :, None])
     exactly = region(1)
-    result = forms.relu(
+    result = affine_forms.relu(
         own,
         type("Sharp", (), {"bounds": lambda _, f: (np.full((1, 1), -ETA), np.full((1, 1), ETA))})(),
     )
@@ -128,7 +128,7 @@ def test_relu_of_a_form_of_the_smallest_numbers_holds():
 def test_relu_loses_all_of_the_triangle():
     """z in [-1, 3]: 3/4 z + 3/8 is off by 3/8 at 0 and at both ends."""
     z = Forms(np.array([[1.0, 1.0, 2.0]])[:, :, None], np.array([[2.0, 0.0]])[:, :, None])
-    result = forms.relu(z, region(1))
+    result = affine_forms.relu(z, region(1))
     c, a, e = (
         Q(v) for v in (result.values[0, 1, 0], result.values[0, 2, 0], result.radii[0, 1, 0])
     )

@@ -5,8 +5,8 @@ from fractions import Fraction as Q
 import numpy as np
 
 import reducednet as rn
-from reducednet.activations import ACTIVATIONS
-from reducednet.intervals import LayerSpace
+from reducednet.networks.activations import ACTIVATIONS
+from reducednet.reduced_space.intervals import LayerSpace
 from worst_rounding import U, staircase
 
 ETA = 2.0**-1074

@@ -5,9 +5,11 @@ rounding.
 import numpy as np
 
 import reducednet as rn
-from reducednet.activations import ACTIVATIONS
-from reducednet.intervals import LayerSpace
-from reducednet.layers import Affine, clip_binary_thresholds, clip_thresholds, reduce_layer
+from reducednet.networks.activations import ACTIVATIONS
+from reducednet.reduced_space.intervals import LayerSpace
+from reducednet.reduced_space.layer_reduction import (
+    Affine, clip_binary_thresholds, clip_thresholds, reduce_layer,
+)
 
 
 def test_thresholds_within_the_slack_of_an_end_are_there():

@@ -6,7 +6,7 @@ import numpy as np
 
 from worst_rounding import ODD, ODDER, U, exact, in_order, staircase, unlucky
 
-from reducednet.verification import norms_checker as norms
+from reducednet.verification.certificates import check_norms as norms
 
 ETA, N = 2.0**-1074, 60
 

@@ -4,8 +4,8 @@ from fractions import Fraction as Q
 
 import numpy as np
 
-from reducednet.verification import relu_layers
-from reducednet.verification.forms import Forms
+from reducednet.verification.difference_bounds import relu_layer
+from reducednet.verification.difference_bounds.affine_forms import Forms
 from worst_rounding import ODD, ODDER, U, exact, unlucky
 
 ETA = 2.0**-1074
@@ -24,7 +24,7 @@ def columns(*parts):
 def test_numbers_are_moved_by_more_than_two_roundings():
     x = np.array([1.0, -1.0, 1.75, 1e300, 0.0, ODD])
     for step in (-1.0, 1.0):
-        for value, moved in zip(exact(x), exact(relu_layers._outward(x, step))):
+        for value, moved in zip(exact(x), exact(relu_layer._outward(x, step))):
             assert int(step) * (moved - value) >= max(2 * abs(value) * Q(U), Q(ETA))
 
 
@@ -35,13 +35,13 @@ def assert_differences_hold(d, q, head):
     rows, heads = (np.zeros((len(q), 1)),) * 2
     low, high = (h[:, None] for h in (head[0] - head[1], head[0] + head[1]))
     delta = forms(*d)
-    own = relu_layers.evaluate, relu_layers.minus
-    relu_layers.evaluate, relu_layers.minus = lambda *_: delta, lambda *_: None
+    own = relu_layer.evaluate, relu_layer.minus
+    relu_layer.evaluate, relu_layer.minus = lambda *_: delta, lambda *_: None
     ends = type("Ends", (), {"bounds": lambda _, f: columns(d[0] - d[1], d[0] + d[1])})()
     try:
-        known = relu_layers._relu_members(rows, np.array(q), heads, (low, high), None, ends)
+        known = relu_layer._relu_members(rows, np.array(q), heads, (low, high), None, ends)
     finally:
-        relu_layers.evaluate, relu_layers.minus = own
+        relu_layer.evaluate, relu_layer.minus = own
     for m, r, s, h, p, (a, *slopes), e, bottom, top, drift in zip(
         *map(exact, (*d, q, *head)),
         exact(known.rest.values[:, :2, 0]),
@@ -90,16 +90,16 @@ def test_turned_members_add_their_own_row_with_its_error():
         ((0.0, 0.0), (0.0, 1.0)),
     ):
         answers = [forms(c, e), forms(-b, s)]
-        own = relu_layers.evaluate, relu_layers.minus, relu_layers._difference_of_relus
-        relu_layers.evaluate, relu_layers.minus = lambda *_: answers.pop(0), lambda *_: None
-        relu_layers._difference_of_relus = lambda *_: forms(c, e)
+        own = relu_layer.evaluate, relu_layer.minus, relu_layer._difference_of_relus
+        relu_layer.evaluate, relu_layer.minus = lambda *_: answers.pop(0), lambda *_: None
+        relu_layer._difference_of_relus = lambda *_: forms(c, e)
         rows = type("Some", (), {"signed": lambda self, _: self, "take": lambda self, _: self})()
         ends = type("Ends", (), {"bounds": lambda _, f: columns(0.0, 0.0)})()
         try:
-            known = relu_layers._relu_members(
+            known = relu_layer._relu_members(
                 rows, np.array([-1.0]), None, columns(0.0, 0.0), None, ends
             )
         finally:
-            relu_layers.evaluate, relu_layers.minus, relu_layers._difference_of_relus = own
+            relu_layer.evaluate, relu_layer.minus, relu_layer._difference_of_relus = own
         off = abs(Q(c) + Q(b) - Q(known.rest.values[0, 1, 0])) + Q(e) + Q(s)
         assert off <= Q(known.rest.radii[0, 1, 0])

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.verification import (
-    checker, evaluation_checker, exact_checker, folded_checker, norms_checker, permutation_checker,
-    sorted_checker,
+from reducednet.verification.certificates import (
+    check_breakpoints, check_difference, check_evaluation, check_norms, check_permutation,
+    check_rational, check_symbolic,
 )
 
-CHECKERS = [checker, evaluation_checker, exact_checker, folded_checker, norms_checker, permutation_checker,
-            sorted_checker]
+CHECKERS = [check_difference, check_evaluation, check_rational, check_symbolic, check_norms, check_permutation,
+            check_breakpoints]
 
 
 def source(module):
@@ -84,8 +84,8 @@ def test_bounds_are_no_less_than_exact_differences_at_points(sizes, matched, kin
         largest = largest_difference(f, g, points_of(domain, rng))
         data = whole(domain, f, g, matched)
         for linear in (0, 1):
-            assert checker.check(data | {"linear": linear}, f, g, domain) >= largest
-        assert exact_checker.bound(data, f, g, domain) >= largest
+            assert check_difference.check(data | {"linear": linear}, f, g, domain) >= largest
+        assert check_rational.bound(data, f, g, domain) >= largest
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2])
@@ -101,7 +101,7 @@ def test_binary_bounds_hold_at_points_further_than_the_margin(kind):
             distances = np.abs(net.pre_activations(X)[0]) / np.linalg.norm(net.weights[0], axis=1)
             far &= (distances > margin + 1e-9).all(axis=1)
         data = whole(domain, f, g, True) | {"margin": margin}
-        bound = exact_checker.bound(data, f, g, domain)
+        bound = check_rational.bound(data, f, g, domain)
         assert not far.any() or bound >= largest_difference(f, g, X[far])
 
 
@@ -117,7 +117,7 @@ def test_sorted_breakpoints_give_the_supremum(n, exact):
             knots += [-Fraction(b) / Fraction(w) for w, b in pairs if w]
         values = [[exact_outputs(net, [x]) for net in (f, g)] for x in knots if -0.5 <= x <= 1]
         supremum = max(max(abs(a - b) for a, b in zip(*pair)) for pair in values)
-        bound = sorted_checker.check({"exact": exact}, f, g, domain)
+        bound = check_breakpoints.check({"exact": exact}, f, g, domain)
         assert bound == supremum if exact else supremum <= bound <= supremum + Fraction(2) ** -40 * n
 
 
@@ -134,15 +134,15 @@ def test_equal_functions_cancel_exactly(activation):
     deeper = rn.Network(weights, thresholds, f.output_weights, activation=activation)
     for domain in domains(2, rng):
         data = {"axis": np.array([-1]), "place": np.array([0.0]), "directions": np.empty((0, 2)), "margin": 0.0}
-        assert exact_checker.bound(data, f, g, domain) == 0
-        assert exact_checker.bound(data, f, deeper, domain) == 0
+        assert check_rational.bound(data, f, g, domain) == 0
+        assert check_rational.bound(data, f, deeper, domain) == 0
 
 
 def test_a_pair_that_carries_a_constant_cancels_through_always_on_neurons():
     f = rn.Network([np.eye(2), [[1.0, 1.0], [-1.0, -1.0]]], [np.zeros(2), [1.0, 3.0]], [[1.0, 1.0]])
     g = rn.Network([np.eye(2), [[1.0, -1.0], [-1.0, 1.0]]], [np.zeros(2), [2.0, 2.0]], [[1.0, 1.0]])
     box = rn.Box([0, 0], [1, 1])
-    assert checker.check(whole(box, f, g, False), f, g, box) < 1e-13
+    assert check_difference.check(whole(box, f, g, False), f, g, box) < 1e-13
 
 
 def test_products_that_underflow_are_charged():
@@ -151,7 +151,7 @@ def test_products_that_underflow_are_charged():
     rows, thresholds = [np.eye(2), [[2.0**-500, 1.0]]], [[0, 0], [0]]
     f, g = (rn.Network(rows, thresholds, [[weight]]) for weight in (2.0**-600, 0.0))
     box = rn.Box([0, 0], [far, 2.0**-600])
-    assert checker.check(whole(box, f, g, True), f, g, box) >= Fraction(2) ** -104
+    assert check_difference.check(whole(box, f, g, True), f, g, box) >= Fraction(2) ** -104
 
 
 def test_binary_neurons_above_the_first_layer_may_not_differ_at_any_inputs_of_0_and_1():
@@ -162,7 +162,7 @@ def test_binary_neurons_above_the_first_layer_may_not_differ_at_any_inputs_of_0_
     data = {"axis": np.array([-1]), "place": np.array([0.0]), "directions": np.empty((0, 2)), "margin": 0.0}
     data |= {"labels0": np.array([0, 0, -1]), "scales0": np.ones(3)}
     data |= {"labels1": np.zeros(2, dtype=int), "scales1": np.ones(2)}
-    assert exact_checker.bound(data, f, g, rn.Box([0, 0], [1, 1])) == 1
+    assert check_rational.bound(data, f, g, rn.Box([0, 0], [1, 1])) == 1
 
 
 def test_smallest_sizes_of_sums_of_0_and_1_are_those_of_all_of_them():
@@ -174,7 +174,7 @@ def test_smallest_sizes_of_sums_of_0_and_1_are_those_of_all_of_them():
             masks = [mask for mask in range(0 if empty else 1, 2 ** len(names))]
             sums = [abs(y.get(0, 0) + sum(y[i] for k, i in enumerate(names) if mask >> k & 1)) for mask in masks]
             if y and sums:
-                assert exact_checker.least(y, empty) == min(sums)
+                assert check_rational.least(y, empty) == min(sums)
 
 
 def test_a_tree_must_cover_the_domain():
@@ -185,7 +185,7 @@ def test_a_tree_must_cover_the_domain():
     def tree(axis, place, **more):
         return data | {"axis": np.array(axis), "place": np.array(place)} | more
 
-    for check in (checker.check, exact_checker.bound):
+    for check in (check_difference.check, check_rational.bound):
         assert check(tree([0, -1, -1], [0.5, 0.0, 0.0]), f, f, box) < 1e-300
         for axis, place in [([0, -1], [0.5, 0.0]), ([-1, -1], [0.0, 0.0]), ([0, -1, -1], [1.5, 0.0, 0.0]),
                             ([2, -1, -1], [0.5, 0.0, 0.0]), ([-3], [0.0]), ([0, -2, -1], [0.5, 0.0, 0.0])]:

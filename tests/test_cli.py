@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet import cli, files
-from reducednet.commands import answers
-from reducednet.commands.census import census
-from reducednet.commands.samples import box_around
+from reducednet.cli import answers, main
+from reducednet.cli.network_summary import census
+from reducednet.cli.samples import box_around
+from reducednet.files import save_load
 from reducednet.verification import provers
 
 
@@ -99,7 +99,7 @@ def test_reduce_command_reports_each_hidden_layer(tmp_path):
 
 def answer_of(capsys, *arguments):
     """Return what the command prints."""
-    assert cli.main([*map(str, arguments)]) == 0
+    assert main.main([*map(str, arguments)]) == 0
     return capsys.readouterr().out
 
 
@@ -159,7 +159,7 @@ def test_bad_calls_end_with_code_2_one_line_and_no_output(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     rn.save("in.npz", rn.Network.random((3, 2, 1), rng=0))
     (tmp_path / "in.txt").write_text("text")
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     errors = capsys.readouterr().err
     assert words in errors and errors.count("\n") == 1 and "Traceback" not in errors
     assert not (tmp_path / "out.npz").exists()
@@ -168,7 +168,7 @@ def test_bad_calls_end_with_code_2_one_line_and_no_output(tmp_path, monkeypatch,
 @pytest.mark.parametrize("arguments", [[], ["demo", "--starts", "0"], ["demo", "--starts", "x"], ["nonsense"]])
 def test_unknown_usage_ends_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:
-        cli.main(arguments)
+        main.main(arguments)
     assert end.value.code == 2
     assert "usage" in capsys.readouterr().err
 
@@ -180,14 +180,14 @@ def full(**options):
 @pytest.mark.parametrize("command", [["demo"], ["compare", "sin4pi"]])
 def test_folder_that_cannot_be_written_to_is_refused_before_the_work(tmp_path, monkeypatch, capsys, command):
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    assert cli.main([*command, "--starts", "1", "--out", str(tmp_path)]) == 2
+    assert main.main([*command, "--starts", "1", "--out", str(tmp_path)]) == 2
     assert "`--out` must be a folder to write in" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_file_in_the_place_of_the_folder_is_refused(tmp_path, capsys):
     (tmp_path / "file").touch()
-    assert cli.main(["demo", "--starts", "1", "--out", str(tmp_path / "file")]) == 2
+    assert main.main(["demo", "--starts", "1", "--out", str(tmp_path / "file")]) == 2
     assert "`--out` must be a folder to write in" in capsys.readouterr().err
 
 
@@ -200,7 +200,7 @@ def test_figure_is_not_left_half_written(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", fail)
     (tmp_path / "reducednet-demo.png").write_bytes(b"old")
-    assert cli.main(["demo", "--starts", "1", "--out", str(tmp_path)]) == 2
+    assert main.main(["demo", "--starts", "1", "--out", str(tmp_path)]) == 2
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"reducednet-demo.png": b"old"}
 
 
@@ -264,9 +264,9 @@ def test_counterexample_between_two_floats_is_told_as_the_point_it_is(tmp_path, 
     rn.save(tmp_path / "zero.npz", rn.Network([[[1.0]]], [[0.0]], [[0.0]], [0.0]))
     call = ["verify", str(tmp_path / "hat.npz"), str(tmp_path / "zero.npz"), "--box", "0", "3", "--eps", "0.99"]
     top = Fraction(b[1]) / 3
-    assert cli.main(call) == 1
+    assert main.main(call) == 1
     assert capsys.readouterr().out.endswith(f"counterexample: {top}\n")
-    assert cli.main([*call, "--json"]) == 1
+    assert main.main([*call, "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["counterexample"] == [float(top)]
     assert report["counterexample_ratios"] == [[top.numerator, top.denominator]]
@@ -274,7 +274,7 @@ def test_counterexample_between_two_floats_is_told_as_the_point_it_is(tmp_path, 
 
 def test_verify_command_ends_with_3_when_it_does_not_know(two_files, monkeypatch):
     net, reduced, _ = two_files
-    assert cli.main(["verify", str(net), str(reduced), "--eps", "1e-18", "--time-limit", "0.001"]) == 3
+    assert main.main(["verify", str(net), str(reduced), "--eps", "1e-18", "--time-limit", "0.001"]) == 3
 
 
 @pytest.mark.parametrize("extra, words", [
@@ -284,14 +284,14 @@ def test_verify_command_ends_with_3_when_it_does_not_know(two_files, monkeypatch
 def test_bad_calls_of_verify_end_with_2_and_one_line(two_files, capsys, extra, words):
     net, _, other = two_files
     box = [] if "--box" in extra else ["--box", "0", "1"]
-    assert cli.main(["verify", str(net), str(other), *box, *extra]) == 2
+    assert main.main(["verify", str(net), str(other), *box, *extra]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and words in printed.err and printed.err.count("\n") == 1
 
 
 def test_verify_without_a_domain_says_so(two_files, capsys):
     net, _, other = two_files
-    assert cli.main(["verify", str(net), str(other)]) == 2
+    assert main.main(["verify", str(net), str(other)]) == 2
     assert "`--box` must be given" in capsys.readouterr().err
 
 
@@ -301,7 +301,7 @@ def test_verify_without_a_domain_says_so(two_files, capsys):
 def call(capsys, *arguments):
     """Return the exit code, stdout and stderr of the command line in this process."""
     try:
-        code = cli.main([str(argument) for argument in arguments])
+        code = main.main([str(argument) for argument in arguments])
     except SystemExit as end:  # argparse ends so
         code = end.code
     return code, *capsys.readouterr()
@@ -729,7 +729,7 @@ def test_an_error_that_nobody_foresaw_ends_with_70_and_its_traceback(capsys, mon
     def fail():
         raise error("never to happen")
 
-    monkeypatch.setattr(cli, "program", fail)
+    monkeypatch.setattr(main, "program", fail)
     assert import_module("reducednet.__main__").main() == answers.UNFORESEEN == 70
     *traceback, last = capsys.readouterr().err.splitlines()
     assert traceback[-1] == f"{error.__name__}: never to happen" and "report" in last
@@ -880,7 +880,7 @@ def test_conversion_that_the_format_cannot_hold_leaves_the_old_file(folder, caps
 def test_file_that_does_not_give_the_network_back_is_not_kept(folder, capsys, monkeypatch, sizes):
     before = sorted(folder.iterdir())
     wrong = rn.Network.random(sizes, rng=1, output_bias=True)
-    monkeypatch.setitem(files.READERS, ".nnet", lambda name: wrong)
+    monkeypatch.setitem(save_load.READERS, ".nnet", lambda name: wrong)
     code, out, err = call(capsys, "convert", "net.npz", "out.nnet")
     assert (code, out) == (2, "") and "nothing was written" in err
     assert sorted(folder.iterdir()) == before

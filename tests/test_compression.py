@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from assertions import assert_close
-from reducednet.verification import Certificate, folded_checker, provers
-from reducednet.verification.folding import folded_arrays, folded_bound
+from reducednet.verification import provers
+from reducednet.verification.certificates import check_symbolic
+from reducednet.verification.certificates.certificate import Certificate
+from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, folded_bound
 from strategies import cases, seeds
 from test_real_networks import FILES, box_of
 
@@ -333,7 +335,7 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
                  f"labels{f.depth + layer}": theirs, f"scales{f.depth + layer}": np.ones(n)}
     with np.errstate(all="ignore"):
         try:
-            bound = folded_checker.check(data, f, g, domain)
+            bound = check_symbolic.check(data, f, g, domain)
         except ValueError:
             return
     rounding = rn.evaluation_bound(f, domain) + rn.evaluation_bound(g, domain)

@@ -16,7 +16,7 @@ from strategies import networks
 
 import reducednet as rn
 from reducednet import _validation
-from reducednet.rounding import gamma
+from reducednet.numerics.rounding import gamma
 
 
 @pytest.fixture

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_forms import assert_bounds, assert_holds, points_of_region
-from reducednet.verification.classes import Match
-from reducednet.verification.differences import difference
-from reducednet.verification.exact import ExactNetwork
-from reducednet.verification.forms import boxes, region_of
-from reducednet.verification.matching import no_match, same_hyperplanes, same_places
+from reducednet.verification.difference_bounds.affine_forms import boxes, region_of
+from reducednet.verification.difference_bounds.difference import difference
+from reducednet.verification.difference_bounds.neuron_classes import Match
+from reducednet.verification.difference_bounds.neuron_matching import (
+    no_match, same_hyperplanes, same_places,
+)
+from reducednet.verification.rational import ExactNetwork
 from strategies import KINDS, domains, networks, seeds
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.spatial import Delaunay
 
 import reducednet as rn
-from reducednet.rounding import SMALLEST, gamma
+from reducednet.numerics.rounding import SMALLEST, gamma
 
 SIZES = st.integers(1, 5)
 some_domains = SIZES.flatmap(strategies.domains)

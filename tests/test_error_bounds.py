@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from assertions import assert_equal_bits, fail_at, gamma, hidden_outputs, path_sums
-from reducednet.rounding import UNIT_ROUNDOFF
+from reducednet.numerics.rounding import UNIT_ROUNDOFF
 from reference import exact_forward, exact_layers, outputs
 from strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
 

@@ -11,9 +11,9 @@ import pytest
 from assertions import assert_close, assert_feasible
 
 import reducednet as rn
-from reducednet import estimator_fits, estimator_inputs
-from reducednet.estimators import ReducedEstimator
-from reducednet.rounding import gamma
+from reducednet.estimators import fitting, inputs as inputs_module
+from reducednet.estimators.estimators import ReducedEstimator
+from reducednet.numerics.rounding import gamma
 
 BOTH = [rn.ReducedRegressor, rn.ReducedClassifier]
 both = pytest.mark.parametrize("kind", BOTH)
@@ -144,9 +144,9 @@ def test_folding_is_the_network_of_standardised_inputs():
     rng = np.random.default_rng(0)
     X, used = rng.normal(100.0, 3.0, (20, 4)), np.array([True, False, True, True])
     net = rn.Network.random((3, 6, 2), rng, output_bias=True)
-    inputs = estimator_fits.scaling_of(X[:, used], np.ones(20))
-    outs = estimator_fits.Scaling(np.array([5.0, -1.0]), np.array([2.0, 30.0]))
-    found = estimator_fits.folded(net, inputs, outs, used)(X)
+    inputs = fitting.scaling_of(X[:, used], np.ones(20))
+    outs = fitting.Scaling(np.array([5.0, -1.0]), np.array([2.0, 30.0]))
+    found = fitting.folded(net, inputs, outs, used)(X)
     expected = outs.mean + outs.scale * net((X[:, used] - inputs.mean) / inputs.scale)
     # |x| / scale is at most 200 here: sums of absolute terms of the first layer
     size = 200.0 * np.abs(net.weights[0]).sum(axis=1) + np.abs(net.thresholds[0])
@@ -157,19 +157,19 @@ def test_folding_is_the_network_of_standardised_inputs():
 def test_scaling_is_the_weighted_mean_and_deviation():
     rng = np.random.default_rng(0)
     A, counts = rng.normal(3.0, 2.0, (30, 3)), rng.integers(1, 4, 30)
-    mean, scale = estimator_fits.scaling_of(A, counts.astype(float))
+    mean, scale = fitting.scaling_of(A, counts.astype(float))
     many = np.repeat(A, counts, axis=0)
     assert_close(mean, many.mean(axis=0), gamma(256) * np.abs(A).max(), "mean")
     assert_close(scale, many.std(axis=0), gamma(256) * np.abs(A).max(), "deviation")
 
 
 def test_scaling_of_large_numbers_is_finite():
-    assert np.isfinite(estimator_fits.scaling_of(np.array([[1e308], [-1e308]]), np.ones(2)).scale).all()
+    assert np.isfinite(fitting.scaling_of(np.array([[1e308], [-1e308]]), np.ones(2)).scale).all()
 
 
 def test_parts_share_every_group_evenly():
     groups = np.repeat([0, 1, 2], [7, 10, 3])
-    part = estimator_fits.deal(groups, 5, np.random.default_rng(0))
+    part = fitting.deal(groups, 5, np.random.default_rng(0))
     counts = np.array([np.bincount(part[groups == group], minlength=5) for group in range(3)])
     assert (np.ptp(counts, axis=1) <= 1).all() and np.ptp(counts.sum(axis=0)) <= 1
 
@@ -439,10 +439,10 @@ def test_varpro_does_not_serve_classes():
 
 def test_own_classes_are_used_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.exceptions", None)
-    with pytest.raises(estimator_inputs.NotFittedError):
+    with pytest.raises(inputs_module.NotFittedError):
         rn.ReducedRegressor().predict([[0.0]])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         quick(rn.ReducedRegressor).fit([[0.0], [1.0]], [[0.0], [1.0]])
-    assert [warning.category for warning in caught] == [estimator_inputs.DataConversionWarning]
+    assert [warning.category for warning in caught] == [inputs_module.DataConversionWarning]
     assert issubclass(rn.ReducedRegressor, ReducedEstimator)

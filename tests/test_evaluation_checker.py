@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import exact_outputs, off_hyperplanes
-from reducednet.error_bounds import evaluation_margin
-from reducednet.verification import evaluation_checker
+from reducednet.reduced_space.rounding_error import evaluation_margin
+from reducednet.verification.certificates import check_evaluation
 from strategies import seeds
 
 
@@ -47,7 +47,7 @@ def test_slack_is_no_less_than_what_any_order_of_sums_adds(seed, sizes, kind):
     rng = np.random.default_rng(seed)
     f = rn.expand(rn.Network.random(sizes, rng, output_bias=True), rng)
     domain = domains(sizes[0], rng)[kind]
-    bound = Fraction(evaluation_checker.error_of(f, domain))
+    bound = Fraction(check_evaluation.error_of(f, domain))
     for x in domain.sample(6, rng):
         exact = exact_outputs(f, x)
         assert max(abs(Fraction(float(y)) - z) for y, z in zip(evaluated(f, x, rng), exact)) <= bound
@@ -72,14 +72,14 @@ def test_slack_is_used_up_within_a_small_factor():
     for value in x:
         total += value
     lost = Fraction(float(total)) - sum(map(Fraction, x.tolist()))
-    assert -lost <= Fraction(evaluation_checker.error_of(f, box)) <= -2 * lost
+    assert -lost <= Fraction(check_evaluation.error_of(f, box)) <= -2 * lost
 
 
 def test_dead_neurons_add_nothing_and_unbounded_numbers_have_no_slack():
     dead = rn.Network([[[1.0]]], [[-3.0]], [[1.0]])
-    assert evaluation_checker.error_of(dead, rn.Box(-1, 1)) < 1e-300
+    assert check_evaluation.error_of(dead, rn.Box(-1, 1)) < 1e-300
     huge = rn.Network([[[1e300]], [[1e300]]], [[0.0], [0.0]], [[1.0]])
-    assert not np.isfinite(evaluation_checker.slack(huge, huge, rn.Box(-1, 1)))
+    assert not np.isfinite(check_evaluation.slack(huge, huge, rn.Box(-1, 1)))
 
 
 # binary networks
@@ -93,7 +93,7 @@ def test_float64_finds_all_neurons_right_further_than_the_margin(seed, d, kind):
     X = domain.sample(40, rng)
     on = f.weights[0] @ X[:6].T  # hyperplanes through samples: rounding decides there
     f = rn.Network([f.weights[0]], [-np.diag(on)[:6]], f.output_weights, activation="binary")
-    margin = evaluation_checker.margin(f, f, domain)
+    margin = check_evaluation.margin(f, f, domain)
     assert margin <= 2.0 * max(evaluation_margin(f, domain), 2.0**-1000)
     for x in X:
         point = [Fraction(v) for v in x.tolist()]
@@ -104,20 +104,20 @@ def test_float64_finds_all_neurons_right_further_than_the_margin(seed, d, kind):
         for z, square, own in zip(exact, squares, found):
             if z * z > Fraction(margin) ** 2 * square:
                 assert own == (z > 0)
-        if evaluation_checker.is_decided(f, f, x.tolist()):
+        if check_evaluation.is_decided(f, f, x.tolist()):
             assert off_hyperplanes(f, x) and found == [z > 0 for z in exact]
 
 
 def test_sums_that_round_above_the_first_layer_have_no_margin():
     rows = [[[1.0], [2.0], [3.0]], [[0.1, 0.2, -0.3]]]
     f = rn.Network(rows, [[0.5, 0.5, 0.5], [0.0]], [[1.0]], activation="binary")
-    assert evaluation_checker.margin(f, f, rn.Box(-1, 1)) == np.inf
-    assert not evaluation_checker.is_decided(f, f, [0.25])
+    assert check_evaluation.margin(f, f, rn.Box(-1, 1)) == np.inf
+    assert not check_evaluation.is_decided(f, f, [0.25])
     exact = rn.Network([rows[0], [[0.25, 0.5, -0.75]]], f.thresholds, [[1.0]], activation="binary")
-    assert evaluation_checker.margin(exact, exact, rn.Box(-1, 1)) < 1e-14
+    assert check_evaluation.margin(exact, exact, rn.Box(-1, 1)) < 1e-14
 
 
-@pytest.mark.parametrize("bound", [evaluation_margin, lambda f, box: evaluation_checker.margin(f, f, box)])
+@pytest.mark.parametrize("bound", [evaluation_margin, lambda f, box: check_evaluation.margin(f, f, box)])
 def test_numbers_too_small_to_be_scaled_are_no_multiples(bound):
     """1e300 - 1e300 + 1e-300 depends on the order; scaled to the size of the sum the last number is
     0.
@@ -127,7 +127,7 @@ def test_numbers_too_small_to_be_scaled_are_no_multiples(bound):
     assert bound(f, rn.Box(-1, 1)) == np.inf
 
 
-@pytest.mark.parametrize("bound", [evaluation_margin, lambda f, box: evaluation_checker.margin(f, f, box)])
+@pytest.mark.parametrize("bound", [evaluation_margin, lambda f, box: check_evaluation.margin(f, f, box)])
 def test_a_hyperplane_far_off_needs_no_margin(bound):
     far = rn.Network([[[1.0], [1.0]]], [[0.0, 1e10]], [[1.0, 1.0]], activation="binary")
     assert 0.0 < bound(far, rn.Box(-1, 1)) < 1e-15

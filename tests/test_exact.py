@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import domain_contains, exact_difference, exact_outputs
-from reducednet.verification.exact import (
-    ExactNetwork, ExactRows, above, below, contains, corners_around, gap_at, in_simplex, integers, rationals,
+from reducednet.verification.rational import (
+    ExactNetwork, ExactRows, above, below, contains, corners_around, gap_at, in_simplex, integers,
+    rationals,
 )
 from reference import exact_layers
 from strategies import networks_with_domains, points_of, seeds

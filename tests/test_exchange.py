@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 import strategies
-from reducednet.gradients import Objective
-from reducednet.rounding import gamma
-from reducednet.training import exchange
+from reducednet.numerics.rounding import gamma
+from reducednet.training.gradients import Objective
+from reducednet.training.methods import binary_exchange
 from reducednet.training.monitor import Monitor
 
 few = settings(max_examples=20)
@@ -39,7 +39,7 @@ def run(network, X, y, n_steps=100, seed=0, tolerance=1e-9, callback=None):
     """Return the result of a run."""
     objective = Objective(network, X, y)
     monitor = Monitor(network, objective, callback=callback)
-    ended = exchange.minimise(network, objective, monitor, n_steps, tolerance, rng=seed)
+    ended = binary_exchange.minimise(network, objective, monitor, n_steps, tolerance, rng=seed)
     return monitor.result(*ended)
 
 
@@ -97,9 +97,9 @@ def exchanges(draw):
     X, y = rng.integers(0, 5, (n, d)) / 4.0, rng.standard_normal((n, draw(st.integers(1, 2))))
     network = start(d, n_neurons, rng, output_bias=draw(st.booleans()), n_outputs=y.shape[1])
     units = np.array([[1.0], [-1.0]]) if d == 1 else rn.sphere.sample(4, d, rng)
-    pool = exchange.make_pool(network, X, units)
+    pool = binary_exchange.make_pool(network, X, units)
     columns = activations(network, X)
-    return exchange.Exchange(pool, y, columns), columns, y
+    return binary_exchange.Exchange(pool, y, columns), columns, y
 
 
 def brute_gain(others, g, y):
@@ -146,7 +146,7 @@ def test_accepted_exchange_is_the_best_of_all_candidates(case):
         for i, s in np.argwhere(state.pool.allowed):
             gain, more = brute_gain(others, state.pool.column(i, s), y)
             if np.isfinite(more):
-                assert gain <= got + error + more + exchange.BETTER * total
+                assert gain <= got + error + more + binary_exchange.BETTER * total
 
 
 @few
@@ -181,8 +181,8 @@ def test_candidate_is_the_neuron_that_activates_its_samples(case):
 def test_candidate_neuron_computes_its_column(n_inputs, reduced):
     X = np.random.default_rng(3).integers(0, 4, (12, n_inputs)) / 3.0
     network = start(n_inputs, 2, 0, reduced=reduced)
-    units = exchange.directions(network, X, network.weights[0], np.random.default_rng(1))
-    pool = exchange.make_pool(network, X, units)
+    units = binary_exchange.directions(network, X, network.weights[0], np.random.default_rng(1))
+    pool = binary_exchange.make_pool(network, X, units)
     candidates = np.argwhere(pool.allowed)
     neurons = np.array([pool.neuron(i, s) for i, s in candidates])
     columns = np.column_stack([pool.column(i, s) for i, s in candidates])
@@ -193,8 +193,8 @@ def test_candidate_neuron_computes_its_column(n_inputs, reduced):
 def test_on_the_line_all_splits_are_candidates():
     X = np.array([[0.75], [0.25], [0.25], [0.5]])
     network = start(1, 1, 0)
-    units = exchange.directions(network, X, network.weights[0], np.random.default_rng(0))
-    pool = exchange.make_pool(network, X, units)
+    units = binary_exchange.directions(network, X, network.weights[0], np.random.default_rng(0))
+    pool = binary_exchange.make_pool(network, X, units)
     got = {tuple(pool.column(i, s)) for i, s in np.argwhere(pool.allowed)}
     assert got == {(1, 0, 0, 0), (1, 0, 0, 1), (1, 1, 1, 1), (0, 1, 1, 0), (0, 1, 1, 1)}
 
@@ -376,4 +376,4 @@ def test_other_losses_are_refused():
     network = start(1, 2, 0, n_outputs=2)
     objective = Objective(network, [[0.0], [1.0]], [0, 1], "cross_entropy")
     with pytest.raises(ValueError, match="`method` 'exchange' needs loss 'mse'"):
-        exchange.minimise(network, objective, Monitor(network, objective), 1, 0.0, rng=0)
+        binary_exchange.minimise(network, objective, Monitor(network, objective), 1, 0.0, rng=0)

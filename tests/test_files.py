@@ -23,8 +23,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet import archives, nnet_format
-from reducednet.rounding import gamma
+from reducednet.files import archives, nnet
+from reducednet.numerics.rounding import gamma
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NETS = pathlib.Path(os.environ.get("REDUCEDNET_NETS", ROOT / ".." / "shared" / "nets"))
@@ -867,7 +867,7 @@ def test_nnet_truncated_within_the_last_line_only_may_pass(tmp_path):
 
 
 def test_nnet_that_is_too_large_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(nnet_format, "MAX_BYTES", 100)
+    monkeypatch.setattr(nnet, "MAX_BYTES", 100)
     path = write_text(tmp_path / "net.nnet", make_text((2, 3, 1), 0))
     with pytest.raises(ValueError, match=r"net\.nnet: a \.nnet file of at most 100 bytes is read, this one has"):
         rn.load(path)

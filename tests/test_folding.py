@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import exact_difference
-from reducednet.verification import expansion, folding, provers
-from reducednet.verification.expansion import expand
+from reducednet.verification import provers
 from reducednet.verification.findings import OutOfTime
+from reducednet.verification.symbolic_bounds import symbolic_difference, symbolic_network
+from reducednet.verification.symbolic_bounds.symbolic_network import expand
 from strategies import cases, seeds
 from test_compression import path_sum, planted
 from test_verify import permuted
@@ -38,7 +39,7 @@ def bound_of(f, g, domain, precision, exclude):
     """Return the bound that the checker finds, also where nothing is shared."""
     mine = expand(f, domain, precision, exclude)
     theirs = expand(g, domain, precision, exclude, known=mine)
-    return folding.folded_bound(folding.folded_arrays([*mine.roles, *theirs.roles], theirs.cuts), f, g, domain)
+    return symbolic_difference.folded_bound(symbolic_difference.folded_arrays([*mine.roles, *theirs.roles], theirs.cuts), f, g, domain)
 
 
 # what is proved
@@ -196,7 +197,7 @@ def test_rows_of_classes_are_those_of_their_layers():
     net, domain, _ = planted(4)
     found = expand(net, domain, ROUNDING)
     numbers = np.arange(sum(len(layer.low) for layer in found.classes))[::-1]
-    A, S = expansion.rows_of(found.classes, numbers, len(found.sizes))
+    A, S = symbolic_network.rows_of(found.classes, numbers, len(found.sizes))
     wide = [np.pad(layer.A, ((0, 0), (0, len(found.sizes) - layer.A.shape[1]))) for layer in found.classes]
     assert np.array_equal(A, np.concatenate(wide)[::-1]) and (np.abs(A) <= S).all()
 
@@ -207,7 +208,7 @@ def test_rows_of_classes_are_those_of_their_layers():
 def test_networks_that_bend_nowhere_alike_are_left_to_others():
     f, g = (rn.Network.random((3, 20, 20, 1), rng=seed) for seed in range(2))
     box = rn.Box(-np.ones(3), np.ones(3))
-    assert folding.joint_arrays(f, g, box, ROUNDING, False, None, lambda: None) is None
+    assert symbolic_difference.joint_arrays(f, g, box, ROUNDING, False, None, lambda: None) is None
     assert rn.verify(f, g, box, 1e-9, method="folding").bound == np.inf
     assert np.isfinite(bound_of(f, g, box, ROUNDING, False))
 
@@ -220,11 +221,11 @@ def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_beg
         raise OutOfTime
 
     with pytest.raises(OutOfTime):
-        folding.joint_arrays(net, small, domain, ROUNDING, True, None, over)
+        symbolic_difference.joint_arrays(net, small, domain, ROUNDING, True, None, over)
     monkeypatch.setattr(provers, "joint_arrays", None)  # must not be called
     for sizes, most in (((2, 1500, 1), 1e11), ((2, 5000, 1), np.inf)):
         large = rn.Network.random(sizes, rng=0)
-        assert provers.PRODUCTS_A_SECOND * 60.0 < folding.products(large, large) <= most
+        assert provers.PRODUCTS_A_SECOND * 60.0 < symbolic_difference.products(large, large) <= most
         verdict = rn.verify(large, large, rn.Box([0, 0], [1, 1]), 1e-9, method="folding")
         assert (verdict.status, verdict.bound) == ("unknown", np.inf)
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet.gradients import GradientCheck, Objective
-from reducednet.rounding import gamma
+from reducednet.numerics.rounding import gamma
+from reducednet.training.gradients import GradientCheck, Objective
 
 seeds = strategies.seeds()
 

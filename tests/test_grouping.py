@@ -5,8 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from assertions import assert_equal_bits
-from reducednet import grouping
-from reducednet.grouping import groups_of_rows
+from reducednet.numerics import equal_rows
+from reducednet.numerics.equal_rows import groups_of_rows
 from strategies import entries, seeds
 
 
@@ -54,7 +54,7 @@ def test_groups_are_those_of_the_loop(case):
 def test_groups_are_those_of_the_loop_when_no_round_is_taken(case):
     P, tolerance = case
     with pytest.MonkeyPatch.context() as patch, np.errstate(over="ignore"):
-        patch.setattr(grouping, "ROUNDS", 0)
+        patch.setattr(equal_rows, "ROUNDS", 0)
         assert_equal_bits(groups_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
 
 
@@ -69,14 +69,14 @@ def test_each_column_can_have_its_own_tolerance(case, seed):
 def test_different_rows_of_one_projection_are_kept_apart():
     """Rows whose place along the direction is the same, so that one window holds them all."""
     d = 4
-    place = grouping._Windows(np.eye(d), np.zeros(d))
+    place = equal_rows._Windows(np.eye(d), np.zeros(d))
     r = np.empty(d)
     r[place.order] = (place.low + place.reach) / 2  # the direction itself, to rounding
     rng = np.random.default_rng(0)
     P = rng.standard_normal((500, d))
     P -= np.outer(P @ r, r) / (r @ r)
     P = P[rng.integers(len(P), size=1000)]
-    spread = grouping._Windows(P, np.full(d, 2.0**-40))
+    spread = equal_rows._Windows(P, np.full(d, 2.0**-40))
     assert spread.chains().max() == 0  # the case is what it is meant to be
     assert_equal_bits(groups_of_rows(P, 2.0**-40), by_loop(P, 2.0**-40), "labels")
 

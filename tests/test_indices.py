@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.archives import read_archive, read_array
-from reducednet.verification import certificates, verify
+from reducednet.files.archives import read_archive, read_array
+from reducednet.verification.certificates import certificate as certificate_module
+from reducednet.verification.verify import verify
 
 BOX = rn.Box([-1, -1], [1, 1])
 
@@ -34,14 +35,14 @@ def question(name):
 def test_certificates_are_checked_with_indices_of_32_bits(monkeypatch, name):
     certificate, f, g, domain = question(name)
     given = []
-    for_indices = certificates._for_indices
+    for_indices = certificate_module._for_indices
 
     def noted(array):
         given.append(for_indices(array))
         return given[-1]
 
-    monkeypatch.setattr(certificates, "INDEX", np.int32)
-    monkeypatch.setattr(certificates, "_for_indices", noted)
+    monkeypatch.setattr(certificate_module, "INDEX", np.int32)
+    monkeypatch.setattr(certificate_module, "_for_indices", noted)
     assert certificate.check(f, g, domain)
     types = {array.dtype for array in given if array.dtype.kind == "i"}
     assert types == {np.dtype(np.int32)} and len(given) == len(certificate.arrays)
@@ -49,9 +50,9 @@ def test_certificates_are_checked_with_indices_of_32_bits(monkeypatch, name):
 
 def test_an_integer_too_large_for_an_index_proves_nothing(monkeypatch):
     """2^32 + 1 is not taken for 1."""
-    monkeypatch.setattr(certificates, "INDEX", np.int32)
+    monkeypatch.setattr(certificate_module, "INDEX", np.int32)
     with pytest.raises(ValueError, match="too large for an index"):
-        certificates._for_indices(np.array([0, 2**32 + 1]))
+        certificate_module._for_indices(np.array([0, 2**32 + 1]))
 
 
 @pytest.mark.parametrize("bits", [np.int32, np.int64])

@@ -8,11 +8,11 @@ from assertions import assert_close, assert_equal_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reducednet import kernels
-from reducednet.activations import activation_named
-from reducednet.gradients import Objective
-from reducednet.kernels import Layout
-from reducednet.networks import Network
+from reducednet.networks import forward
+from reducednet.networks.activations import activation_named
+from reducednet.networks.forward import Layout
+from reducednet.networks.network import Network
+from reducednet.training.gradients import Objective
 
 seeds = strategies.seeds()
 few = settings(max_examples=25)
@@ -69,13 +69,13 @@ def evaluate(network, X, loss, y):
 
 
 def outputs(network, X):
-    H = kernels.feature_first(X)
-    return kernels.outputs(network.layout, network.to_vector(), H, activation_named(network.activation))
+    H = forward.feature_first(X)
+    return forward.outputs(network.layout, network.to_vector(), H, activation_named(network.activation))
 
 
 def forced_blocks(monkeypatch, n_samples):
-    monkeypatch.setattr(kernels, "BLOCK_BYTES", 0)
-    monkeypatch.setattr(kernels, "BLOCK_SAMPLES", n_samples)
+    monkeypatch.setattr(forward, "BLOCK_BYTES", 0)
+    monkeypatch.setattr(forward, "BLOCK_SAMPLES", n_samples)
 
 
 # against the loops
@@ -120,8 +120,8 @@ def test_gradient_is_that_of_the_loop(case):
 def test_pre_activations_are_those_of_the_loop(case):
     network, X, _, _ = case
     sums = path_sums.layers(network, X)
-    computed = kernels.pre_activations(
-        network.layout, network.to_vector(), kernels.feature_first(X), activation_named(network.activation))
+    computed = forward.pre_activations(
+        network.layout, network.to_vector(), forward.feature_first(X), activation_named(network.activation))
     expected = zip(*(reference.layers(network, x)[0] for x in X))
     for layer, (Z, rows) in enumerate(zip(computed, expected)):
         W, b = path_sums.maps(network)[layer]
@@ -133,8 +133,8 @@ def test_pre_activations_are_those_of_the_loop(case):
 @given(cases)
 def test_jacobian_is_the_loops_gradient_of_each_output(case):
     network, X, _, _ = case
-    J = kernels.jacobian(
-        network.layout, network.to_vector(), kernels.feature_first(X), activation_named(network.activation))
+    J = forward.jacobian(
+        network.layout, network.to_vector(), forward.feature_first(X), activation_named(network.activation))
     assert J.shape == (len(X), network.n_outputs, network.n_parameters)
     for i, x in enumerate(X):
         for k in range(network.n_outputs):
@@ -185,7 +185,7 @@ def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, unit
     network, rng = Network.random((d, units, 1), d, output_bias=bias), np.random.default_rng(units)
     X, y = rng.standard_normal((10, d)), rng.standard_normal((10, 1))
     blocks, delta = network.layout.blocks(network.to_vector()), np.empty((1, 10))
-    assert kernels.OuterBackwardPass.serves(blocks, delta, activation_named("relu"))
+    assert forward.OuterBackwardPass.serves(blocks, delta, activation_named("relu"))
     with pytest.MonkeyPatch.context() as patch:
         if block:
             forced_blocks(patch, block)
@@ -196,7 +196,7 @@ def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, unit
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=3))
 def test_aligned_arrays_begin_at_a_cache_line_and_are_zero(shape):
-    array = kernels.aligned(tuple(shape))
+    array = forward.aligned(tuple(shape))
     assert array.shape == tuple(shape) and array.flags.c_contiguous and not array.any()
     assert array.__array_interface__["data"][0] % 64 == 0
 
@@ -223,7 +223,7 @@ def test_blocks_of_samples_change_nothing(block, case):
     value, gradient = evaluate(network, X, loss, y)
     with pytest.MonkeyPatch.context() as patch:
         forced_blocks(patch, block)
-        assert kernels.Workspace(network.layout, len(X)).block_size == min(block, len(X))
+        assert forward.Workspace(network.layout, len(X)).block_size == min(block, len(X))
         block_value, block_gradient = evaluate(network, X, loss, y)
         assert_close(outputs(network, X), reference.outputs(network, X),
                      path_sums.outputs_tolerance(network, X), repr(network))
@@ -255,13 +255,13 @@ def large_case(n_samples=1300, sizes=(3, 60, 40, 2)):
 
 def test_many_samples_are_worked_through_in_blocks_of_520():
     network, X, _ = large_case()
-    workspace = kernels.Workspace(network.layout, len(X))
+    workspace = forward.Workspace(network.layout, len(X))
     assert [s.stop - s.start for s in workspace.slices(len(X))] == [520, 520, 260]
 
 
 def test_few_samples_are_one_block():
     network, X, _ = large_case(300)
-    assert list(kernels.Workspace(network.layout, 300).slices(300)) == [slice(0, 300)]
+    assert list(forward.Workspace(network.layout, 300).slices(300)) == [slice(0, 300)]
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
@@ -269,7 +269,7 @@ def test_blocks_of_520_give_the_same_as_one_block(n_outputs):
     network, X, y = large_case(sizes=(3, 60, 40, n_outputs))
     value, gradient = evaluate(network, X, "mse", y)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "BLOCK_BYTES", 1 << 40)
+        patch.setattr(forward, "BLOCK_BYTES", 1 << 40)
         one_value, one_gradient = evaluate(network, X, "mse", y)
     assert_close(value, one_value, path_sums.loss_tolerance(network, X, y, "mse"), "loss")
     assert_close(gradient, one_gradient, path_sums.gradient_tolerance(network, X, y, "mse"), "gradient")
@@ -343,4 +343,4 @@ def test_blocks_have_a_row_of_thresholds_but_the_outgoing_one_only_with_a_bias(l
 @given(st.integers(1, 4), st.integers(1, 4))
 def test_samples_become_columns_over_a_row_of_ones(n, d):
     X = np.arange(n * d, dtype=float).reshape(n, d)
-    np.testing.assert_array_equal(kernels.feature_first(X), np.vstack([X.T, np.ones(n)]))
+    np.testing.assert_array_equal(forward.feature_first(X), np.vstack([X.T, np.ones(n)]))

@@ -7,10 +7,10 @@ from assertions import assert_close, assert_feasible
 from hypothesis import given, settings
 
 import reducednet as rn
-from reducednet import kernels
-from reducednet.gradients import Objective
-from reducednet.rounding import gamma
-from reducednet.training import levenberg_marquardt as lm
+from reducednet.networks import forward
+from reducednet.numerics.rounding import gamma
+from reducednet.training.gradients import Objective
+from reducednet.training.methods import levenberg_marquardt as lm
 from reducednet.training.monitor import Monitor
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
@@ -30,7 +30,7 @@ def problem(n_outputs=1, n_samples=40):
 
 
 def tangent_jacobian(network, X):
-    return lm.tangent_jacobian(network, network.to_vector(), kernels.feature_first(X))
+    return lm.tangent_jacobian(network, network.to_vector(), forward.feature_first(X))
 
 
 def weight_rows(network):

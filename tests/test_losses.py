@@ -7,8 +7,10 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reducednet.losses import check_responses, cross_entropy, loss_named, mean_squared_error
-from reducednet.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from reducednet.networks.losses import (
+    check_responses, cross_entropy, loss_named, mean_squared_error,
+)
+from reducednet.numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 
 LOSSES = ["mse", "cross_entropy"]
 names = st.sampled_from(LOSSES)

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 
 import reducednet as rn
 from assertions import fail_at, gamma
-from reducednet.intervals import LayerSpace
-from reducednet.mapping_bounds import mapping_bound
+from reducednet.reduced_space.intervals import LayerSpace
+from reducednet.verification.reduction_bound import mapping_bound
 from reference import exact_forward
 from strategies import (
     cases, ill_conditioned, ill_conditioned_of, kink_points, networks_with_domains, points_of, seeds,

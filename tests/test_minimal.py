@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from assertions import assert_close, gamma
-from reducednet.affine_neurons import affine_neurons, numerical_ranks, positive_neurons, row_factors
-from reducednet.rounding import UNIT_ROUNDOFF
-from reducednet.subset_sums import all_subsets, subset_with_sum
+from reducednet.canonical.affine_part import (
+    affine_neurons, numerical_ranks, positive_neurons, row_factors,
+)
+from reducednet.numerics.rounding import UNIT_ROUNDOFF
+from reducednet.numerics.subset_sum import all_subsets, subset_with_sum
 from reference import exact_forward
 from strategies import cases, networks_with_domains, seeds
 from test_canonical import FAR, HUGE, TINY, assert_within, beyond, disguised, exact_form, largest, shallow

@@ -10,11 +10,12 @@ import reducednet as rn
 from exact_judge import complaints
 from exact_suprema import exact_difference, supremum
 from exact_truth import pairs
-from reducednet.rounding import gamma
-from reducednet.verification import mixed_integer, verify
-from reducednet.verification.differences import difference
-from reducednet.verification.forms import region_of
-from reducednet.verification.matching import no_match
+from reducednet.numerics.rounding import gamma
+from reducednet.verification import mixed_integer
+from reducednet.verification.difference_bounds.affine_forms import region_of
+from reducednet.verification.difference_bounds.difference import difference
+from reducednet.verification.difference_bounds.neuron_matching import no_match
+from reducednet.verification.verify import verify
 
 DOMAINS = [
     rn.Box([-1.0, 0.0], [1.0, 2.0]), rn.Hull([[0.0, 0.0], [1.0, 0.5], [0.3, 1.0]]), rn.Box([0.0, 1.0], [1.0, 1.0]),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from assertions import assert_close, assert_equal_bits, assert_feasible, assert_same_network, path_sums, roundings
-from reducednet.kernels import BLOCK_BYTES
-from reducednet.rounding import gamma
+from reducednet.networks.forward import BLOCK_BYTES
+from reducednet.numerics.rounding import gamma
 from reference import as_lists, layers, outputs
 from strategies import BOUNDS, cases, domains, networks, networks_with_domains, points_of, seeds
 

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import exact_difference, supremum
-from reducednet.rounding import gamma
-from reducednet.verification import norms_checker
-from reducednet.verification.differences import difference
-from reducednet.verification.forms import region_of
-from reducednet.verification.matching import same_places
-from reducednet.verification.norms import norm_bound
-from reducednet.verification.norms_checker import spectral_norm
+from reducednet.numerics.rounding import gamma
+from reducednet.verification.certificates import check_norms
+from reducednet.verification.certificates.check_norms import spectral_norm
+from reducednet.verification.difference_bounds.affine_forms import region_of
+from reducednet.verification.difference_bounds.difference import difference
+from reducednet.verification.difference_bounds.euclidean_norms import norm_bound
+from reducednet.verification.difference_bounds.neuron_matching import same_places
 from strategies import seeds
 
 SQUARE = rn.Box([-1, -1], [1, 1])
@@ -66,11 +66,11 @@ def test_any_pairs_with_any_positive_scales_prove_a_bound_of_the_supremum(seed, 
     f = rn.Network.random(sizes, rng, output_bias=True)
     g = f.with_vector(f.to_vector() + amount * rng.standard_normal(f.n_parameters))
     arrays = pairs_of_places(f)
-    assert norms_checker.check(arrays, f, g, SQUARE) >= supremum(f, g, SQUARE).value
+    assert check_norms.check(arrays, f, g, SQUARE) >= supremum(f, g, SQUARE).value
     for layer, n in enumerate(sizes[1:-1]):
         arrays[f"labels{layer}"][n:] = rng.permutation(n)
         arrays[f"scales{layer}"][n:] = np.exp(rng.standard_normal(n))
-    assert norms_checker.check(arrays, f, g, SQUARE) >= supremum(f, g, SQUARE).value
+    assert check_norms.check(arrays, f, g, SQUARE) >= supremum(f, g, SQUARE).value
 
 
 @pytest.mark.parametrize("power", [0, 9, 60, 400])
@@ -89,13 +89,13 @@ def test_rows_scaled_by_powers_of_two_change_no_bound(power):
     for layer, match in enumerate(matches):
         n = f.sizes[layer + 1]
         arrays[f"scales{layer}"][n:] = match.scales[0] * (factors if layer == 0 else 1.0)
-    assert plain / 2.0 <= norms_checker.check(arrays, scaled, g, SQUARE) <= 2.0 * plain
+    assert plain / 2.0 <= check_norms.check(arrays, scaled, g, SQUARE) <= 2.0 * plain
 
 
 def test_rows_beyond_float64_are_refused():
     f = rn.Network([[[2.0**600, 2.0**-600], [1.0, 0.0]]], [[0.0, 0.0]], [[1.0, 1.0]])
     with pytest.raises(ValueError, match="range of float64"):
-        norms_checker.check(pairs_of_places(f), f, f, SQUARE)
+        check_norms.check(pairs_of_places(f), f, f, SQUARE)
 
 
 def test_norm_bound_is_far_below_the_intervals_bound_in_deep_networks():
@@ -147,4 +147,4 @@ def test_networks_that_are_not_matched_one_to_one_have_no_norm_bound(change):
 def test_pairs_that_are_none_are_refused(labels, scales):
     f = rn.Network([[[1.0], [2.0]]], [[0.5, 0.25]], [[1.0, 1.0]])
     with pytest.raises(ValueError, match="one to one|not positive"):
-        norms_checker.check({"labels0": np.array(labels), "scales0": np.array(scales)}, f, f, rn.Box(-1, 1))
+        check_norms.check({"labels0": np.array(labels), "scales0": np.array(scales)}, f, f, rn.Box(-1, 1))

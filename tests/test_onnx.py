@@ -16,7 +16,7 @@ import path_sums  # noqa: E402
 import reducednet as rn  # noqa: E402
 from assertions import assert_close, assert_equal_bits, assert_same_network  # noqa: E402
 from onnx_models import OPERATORS, Chain, checked, evaluate, random_chain, save_model  # noqa: E402
-from reducednet import onnx_format  # noqa: E402
+from reducednet.files import onnx as onnx_module  # noqa: E402
 from strategies import networks  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -84,7 +84,7 @@ def test_failed_save_leaves_no_file(tmp_path, monkeypatch):
 
 
 def test_network_too_large_to_be_read_back_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_format, "MAX_BYTES", (1 << 20) + 100)
+    monkeypatch.setattr(onnx_module, "MAX_BYTES", (1 << 20) + 100)
     with pytest.raises(ValueError, match="`network` must be of less than 1048676 bytes"):
         rn.save(tmp_path / "net.onnx", rn.Network.random((1, 9, 1), rng=0))
     assert not list(tmp_path.iterdir())
@@ -368,7 +368,7 @@ def test_external_data_is_not_read_even_if_it_is_there(tmp_path):
 
 
 def test_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_format, "MAX_BYTES", 100)
+    monkeypatch.setattr(onnx_module, "MAX_BYTES", 100)
     with pytest.raises(ValueError, match=r"a \.onnx file of at most 100 bytes is read, this one has"):
         rn.load(save_model(tmp_path / "net.onnx", plain().model()))
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 import reducednet as rn
 from exact_suprema import supremum
 from exact_truth import pairs
-from reducednet.verification import permutation_checker
-from reducednet.verification.permutation import permutation_arrays
+from reducednet.verification.certificates import check_permutation
+from reducednet.verification.difference_bounds.permutation import permutation_arrays
 from strategies import seeds
 
 
@@ -84,7 +84,7 @@ def changed(network, **fields):
 
 
 def test_checker_agrees_with_a_pair_made_by_hand():
-    assert permutation_checker.check(arrays(), F, G, cube(2)) == 0
+    assert check_permutation.check(arrays(), F, G, cube(2)) == 0
 
 
 @pytest.mark.parametrize("data, g", [
@@ -101,7 +101,7 @@ def test_checker_agrees_with_a_pair_made_by_hand():
 ])
 def test_checker_refuses_what_is_not_the_same(data, g):
     with pytest.raises(ValueError):
-        permutation_checker.check(data, F, g, cube(2))
+        check_permutation.check(data, F, g, cube(2))
 
 
 @pytest.mark.parametrize("w, e", [(3.0 * 2.0**-1074, -1), (1.5 * 2.0**1023, 1), (3.0 * 2.0**-1073, -2)])
@@ -111,7 +111,7 @@ def test_scaling_that_leaves_the_range_of_float64_proves_nothing(w, e):
     f, g = (rn.Network([[[value]]], [[0.0]], [[c]]) for value, c in ((w, 1.0), (rounded, 2.0**-e)))
     data = {"permutation0": np.array([0]), "exponents0": np.array([e])}
     with pytest.raises(ValueError, match="range of float64"):
-        permutation_checker.check(data, f, g, cube(1))
+        check_permutation.check(data, f, g, cube(1))
     assert permutation_arrays(f, g) is None
 
 

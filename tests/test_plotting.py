@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 import reducednet as rn
 from reducednet import plotting
-from reducednet.training import TrainingResult
+from reducednet.training.result import TrainingResult
 
 
 def result(losses):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.demo import Comparison
-from reducednet.records import entries
+from reducednet.experiments.demo import Comparison
+from reducednet.numerics.records import entries
 
 BOX = rn.Box([0, 0], [1, 1])
 

@@ -13,10 +13,12 @@ from assertions import (
     assert_close, assert_equal_bits, assert_feasible, assert_same_function, assert_same_network,
     assert_same_up_to_rounding, hidden_outputs, pair_tolerance,
 )
-from reducednet.intervals import LayerSpace
-from reducednet.layers import Affine, Reduced, carry_constants, clip_thresholds, push_up
-from reducednet.reduction import replace_always_on
-from reducednet.rounding import gamma
+from reducednet.numerics.rounding import gamma
+from reducednet.reduced_space.intervals import LayerSpace
+from reducednet.reduced_space.layer_reduction import (
+    Affine, Reduced, carry_constants, clip_thresholds, push_up,
+)
+from reducednet.reduced_space.reduction import replace_always_on
 from reference import exact_forward, exact_layers
 from strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
 

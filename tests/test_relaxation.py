@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import exact_difference, supremum
-from reducednet.verification import Certificate, folded_checker
-from reducednet.verification.expansion import DEAD, ON, expand
-from reducednet.verification.folding import folded_arrays, folded_bound
-from reducednet.verification.relaxation import Effort, Proof
-from reducednet.verification.row_bounds import Leaf
+from reducednet.verification.certificates import check_symbolic
+from reducednet.verification.certificates.certificate import Certificate
+from reducednet.verification.symbolic_bounds.back_substitution import Leaf
+from reducednet.verification.symbolic_bounds.linear_programs import Effort, Proof
+from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, folded_bound
+from reducednet.verification.symbolic_bounds.symbolic_network import DEAD, ON, expand
 from strategies import cases, seeds
 
 
@@ -36,11 +37,11 @@ def random_leaves(rng, n_classes, depth=4):
 
 def all_classes(net, domain):
     """Return the checker's heads where every neuron is a class of its own."""
-    heads = folded_checker.Heads(net, net, domain)
+    heads = check_symbolic.Heads(net, net, domain)
     ends = np.cumsum([0, *net.sizes[1:-1]])
     labels = [np.arange(start, end) for start, end in zip(ends, ends[1:])]
     none = np.empty((0, 3), dtype=int), np.empty((0, 0), dtype=int), np.empty((0, 0))
-    folded_checker.walk(net, labels, [np.ones(len(own)) for own in labels], [], none, heads)
+    check_symbolic.walk(net, labels, [np.ones(len(own)) for own in labels], [], none, heads)
     return heads
 
 
@@ -113,20 +114,20 @@ def test_leaves_cover_the_domain_only_if_all_signs_are_in_one(n_classes, n_leave
     signs = np.random.default_rng(seed).choice([-1, 0, 1], (n_leaves, n_classes))
     counts = [sum(all(s in (0, t) for s, t in zip(leaf, point)) for leaf in signs.tolist())
               for point in itertools.product((-1, 1), repeat=n_classes)]
-    assert folded_checker.covers(signs) == all(count == 1 for count in counts)
+    assert check_symbolic.covers(signs) == all(count == 1 for count in counts)
 
 
 @given(st.integers(1, 50), seeds())
 def test_leaves_of_a_tree_cover_the_domain_and_no_fewer_do(n_classes, seed):
     rng = np.random.default_rng(seed)
     signs = random_leaves(rng, n_classes, 12)
-    assert folded_checker.covers(signs)
-    assert not folded_checker.covers(np.delete(signs, rng.integers(len(signs)), axis=0))
+    assert check_symbolic.covers(signs)
+    assert not check_symbolic.covers(np.delete(signs, rng.integers(len(signs)), axis=0))
 
 
 @pytest.mark.parametrize("sign", [2.0, 0.5, np.nan, -1.5])
 def test_sign_that_is_none_covers_nothing(sign):
-    assert not folded_checker.covers(np.array([[sign], [-sign]]))
+    assert not check_symbolic.covers(np.array([[sign], [-sign]]))
 
 
 # neurons that only a programme, or only branching, finds

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reducednet.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from reducednet.numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 
 U = Fraction(1, 2**53)
 

@@ -10,10 +10,11 @@ import pytest
 
 import reducednet as rn
 from certificate_cases import changed, differences_at, proofs
-from reducednet.archives import zip_bytes
-from reducednet.verification import Certificate
-from reducednet.verification.certificates import CHECKERS, FORMAT, VERSION, fingerprint
-from reducednet.verification.schemas import SCHEMAS, checked_arrays
+from reducednet.files.archives import zip_bytes
+from reducednet.verification.certificates.certificate import (
+    CHECKERS, FORMAT, VERSION, Certificate, fingerprint,
+)
+from reducednet.verification.certificates.schemas import SCHEMAS, checked_arrays
 
 BOX = rn.Box(-1, 1)
 F = rn.Network([[[1.0]]], [[0.0]], [[1.0]])

@@ -6,10 +6,10 @@ import scipy.optimize
 from assertions import assert_close, assert_feasible
 
 import reducednet as rn
-from reducednet.gradients import Objective
-from reducednet.rounding import gamma
-from reducednet.training import slsqp
+from reducednet.numerics.rounding import gamma
 from reducednet.training.coordinates import EDGE, PLACE_SCALE
+from reducednet.training.gradients import Objective
+from reducednet.training.methods import slsqp
 from reducednet.training.monitor import Monitor
 
 SQUARE, UNIT = rn.Box([-1.0, 0.0], [1.0, 1.0]), rn.Box(0.0, 1.0)

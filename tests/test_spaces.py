@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet.gradients import Objective
-from reducednet.rounding import gamma
-from reducednet.spaces import space_of
+from reducednet.numerics.rounding import gamma
+from reducednet.reduced_space.spaces import space_of
+from reducednet.training.gradients import Objective
 
 seeds = strategies.seeds()
 few = settings(max_examples=25)

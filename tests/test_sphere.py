@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from reducednet import sphere
-from reducednet.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from reducednet.numerics import sphere
+from reducednet.numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 
 MAX = float(np.finfo(np.float64).max)
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 9))

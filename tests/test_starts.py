@@ -7,10 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet import starts
-from reducednet.activations import activation_named
-from reducednet.intervals import LayerSpace
-from reducednet.rounding import gamma
+from reducednet.networks.activations import activation_named
+from reducednet.numerics.rounding import gamma
+from reducednet.reduced_space.intervals import LayerSpace
+from reducednet.training import starts
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 few = settings(max_examples=20)

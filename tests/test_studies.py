@@ -20,9 +20,11 @@ from assertions import assert_close, gamma
 from matplotlib.figure import Figure
 
 import reducednet as rn
-from reducednet import cli, demo, parallel, plotting, studies
-from reducednet.study_record import median_interval, quantiles
-from reducednet.study_runs import NAMED, Run, method_named
+from reducednet import plotting
+from reducednet.cli import main
+from reducednet.experiments import compare as compare_module, demo, executors
+from reducednet.experiments.methods import NAMED, Run, method_named
+from reducednet.experiments.study import median_interval, quantiles
 
 METHODS = ("standard", "ball", "redrawn")
 SETTINGS = {"sizes": (1, 6, 1), "starts": 3, "methods": METHODS, "n_steps": 15, "test_points": 50}
@@ -114,13 +116,13 @@ def test_other_seeds_give_other_starts(serial):
 
 def test_random_samples_are_common_to_all_starts_and_methods():
     seen = []
-    original = studies.train
+    original = compare_module.train
     try:
-        studies.train = lambda network, X, y, method, **options: seen.append(X) or original(
+        compare_module.train = lambda network, X, y, method, **options: seen.append(X) or original(
             network, X, y, method, **options)
         rn.compare("franke", (2, 4, 1), starts=2, methods=("standard", "natural"), n_steps=2, samples=30)
     finally:
-        studies.train = original
+        compare_module.train = original
     assert len(seen) == 4 and all(X is seen[0] for X in seen) and seen[0].shape == (30, 2)
 
 
@@ -168,7 +170,7 @@ def test_dask_gives_the_bits_of_the_serial_study(serial):
 @pytest.mark.parametrize("workers, n, size", [(1, 16, 2), (2, 16, 1), (4, 1000, 4), (1, 3, 1)])
 def test_batches_are_at_least_eight_a_worker_and_small(workers, n, size):
     with ThreadPoolExecutor(workers) as executor:
-        parts = parallel.batches(list(range(n)), executor)
+        parts = executors.batches(list(range(n)), executor)
     assert [unit for part in parts for unit in part] == list(range(n))
     assert max(map(len, parts)) == size
 
@@ -178,7 +180,7 @@ def test_an_executor_that_hides_its_workers_counts_as_the_processors(count):
     class Hidden:
         _max_workers = count
 
-    assert parallel.worker_count(Hidden()) == os.cpu_count()
+    assert executors.worker_count(Hidden()) == os.cpu_count()
 
 
 class Losing(Executor):
@@ -236,10 +238,10 @@ def test_a_study_of_which_every_run_is_lost_is_an_error_that_says_why():
 def test_work_that_is_lost_one_group_after_the_other_is_given_up_soon():
     executor = Losing(10**6)
     lost = []
-    results = parallel.results(lambda part: (part, False), range(50), executor, lost)
+    results = executors.results(lambda part: (part, False), range(50), executor, lost)
     assert not any(found for found, _ in results)
     assert sorted(unit for unit, _ in lost) == list(range(50))
-    assert 10**6 - executor.n_lost <= 50 + 2 * parallel.HOPELESS
+    assert 10**6 - executor.n_lost <= 50 + 2 * executors.HOPELESS
 
 
 def test_cancelled_work_is_made_again(serial):
@@ -298,7 +300,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 @kills
 def test_work_of_a_killed_process_is_made_again_by_processes(serial, tmp_path):
-    with parallel.Processes(1, mp_context=SPAWN) as executor:
+    with executors.Processes(1, mp_context=SPAWN) as executor:
         study = compare(executor=executor, **with_killer(str(tmp_path / "killed")))
     assert (study.message, study.missing) == ("finished", ())
     assert checked_runs(study, serial) == 4
@@ -307,7 +309,7 @@ def test_work_of_a_killed_process_is_made_again_by_processes(serial, tmp_path):
 @kills
 @pytest.mark.slow
 def test_runs_that_always_kill_their_process_are_left_out_alone(serial):
-    with parallel.Processes(1, mp_context=SPAWN) as executor:
+    with executors.Processes(1, mp_context=SPAWN) as executor:
         study = compare(executor=executor, **with_killer())
     assert study.message.startswith("unfinished: the executor lost 2 of 4 runs with Broken")
     assert study.missing == (("killer", 0), ("killer", 1))
@@ -371,22 +373,22 @@ def test_an_interrupted_study_on_an_executor_keeps_what_is_finished(serial):
 
 
 def test_a_run_that_ends_interrupted_is_not_a_finished_run(monkeypatch, serial):
-    original, calls = studies.train, []
+    original, calls = compare_module.train, []
 
     def train(*arguments, **options):
         calls.append(1)
         result = original(*arguments, **options)
         return replace(result, message="interrupted") if len(calls) == 3 else result
 
-    monkeypatch.setattr(studies, "train", train)
+    monkeypatch.setattr(compare_module, "train", train)
     assert timeless(compare()) == timeless(serial)[:2]
 
 
 def test_an_interrupted_worker_hands_in_the_finished_runs_of_its_batch(monkeypatch):
-    monkeypatch.setattr(studies, "_run", lambda problem, unit: unit if unit < 3 else os.kill(os.getpid(), 2))
+    monkeypatch.setattr(compare_module, "_run", lambda problem, unit: unit if unit < 3 else os.kill(os.getpid(), 2))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        assert studies.work(None, [1, 2, 3, 4]) == ([1, 2], True)
+        assert compare_module.work(None, [1, 2, 3, 4]) == ([1, 2], True)
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -401,7 +403,7 @@ def test_running_batches_are_waited_for_a_moment_when_the_main_process_is_interr
         return list(part), False
 
     with ThreadPoolExecutor(2) as executor:
-        results = parallel.results(work, [0, 1], executor, None)
+        results = executors.results(work, [0, 1], executor, None)
         found = [next(results)]
         entered.wait(30.0)
         release.set()
@@ -415,7 +417,7 @@ def test_an_interrupt_before_the_first_finished_run_is_raised(monkeypatch):
     def train(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(studies, "train", train)
+    monkeypatch.setattr(compare_module, "train", train)
     with pytest.raises(KeyboardInterrupt):
         compare()
 
@@ -454,7 +456,7 @@ def test_test_samples_outside_the_domain_are_refused():
 
 
 def test_progress_that_is_no_function_is_refused_before_any_run(monkeypatch):
-    monkeypatch.setattr(studies, "train", None)
+    monkeypatch.setattr(compare_module, "train", None)
     with pytest.raises(TypeError, match=r"`progress` must be a function of \(done, total\), got bool"):
         compare(progress=True)
 
@@ -922,7 +924,7 @@ def test_compare_command_is_silent_on_stderr_in_a_pipe(command):
 
 def test_compare_command_prints_the_table(tmp_path, capsys):
     options = ["--methods", "natural", "--starts", "1", "--neurons", "4,3", "--steps", "2", "--out", str(tmp_path)]
-    assert cli.main(["compare", "franke", *options]) == 0
+    assert main.main(["compare", "franke", *options]) == 0
     study = rn.Study.load(tmp_path / "study.npz")
     lines = capsys.readouterr().out.splitlines()
     assert "franke, networks 2-4-3-1, 1 starts of SeedSequence(0), 500 samples; finished" in lines
@@ -932,8 +934,8 @@ def test_compare_command_prints_the_table(tmp_path, capsys):
 def test_unfinished_study_of_the_command_has_a_code_of_its_own(tmp_path, capsys, monkeypatch):
     message = "unfinished: the executor lost 1 of 2 runs"
     left_out = made({"standard": [1e-3, np.nan]}, message=message)
-    monkeypatch.setattr(studies, "compare", lambda *arguments, **options: left_out)
-    assert cli.main(["compare", "sin4pi", "--out", str(tmp_path), "--json"]) == 5
+    monkeypatch.setattr(compare_module, "compare", lambda *arguments, **options: left_out)
+    assert main.main(["compare", "sin4pi", "--out", str(tmp_path), "--json"]) == 5
     report = json.loads(capsys.readouterr().out)
     assert report["message"] == left_out.message and report["missing"] == [["standard", 1]]
 
@@ -944,7 +946,7 @@ def test_unfinished_study_of_the_command_has_a_code_of_its_own(tmp_path, capsys,
     (["sin4pi", "--neurons", "0"], "must be at least 1"),
 ])
 def test_bad_calls_of_the_command_end_with_code_2_and_one_line(tmp_path, capsys, arguments, words):
-    assert cli.main(["compare", *arguments, "--out", str(tmp_path)]) == 2
+    assert main.main(["compare", *arguments, "--out", str(tmp_path)]) == 2
     errors = capsys.readouterr().err
     assert words in errors and errors.count("\n") == 1
 

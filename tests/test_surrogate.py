@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet.gradients import Objective
-from reducednet.rounding import gamma
-from reducednet.training import surrogate
+from reducednet.numerics.rounding import gamma
+from reducednet.training.gradients import Objective
+from reducednet.training.methods import straight_through
 from reducednet.training.monitor import Monitor
 
 few = settings(max_examples=20)
@@ -21,7 +21,7 @@ def run(network, X, y, n_steps=30, loss="mse", callback=None, **options):
     """Return the result of a run."""
     objective = Objective(network, X, y, loss)
     monitor = Monitor(network, objective, callback=callback)
-    ended = surrogate.minimise(network, objective, monitor, n_steps, 0.0, **options)
+    ended = straight_through.minimise(network, objective, monitor, n_steps, 0.0, **options)
     return monitor.result(*ended)
 
 
@@ -73,7 +73,7 @@ def problems(draw, n_samples=12):
 def test_gradient_is_that_of_the_samples_one_by_one(case):
     network, X, y, loss = case
     objective, width = Objective(network, X, y, loss), 0.7
-    value, gradient = surrogate.surrogate_gradient(network, objective, network.to_vector(), width)
+    value, gradient = straight_through.surrogate_gradient(network, objective, network.to_vector(), width)
     want = np.array(reference_gradient(network, X, y, loss, width))
     sizes = np.array(network.sizes)
     paths = path_sum(network, X, y, width)
@@ -102,7 +102,7 @@ def test_gradient_of_one_neuron_by_hand():
     # N = 3 s(z) = 0, 0, 3 against 0, 1, 3: delta = (2/3) (0, -1, 0), D = -2 / (2 sqrt(2/3)) at x = 1.
     network = rn.Network([[[1.0]]], [[-1.0]], [[3.0]], activation="binary")
     objective = Objective(network, [[0.0], [1.0], [2.0]], [0.0, 1.0, 3.0])
-    value, gradient = surrogate.surrogate_gradient(network, objective, network.to_vector(), 1.0)
+    value, gradient = straight_through.surrogate_gradient(network, objective, network.to_vector(), 1.0)
     slope = -np.sqrt(3.0 / 2.0)
     assert_close(value, 1.0 / 3.0, gamma(8), "loss")
     assert_close(gradient, [slope, slope, 0.0], gamma(32) * 2.0, "gradient by w, b, c")
@@ -113,7 +113,7 @@ def test_gradient_by_outgoing_weights_is_exact():
     X = SQUARE.sample(20, 1)
     y = X.sum(axis=1)
     _, exact = rn.loss_and_gradient(network, X, y)
-    _, gradient = surrogate.surrogate_gradient(network, Objective(network, X, y), network.to_vector())
+    _, gradient = straight_through.surrogate_gradient(network, Objective(network, X, y), network.to_vector())
     n = exact.output_weights.size + 1
     error = gamma(20 * 16) * 2.0 * (np.abs(y).max() + np.abs(network.output_weights).sum())
     assert_close(gradient[-n:], np.append(exact.output_weights, exact.output_bias), error, "outgoing gradient")
@@ -125,9 +125,9 @@ def test_row_times_a_power_of_two_has_its_gradient_divided_by_it(seed, exponent)
     X, alpha = SQUARE.sample(15, seed), 2.0**exponent
     scaled = rn.Network([alpha * network.weights[0]], [alpha * network.thresholds[0]], network.output_weights,
                         activation="binary")
-    _, gradient = surrogate.surrogate_gradient(
+    _, gradient = straight_through.surrogate_gradient(
         network, Objective(network, X, X[:, 0]), network.to_vector(), 1.0)
-    _, other = surrogate.surrogate_gradient(scaled, Objective(scaled, X, X[:, 0]), scaled.to_vector(), 1.0)
+    _, other = straight_through.surrogate_gradient(scaled, Objective(scaled, X, X[:, 0]), scaled.to_vector(), 1.0)
     assert np.array_equal(gradient[:9], alpha * other[:9])
 
 
@@ -150,7 +150,7 @@ def test_best_network_met_is_kept(case):
     network, X, y, loss = case
     result = run(network, X, y, 10, loss)
     losses = result.history["loss"]
-    kept = surrogate.surrogate_gradient(network, Objective(network, X, y, loss), result.network.to_vector())[0]
+    kept = straight_through.surrogate_gradient(network, Objective(network, X, y, loss), result.network.to_vector())[0]
     assert kept == losses.min() <= losses[0]
 
 
@@ -158,7 +158,7 @@ def test_recorded_norm_is_that_of_the_riemannian_gradient():
     network = rn.ReducedNetwork.random((2, 5, 4, 1), SQUARE, 0, activation="binary")
     X = SQUARE.sample(20, 1)
     theta = network.to_vector()
-    gradient = surrogate.surrogate_gradient(network, Objective(network, X, X[:, 0]), theta)[1]
+    gradient = straight_through.surrogate_gradient(network, Objective(network, X, X[:, 0]), theta)[1]
     tangent = rn.spaces.space_of(network).gradient(theta, gradient)
     norm = run(network, X, X[:, 0], 1).history["gradient_norm"][0]
     assert norm == np.linalg.norm(tangent) < np.linalg.norm(gradient)
@@ -189,7 +189,7 @@ def test_network_that_fits_has_converged():
 def test_neuron_with_constant_input_has_no_gradient():
     network = rn.Network([[[0.0]]], [[0.5]], [[2.0]], activation="binary")
     objective = Objective(network, [[0.0], [1.0]], [0.0, 1.0])
-    gradient = surrogate.surrogate_gradient(network, objective, network.to_vector())[1]
+    gradient = straight_through.surrogate_gradient(network, objective, network.to_vector())[1]
     assert gradient.tolist() == [0.0, 0.0, 3.0]
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reducednet import targets
-from reducednet.rounding import gamma
-from reducednet.targets import TARGETS, target_named
+from reducednet.experiments import targets
+from reducednet.experiments.targets import TARGETS, target_named
+from reducednet.numerics.rounding import gamma
 
 every_target = pytest.mark.parametrize("name", sorted(TARGETS))
 EXP = 64  # roundings charged for an exponential, cosine or power of an argument of size up to 60

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet.gradients import Objective
-from reducednet.rounding import gamma
+from reducednet.numerics.rounding import gamma
 from reducednet.training.coordinates import ReducedCoordinates
+from reducednet.training.gradients import Objective
 from reducednet.training.monitor import Monitor
 
 few = settings(max_examples=20)

@@ -15,9 +15,9 @@ from assertions import assert_close, assert_equal_bits, assert_feasible, assert_
 from matplotlib import pyplot
 
 import reducednet as rn
-from reducednet import archives, npz_format
-from reducednet.gradients import Objective
-from reducednet.training import run
+from reducednet.files import archives, npz
+from reducednet.training import train as train_module
+from reducednet.training.gradients import Objective
 from reducednet.training.monitor import Monitor, NotFinite
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
@@ -341,7 +341,7 @@ def test_start_that_was_interrupted_while_it_was_recorded_is_there_once(monkeypa
     def interrupt(step):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "bar", lambda *arguments: contextlib.nullcontext(interrupt))
+    monkeypatch.setattr(train_module, "bar", lambda *arguments: contextlib.nullcontext(interrupt))
     result = train("adam")
     assert result.message == "interrupted" and result.history["step"].tolist() == [0]
 
@@ -638,7 +638,7 @@ def changed(path, change):
     header, arrays = parts_of(path)
     change(header, arrays)
     header = {name: value for name, value in header.items() if name not in ("format", "version")}
-    path.write_bytes(archives.zip_bytes(npz_format.FORMAT, npz_format.VERSION, header, arrays))
+    path.write_bytes(archives.zip_bytes(npz.FORMAT, npz.VERSION, header, arrays))
 
 
 def in_result(**entries):
@@ -787,7 +787,7 @@ def test_auto_picks_what_is_documented(activation, sizes, loss, expected, reduce
     network = rn.Network.random(sizes, 0, **kind)
     if reduced:
         network = rn.reduce(network, SQUARE)
-    assert run._optimiser(network, "auto", loss, 100) == expected
+    assert train_module._optimiser(network, "auto", loss, 100) == expected
 
 
 @pytest.mark.parametrize("method", ["adam", "exchange"])
@@ -797,14 +797,14 @@ def test_auto_is_the_method_that_it_picks(method):
     assert_same_network(one.network, two.network, "the network")
 
 
-@pytest.mark.parametrize("optimiser", run.N_STEPS)
+@pytest.mark.parametrize("optimiser", train_module.N_STEPS)
 def test_train_takes_and_documents_every_option_of_the_optimiser(optimiser):
     home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
     module = importlib.import_module(f"reducednet.training.{home}")
     minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
     own = [name for name, parameter in inspect.signature(minimise).parameters.items()
            if parameter.kind is parameter.KEYWORD_ONLY and name not in ("rng", "state")]
-    assert sorted(run.OPTIONS.get(optimiser, ())) == sorted(own)
+    assert sorted(train_module.OPTIONS.get(optimiser, ())) == sorted(own)
     table = rn.train.__doc__.split("\n    =====")[2]
     row = table.split(f'\n    ``"{optimiser}"``')[1].split('\n    ``"')[0] if own else ""
     assert all(name in row for name in own)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.training import memory, run
+from reducednet.training import memory, train
 
 GIB = 2**30
 BINARY = {"exchange": "binary", "surrogate": "binary"}
@@ -132,7 +132,7 @@ def test_auto_leaves_steps_that_need_a_gigabyte_or_ten_billion_operations(sizes,
     network = rn.Network.random(sizes, 0, activation=BINARY.get(optimiser, "relu"))
     otherwise = "surrogate" if optimiser == "exchange" else "lbfgs"
     numbers = [10**power for power in range(1, 9)]
-    chosen = [run._optimiser(network, "auto", "mse", n) for n in numbers]
+    chosen = [train._optimiser(network, "auto", "mse", n) for n in numbers]
     small = [memory.bytes_needed(optimiser, network, n) <= GIB
              and memory.operations(optimiser, network, n) <= 10**10 for n in numbers]
     assert chosen == [optimiser if fits else otherwise for fits in small]

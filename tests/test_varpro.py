@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet.rounding import gamma
-from reducednet.training import projection as projected, varpro
+from reducednet.numerics.rounding import gamma
 from reducednet.training.coordinates import EDGE
+from reducednet.training.methods import linear_least_squares as projected, varpro
 from reducednet.training.monitor import NotFinite
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])

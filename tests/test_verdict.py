@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.commands.answers import json_text, short
-from reducednet.commands.compress import _sums
-from reducednet.commands.info import _range
-from reducednet.commands.verify import _exactly
+from reducednet.cli.answers import json_text, short
+from reducednet.cli.compress import _sums
+from reducednet.cli.info import _range
+from reducednet.cli.verify import _exactly
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.verdict import Verdict
 

@@ -9,9 +9,10 @@ import reducednet as rn
 from exact_judge import complaints, thresholds_to_ask
 from exact_suprema import exact_difference, exact_outputs, supremum
 from exact_truth import pairs
-from reducednet.rounding import gamma
-from reducednet.verification import provers, run, verify
+from reducednet.numerics.rounding import gamma
+from reducednet.verification import provers, verify as verify_module
 from reducednet.verification.findings import OutOfTime
+from reducednet.verification.verify import verify
 from test_real_networks import FILES, box_of
 
 SQUARE = rn.Box([0.0, 0.0], [1.0, 1.0])
@@ -504,7 +505,7 @@ def test_question_is_about_the_same_functions():
         weights = [f.weights[0] * 2.0**-300, f.weights[1] * 2.0**200]
         thresholds = [f.thresholds[0] * 2.0**-300, f.thresholds[1]]
         f = rn.Network(weights, thresholds, f.output_weights, None, activation)
-        question, _ = run._question(f, deeper(f, rng), SQUARE, 1.0, "real", 1.0)
+        question, _ = verify_module._question(f, deeper(f, rng), SQUARE, 1.0, "real", 1.0)
         assert question.f.depth == question.g.depth == 3
         for x in SQUARE.sample(5, rng):
             assert exact_outputs(question.f, x) == exact_outputs(question.g, x) == exact_outputs(f, x)

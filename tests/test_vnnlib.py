@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet import vnnlib_format
+from reducednet.files import vnnlib
 
 LONG = 300_000
 ENDS = st.floats(-1e300, 1e300, allow_subnormal=True)
@@ -163,7 +163,7 @@ def test_what_is_no_box_is_refused(tmp_path, case):
     ("MAX_BYTES", UNIT), ("_MAX_TOKENS", "(set-info" + " 0" * 101 + ")"),
 ])
 def test_file_or_command_that_is_too_large_is_refused(tmp_path, monkeypatch, limit, text):
-    monkeypatch.setattr(vnnlib_format, limit, 100)
+    monkeypatch.setattr(vnnlib, limit, 100)
     with pytest.raises(ValueError, match=r"box\.vnnlib: .*at most 100"):
         rn.load_box(write(tmp_path / "box.vnnlib", text))
 

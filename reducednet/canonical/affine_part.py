@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import Array, finite_result
-from .domains import Domain
-from .rounding import UNIT_ROUNDOFF, gamma
-from .sphere import normalise
+from .._validation import Array, finite_result
+from ..domains import Domain
+from ..numerics.rounding import UNIT_ROUNDOFF, gamma
+from ..numerics.sphere import normalise
 
 SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 

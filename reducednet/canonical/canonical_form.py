@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import Array, finite_result, message, number, renamed, samples
-from .activations import activation_named
-from .affine_neurons import AffineNeurons, affine_neurons
-from .domains import Box, Domain, Hull
-from .grouping import Labels
+from .._validation import Array, finite_result, message, number, renamed, samples
+from ..domains import Box, Domain, Hull
+from ..networks.activations import activation_named
+from ..networks.network import Network, check_network
+from ..numerics.equal_rows import Labels
+from ..numerics.records import read_only, record
+from ..numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from ..reduced_space.reduced_network import check_domain
+from .affine_part import AffineNeurons, affine_neurons
 from .merging import MergedNeurons, column_sums, exact_sum, exact_sums, merge_neurons
-from .networks import Network, check_network
-from .records import read_only, record
-from .reduced_networks import check_domain
-from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .shallow import ShallowNeurons, end_slack, largest_inputs, shallow_neurons
+from .neurons import ShallowNeurons, end_slack, largest_inputs, shallow_neurons
 
 
 @record

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array, finite_result
-from .grouping import Labels, groups_of_rows
-from .shallow import ShallowNeurons
+from .._validation import Array, finite_result
+from ..numerics.equal_rows import Labels, groups_of_rows
+from .neurons import ShallowNeurons
 
 
 class MergedNeurons(NamedTuple):

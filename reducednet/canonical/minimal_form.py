@@ -7,18 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array, finite_result, flag, renamed
-from .affine_neurons import (
-    AffineNeurons, affine_neurons, in_units_of_noise, numerical_ranks, positive_neurons, row_factors,
+from .._validation import Array, finite_result, flag, renamed
+from ..domains import Domain
+from ..networks.network import Network
+from ..numerics.records import read_only, record
+from ..numerics.rounding import UNIT_ROUNDOFF, gamma
+from ..numerics.subset_sum import MOST, all_subsets, subset_with_sum
+from .affine_part import (
+    AffineNeurons, affine_neurons, in_units_of_noise, numerical_ranks, positive_neurons,
+    row_factors,
 )
-from .canonical import CanonicalForm, canonical_form, constant_and_charge
-from .domains import Domain
+from .canonical_form import CanonicalForm, canonical_form, constant_and_charge
 from .merging import exact_sums
-from .networks import Network
-from .records import read_only, record
-from .rounding import UNIT_ROUNDOFF, gamma
-from .shallow import largest_inputs
-from .subset_sums import MOST, all_subsets, subset_with_sum
+from .neurons import largest_inputs
 
 ENUMERATED = 10
 """Up to so many hyperplanes every way to turn the neurons is tried."""

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array
-from .activations import ACTIVATIONS
-from .domains import Domain
-from .intervals import LayerSpace
-from .layers import unit_directions
-from .networks import Network
-from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from .._validation import Array
+from ..domains import Domain
+from ..networks.activations import ACTIVATIONS
+from ..networks.network import Network
+from ..numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from ..reduced_space.intervals import LayerSpace
+from ..reduced_space.layer_reduction import unit_directions
 
 
 class ShallowNeurons(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..domains import Domain
-from ..networks import Network
-from ..reduced_networks import ReducedNetwork
+from ..networks.network import Network
+from ..reduced_space.reduced_network import ReducedNetwork
 
 DONE, REFUTED, BAD_CALL, UNDECIDED, UNFINISHED = 0, 1, 2, 3, 5
 UNFORESEEN, NOT_WRITTEN, INTERRUPTED = 70, 74, 130

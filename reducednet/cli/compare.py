@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> Answer:
     from matplotlib.figure import Figure
 
     from .. import plotting
-    from ..studies import compare
-    from ..targets import target_named
+    from ..experiments.compare import compare
+    from ..experiments.targets import target_named
 
     target, hidden = target_named(options.target), _widths(options.neurons)
     make_folder(options.out)
@@ -75,7 +75,7 @@ def _workers(jobs: int) -> Iterator[Any]:
         return
     import multiprocessing
 
-    from ..parallel import Processes
+    from ..experiments.executors import Processes
 
     spawn = multiprocessing.get_context("spawn")
     executor = Processes(jobs, mp_context=spawn, initializer=_leave_interrupts_to_the_parent)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..files import ENDINGS
+from ..files.save_load import ENDINGS
 from .answers import Answer, network_report
 from .options import add_json, read_network
 from .outputs import check_output, save_checked
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _lost_from(path: Path, physical: bool) -> list[str]:
     """Return what a .nnet file says besides the network's numbers, as far as it is to be believed."""
-    from ..files import load, load_box
+    from ..files.save_load import load, load_box
 
     if path.suffix.lower() != ".nnet":
         return []
@@ -58,7 +58,7 @@ def _lost_from(path: Path, physical: bool) -> list[str]:
 def _lost_in(path: Path, network: Any) -> list[str]:
     """Return what the new file cannot say of the network."""
     from ..domains import Box
-    from ..reduced_networks import ReducedNetwork
+    from ..reduced_space.reduced_network import ReducedNetwork
 
     ending, lost = path.suffix.lower(), []
     if isinstance(network, ReducedNetwork) and ending != ".npz":

@@ -24,9 +24,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Run the demo and write its figure."""
-    from .. import targets
-    from ..demo import sin4pi_demo
-    from ..plotting import comparison_figure
+    from ..experiments import targets
+    from ..experiments.demo import sin4pi_demo
+    from ..plotting.curves import comparison_figure
 
     make_folder(options.out)
     comparison = sin4pi_demo(options.starts, options.seed, progress("starts"))
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 
 def _lines(report: Mapping[str, Any]) -> list[str]:
-    from ..demo import FAILURE, N_STEPS, SIZES
+    from ..experiments.demo import FAILURE, N_STEPS, SIZES
 
     mapping = [{"space": space, "neurons": f"{SIZES[1]}-{e['neurons']}",
                 "largest difference": short(e["largest_difference"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .answers import Answer, domain_report, short, table_lines
-from .census import STABLE, census
+from .network_summary import STABLE, census
 from .options import add_domain, add_json, asked_domain, declared_domain, read_file
 from .study_tables import study_lines, study_report
 
@@ -24,8 +24,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Read the file and count."""
-    from ..study_record import Study
-    from ..training import TrainingResult
+    from ..experiments.study import Study
+    from ..training.result import TrainingResult
 
     content = read_file(options.file)
     if isinstance(content, Study):

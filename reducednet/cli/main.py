@@ -11,11 +11,11 @@ from typing import NoReturn
 
 import numpy as np
 
-from . import __version__
-from .commands import COMMANDS
-from .commands.answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
-from .commands.options import in_terms_of_options
-from .nnet_format import ADVICE
+from .. import __version__
+from ..commands import COMMANDS
+from ..files.nnet import ADVICE
+from .answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
+from .options import in_terms_of_options
 
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
 """Errors of a disk that takes no more."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
-from ..grouping import groups_of_rows
-from ..kernels import Layout
-from ..layers import unit_directions
-from ..networks import Network
-from ..rounding import gamma
+from ..networks.forward import Layout
+from ..networks.network import Network
+from ..numerics.equal_rows import groups_of_rows
+from ..numerics.rounding import gamma
+from ..reduced_space.layer_reduction import unit_directions
 
 
 STABLE = "dead, always on: on all of the domain, to rounding"
@@ -68,7 +68,7 @@ def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
 
 
 def _compressed(network: Network, domain: Domain) -> int | None:
-    from ..compression import compress
+    from ..compression.compress import compress
 
     try:
         return compress(network, domain)[0].n_parameters
@@ -78,8 +78,8 @@ def _compressed(network: Network, domain: Domain) -> int | None:
 
 def _on_domain(network: Network, domain: Domain) -> tuple[list[dict[str, Any]], list[np.ndarray], int]:
     """Return each layer's places, its dead neurons, and the dimension of the reduced space."""
-    from ..reduction import reduce
-    from ..verification import stable_neurons
+    from ..reduced_space.reduction import reduce
+    from ..verification.stable_neurons import stable_neurons
 
     reduced, stable = reduce(network, domain), stable_neurons(network, domain)
     places, dead = [], []

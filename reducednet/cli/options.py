@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..domains import Box, Domain
-from ..nnet_format import ADVICE
+from ..files.nnet import ADVICE
 from .samples import SAMPLE_ENDINGS, box_around
 
 
@@ -84,8 +84,8 @@ def box_of(ends: Sequence[str], n_inputs: int) -> Box:
 
 def read_file(path: Path, physical: bool = False) -> Any:
     """Return the network, training result or study of a file."""
-    from ..files import load
-    from ..study_record import Study
+    from ..experiments.study import Study
+    from ..files.save_load import load
 
     try:
         return load(path, physical)
@@ -98,7 +98,7 @@ def read_file(path: Path, physical: bool = False) -> Any:
 
 def read_network(path: Path, physical: bool = False) -> Any:
     """Return the network of a file; refuse a file that holds something else."""
-    from ..networks import Network
+    from ..networks.network import Network
 
     content = read_file(path, physical)
     if not isinstance(content, Network):
@@ -108,8 +108,8 @@ def read_network(path: Path, physical: bool = False) -> Any:
 
 def read_domain(path: Path) -> Domain:
     """Return the domain of a file: a reduced network's own, the box that it declares, or that around samples."""
-    from ..files import BOX_ENDINGS, load_box
-    from ..reduced_networks import ReducedNetwork
+    from ..files.save_load import BOX_ENDINGS, load_box
+    from ..reduced_space.reduced_network import ReducedNetwork
 
     ending = path.suffix.lower()
     if ending in SAMPLE_ENDINGS:
@@ -138,7 +138,7 @@ def domain_of(options: argparse.Namespace, *files: tuple[Any, Path]) -> Domain:
 
 def asked_domain(options: argparse.Namespace, network: Any) -> Domain | None:
     """Return the domain of `--box` or `--domain`, of the network's dimension; None where neither is given."""
-    from ..reduced_networks import check_domain
+    from ..reduced_space.reduced_network import check_domain
 
     if options.box is not None:
         return check_domain(network, box_of(options.box, network.n_inputs))
@@ -147,8 +147,8 @@ def asked_domain(options: argparse.Namespace, network: Any) -> Domain | None:
 
 def declared_domain(*files: tuple[Any, Path]) -> Domain:
     """Return the domain of the first reduced network, else the box of the first .nnet file that declares one."""
-    from ..files import load_box
-    from ..reduced_networks import ReducedNetwork
+    from ..files.save_load import load_box
+    from ..reduced_space.reduced_network import ReducedNetwork
 
     for network, _ in files:
         if isinstance(network, ReducedNetwork):

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from .._validation import Array
-from ..archives import checked_path, replacing, write_whole
 from ..domains import Box
-from ..networks import Network
+from ..files.archives import checked_path, replacing, write_whole
+from ..networks.network import Network
 
 
 def make_folder(folder: Path) -> None:
@@ -49,7 +49,7 @@ def _try_to_write(folder: str | Path, refusal: str) -> None:
 
 def check_format(path: Path, network: Network) -> None:
     """Say before the work begins that a file with this ending cannot hold a network of this kind."""
-    from ..files import WRITERS
+    from ..files.save_load import WRITERS
 
     WRITERS[path.suffix.lower()](network)
 
@@ -64,7 +64,7 @@ def save_checked(path: Path, network: Network, box: Box | None = None) -> None:
     ValueError
         If the file cannot hold the network, or does not give it back.
     """
-    from ..files import ENDINGS, READERS, WRITERS
+    from ..files.save_load import ENDINGS, READERS, WRITERS
 
     name, ending = checked_path(path, ENDINGS)
     extra = {} if box is None or ending != ".nnet" else {"box": box}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .answers import Answer, network_report, short, table_lines
-from .census import STABLE, census
+from .network_summary import STABLE, census
 from .options import add_domain, add_json, domain_of, read_network
 from .outputs import check_output
 
@@ -32,9 +32,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Reduce the network, check it at random points and write it."""
-    from ..error_bounds import decided, reduction_bound
-    from ..files import save
-    from ..reduction import reduce, reduction_report
+    from ..files.save_load import save
+    from ..reduced_space.reduction import reduce, reduction_report
+    from ..reduced_space.rounding_error import decided, reduction_bound
 
     check_output(options.output, [".npz"])
     network = read_network(options.file)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .._validation import real_array
-from ..archives import naming
 from ..domains import Box
+from ..files.archives import naming
 
 SAMPLE_ENDINGS = (".npy", ".csv", ".txt")
 

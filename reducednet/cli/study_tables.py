@@ -14,7 +14,7 @@ def study_report(study: Any) -> dict[str, Any]:
 
 def study_lines(study: Any) -> list[str]:
     """Return the same for people."""
-    from ..study_record import FAILURE
+    from ..experiments.study import FAILURE
 
     rows = study.table()
     return [

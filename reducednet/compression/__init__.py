@@ -1,5 +1,4 @@
-"""Smaller networks with the same function, and the proof of that."""
-from .report import CompressionReport
-from .run import compress
+"""Smaller networks with the same function, and the proof of that.
 
-__all__ = ["CompressionReport", "compress"]
+May import `verification` and the rooms below it.
+"""

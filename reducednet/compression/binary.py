@@ -16,10 +16,10 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
-from ..layers import Affine, affine_maps
-from ..networks import Network
-from ..verification import stable_neurons
-from ..verification.expansion import DEAD, ON, Roles
+from ..networks.network import Network
+from ..reduced_space.layer_reduction import Affine, affine_maps
+from ..verification.stable_neurons import stable_neurons
+from ..verification.symbolic_bounds.symbolic_network import DEAD, ON, Roles
 
 
 def without_useless(net: Network, domain: Domain, exactly: bool) -> tuple[Network, list[Roles], np.ndarray]:

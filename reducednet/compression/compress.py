@@ -10,15 +10,19 @@ import numpy as np
 
 from .._validation import choice, finite_result, message, number, renamed
 from ..domains import Domain
-from ..networks import Network, check_network
-from ..records import read_only
-from ..reduced_networks import check_domain
-from ..verification import Certificate, Verdict, folded_certificate, verify
-from ..verification.certificates import fingerprint
-from ..verification.expansion import DEAD, MOST_NUMBERS, ON, ROUNDING, Expansion, Roles, expand
-from ..verification.relaxation import Effort
+from ..networks.network import Network, check_network
+from ..numerics.records import read_only
+from ..reduced_space.reduced_network import check_domain
+from ..verification.certificates.certificate import Certificate, fingerprint
+from ..verification.symbolic_bounds.linear_programs import Effort
+from ..verification.symbolic_bounds.symbolic_difference import folded_certificate
+from ..verification.symbolic_bounds.symbolic_network import (
+    DEAD, MOST_NUMBERS, ON, ROUNDING, Expansion, Roles, expand,
+)
+from ..verification.verdict import Verdict
+from ..verification.verify import verify
 from .binary import without_useless
-from .building import Built, build
+from .rebuild import Built, build
 from .report import CompressionReport
 
 LOSSLESS = 2.0**-38

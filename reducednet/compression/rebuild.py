@@ -11,9 +11,9 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
-from ..networks import Network
-from ..verification.expansion import ON, Expansion, Roles
-from ..verification.row_bounds import Classes, ends
+from ..networks.network import Network
+from ..verification.symbolic_bounds.back_substitution import Classes, ends
+from ..verification.symbolic_bounds.symbolic_network import ON, Expansion, Roles
 
 MARGIN = 2.0**-10
 """How far above 0 the lowest value of a carrying neuron is, where the columns' sizes are 1."""

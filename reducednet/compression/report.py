@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..records import record
-from ..verification import Certificate
+from ..numerics.records import record
+from ..verification.certificates.certificate import Certificate
 
 
 @record

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._validation import Array
-from .networks import Network
+from .._validation import Array
+from ..networks.network import Network
 
 
 class AffineChain:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, message
+from .._validation import Array, message
 from .steps import Affine, Step, affine
 
 CALLS = ("call", "forward", "_wrapped_call_impl", "_call_impl")

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import choice, library, message
-from .keras_steps import is_graph, keras_steps
-from .networks import Network, check_network
+from .._validation import choice, library, message
+from ..networks.network import Network, check_network
+from .from_keras import is_graph, keras_steps
+from .from_torch import is_plain, torch_linear, torch_steps
 from .steps import Step, affine, chain_network
-from .torch_steps import is_plain, torch_linear, torch_steps
 
 _PREDICTIONS = ("predict", "_predict", "predict_proba", "_forward_pass", "_forward_pass_fast")
 _LAST_SKLEARN = ("identity", "softmax", "logistic")

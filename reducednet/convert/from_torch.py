@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from textwrap import shorten
 from typing import Any
 
-from ._validation import Array, message
+from .._validation import Array, message
 from .steps import Affine, Step, affine
 
 

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ._validation import Array, message, real_array
-from .affine_chain import AffineChain
-from .networks import Network
+from .._validation import Array, message, real_array
+from ..networks.network import Network
+from .chain import AffineChain
 
 
 class Affine(NamedTuple):

@@ -10,15 +10,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._validation import Array, choice, flag, generator, instance, integer, library, message, number
-from .domains import Domain
-from .estimator_fits import Task, data_box, fit
-from .estimator_inputs import (
-    NotFittedError, check_feature_names, check_labels, check_responses, check_sample_weight, check_samples, encode,
-    feature_names, sklearn_class,
+from .._validation import (
+    Array, choice, flag, generator, instance, integer, library, message, number,
 )
-from .intervals import BOUNDS
-from .networks import Network
+from ..domains import Domain
+from ..networks.network import Network
+from ..reduced_space.intervals import BOUNDS
+from .fitting import Task, data_box, fit
+from .inputs import (
+    NotFittedError, check_feature_names, check_labels, check_responses, check_sample_weight,
+    check_samples, encode, feature_names, sklearn_class,
+)
 
 METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro")
 SPACES = ("reduced", "standard")

@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import Array
-from .domains import Box, Domain
-from .networks import Network
-from .reduced_networks import ReducedNetwork
-from .reduction import reduce
-from .starts import data_placed
-from .training import TrainingResult, train
-from .training.monitor import State
+from .._validation import Array
+from ..domains import Box, Domain
+from ..networks.network import Network
+from ..reduced_space.reduced_network import ReducedNetwork
+from ..reduced_space.reduction import reduce
+from ..training.monitor import State
+from ..training.result import TrainingResult
+from ..training.starts import data_placed
+from ..training.train import train
 
 PATIENCE, GAIN = 20, 0.01
 """A run ends where so many steps have not lowered the loss of the samples held out by this share."""

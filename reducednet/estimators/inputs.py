@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, message, real_array
+from .._validation import Array, message, real_array
 
 
 class NotFittedError(ValueError, AttributeError):

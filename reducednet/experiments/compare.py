@@ -13,19 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from . import parallel, starts as start_networks
-from ._validation import (
-    Array, RandomLike, flag, generator, instance, integer, layer_sizes, message, responses, same_inputs, samples,
+from .._validation import (
+    Array, RandomLike, flag, generator, instance, integer, layer_sizes, message, responses,
+    same_inputs, samples,
 )
-from .activations import activation_named
-from .domains import Box, Domain
-from .networks import Network
-from .reduced_networks import ReducedNetwork
-from .reduction import reduce
-from .study_record import Study
-from .study_runs import Method, Run, method_named
+from ..domains import Box, Domain
+from ..networks.activations import activation_named
+from ..networks.network import Network
+from ..reduced_space.reduced_network import ReducedNetwork
+from ..reduced_space.reduction import reduce
+from ..training import starts as start_networks
+from ..training.result import TrainingResult
+from ..training.train import train
+from . import executors
+from .methods import Method, Run, method_named
+from .study import Study
 from .targets import Target, target_named
-from .training import TrainingResult, train
 
 METHODS = ("standard", "ball", "redrawn")
 
@@ -242,21 +245,21 @@ def _collect(
 ) -> tuple[list[Run], str]:
     """Return the runs, in any order, and how the study ended."""
     runs: list[Run] = []
-    lost: list[parallel.Lost] = []
+    lost: list[executors.Lost] = []
     ending, total = "finished", len(units)
     try:
-        results = parallel.results(partial(work, problem), units, executor, lost)
+        results = executors.results(partial(work, problem), units, executor, lost)
         for finished, interrupted in results:
             runs += finished
             if interrupted:
                 raise KeyboardInterrupt
             if progress is not None and finished:
-                progress = parallel.told(progress, len(runs), total, stacklevel=4)
+                progress = executors.told(progress, len(runs), total, stacklevel=4)
     except KeyboardInterrupt:
         if not runs:
             raise
         ending = f"interrupted after {len(runs)} of {total} runs"
-    except parallel.ExecutorFailed as failure:
+    except executors.ExecutorFailed as failure:
         assert isinstance(failure.__cause__, Exception)
         if not runs:
             raise failure.__cause__ from None

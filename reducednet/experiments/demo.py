@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from .._validation import Array, integer
+from ..domains import Box
+from ..networks.network import Network
+from ..numerics.records import read_only, record
+from ..reduced_space.reduced_network import ReducedNetwork
+from ..reduced_space.reduction import reduce
+from ..reduced_space.rounding_error import reduction_bound
+from ..training.result import TrainingResult
+from ..training.train import train
 from . import targets
-from ._validation import Array, integer
-from .domains import Box
-from .error_bounds import reduction_bound
-from .networks import Network
-from .parallel import told
-from .records import read_only, record
-from .reduced_networks import ReducedNetwork
-from .reduction import reduce
-from .training import TrainingResult, train
+from .executors import told
 
 SIZES = (1, 20, 1)
 N_STEPS = 1000

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed, wait
 from typing import Any, NamedTuple
 
-from ._validation import instance, message
+from .._validation import instance, message
 
 BATCHES_PER_WORKER = 8
 LARGEST_BATCH = 4

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import choice, instance, integer
-from .intervals import BOUNDS
-from .networks import Network
-from .records import record
-from .reduction import SPARE
-from .training.run import METHODS
+from .._validation import choice, instance, integer
+from ..networks.network import Network
+from ..numerics.records import record
+from ..reduced_space.intervals import BOUNDS
+from ..reduced_space.reduction import SPARE
+from ..training.train import METHODS
 
 SPACES = ("standard", "reduced")
 STARTS = ("normal", "he", "uniform", "natural", "placed", "greedy")

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, choice, integer, message, number
-from .archives import checked_path, naming, write_whole
-from .networks import Network
-from .records import record
-from .study_format import read_study, study_bytes
-from .study_runs import Method, Run
+from .._validation import Array, choice, integer, message, number
+from ..files.archives import checked_path, naming, write_whole
+from ..networks.network import Network
+from ..numerics.records import record
+from .methods import Method, Run
+from .study_file import read_study, study_bytes
 
 FAILURE = 1e-2
 RESAMPLES = 2000
@@ -43,7 +43,7 @@ class Study:
 
     Examples
     --------
-    >>> from reducednet.studies import compare
+    >>> from reducednet.experiments.compare import compare
     >>> study = compare("sin4pi", (1, 4, 1), starts=2, methods=["support"], n_steps=5)
     >>> study.network("support").sizes, [run.start for run in study.runs]
     ((1, 5, 1), [0, 1])

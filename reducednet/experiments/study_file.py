@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, choice, flag, instance, integer, layer_sizes, message
-from .archives import read_archive, read_array, zip_bytes
-from .domains import DOMAINS, Domain
-from .kernels import Layout
-from .networks import Network
-from .parameters import Parameters
-from .reduced_networks import ReducedNetwork
-from .study_runs import Method, Run
+from .._validation import Array, choice, flag, instance, integer, layer_sizes, message
+from ..domains import DOMAINS, Domain
+from ..files.archives import read_archive, read_array, zip_bytes
+from ..networks.forward import Layout
+from ..networks.network import Network
+from ..networks.parameters import Parameters
+from ..reduced_space.reduced_network import ReducedNetwork
+from .methods import Method, Run
 
 FORMAT, VERSION = "reducednet study", 1
 _FLOATS = ("start_loss", "train_loss", "test_error", "seconds")

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, RandomLike, choice, generator, integer, message, number, samples
-from .records import key, read_only
+from .._validation import Array, RandomLike, choice, generator, integer, message, number, samples
+from ..numerics.records import key, read_only
 
 
 class Target:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import integer, message
+from .._validation import integer, message
 
 try:
     import fcntl

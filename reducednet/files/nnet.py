@@ -15,10 +15,10 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from ._validation import Array, layer_sizes, message
-from .domains import Box
-from .networks import Network
-from .reduced_networks import ReducedNetwork
+from .._validation import Array, layer_sizes, message
+from ..domains import Box
+from ..networks.network import Network
+from ..reduced_space.reduced_network import ReducedNetwork
 
 MAX_BYTES = 1 << 28
 _MOST_COUNTS = 1 << 16

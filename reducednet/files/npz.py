@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, choice, flag, layer_sizes, message
+from .._validation import Array, choice, flag, layer_sizes, message
+from ..domains import DOMAINS, Domain
+from ..networks.network import Network
+from ..reduced_space.reduced_network import ReducedNetwork
+from ..training.result import TrainingResult
 from .archives import check_names, read_archive, read_array, zip_bytes
-from .domains import DOMAINS, Domain
-from .networks import Network
-from .reduced_networks import ReducedNetwork
-from .result_format import read_result, result_parts
-from .training import TrainingResult
+from .training_state import read_result, result_parts
 
 FORMAT, VERSION = "reducednet network", 1
 _KINDS = ("Network", "ReducedNetwork")

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, library, message
-from .networks import Network
+from .._validation import Array, library, message
+from ..networks.network import Network
 from .onnx_graph import FLOAT64, OnnxChain
 
 MAX_BYTES = 1 << 28

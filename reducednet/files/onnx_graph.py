@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, real_array
-from .affine_chain import AffineChain
-from .networks import Network
+from .._validation import Array, real_array
+from ..convert.chain import AffineChain
+from ..networks.network import Network
 
 FLOAT32, FLOAT64, INT64 = 1, 11, 7
 _STORED = {FLOAT32: ("<f4", "float_data"), FLOAT64: ("<f8", "double_data"), INT64: ("<i8", "int64_data")}

@@ -5,15 +5,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ._validation import flag, message
+from .._validation import flag, message
+from ..domains import Box
+from ..networks.network import Network, check_network
+from ..training.result import TrainingResult
 from .archives import checked_path, naming, write_whole
-from .domains import Box
-from .networks import Network, check_network
-from .nnet_format import declared_box, nnet_bytes, physical_network, read_nnet, stored_network
-from .npz_format import npz_bytes, read_npz
-from .onnx_format import onnx_bytes, read_onnx
-from .training import TrainingResult
-from .vnnlib_format import read_vnnlib_box
+from .nnet import declared_box, nnet_bytes, physical_network, read_nnet, stored_network
+from .npz import npz_bytes, read_npz
+from .onnx import onnx_bytes, read_onnx
+from .vnnlib import read_vnnlib_box
 
 ENDINGS = (".npz", ".nnet", ".onnx")
 BOX_ENDINGS = (".nnet", ".vnnlib")
@@ -178,7 +178,7 @@ def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
     Examples
     --------
     >>> import os, tempfile
-    >>> from reducednet.reduced_networks import ReducedNetwork
+    >>> from reducednet.reduced_space.reduced_network import ReducedNetwork
     >>> red = ReducedNetwork.random((2, 5, 1), Box([0, 0], [1, 2]), rng=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "net.nnet")

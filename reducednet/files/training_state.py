@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, choice, flag, instance, integer, message, number, real_array
+from .._validation import Array, choice, flag, instance, integer, message, number, real_array
+from ..networks.network import Network
+from ..training.result import TrainingResult
 from .archives import check_names, read_array
-from .networks import Network
-from .training import TrainingResult
 
 _COLUMNS = ("step", "loss", "validation_loss", "gradient_norm", "dead", "always_on", "seconds")
 _GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .domains import Box
+from ..domains import Box
 
 MAX_BYTES = 1 << 26
 _MAX_TOKENS = 1 << 21

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array, choice
+from .._validation import Array, choice
 
 
 def relu(Z: Array, out: Array | None = None) -> Array:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import Array
+from .._validation import Array
 from .activations import Activation
 from .losses import Loss
 

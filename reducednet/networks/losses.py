@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, choice, class_labels, message, responses
+from .._validation import Array, choice, class_labels, message, responses
 
 Loss = Callable[..., tuple[float, Array]]
 

@@ -21,12 +21,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from . import kernels, sphere
-from ._validation import (
-    Array, RandomLike, choice, finite_result, flag, generator, instance, layer_sizes, real_array, samples,
+from .._validation import (
+    Array, RandomLike, choice, finite_result, flag, generator, instance, layer_sizes, real_array,
+    samples,
 )
+from ..numerics import sphere
+from . import forward
 from .activations import activation_named
-from .kernels import Layout
+from .forward import Layout
 from .parameters import Parameters, pack
 
 
@@ -85,16 +87,16 @@ class Network(Parameters):
         TypeError, ValueError
             If X has another shape or is not finite, or an output leaves the range of float64.
         """
-        H = kernels.feature_first(samples(X, self.n_inputs, allow_empty=True))
+        H = forward.feature_first(samples(X, self.n_inputs, allow_empty=True))
         with np.errstate(over="ignore", invalid="ignore"):
-            result = kernels.outputs(self._layout, self._vector, H, self._activation)
+            result = forward.outputs(self._layout, self._vector, H, self._activation)
         return finite_result(result, "the network's output")
 
     def pre_activations(self, X: Any) -> list[Array]:
         """Return Z^1 .. Z^L at X, shape (n_samples, n_inputs), each as (n_samples, n_l)."""
-        H = kernels.feature_first(samples(X, self.n_inputs, allow_empty=True))
+        H = forward.feature_first(samples(X, self.n_inputs, allow_empty=True))
         with np.errstate(over="ignore", invalid="ignore"):
-            layers = kernels.pre_activations(self._layout, self._vector, H, self._activation)
+            layers = forward.pre_activations(self._layout, self._vector, H, self._activation)
         return [finite_result(Z.T, "a pre-activation") for Z in layers]
 
     def with_vector(self, theta: Any) -> Self:

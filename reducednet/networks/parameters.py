@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Array, array_list, message, real_array
-from .kernels import Layout
+from .._validation import Array, array_list, message, real_array
+from .forward import Layout
 
 
 class Parameters:

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import sphere
-from ._validation import Array, RandomLike, generator
-from .layers import Affine, affine_maps
-from .networks import Network, check_network
+from .._validation import Array, RandomLike, generator
+from ..numerics import sphere
+from ..reduced_space.layer_reduction import Affine, affine_maps
+from .network import Network, check_network
 
 
 def expand(network: Network, rng: RandomLike = None) -> Network:
@@ -29,7 +29,7 @@ def expand(network: Network, rng: RandomLike = None) -> Network:
     Examples
     --------
     >>> from reducednet.domains import Box
-    >>> from reducednet.reduced_networks import ReducedNetwork
+    >>> from reducednet.reduced_space.reduced_network import ReducedNetwork
     >>> red = ReducedNetwork.random((1, 3, 1), Box(0, 1), rng=0)
     >>> bool((abs(expand(red, rng=1)([[0.3]]) - red([[0.3]])) < 1e-15).all())
     True

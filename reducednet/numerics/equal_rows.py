@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._validation import Array, message, real_array
+from .._validation import Array, message, real_array
 from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 
 Labels = npt.NDArray[np.intp]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._validation import Array, RandomLike, generator, integer
+from .._validation import Array, RandomLike, generator, integer
 from .rounding import gamma
 
 

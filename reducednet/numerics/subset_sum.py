@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._validation import Array
+from .._validation import Array
 
 MOST = 30
 """So many items at most: two lists of 2^15 sums."""

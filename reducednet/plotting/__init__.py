@@ -6,7 +6,7 @@ marker or a hatch of its own, so that a print in grey can be read too.
 """
 from .animation import animate
 from .curves import comparison_figure, error_histogram, fits, history, loss_curves
-from .graphs import difference, network, regions
+from .functions import difference, network, regions
 from .neurons import layers, neurons, sphere
 from .studies import study
 

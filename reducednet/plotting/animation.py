@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._validation import instance, message, number, samples
-from ..archives import checked_path, write_whole
 from ..domains import Domain
-from ..networks import Network
-from .graphs import interval, regions
-from .graphs import network as draw_network
+from ..files.archives import checked_path, write_whole
+from ..networks.network import Network
+from .functions import interval, network as draw_network, regions
 from .neurons import neurons as draw_neurons
 from .style import network_on_domain
 
@@ -62,7 +61,7 @@ def animate(
     --------
     >>> import tempfile
     >>> from reducednet.domains import Box
-    >>> from reducednet.reduced_networks import ReducedNetwork
+    >>> from reducednet.reduced_space.reduced_network import ReducedNetwork
     >>> films = [ReducedNetwork.random((1, 5, 1), Box(0, 1), rng=seed) for seed in range(2)]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     film = animate(films, path=f"{folder}/film.gif")

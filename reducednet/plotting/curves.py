@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._validation import Array, instance, message
-from ..demo import Comparison
-from ..networks import Network
-from ..targets import Target
-from ..training import TrainingResult
+from ..experiments.demo import Comparison
+from ..experiments.targets import Target
+from ..networks.network import Network
+from ..training.result import TrainingResult
 from .style import COLOURS, HATCHES, STYLES, axes, groups
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def fits(target: Target, networks: Mapping[str, Network], ax: Axes | None = None
 
     Examples
     --------
-    >>> from reducednet import targets
+    >>> from reducednet.experiments import targets
     >>> ax = fits(targets.sin4pi(), {"drawn": Network.random((1, 5, 1), rng=0)})
     >>> [line.get_label() for line in ax.lines]
     ['sin4pi', 'drawn']
@@ -82,7 +82,7 @@ def history(
 
     Examples
     --------
-    >>> from reducednet.training import train
+    >>> from reducednet.training.train import train
     >>> X = np.linspace(0, 1, 20)[:, np.newaxis]
     >>> ax = history(train(Network.random((1, 3, 1), rng=0), X, X[:, 0], n_steps=5))
     >>> [line.get_label() for line in ax.lines]
@@ -130,7 +130,7 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
 
     Examples
     --------
-    >>> from reducednet.training import train
+    >>> from reducednet.training.train import train
     >>> X = np.linspace(0, 1, 20)[:, np.newaxis]
     >>> run = train(Network.random((1, 3, 1), rng=0), X, X[:, 0], n_steps=5)
     >>> loss_curves({"three neurons": [run]}).get_ylabel()
@@ -228,7 +228,8 @@ def comparison_figure(comparison: Comparison, target: Target) -> Figure:
 
     Examples
     --------
-    >>> from reducednet import sin4pi_demo, targets
+    >>> from reducednet.experiments import targets
+    >>> from reducednet.experiments.demo import sin4pi_demo
     >>> len(comparison_figure(sin4pi_demo(starts=1), targets.sin4pi()).axes)
     3
     """

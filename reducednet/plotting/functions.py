@@ -8,8 +8,8 @@ import numpy as np
 
 from .._validation import Array, instance, integer, message
 from ..domains import Domain
-from ..networks import Network
-from ..verification import Verdict
+from ..networks.network import Network
+from ..verification.verdict import Verdict
 from .style import COLOURS, MARKERS, STYLES, axes, network_on_domain
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ def difference(f: Network, g: Network, domain: Domain | None = None, verdict: Ve
     Examples
     --------
     >>> from reducednet.domains import Box
-    >>> from reducednet.verification import verify
+    >>> from reducednet.verification.verify import verify
     >>> f = Network([[[1.0]]], [[0.0]], [[1.0]])
     >>> g = Network([[[1.0]]], [[0.0]], [[1.5]])
     >>> ax = difference(f, g, Box(0, 1), verify(f, g, Box(0, 1)))

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import sphere as geometry
 from .._validation import Array, choice, instance, message
-from ..activations import activation_named
 from ..domains import Domain
-from ..intervals import LayerSpace
-from ..networks import Network, check_network
-from ..reduced_networks import ReducedNetwork
+from ..networks.activations import activation_named
+from ..networks.network import Network, check_network
+from ..numerics import sphere as geometry
+from ..reduced_space.intervals import LayerSpace
+from ..reduced_space.reduced_network import ReducedNetwork
 from .style import COLOURS, MARKERS, axes, network_on_domain
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def layers(
     Examples
     --------
     >>> from reducednet.domains import Box
-    >>> from reducednet.reduction import reduce
+    >>> from reducednet.reduced_space.reduction import reduce
     >>> net = Network.random((2, 6, 4, 1), rng=0)
     >>> ax = layers(net, reduce(net, Box([0, 0], [1, 1])))
     >>> [text.get_text() for text in ax.get_xticklabels()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._validation import Array, choice, instance, message
-from ..study_record import Study
+from ..experiments.study import Study
 from .curves import error_histogram
 from .style import COLOURS, HATCHES, MARKERS, axes
 
@@ -41,7 +41,7 @@ def study(study: Study, kind: str = "box", ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from reducednet.studies import compare
+    >>> from reducednet.experiments.compare import compare
     >>> runs = compare("sin4pi", (1, 5, 1), starts=2, methods=("standard", "ball"), n_steps=5)
     >>> [tick.get_text() for tick in study(runs).get_xticklabels()]
     ['standard', 'ball']

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import sphere
-from ._validation import Array
-from .domains import Box, Domain
+from .._validation import Array
+from ..domains import Box, Domain
+from ..networks.forward import Layout
+from ..numerics import sphere
 from .intervals import LayerSpace
-from .kernels import Layout
 
 
 class Rows(NamedTuple):

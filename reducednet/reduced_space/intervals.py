@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array
-from .activations import Activation
-from .domains import Ball, Box, Domain
-from .rounding import SMALLEST, gamma
+from .._validation import Array
+from ..domains import Ball, Box, Domain
+from ..networks.activations import Activation
+from ..numerics.rounding import SMALLEST, gamma
 
 BOUNDS = ("ball", "support")
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import sphere
-from ._validation import Array, finite_result
+from .._validation import Array, finite_result
+from ..networks.network import Network
+from ..numerics import sphere
 from .intervals import LayerSpace
-from .networks import Network
 
 
 class Affine(NamedTuple):

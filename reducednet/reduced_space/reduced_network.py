@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import sphere
-from ._validation import Array, RandomLike, choice, flag, generator, instance, layer_sizes, same_inputs
-from .activations import activation_named
-from .domains import Domain
+from .._validation import (
+    Array, RandomLike, choice, flag, generator, instance, layer_sizes, same_inputs,
+)
+from ..domains import Domain
+from ..networks.activations import activation_named
+from ..networks.forward import Layout
+from ..networks.network import Network
+from ..numerics import sphere
 from .intervals import BOUNDS, LayerSpace, layer_spaces
-from .kernels import Layout
-from .networks import Network
 
 
 class Feasibility(NamedTuple):

@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array, RandomLike, choice, finite_result, generator
-from .domains import Domain
+from .._validation import Array, RandomLike, choice, finite_result, generator
+from ..domains import Domain
+from ..networks.network import Network, check_network
+from ..numerics.sphere import row_norms
 from .intervals import BOUNDS, LayerSpace
-from .layers import Affine, affine_maps, carry_constants, clip_thresholds, reduce_layer, unit_directions
-from .networks import Network, check_network
-from .redrawing import draw_free, free_spare
-from .reduced_networks import ReducedNetwork, check_domain
-from .sphere import row_norms
+from .layer_reduction import (
+    Affine, affine_maps, carry_constants, clip_thresholds, reduce_layer, unit_directions,
+)
+from .reduced_network import ReducedNetwork, check_domain
+from .spare_neurons import draw_free, free_spare
 
 SPARE = ("keep", "redraw")
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from . import sphere
-from ._validation import Array, instance, integer, samples
-from .domains import Domain
+from .._validation import Array, instance, integer, samples
+from ..domains import Domain
+from ..networks.network import Network, check_network
+from ..numerics import sphere
+from ..numerics.rounding import SMALLEST, gamma
+from ..verification.reduction_bound import check_pair, mapping_bound
 from .intervals import LayerSpace
-from .layers import affine_maps
-from .mapping_bounds import check_pair, mapping_bound
-from .networks import Network, check_network
-from .reduced_networks import ReducedNetwork, check_domain
-from .rounding import SMALLEST, gamma
+from .layer_reduction import affine_maps
+from .reduced_network import ReducedNetwork, check_domain
 
 
 def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0) -> Array:
@@ -180,7 +180,7 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     Examples
     --------
     >>> from reducednet.domains import Box
-    >>> from reducednet.reduction import reduce
+    >>> from reducednet.reduced_space.reduction import reduce
     >>> net = Network.random((2, 10, 1), rng=0)
     >>> red = reduce(net, Box([0, 0], [1, 1]))
     >>> bool(abs(net([[0.3, 0.4]]) - red([[0.3, 0.4]])) <= reduction_bound(net, red))

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import sphere
-from ._validation import Array, RandomLike, choice, flag, generator, instance, layer_sizes, real_array, same_inputs
-from .activations import activation_named
-from .domains import Domain
+from .._validation import (
+    Array, RandomLike, choice, flag, generator, instance, layer_sizes, real_array, same_inputs,
+)
+from ..domains import Domain
+from ..networks.activations import activation_named
+from ..networks.forward import Layout
+from ..networks.network import Network
+from ..networks.parameters import Parameters
+from ..numerics import sphere
+from .in_place import MovingPoint, ReducedMovingPoint
 from .intervals import BOUNDS, LayerSpace
-from .kernels import Layout
-from .moving_points import MovingPoint, ReducedMovingPoint
-from .networks import Network
-from .parameters import Parameters
-from .reduced_networks import Feasibility, ReducedNetwork
+from .reduced_network import Feasibility, ReducedNetwork
 
 
 class StandardSpace:

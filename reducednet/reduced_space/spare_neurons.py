@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._validation import Array
-from .domains import Domain
+from .._validation import Array
+from ..domains import Domain
+from ..numerics.rounding import gamma
+from ..numerics.sphere import normalise
 from .intervals import LayerSpace
-from .layers import Affine, Reduced
-from .reduced_networks import natural_neurons
-from .rounding import gamma
-from .sphere import normalise
+from .layer_reduction import Affine, Reduced
+from .reduced_network import natural_neurons
 
 
 def row_space(alpha: Array, magnitude: Array, A: Array) -> tuple[Array, Array] | None:

@@ -1,5 +1,4 @@
-"""Training of networks in both spaces: one function `train`, one module an optimiser."""
-from .result import TrainingResult
-from .run import train
+"""Training in both parameter spaces: one function `train`, one module a method in `methods/`.
 
-__all__ = ["TrainingResult", "train"]
+May import `reduced_space` and the rooms below it.
+"""

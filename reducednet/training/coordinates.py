@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import sphere
 from .._validation import Array
-from ..networks import Network
-from ..reduced_networks import ReducedNetwork
+from ..networks.network import Network
+from ..numerics import sphere
+from ..reduced_space.reduced_network import ReducedNetwork
 
 EDGE = 0.025
 """How near to an end of the support interval a place may come: no neuron dies in training."""

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import kernels
-from ._validation import Array, RandomLike, finite_result, generator, samples, weights_of_mean_one
-from .losses import check_responses, loss_named
-from .networks import Network, check_network
-from .parameters import Parameters
-from .records import record
-from .spaces import space_of
+from .._validation import Array, RandomLike, finite_result, generator, samples, weights_of_mean_one
+from ..networks import forward as forward_module
+from ..networks.losses import check_responses, loss_named
+from ..networks.network import Network, check_network
+from ..networks.parameters import Parameters
+from ..numerics.records import record
+from ..reduced_space.spaces import space_of
 
 
 class Objective:
@@ -36,17 +36,17 @@ class Objective:
         X = samples(X, network.n_inputs)
         self.loss = loss_named(loss)
         self.y = np.asfortranarray(check_responses(loss, y, len(X), network.n_outputs))
-        self.H = kernels.feature_first(X)
+        self.H = forward_module.feature_first(X)
         self.n_samples = len(X)
         self.sample_weight = weights_of_mean_one(sample_weight, len(X))
         self.activation = network._activation
         self.rows = np.zeros((5, network.n_parameters))
         self.gradient, self.vector = self.rows[0], self.rows[4]
         self._layout = network.layout
-        self._workspace = kernels.Workspace(self._layout, self.n_samples)
+        self._workspace = forward_module.Workspace(self._layout, self.n_samples)
         self._still = False
         self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
-        self._batches: dict[int, tuple[Array, Any, Array | None, kernels.LossAndGradient]] = {}
+        self._batches: dict[int, tuple[Array, Any, Array | None, forward_module.LossAndGradient]] = {}
 
     def hold_first_weights(self) -> None:
         """Let the gradient by the first layer's weights be 0 from now on: they do not move."""
@@ -55,10 +55,10 @@ class Objective:
         self._batches.clear()
 
     def _evaluation(
-        self, H: Array, y: Any, sample_weight: Array | None, workspace: kernels.Workspace
-    ) -> kernels.LossAndGradient:
+        self, H: Array, y: Any, sample_weight: Array | None, workspace: forward_module.Workspace
+    ) -> forward_module.LossAndGradient:
         """Return the loss and gradient at these samples as a function of the buffer `vector`."""
-        return kernels.LossAndGradient(
+        return forward_module.LossAndGradient(
             self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
             self._layout.blocks(self.gradient), sample_weight, self._still,
         )
@@ -80,7 +80,7 @@ class Objective:
         if len(indices) not in self._batches:
             H, y = self.H[:, :len(indices)].copy(), self.y[:len(indices)].copy(order="F")
             u = None if self.sample_weight is None else np.empty(len(indices))
-            workspace = kernels.Workspace(self._layout, len(indices))
+            workspace = forward_module.Workspace(self._layout, len(indices))
             self._batches[len(indices)] = H, y, u, self._evaluation(H, y, u, workspace)
         H, y, u, evaluate = self._batches[len(indices)]
         np.take(self.H, indices, axis=1, out=H, mode="clip")  # "clip" writes to `out` without a copy
@@ -94,7 +94,7 @@ class Objective:
     def value(self, theta: Array) -> float:
         """Return the loss at theta: inf or nan where it leaves the range of float64."""
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = kernels.outputs(self._layout, theta, self.H, self.activation, self._workspace)
+            outputs = forward_module.outputs(self._layout, theta, self.H, self.activation, self._workspace)
             return self.loss(outputs, self.y, sample_weight=self.sample_weight)[0]
 
     def count_constant(self, theta: Array) -> tuple[int, int]:
@@ -103,7 +103,7 @@ class Objective:
         somewhere = [np.zeros(n, dtype=bool) for n in hidden]
         everywhere = [np.ones(n, dtype=bool) for n in hidden]
         for part in self._workspace.slices(self.n_samples):
-            layers = kernels.pre_activations(self._layout, theta, self.H[:, part], self.activation)
+            layers = forward_module.pre_activations(self._layout, theta, self.H[:, part], self.activation)
             for Z, some, every in zip(layers, somewhere, everywhere):
                 some |= (Z > 0.0).any(axis=1)
                 every &= (Z > 0.0).all(axis=1)
@@ -179,9 +179,9 @@ def jacobian(network: Network, X: Any) -> Array:
     [[[6.0, 2.0, 3.0]]]
     """
     network = check_network(network)
-    H = kernels.feature_first(samples(X, network.n_inputs, allow_empty=True))
+    H = forward_module.feature_first(samples(X, network.n_inputs, allow_empty=True))
     with np.errstate(over="ignore", invalid="ignore"):
-        result = kernels.jacobian(network.layout, network.to_vector(), H, network._activation)
+        result = forward_module.jacobian(network.layout, network.to_vector(), H, network._activation)
     return finite_result(result, "a derivative")
 
 

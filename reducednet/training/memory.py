@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..networks import Network
-from ..reduced_networks import ReducedNetwork
-from ..starts import N_CANDIDATES
-from .candidates import n_directions
+from ..networks.network import Network
+from ..reduced_space.reduced_network import ReducedNetwork
+from .methods.binary_candidates import n_directions
+from .starts import N_CANDIDATES
 
 GIB = 2**30
 AUTO_BYTES = GIB

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import Array
-from ..gradients import Objective
-from ..networks import Network
+from ..networks.network import Network
+from .gradients import Objective
 from .result import TrainingResult
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._validation import Array
-from ..networks import Network
-from ..records import read_only, record
+from ..networks.network import Network
+from ..numerics.records import read_only, record
 
 
 @record

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from . import sphere
-from ._validation import (
+from .._validation import (
     Array, RandomLike, choice, flag, generator, instance, integer, layer_sizes, message, responses,
     same_inputs, samples,
 )
-from .activations import activation_named
-from .domains import Domain
-from .intervals import BOUNDS, LayerSpace
-from .reduced_networks import ReducedNetwork, natural_neurons
+from ..domains import Domain
+from ..networks.activations import activation_named
+from ..numerics import sphere
+from ..reduced_space.intervals import BOUNDS, LayerSpace
+from ..reduced_space.reduced_network import ReducedNetwork, natural_neurons
 
 N_CANDIDATES = 2000
 

@@ -11,11 +11,11 @@ from .._validation import (
     RandomLike, choice, flag, fraction, generator, instance, integer, message, number, real_array,
     samples, weights_of_mean_one,
 )
-from ..gradients import Objective
-from ..losses import check_responses
-from ..networks import Network, check_network
-from ..reduced_networks import ReducedNetwork
+from ..networks.losses import check_responses
+from ..networks.network import Network, check_network
+from ..reduced_space.reduced_network import ReducedNetwork
 from . import memory
+from .gradients import Objective
 from .monitor import Monitor, State, StopTraining
 from .progress import bar
 from .result import TrainingResult

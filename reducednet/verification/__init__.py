@@ -1,8 +1,4 @@
-"""Proving that two networks are the same function, or showing where they are not (THEORY, section 9)."""
-from .certificates import Certificate, Check
-from .folding import folded_certificate
-from .run import verify
-from .stability import StableNeurons, stable_neurons
-from .verdict import Verdict
+"""Prove that two networks are the same function, or show where they differ (THEORY, section 9).
 
-__all__ = ["Certificate", "Check", "StableNeurons", "Verdict", "folded_certificate", "stable_neurons", "verify"]
+May import `files`, `canonical` and the rooms below them.
+"""

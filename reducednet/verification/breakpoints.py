@@ -19,9 +19,9 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain
-from ..networks import Network
-from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .exact import ExactNetwork, gap_at, rationals
+from ..networks.network import Network
+from ..numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from .rational import ExactNetwork, gap_at, rationals
 
 LARGEST_SHALLOW, SHALLOW_A_SECOND = 20_000, 10_000
 """The largest number of neurons whose breakpoints are sorted in rationals, and how many a second can be."""

@@ -18,14 +18,14 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Ball, Domain, Hull
-from ..networks import Network
-from .certificates import Certificate, fingerprint, proved_number
-from .evaluation_checker import slack as evaluation_slack
-from .exact import LARGEST, above, below, corners_around, rationals, simplex_weights
-from .exact_checker import point_of
+from ..networks.network import Network
+from .certificates.certificate import Certificate, fingerprint, proved_number
+from .certificates.check_evaluation import slack as evaluation_slack
+from .certificates.check_rational import point_of
+from .certificates.schemas import as_texts
+from .difference_bounds.given_terms import layer_arrays
 from .findings import Findings
-from .given_terms import layer_arrays
-from .schemas import as_texts
+from .rational import LARGEST, above, below, corners_around, rationals, simplex_weights
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 SECONDS = 1.0

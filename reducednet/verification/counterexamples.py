@@ -7,11 +7,11 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
-from ..networks import Network
-from ..sphere import normalise
-from .exact import contains, corners_around, gap_at, rationals
+from ..networks.network import Network
+from ..numerics.sphere import normalise
+from .difference_bounds.neuron_matching import TOLERANCES
 from .findings import Findings
-from .matching import TOLERANCES
+from .rational import contains, corners_around, gap_at, rationals
 
 SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
 BUDGET = 30_000_000

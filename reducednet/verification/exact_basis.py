@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..domains import Ball, Box, Domain
-from ..layers import affine_maps
-from ..networks import Network
-from .exact import rationals
+from ..networks.network import Network
+from ..reduced_space.layer_reduction import affine_maps
+from .rational import rationals
 
 Sum = dict[int, Fraction]
 """A function: coefficients by the number of the basis function. 0 is the constant 1, 1 .. d are the inputs."""

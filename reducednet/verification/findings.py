@@ -10,9 +10,9 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
-from ..networks import Network
-from .differences import Difference
-from .exact import ExactNetwork, below
+from ..networks.network import Network
+from .difference_bounds.difference import Difference
+from .rational import ExactNetwork, below
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage, largest_margin
 
 

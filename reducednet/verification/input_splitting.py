@@ -12,14 +12,14 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
-from ..rounding import SMALLEST, gamma
-from .classes import Match
-from .differences import difference
-from .exact import non_negative_fit
+from ..numerics.rounding import SMALLEST, gamma
+from .counterexamples import confirm, differences
+from .difference_bounds.affine_forms import Region, boxes
+from .difference_bounds.difference import difference
+from .difference_bounds.neuron_classes import Match
+from .difference_bounds.neuron_matching import given
 from .findings import Findings
-from .forms import Region, boxes
-from .matching import given
-from .search import confirm, differences
+from .rational import non_negative_fit
 from .verdict import UNKNOWN
 
 MEMORY = 1 << 18

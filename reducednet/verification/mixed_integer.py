@@ -17,11 +17,11 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain, Hull
-from ..layers import affine_maps
-from ..networks import Network
-from .differences import Difference
+from ..networks.network import Network
+from ..reduced_space.layer_reduction import affine_maps
+from .counterexamples import candidates, confirm
+from .difference_bounds.difference import Difference
 from .findings import Findings
-from .search import candidates, confirm
 
 LARGEST = 2000
 """The largest number of neurons that are tried."""

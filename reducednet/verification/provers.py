@@ -10,22 +10,24 @@ from itertools import product
 import numpy as np
 
 from .._validation import Array
-from ..rounding import gamma
-from ..sphere import row_norms
-from . import breakpoints, mixed_integer, search
-from .branching import branch
-from .differences import Difference, Matcher, difference
-from .exact import above, below, gap_at
-from .expansion import ROUNDING
+from ..numerics.rounding import gamma
+from ..numerics.sphere import row_norms
+from . import breakpoints, counterexamples, mixed_integer
+from .counterexamples import confirm
+from .difference_bounds.affine_forms import region_of
+from .difference_bounds.difference import Difference, Matcher, difference
+from .difference_bounds.euclidean_norms import norm_bound
+from .difference_bounds.neuron_matching import (
+    TOLERANCES, look_alike, no_match, same_hyperplanes, same_places,
+)
+from .difference_bounds.permutation import permutation_arrays
+from .exact_basis import Sum, what_is_left
 from .findings import Findings, Question
-from .folding import folded_bound, joint_arrays, products
-from .forms import region_of
-from .matching import TOLERANCES, look_alike, no_match, same_hyperplanes, same_places
-from .norms import norm_bound
-from .permutation import permutation_arrays
-from .relaxation import Effort
-from .search import confirm
-from .structure import Sum, what_is_left
+from .input_splitting import branch
+from .rational import above, below, gap_at
+from .symbolic_bounds.linear_programs import Effort
+from .symbolic_bounds.symbolic_difference import folded_bound, joint_arrays, products
+from .symbolic_bounds.symbolic_network import ROUNDING
 from .verdict import UNKNOWN
 
 EXACT_PARAMETERS = 200_000
@@ -118,9 +120,9 @@ def by_search(findings: Findings) -> None:
     f, g = question.f, question.g
     slivers = None
     if f.activation == "binary":
-        slivers = search.between_hyperplanes(f, g, question.domain)
-    X = search.candidates(f, g, question.domain, slivers)
-    seen = search.differences(f, g, X[:1]).item()
+        slivers = counterexamples.between_hyperplanes(f, g, question.domain)
+    X = counterexamples.candidates(f, g, question.domain, slivers)
+    seen = counterexamples.differences(f, g, X[:1]).item()
     if seen > 0.5 * question.eps or question.rounding > 2.0 * question.eps:  # else float64 sees enough
         confirm(findings, X, "search")
 
@@ -176,7 +178,7 @@ def by_structure(findings: Findings) -> None:
         kinks = {i: max(abs(row.get(i, Fraction(0))) for row in left) for i in basis.hyperplanes}
         worst = [basis.hyperplanes[i] for i in sorted(kinks, key=lambda i: -kinks[i])[:16]]
         rows = [_direction(z, f.n_inputs) for z in worst]
-        confirm(findings, search.candidates(f, g, domain, search.across_hyperplanes(domain, rows)), "structure")
+        confirm(findings, counterexamples.candidates(f, g, domain, counterexamples.across_hyperplanes(domain, rows)), "structure")
 
 
 def _direction(z: Sum, n_inputs: int) -> Array:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
-from ..layers import affine_maps
-from ..networks import Network
+from ..networks.network import Network
+from ..reduced_space.layer_reduction import affine_maps
 
 Integers = npt.NDArray[np.int64]
 

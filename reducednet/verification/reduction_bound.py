@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._validation import Array, message, same_inputs
-from .domains import Domain
-from .layers import Affine, affine_maps
-from .networks import Network
-from .reduced_networks import ReducedNetwork
-from .rounding import SMALLEST, gamma
-from .sphere import normalise
+from .._validation import Array, message, same_inputs
+from ..domains import Domain
+from ..networks.network import Network
+from ..numerics.rounding import SMALLEST, gamma
+from ..numerics.sphere import normalise
+from ..reduced_space.layer_reduction import Affine, affine_maps
+from ..reduced_space.reduced_network import ReducedNetwork
 
 THIN = 2.0**-30
 """What counts as rounding where two directions, or a neuron and a constant, are tried as the same."""
@@ -115,7 +115,7 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     Examples
     --------
     >>> from reducednet.domains import Box
-    >>> from reducednet.reduction import reduce
+    >>> from reducednet.reduced_space.reduction import reduce
     >>> net = Network([[[2.0], [-4.0]]], [[-1.0, 8.0]], [[1.0, 1.0]], [0.5])
     >>> bool(mapping_bound(net, reduce(net, Box(0, 1)))[0] < 1e-12)
     True

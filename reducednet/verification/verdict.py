@@ -7,8 +7,8 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
-from ..records import read_only, record
-from ..rounding import gamma
+from ..numerics.records import read_only, record
+from ..numerics.rounding import gamma
 
 EQUIVALENT, DIFFERENT, UNKNOWN = "equivalent", "not_equivalent", "unknown"
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from .._validation import choice, message, number
 from ..domains import Box, Domain
-from ..error_bounds import evaluation_bound, evaluation_margin
-from ..networks import Network, check_network
-from ..orbit import rescale, unit_exponents
-from ..reduced_networks import check_domain
+from ..networks.network import Network, check_network
+from ..networks.rescaling import rescale, unit_exponents
+from ..reduced_space.reduced_network import check_domain
+from ..reduced_space.rounding_error import evaluation_bound, evaluation_margin
 from .certify import certify
-from .exact import above
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS
+from .rational import above
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 SEMANTICS = ("real", "float64")
@@ -82,7 +82,7 @@ def verify(
     Examples
     --------
     >>> from reducednet.domains import Box
-    >>> from reducednet.reduction import reduce
+    >>> from reducednet.reduced_space.reduction import reduce
     >>> net, box = Network.random((2, 10, 10, 1), rng=0), Box([0, 0], [1, 1])
     >>> verify(net, reduce(net, box), box).status
     'equivalent'

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import sphere
-from .._validation import Array
-from ..networks import Network
-from ..reduced_networks import ReducedNetwork
-from ..rounding import SMALLEST, gamma
+from ..._validation import Array
+from ...networks.network import Network
+from ...numerics import sphere
+from ...numerics.rounding import SMALLEST, gamma
+from ...reduced_space.reduced_network import ReducedNetwork
 
 CANDIDATES = 1 << 17
 """About how many candidates a sweep draws for two or more inputs, before orientations."""

@@ -32,14 +32,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import Array, RandomLike, generator
+from ..._validation import Array, RandomLike, generator
+from ...networks.losses import mean_squared_error
+from ...networks.network import Network
+from ...numerics.rounding import gamma
 from ..gradients import Objective
-from ..losses import mean_squared_error
-from ..networks import Network
-from ..rounding import gamma
-from .candidates import Pool, directions, make_pool
-from .continuation import restored, state_for
-from .monitor import Monitor
+from ..monitor import Monitor
+from .binary_candidates import Pool, directions, make_pool
+from .resume import restored, state_for
 
 ATTEMPTS = 20
 """After so many random displacements in a row without a better network the run has converged."""

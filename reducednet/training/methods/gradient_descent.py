@@ -26,14 +26,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._validation import (
+from ..._validation import (
     Array, RandomLike, fraction, generator, instance, integer, message, number, real_array,
 )
+from ...networks.network import Network
+from ...reduced_space.in_place import MovingPoint
+from ...reduced_space.spaces import space_of
 from ..gradients import Objective
-from ..moving_points import MovingPoint
-from ..networks import Network
-from ..spaces import space_of
-from .monitor import Monitor, NotFinite
+from ..monitor import Monitor, NotFinite
 
 FLUSH_EVERY = 64
 SMALL = 1e-290

@@ -16,15 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels
-from .._validation import Array
+from ..._validation import Array
+from ...networks import forward
+from ...networks.network import Network
+from ...reduced_space.reduced_network import ReducedNetwork
+from ...reduced_space.spaces import space_of
 from ..gradients import Objective
-from ..networks import Network
-from ..reduced_networks import ReducedNetwork
-from ..spaces import space_of
-from .continuation import state_for
-from .monitor import Monitor
-from .projection import DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step
+from ..monitor import Monitor
+from .linear_least_squares import (
+    DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step,
+)
+from .resume import state_for
 
 
 def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
@@ -32,7 +34,7 @@ def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
 
     In the reduced space each row's derivatives lose their part along the row: J_w <- J_w - (J_w.w) w.
     """
-    J = kernels.jacobian(network.layout, theta, H, network._activation)
+    J = forward.jacobian(network.layout, theta, H, network._activation)
     J = J.reshape(-1, network.n_parameters)
     if isinstance(network, ReducedNetwork):
         start = 0
@@ -108,7 +110,7 @@ def normal_equations(network: Network, objective: Objective, theta: Array) -> tu
     With sample weights u both have their rows times sqrt(u).
     """
     J = tangent_jacobian(network, theta, objective.H)
-    residual = kernels.outputs(network.layout, theta, objective.H, network._activation) - objective.y
+    residual = forward.outputs(network.layout, theta, objective.H, network._activation) - objective.y
     if objective.sample_weight is not None:
         roots = np.sqrt(objective.sample_weight)[:, np.newaxis]
         residual *= roots

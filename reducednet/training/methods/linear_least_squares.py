@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import sphere
-from .._validation import Array
-from ..activations import activation_named
-from ..domains import Ball, Hull
-from ..intervals import LayerSpace
-from ..networks import Network
-from ..reduced_networks import ReducedNetwork
-from .coordinates import EDGE
-from .monitor import NotFinite
+from ..._validation import Array
+from ...domains import Ball, Hull
+from ...networks.activations import activation_named
+from ...networks.network import Network
+from ...numerics import sphere
+from ...reduced_space.intervals import LayerSpace
+from ...reduced_space.reduced_network import ReducedNetwork
+from ..coordinates import EDGE
+from ..monitor import NotFinite
 
 RCOND = 1e-10
 FIRST_DAMPING, DAMPING_UP, DAMPING_DOWN, LEAST_DAMPING = 1e-2, 4.0, 5.0, 1e-9

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import Array
+from ..._validation import Array
+from ...networks.network import Network
+from ..coordinates import coordinates_of
 from ..gradients import Objective
-from ..networks import Network
-from .continuation import Replay
-from .coordinates import coordinates_of
-from .monitor import Monitor, NotFinite
+from ..monitor import Monitor, NotFinite
+from .resume import Replay
 
 MEMORY = 20
 UNLIMITED = 10**9

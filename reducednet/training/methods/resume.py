@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import Array, message
+from ..._validation import Array, message
+from ...networks.network import Network
 from ..gradients import Objective
-from ..networks import Network
-from .monitor import Monitor
+from ..monitor import Monitor
 
 SAME = 1e-9
 """Losses of the same network at the same samples agree to this share of them on any machine."""

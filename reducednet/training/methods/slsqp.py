@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import Array
+from ..._validation import Array
+from ...networks.network import Network
+from ...reduced_space.reduced_network import ReducedNetwork
+from ..coordinates import coordinates_of
 from ..gradients import Objective
-from ..networks import Network
-from ..reduced_networks import ReducedNetwork
-from .continuation import Replay
-from .coordinates import coordinates_of
-from .monitor import Monitor, NotFinite
+from ..monitor import Monitor, NotFinite
+from .resume import Replay
 
 MANY_PARAMETERS = 300
 

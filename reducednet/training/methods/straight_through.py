@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import Array, RandomLike
-from ..activations import binary
+from ..._validation import Array, RandomLike
+from ...networks.activations import binary
+from ...networks.network import Network
+from ...reduced_space.spaces import space_of
 from ..gradients import Objective
-from ..networks import Network
-from ..spaces import space_of
-from .monitor import Monitor, NotFinite
+from ..monitor import Monitor, NotFinite
 
 WIDTH = 0.15
 """Half width of the ramp in standard deviations of a neuron's z."""

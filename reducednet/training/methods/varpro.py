@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from ...networks.network import Network
 from ..gradients import Objective
-from ..networks import Network
+from ..monitor import Monitor
 from ..starts import N_CANDIDATES, candidates, pursue
-from .continuation import restored, state_for
-from .monitor import Monitor
-from .projection import (
+from .linear_least_squares import (
     DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, Projection, Solved, damped_step,
     growth_without,
 )
+from .resume import restored, state_for
 
 
 def minimise(

@@ -37,25 +37,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import choice, instance, message, number
-from ..archives import checked_path, naming, read_archive, read_array, write_whole, zip_bytes
-from ..domains import Domain
-from ..networks import Network, check_network
-from ..records import record
-from . import checker, evaluation_checker, exact_checker, folded_checker, norms_checker, permutation_checker
-from . import sorted_checker
+from ..._validation import choice, instance, message, number
+from ...domains import Domain
+from ...files.archives import checked_path, naming, read_archive, read_array, write_whole, zip_bytes
+from ...networks.network import Network, check_network
+from ...numerics.records import record
+from ..verdict import largest_margin
+from . import (
+    check_breakpoints, check_difference, check_evaluation, check_norms, check_permutation,
+    check_rational, check_symbolic,
+)
 from .schemas import INTEGERS, SCHEMAS, as_texts, check_fit, checked_arrays, entry_named
-from .verdict import largest_margin
 
 FORMAT, VERSION = "reducednet certificate", 2
 CHECKERS: dict[str, Callable[..., Any]] = {
-    "pieces": checker.check,
-    "exact": exact_checker.bound,
-    "point": exact_checker.gap,
-    "sorted": sorted_checker.check,
-    "folded": folded_checker.check,
-    "norms": norms_checker.check,
-    "permutation": permutation_checker.check,
+    "pieces": check_difference.check,
+    "exact": check_rational.bound,
+    "point": check_rational.gap,
+    "sorted": check_breakpoints.check,
+    "folded": check_symbolic.check,
+    "norms": check_norms.check,
+    "permutation": check_permutation.check,
 }
 SEMANTICS = ("real", "float64")
 _NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
@@ -117,8 +119,8 @@ class Certificate:
     Examples
     --------
     >>> from reducednet.domains import Box
-    >>> from reducednet.reduction import reduce
-    >>> from reducednet.verification import verify
+    >>> from reducednet.reduced_space.reduction import reduce
+    >>> from reducednet.verification.verify import verify
     >>> net, box = Network.random((2, 10, 10, 1), rng=0), Box([0, 0], [1, 1])
     >>> red = reduce(net, box)
     >>> certificate = verify(net, red, box).certificate
@@ -230,14 +232,14 @@ class Certificate:
             return f"a margin of {self.margin:.3g} says too little about this domain"
         if self.semantics == "real":
             return ""
-        slack = evaluation_checker.slack(f, g, domain)
+        slack = check_evaluation.slack(f, g, domain)
         if not slack <= self.slack:
             return f"evaluation in float64 may add {slack:.17g}"
         if self.claim == "gap":
             point = self.arrays["point"]
-            if point.dtype.kind != "f" or binary and not evaluation_checker.is_decided(f, g, point.tolist()):
+            if point.dtype.kind != "f" or binary and not check_evaluation.is_decided(f, g, point.tolist()):
                 return "the point is none where float64 gives both networks' values within the slack"
-        elif binary and not evaluation_checker.margin(f, g, domain) <= self.margin:
+        elif binary and not check_evaluation.margin(f, g, domain) <= self.margin:
             return "evaluation in float64 may take the wrong side further off than the margin"
         return ""
 
@@ -255,7 +257,7 @@ class Certificate:
         --------
         >>> import tempfile
         >>> from reducednet.domains import Box
-        >>> from reducednet.verification import verify
+        >>> from reducednet.verification.verify import verify
         >>> net, box = Network.random((1, 5, 1), rng=0), Box(0, 1)
         >>> certificate = verify(net, net, box).certificate
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import message
-from ..domains import Domain, Hull
-from ..networks import Network
+from ..._validation import message
+from ...domains import Domain, Hull
+from ...networks.network import Network
 
 INTEGERS, NUMBERS, RATIONALS = "integers", "numbers", "numbers or rationals"
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")

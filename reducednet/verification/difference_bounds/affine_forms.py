@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._validation import Array
-from ..domains import Ball, Box, Domain, Hull
-from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from ..._validation import Array
+from ...domains import Ball, Box, Domain, Hull
+from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 
 GUARD = 1.0 + 64.0 * UNIT_ROUNDOFF
 """Makes up for the few roundings with which sums of errors are found themselves."""

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._validation import Array
-from ..layers import Affine
-from ..rounding import gamma
-from ..subset_sums import MOST, all_subsets
-from .classes import Known, Match, Rows, Side, chosen, evaluate, minus
-from .exact import integers, rationals
-from .forms import Forms, Region
+from ..._validation import Array
+from ...numerics.rounding import gamma
+from ...numerics.subset_sum import MOST, all_subsets
+from ...reduced_space.layer_reduction import Affine
+from ..rational import integers, rationals
+from .affine_forms import Forms, Region
+from .neuron_classes import Known, Match, Rows, Side, chosen, evaluate, minus
 
 
 def binary_layer(

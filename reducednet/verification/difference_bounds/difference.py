@@ -11,14 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._validation import Array
-from ..layers import Affine, affine_maps
-from ..networks import Network
-from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .binary_layers import binary_layer, certain
-from .classes import Known, Match, Rows, Side, chosen, evaluate, lost, minus, rows_of, stacked
-from .forms import GUARD, Forms, Region, times
-from .relu_layers import relu_layer
+from ..._validation import Array
+from ...networks.network import Network
+from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from ...reduced_space.layer_reduction import Affine, affine_maps
+from .affine_forms import GUARD, Forms, Region, times
+from .binary_layer import binary_layer, certain
+from .neuron_classes import (
+    Known, Match, Rows, Side, chosen, evaluate, lost, minus, rows_of, stacked,
+)
+from .relu_layer import relu_layer
 
 
 class Difference(NamedTuple):

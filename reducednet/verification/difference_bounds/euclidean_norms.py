@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from ..domains import Domain
-from ..networks import Network
-from . import norms_checker
-from .classes import Match
+from ...domains import Domain
+from ...networks.network import Network
+from ..certificates import check_norms
 from .given_terms import layer_arrays
+from .neuron_classes import Match
 
 WIDEST = 1000
 """Spectral norms of wider layers cost too much."""
@@ -46,7 +46,7 @@ def norm_bound(
         return None
     arrays = layer_arrays(matches, given, scaled)
     with suppress(ArithmeticError, ValueError), np.errstate(all="ignore"):  # what leaves the range of float64
-        return norms_checker.check(arrays, *given, domain), arrays
+        return check_norms.check(arrays, *given, domain), arrays
     return None
 
 

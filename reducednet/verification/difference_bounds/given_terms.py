@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import affine_maps
-from ..networks import Network
-from .classes import Match
+from ...networks.network import Network
+from ...reduced_space.layer_reduction import affine_maps
+from .neuron_classes import Match
 
 
 def layer_arrays(

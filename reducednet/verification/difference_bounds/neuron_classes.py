@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._validation import Array
-from ..layers import Affine
-from ..rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .forms import GUARD, Forms, roundings, times, times_absolute
+from ..._validation import Array
+from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from ...reduced_space.layer_reduction import Affine
+from .affine_forms import GUARD, Forms, roundings, times, times_absolute
 
 
 class Match(NamedTuple):

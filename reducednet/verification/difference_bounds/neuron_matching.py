@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._validation import Array
-from ..grouping import groups_of_rows
-from ..networks import Network
-from ..rounding import UNIT_ROUNDOFF
-from ..sphere import normalise
-from .classes import Match, Rows, evaluate
-from .differences import Matcher
-from .forms import Forms, Region
+from ..._validation import Array
+from ...networks.network import Network
+from ...numerics.equal_rows import groups_of_rows
+from ...numerics.rounding import UNIT_ROUNDOFF
+from ...numerics.sphere import normalise
+from .affine_forms import Forms, Region
+from .difference import Matcher
+from .neuron_classes import Match, Rows, evaluate
 
 TOLERANCES = (2.0**-44, 2.0**-34, 2.0**-20)
 """The ladder of distances within which hyperplanes are tried as the same one."""

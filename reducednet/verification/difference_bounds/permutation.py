@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._validation import Array
-from ..layers import Affine, affine_maps
-from ..networks import Network
-from . import permutation_checker
+from ..._validation import Array
+from ...networks.network import Network
+from ...reduced_space.layer_reduction import Affine, affine_maps
+from ..certificates import check_permutation
 
 Marks = npt.NDArray[np.uint64]
 
@@ -68,7 +68,7 @@ def permutation_arrays(
         arrays[f"exponents{layer}"] = exponents.astype(np.int64)
     check_time()
     try:
-        permutation_checker.check(arrays, f, g, None)
+        check_permutation.check(arrays, f, g, None)
     except ValueError:
         return None
     return arrays

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._validation import Array
-from ..rounding import SMALLEST, UNIT_ROUNDOFF
-from .classes import Known, Match, Rows, chosen, evaluate, minus
-from .forms import GUARD, Forms, Region, relu, sloped, with_interval
+from ..._validation import Array
+from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF
+from .affine_forms import GUARD, Forms, Region, relu, sloped, with_interval
+from .neuron_classes import Known, Match, Rows, chosen, evaluate, minus
 
 
 def relu_layer(

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._validation import Array
-from ..domains import Domain
+from ..._validation import Array
+from ...domains import Domain
 
 
 class Classes(NamedTuple):

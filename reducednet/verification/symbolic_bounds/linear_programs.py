@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import Array
-from ..domains import Domain, Hull
-from .row_bounds import Classes, Leaf, highest_at
+from ..._validation import Array
+from ...domains import Domain, Hull
+from .back_substitution import Classes, Leaf, highest_at
 
 PENALTY = 1e4
 """What a wrong sign costs, in units of a row's terms: so a leaf without points has a bound, too."""

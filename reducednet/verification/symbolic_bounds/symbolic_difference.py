@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..domains import Domain
-from ..networks import Network
-from .certificates import Certificate, fingerprint, proved_number
-from .expansion import MOST_NUMBERS, expand
-from .relaxation import Effort, Proof
+from ...domains import Domain
+from ...networks.network import Network
+from ..certificates.certificate import Certificate, fingerprint, proved_number
+from .linear_programs import Effort, Proof
+from .symbolic_network import MOST_NUMBERS, expand
 
 Cuts = Sequence[tuple[tuple[int, int], float]]
 SPARE = 1.0 / 16.0

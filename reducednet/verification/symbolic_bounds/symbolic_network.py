@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._validation import Array
-from ..domains import Domain
-from ..grouping import groups_of_rows
-from ..networks import Network
-from ..sphere import normalise
-from .relaxation import Effort, Proof, sharpen
-from .row_bounds import Classes, ends, highest
+from ..._validation import Array
+from ...domains import Domain
+from ...networks.network import Network
+from ...numerics.equal_rows import groups_of_rows
+from ...numerics.sphere import normalise
+from .back_substitution import Classes, ends, highest
+from .linear_programs import Effort, Proof, sharpen
 
 DEAD, ON, BENDS = -1, -2, -3
 ROUNDING = 2.0**-50
