@@ -20,9 +20,9 @@ import numpy as np  # noqa: E402
 
 import reducednet as rn  # noqa: E402
 from reducednet.networks.forward import Workspace, aligned, times  # noqa: E402
-from reducednet.training.gradients import Objective  # noqa: E402
 from reducednet.training.methods.gradient_descent import minimise_adam  # noqa: E402
 from reducednet.training.monitor import Monitor  # noqa: E402
+from reducednet.training.objective import Objective  # noqa: E402
 
 CASES = [
     ((1, 20, 1), 200), ((2, 40, 1), 1000), ((2, 20, 10, 1), 1000),

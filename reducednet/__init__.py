@@ -26,7 +26,7 @@ _HOMES = {
     "expand": "networks.rescaling",
     "rescale": "networks.rescaling",
     "evaluation_bound": "reduced_space.rounding_error",
-    "reduction_bound": "reduced_space.rounding_error",
+    "reduction_bound": "verification.reduction_bound",
     "decided": "reduced_space.rounding_error",
     "canonical_form": "canonical.canonical_form",
     "CanonicalForm": "canonical.canonical_form",
@@ -56,9 +56,9 @@ _HOMES = {
     "load": "files.save_load",
     "load_box": "files.save_load",
     "from_sklearn": "convert.from_sklearn",
-    "from_torch": "convert.from_sklearn",
-    "to_torch": "convert.from_sklearn",
-    "from_keras": "convert.from_sklearn",
+    "from_torch": "convert.from_torch",
+    "to_torch": "convert.from_torch",
+    "from_keras": "convert.from_keras",
 }
 _MODULES = {
     "activations": "networks.activations",
@@ -78,10 +78,10 @@ if TYPE_CHECKING:
     from .canonical.minimal_form import minimal_form as minimal_form
     from .compression.compress import compress as compress
     from .compression.report import CompressionReport as CompressionReport
-    from .convert.from_sklearn import from_keras as from_keras
+    from .convert.from_keras import from_keras as from_keras
     from .convert.from_sklearn import from_sklearn as from_sklearn
-    from .convert.from_sklearn import from_torch as from_torch
-    from .convert.from_sklearn import to_torch as to_torch
+    from .convert.from_torch import from_torch as from_torch
+    from .convert.from_torch import to_torch as to_torch
     from .domains import Ball as Ball
     from .domains import Box as Box
     from .domains import Hull as Hull
@@ -108,7 +108,7 @@ if TYPE_CHECKING:
     from .reduced_space.reduction import reduction_report as reduction_report
     from .reduced_space.rounding_error import decided as decided
     from .reduced_space.rounding_error import evaluation_bound as evaluation_bound
-    from .reduced_space.rounding_error import reduction_bound as reduction_bound
+    from .verification.reduction_bound import reduction_bound as reduction_bound
     from .reduced_space.spaces import ReducedSpace as ReducedSpace
     from .reduced_space.spaces import StandardSpace as StandardSpace
     from .training.gradients import check_gradient as check_gradient

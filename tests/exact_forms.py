@@ -3,8 +3,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from reducednet.numerics.rationals import rationals
 from reducednet.verification.difference_bounds.affine_forms import Forms, Region
-from reducednet.verification.rational import rationals
 
 UNIT_VECTORS = ((1, 0), (-1, 0), (0, 1), (Fraction(3, 5), Fraction(4, 5)), (Fraction(-5, 13), Fraction(12, 13)))
 SHARES = (-1, 1, 0, Fraction(1, 3), Fraction(-7, 8))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import supremum
-from reducednet.reduced_space.layer_reduction import Affine
+from reducednet.networks.parameters import Affine
 from reducednet.verification.difference_bounds.affine_forms import Forms, region_of
 from reducednet.verification.difference_bounds.binary_layer import certain
 from reducednet.verification.difference_bounds.difference import difference

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 import reducednet as rn
 from exact_suprema import supremum
 from exact_truth import pairs
+from reducednet.numerics.rationals import rationals
 from reducednet.verification.findings import Findings, OutOfTime, Question
 from reducednet.verification.input_splitting import (
     Frontier, Tree, _halves, _inside, branch, nearest_points, outer_box,
 )
 from reducednet.verification.provers import by_branching, by_milp
-from reducednet.verification.rational import rationals
 from reducednet.verification.verify import _deepened
 from strategies import balls, hulls, seeds
 from test_differences import random_match

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import exact_difference, supremum, vertices
+from reducednet.numerics.rationals import above, below
 from reducednet.verification.breakpoints import (
     as_fractions, deep_supremum, ends, joint_neurons, knots_and_values, shallow_bounds,
     shallow_supremum,
 )
-from reducednet.verification.rational import above, below
 from strategies import domains, networks, seeds
 
 

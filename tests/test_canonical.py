@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import path_sums
 import reducednet as rn
 from assertions import assert_close, assert_equal_bits, gamma
-from reducednet.canonical.merging import exact_sums, sorted_rows
+from reducednet.canonical.neurons import sorted_rows
+from reducednet.numerics.exact_sums import exact_sums
 from reference import exact_forward
 from strategies import cases, entries, networks_with_domains, seeds, solid_domains
 

@@ -13,14 +13,13 @@ import reducednet as rn
 from certificate_cases import FIELDS, changed, differences_at, domain_of, pairs, proofs, with_arrays
 from exact_suprema import exact_outputs
 from reducednet.files.archives import zip_bytes
+from reducednet.numerics.rationals import above
 from reducednet.verification.certificates.certificate import (
     FORMAT, VERSION, Certificate, fingerprint,
 )
 from reducednet.verification.difference_bounds.affine_forms import region_of
-from reducednet.verification.difference_bounds.difference import difference
+from reducednet.verification.difference_bounds.difference import difference, given
 from reducednet.verification.difference_bounds.neuron_classes import Match
-from reducednet.verification.difference_bounds.neuron_matching import given
-from reducednet.verification.rational import above
 from reducednet.verification.verify import verify
 
 # every verdict has a certificate that is confirmed

@@ -4,7 +4,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 
-from reducednet.reduced_space.layer_reduction import Affine
+from reducednet.networks.parameters import Affine
 from reducednet.verification.difference_bounds.affine_forms import Forms
 from reducednet.verification.difference_bounds.neuron_classes import (
     Rows, Side, evaluate, minus, rows_of,

@@ -6,9 +6,10 @@ import numpy as np
 
 import reducednet as rn
 from reducednet.networks.activations import ACTIVATIONS
+from reducednet.networks.parameters import Affine
 from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.reduced_space.layer_reduction import (
-    Affine, clip_binary_thresholds, clip_thresholds, reduce_layer,
+    clip_binary_thresholds, clip_thresholds, reduce_layer,
 )
 
 

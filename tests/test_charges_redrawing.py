@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from reducednet.numerics.low_rank import row_space
 from reducednet.numerics.rounding import gamma
-from reducednet.reduced_space.spare_neurons import row_space
 
 
 def test_rounding_of_products_adds_nothing_to_the_rank():

@@ -7,12 +7,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exact_forms import assert_holds, extreme_numbers, members, points_of_region, random_forms, some_boxes
-from reducednet.reduced_space.layer_reduction import Affine
+from reducednet.networks.parameters import Affine
+from reducednet.numerics.rationals import rationals
 from reducednet.verification.difference_bounds.affine_forms import Forms
 from reducednet.verification.difference_bounds.neuron_classes import (
     Match, Rows, Side, chosen, condensed, evaluate, minus, rows_of, stacked,
 )
-from reducednet.verification.rational import rationals
 from strategies import seeds
 
 SPREADS = st.sampled_from([0, 20, 300])

@@ -16,7 +16,7 @@ import pytest
 import reducednet as rn
 from reducednet.cli import answers, main
 from reducednet.cli.network_summary import census
-from reducednet.cli.samples import box_around
+from reducednet.cli.options import box_around
 from reducednet.files import save_load
 from reducednet.verification import provers
 

@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from exact_suprema import domain_contains, exact_difference, exact_outputs
-from reducednet.verification.rational import (
-    ExactNetwork, ExactRows, above, below, contains, corners_around, gap_at, in_simplex, integers,
-    rationals,
-)
+from reducednet.numerics.rationals import ExactRows, above, below, in_simplex, integers, rationals
+from reducednet.verification.rational import ExactNetwork, contains, corners_around, gap_at
 from reference import exact_layers
 from strategies import networks_with_domains, points_of, seeds
 

@@ -4,12 +4,12 @@ import pytest
 from assertions import assert_close, assert_equal_bits, assert_feasible, gamma
 
 import reducednet as rn
-from reducednet.training.gradients import Objective
 from reducednet.training.methods import gradient_descent
 from reducednet.training.methods.gradient_descent import (
     FLUSH_EVERY, SMALL, minimise_adam, minimise_sgd,
 )
 from reducednet.training.monitor import Monitor, NotFinite, StopTraining
+from reducednet.training.objective import Objective
 
 BOX = rn.Box([-0.5, 0.0], [1.0, 2.0])
 METHODS = {"sgd": minimise_sgd, "adam": minimise_adam}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
-from reducednet.training.gradients import GradientCheck, Objective
+from reducednet.training.gradients import GradientCheck
+from reducednet.training.objective import Objective
 
 seeds = strategies.seeds()
 

@@ -8,11 +8,11 @@ from assertions import assert_close, assert_equal_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reducednet.networks import forward
+from reducednet.networks import backward, forward
 from reducednet.networks.activations import activation_named
-from reducednet.networks.forward import Layout
 from reducednet.networks.network import Network
-from reducednet.training.gradients import Objective
+from reducednet.networks.parameters import Layout
+from reducednet.training.objective import Objective
 
 seeds = strategies.seeds()
 few = settings(max_examples=25)
@@ -133,7 +133,7 @@ def test_pre_activations_are_those_of_the_loop(case):
 @given(cases)
 def test_jacobian_is_the_loops_gradient_of_each_output(case):
     network, X, _, _ = case
-    J = forward.jacobian(
+    J = backward.jacobian(
         network.layout, network.to_vector(), forward.feature_first(X), activation_named(network.activation))
     assert J.shape == (len(X), network.n_outputs, network.n_parameters)
     for i, x in enumerate(X):
@@ -185,7 +185,7 @@ def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, unit
     network, rng = Network.random((d, units, 1), d, output_bias=bias), np.random.default_rng(units)
     X, y = rng.standard_normal((10, d)), rng.standard_normal((10, 1))
     blocks, delta = network.layout.blocks(network.to_vector()), np.empty((1, 10))
-    assert forward.OuterBackwardPass.serves(blocks, delta, activation_named("relu"))
+    assert backward.OuterBackwardPass.serves(blocks, delta, activation_named("relu"))
     with pytest.MonkeyPatch.context() as patch:
         if block:
             forced_blocks(patch, block)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 import reducednet as rn
 from reducednet.networks import forward
 from reducednet.numerics.rounding import gamma
-from reducednet.training.gradients import Objective
 from reducednet.training.methods import levenberg_marquardt as lm
 from reducednet.training.monitor import Monitor
+from reducednet.training.objective import Objective
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 all_kinds = pytest.mark.parametrize("kind", ["standard", "support", "ball"])

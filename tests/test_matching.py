@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
+from reducednet.numerics.rationals import rationals
 from reducednet.verification.difference_bounds.affine_forms import region_of
-from reducednet.verification.difference_bounds.difference import difference
+from reducednet.verification.difference_bounds.difference import difference, given as say_again
 from reducednet.verification.difference_bounds.neuron_matching import (
-    TOLERANCES, given as say_again, look_alike, no_match, same_hyperplanes, same_places,
+    TOLERANCES, look_alike, no_match, same_hyperplanes, same_places,
 )
-from reducednet.verification.rational import ExactNetwork, contains, corners_around, rationals
+from reducednet.verification.rational import ExactNetwork, contains, corners_around
 from strategies import networks_with_domains, seeds
 
 CUBE = rn.Box(-np.ones(3), np.ones(3))

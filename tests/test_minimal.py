@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from assertions import assert_close, gamma
-from reducednet.canonical.affine_part import (
-    affine_neurons, numerical_ranks, positive_neurons, row_factors,
-)
+from reducednet.canonical.affine_part import affine_neurons, positive_neurons
+from reducednet.numerics.low_rank import numerical_ranks, row_factors
 from reducednet.numerics.rounding import UNIT_ROUNDOFF
 from reducednet.numerics.subset_sum import all_subsets, subset_with_sum
 from reference import exact_forward

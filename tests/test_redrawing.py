@@ -9,7 +9,7 @@ from assertions import (
     assert_close, assert_equal_bits, assert_feasible, assert_same_function, assert_same_network, gamma,
     hidden_outputs, path_sums, roundings,
 )
-from reducednet.reduced_space.spare_neurons import row_space
+from reducednet.numerics.low_rank import row_space
 from strategies import BOUNDS, boxes, cases, kink_points, networks_with_domains, points_of, seeds
 
 

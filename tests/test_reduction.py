@@ -13,10 +13,11 @@ from assertions import (
     assert_close, assert_equal_bits, assert_feasible, assert_same_function, assert_same_network,
     assert_same_up_to_rounding, hidden_outputs, pair_tolerance,
 )
+from reducednet.networks.parameters import Affine
 from reducednet.numerics.rounding import gamma
 from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.reduced_space.layer_reduction import (
-    Affine, Reduced, carry_constants, clip_thresholds, push_up,
+    Reduced, carry_constants, clip_thresholds, push_up,
 )
 from reducednet.reduced_space.reduction import replace_always_on
 from reference import exact_forward, exact_layers

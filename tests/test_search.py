@@ -7,11 +7,12 @@ from hypothesis import given
 
 import reducednet as rn
 from exact_suprema import domain_contains, exact_difference, supremum
+from reducednet.numerics.rationals import rationals
 from reducednet.verification.counterexamples import (
     across_hyperplanes, candidates, confirm, differences, surely_inside,
 )
 from reducednet.verification.findings import Findings, Question
-from reducednet.verification.rational import contains, corners_around, rationals
+from reducednet.verification.rational import contains, corners_around
 from strategies import domains, points_of, seeds
 
 DOMAINS = [

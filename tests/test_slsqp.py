@@ -8,9 +8,9 @@ from assertions import assert_close, assert_feasible
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
 from reducednet.training.coordinates import EDGE, PLACE_SCALE
-from reducednet.training.gradients import Objective
-from reducednet.training.methods import slsqp
+from reducednet.training.methods import quasi_newton
 from reducednet.training.monitor import Monitor
+from reducednet.training.objective import Objective
 
 SQUARE, UNIT = rn.Box([-1.0, 0.0], [1.0, 1.0]), rn.Box(0.0, 1.0)
 both_bounds = pytest.mark.parametrize("bound", ["support", "ball"])
@@ -165,7 +165,7 @@ def test_same_call_gives_the_same_bytes():
 
 def test_many_parameters_are_warned_of():
     network = rn.Network.random((1, 101, 1), 0)
-    assert network.n_parameters > slsqp.MANY_PARAMETERS
+    assert network.n_parameters > quasi_newton.MANY_PARAMETERS
     with pytest.warns(UserWarning, match=f"slsqp with {network.n_parameters} parameters: a step costs the cube"):
         train(network, 1)
 
@@ -209,7 +209,7 @@ def test_first_steps_are_those_of_plain_scipy():
     objective = Objective(network, X, y)
     for n_steps in (1, 3):
         monitor = Monitor(network, objective)
-        slsqp.minimise(network, objective, monitor, n_steps, 1e-12)
+        quasi_newton.minimise_slsqp(network, objective, monitor, n_steps, 1e-12)
         points = []
         scipy.optimize.minimize(independent_loss(X, y[:, 0], 3), network.to_vector(), jac=True, method="SLSQP",
                                 callback=lambda z: points.append(z.copy()), options={"maxiter": n_steps})

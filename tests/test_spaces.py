@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
 from reducednet.reduced_space.spaces import space_of
-from reducednet.training.gradients import Objective
+from reducednet.training.objective import Objective
 
 seeds = strategies.seeds()
 few = settings(max_examples=25)

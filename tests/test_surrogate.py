@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
-from reducednet.training.gradients import Objective
 from reducednet.training.methods import straight_through
 from reducednet.training.monitor import Monitor
+from reducednet.training.objective import Objective
 
 few = settings(max_examples=20)
 SQUARE = rn.Box([0.0, 0.0], [1.0, 1.0])

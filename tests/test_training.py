@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
 from reducednet.training.coordinates import ReducedCoordinates
-from reducednet.training.gradients import Objective
 from reducednet.training.monitor import Monitor
+from reducednet.training.objective import Objective
 
 few = settings(max_examples=20)
 seeds = strategies.seeds()

@@ -17,8 +17,8 @@ from matplotlib import pyplot
 import reducednet as rn
 from reducednet.files import archives, npz
 from reducednet.training import train as train_module
-from reducednet.training.gradients import Objective
 from reducednet.training.monitor import Monitor, NotFinite
+from reducednet.training.objective import Objective
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 RELU = ("sgd", "adam", "lbfgs", "slsqp", "varpro")

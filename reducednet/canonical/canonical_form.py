@@ -15,14 +15,16 @@ import numpy as np
 from .._validation import Array, finite_result, message, number, renamed, samples
 from ..domains import Box, Domain, Hull
 from ..networks.activations import activation_named
-from ..networks.network import Network, check_network
+from ..networks.network import Network, check_domain, check_network
 from ..numerics.equal_rows import Labels
+from ..numerics.exact_sums import exact_sum, exact_sums
 from ..numerics.records import read_only, record
 from ..numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from ..reduced_space.reduced_network import check_domain
 from .affine_part import AffineNeurons, affine_neurons
-from .merging import MergedNeurons, column_sums, exact_sum, exact_sums, merge_neurons
-from .neurons import ShallowNeurons, end_slack, largest_inputs, shallow_neurons
+from .neurons import (
+    MergedNeurons, ShallowNeurons, column_sums, end_slack, largest_inputs, merge_neurons,
+    shallow_neurons,
+)
 
 
 @record

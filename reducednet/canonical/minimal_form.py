@@ -10,15 +10,13 @@ import numpy as np
 from .._validation import Array, finite_result, flag, renamed
 from ..domains import Domain
 from ..networks.network import Network
+from ..numerics.exact_sums import exact_sums
+from ..numerics.low_rank import in_units_of_noise, numerical_ranks, row_factors
 from ..numerics.records import read_only, record
 from ..numerics.rounding import UNIT_ROUNDOFF, gamma
 from ..numerics.subset_sum import MOST, all_subsets, subset_with_sum
-from .affine_part import (
-    AffineNeurons, affine_neurons, in_units_of_noise, numerical_ranks, positive_neurons,
-    row_factors,
-)
+from .affine_part import AffineNeurons, affine_neurons, positive_neurons
 from .canonical_form import CanonicalForm, canonical_form, constant_and_charge
-from .merging import exact_sums
 from .neurons import largest_inputs
 
 ENUMERATED = 10

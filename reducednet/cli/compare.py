@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .answers import INTERRUPTED, UNFINISHED, Answer
+from .answers import INTERRUPTED, UNFINISHED, Answer, study_lines, study_report
 from .options import add_json, at_least
 from .outputs import make_folder, progress, write_figure
-from .study_tables import study_lines, study_report
 
 
 def add_parser(commands: Any) -> None:

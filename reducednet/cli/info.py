@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .answers import Answer, domain_report, short, table_lines
+from .answers import Answer, domain_report, short, study_lines, study_report, table_lines
 from .network_summary import STABLE, census
 from .options import add_domain, add_json, asked_domain, declared_domain, read_file
-from .study_tables import study_lines, study_report
 
 
 def add_parser(commands: Any) -> None:

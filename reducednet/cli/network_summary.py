@@ -8,8 +8,8 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
-from ..networks.forward import Layout
 from ..networks.network import Network
+from ..networks.parameters import Layout
 from ..numerics.equal_rows import groups_of_rows
 from ..numerics.rounding import gamma
 from ..reduced_space.layer_reduction import unit_directions

@@ -8,9 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from .._validation import real_array
 from ..domains import Box, Domain
+from ..files.archives import naming
 from ..files.nnet import ADVICE
-from .samples import SAMPLE_ENDINGS, box_around
 
 
 TERMS = {
@@ -19,6 +22,7 @@ TERMS = {
     "optimiser": "the optimiser in `--methods`", "sizes": "`--neurons`",
 }
 """What the library's arguments are called on the command line; `--domain` or `--box` is the domain."""
+SAMPLE_ENDINGS = (".npy", ".csv", ".txt")
 
 
 def in_terms_of_options(text: str, options: argparse.Namespace) -> str:
@@ -138,7 +142,7 @@ def domain_of(options: argparse.Namespace, *files: tuple[Any, Path]) -> Domain:
 
 def asked_domain(options: argparse.Namespace, network: Any) -> Domain | None:
     """Return the domain of `--box` or `--domain`, of the network's dimension; None where neither is given."""
-    from ..reduced_space.reduced_network import check_domain
+    from ..networks.network import check_domain
 
     if options.box is not None:
         return check_domain(network, box_of(options.box, network.n_inputs))
@@ -162,3 +166,44 @@ def declared_domain(*files: tuple[Any, Path]) -> Domain:
             reasons.append(str(error).removesuffix(ADVICE))
     names = " or ".join(dict.fromkeys(str(path) for _, path in files))
     raise ValueError("; ".join(dict.fromkeys(reasons)) or f"no domain is declared by {names}")
+
+
+def box_around(path: Path) -> Box:
+    """Return the smallest box around the samples of a .npy, .csv (commas) or .txt (blanks) file.
+
+    A sample a row; a first row without any number holds names. A plain vector is a sample a number.
+
+    Raises
+    ------
+    ValueError
+        If the file is not that, or all samples are one point. The text names the file.
+    OSError
+        If it cannot be read.
+    """
+    with naming(str(path)):
+        samples = real_array(_numbers(path), "samples", ("n_samples", "n_inputs"))
+        return Box(samples.min(axis=0), samples.max(axis=0))
+
+
+def _numbers(path: Path) -> Any:
+    ending = path.suffix.lower()
+    if ending == ".npy":
+        with open(path, "rb") as binary:
+            array = np.lib.format.read_array(binary, allow_pickle=False)
+        return array[:, np.newaxis] if array.ndim == 1 else array
+    comma = "," if ending == ".csv" else None
+    with open(path, encoding="utf-8-sig") as text:
+        lines = [line for line in text if line.strip()]
+    if lines and not any(map(_is_number, lines[0].split(comma))):
+        del lines[0]
+    if not lines:
+        raise ValueError("there are no samples in the file")
+    return np.loadtxt(lines, delimiter=comma, ndmin=2)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

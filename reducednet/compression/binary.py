@@ -16,8 +16,9 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
+from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
-from ..reduced_space.layer_reduction import Affine, affine_maps
+from ..networks.parameters import Affine
 from ..verification.stable_neurons import stable_neurons
 from ..verification.symbolic_bounds.symbolic_network import DEAD, ON, Roles
 

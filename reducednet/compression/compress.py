@@ -10,9 +10,8 @@ import numpy as np
 
 from .._validation import choice, finite_result, message, number, renamed
 from ..domains import Domain
-from ..networks.network import Network, check_network
+from ..networks.network import Network, check_domain, check_network
 from ..numerics.records import read_only
-from ..reduced_space.reduced_network import check_domain
 from ..verification.certificates.certificate import Certificate, fingerprint
 from ..verification.symbolic_bounds.linear_programs import Effort
 from ..verification.symbolic_bounds.symbolic_difference import folded_certificate

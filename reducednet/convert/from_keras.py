@@ -1,16 +1,67 @@
 """The layers of Keras 3 as steps of a chain; Keras itself is handed in."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from .._validation import Array, message
-from .steps import Affine, Step, affine
+from .._validation import Array, library, message
+from ..networks.network import Network
+from .chain import AffineStep as Affine, Step, affine, chain_network
 
 CALLS = ("call", "forward", "_wrapped_call_impl", "_call_impl")
 """What a layer's outputs come from, when it is called; the last three on the backend torch."""
+
+
+def from_keras(model: Any) -> Network:
+    """Return the network of a Keras 3 model as a function of one flat sample.
+
+    The model is a Sequential, or a functional one whose layers form a chain. Its layers may be Dense and
+    Activation ("relu" or "linear"), ReLU (without options), Flatten, InputLayer, Identity, Dropout, which does
+    nothing outside training, and such models again.
+
+    Parameters
+    ----------
+    model : keras.Sequential or keras.Model
+        Built, so that its input shape is known. A sample is a vector, unless Flatten is before the first Dense.
+
+    Returns
+    -------
+    Network
+        Without output bias if the last Dense has none.
+
+    Raises
+    ------
+    TypeError
+        If it is not such a model.
+    ValueError
+        If it is not built, a layer is another one or has a `call` that was set on this instance or
+        forward hooks (of the backend torch), it is no chain or an entry is not finite.
+    ImportError
+        If Keras is not installed.
+
+    References
+    ----------
+    THEORY, section 1.
+
+    Examples
+    --------
+    >>> from keras import Input, Sequential, layers  # doctest: +SKIP
+    >>> model = Sequential([Input((3,)), layers.Dense(8, activation="relu"), layers.Dense(1)])  # doctest: +SKIP
+    >>> from_keras(model)  # doctest: +SKIP
+    Network(3-8-1, relu, output bias, 41 parameters)
+    """
+    keras = library("keras", "`from_keras`")
+    if not is_graph(model, keras):
+        raise TypeError(message("model", "a keras.Sequential or a functional keras.Model", type(model).__name__))
+    if not model.built:
+        raise ValueError(message("model", "built", "one without weights: call it once, or give it an Input"))
+    network, shape = chain_network(keras_steps(model, keras), "model"), model.inputs[0].shape[1:]
+    if None in shape or math.prod(shape) != network.n_inputs:
+        raise ValueError(message("model", f"of {network.n_inputs} inputs, as its first Dense", f"shape {shape}"))
+    return network
 
 
 def is_graph(model: Any, keras: Any) -> bool:

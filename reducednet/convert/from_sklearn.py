@@ -15,17 +15,14 @@ THEORY, section 1 (the network), section 7 (gamma).
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from .._validation import choice, library, message
-from ..networks.network import Network, check_network
-from .from_keras import is_graph, keras_steps
-from .from_torch import is_plain, torch_linear, torch_steps
-from .steps import Step, affine, chain_network
+from .._validation import choice, message
+from ..networks.network import Network
+from .chain import Step, affine, chain_network
 
 _PREDICTIONS = ("predict", "_predict", "predict_proba", "_forward_pass", "_forward_pass_fast")
 _LAST_SKLEARN = ("identity", "softmax", "logistic")
@@ -104,142 +101,3 @@ def _sklearn_steps(mlp: Any) -> Iterator[Step]:
         if number:
             yield None
         yield affine(f"mlp.coefs_[{number}]", np.transpose(V), f"mlp.intercepts_[{number}]", b)
-
-
-def from_torch(sequential: Any) -> Network:
-    """Return the network of a torch.nn.Sequential as a function of one flat sample.
-
-    Its modules may be Linear, ReLU, Flatten (of all axes but the first), Identity, Dropout in evaluation mode,
-    and Sequential again. A Linear with a weight that is computed (`torch.nn.utils.parametrizations`) has
-    the present one, and must be in evaluation mode.
-
-    Parameters
-    ----------
-    sequential : torch.nn.Sequential
-        On any device, with parameters of any floating-point type.
-
-    Returns
-    -------
-    Network
-        Without output bias if the last Linear has none. ``from_torch(to_torch(net))`` has the parameters
-        of `net`, bit for bit.
-
-    Raises
-    ------
-    TypeError
-        If it is not a Sequential, or its parameters are not real, or no dense tensors of PyTorch's
-        own.
-    ValueError
-        If a module is another one, or has forward hooks or a `forward` that was set on this instance,
-        which could change what it returns; if sizes do not fit or a parameter is not finite.
-    ImportError
-        If PyTorch is not installed.
-
-    References
-    ----------
-    THEORY, section 1.
-
-    Examples
-    --------
-    >>> from torch import nn  # doctest: +SKIP
-    >>> from_torch(nn.Sequential(nn.Flatten(), nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 2)))  # doctest: +SKIP
-    Network(6-10-2, relu, output bias, 92 parameters)
-    """
-    torch = library("torch", "`from_torch`")
-    if not is_plain(sequential, torch.nn.Sequential):
-        raise TypeError(message("sequential", "a torch.nn.Sequential", type(sequential).__name__))
-    return chain_network(torch_steps(sequential, "sequential", torch), "sequential")
-
-
-def to_torch(network: Network) -> Any:
-    """Return a ReLU network as a torch.nn.Sequential of Linear and ReLU.
-
-    Parameters
-    ----------
-    network : Network
-        A `ReducedNetwork` is one; its domain is left behind.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        With trainable float64 parameters on the CPU, bit for bit those of the network and not shared with it;
-        without a last bias if there is no output bias. ``to_torch(net).float()`` is rounded to float32.
-
-    Raises
-    ------
-    TypeError
-        If it is not a network.
-    ValueError
-        If it is binary: PyTorch has no such layer.
-    ImportError
-        If PyTorch is not installed.
-
-    References
-    ----------
-    THEORY, section 1.
-
-    Examples
-    --------
-    >>> to_torch(Network.random((2, 5, 1), rng=0))  # doctest: +SKIP
-    Sequential(
-      (0): Linear(in_features=2, out_features=5, bias=True)
-      (1): ReLU()
-      (2): Linear(in_features=5, out_features=1, bias=False)
-    )
-    """
-    network = check_network(network)
-    if network.activation != "relu":
-        raise ValueError(message("network", "a ReLU network for PyTorch", f"activation {network.activation!r}"))
-    torch, layers = library("torch", "`to_torch`"), []
-    for W, b in zip(network.weights, network.thresholds):
-        layers += [torch_linear(W, b, torch), torch.nn.ReLU()]
-    return torch.nn.Sequential(*layers, torch_linear(network.output_weights, network.output_bias, torch))
-
-
-def from_keras(model: Any) -> Network:
-    """Return the network of a Keras 3 model as a function of one flat sample.
-
-    The model is a Sequential, or a functional one whose layers form a chain. Its layers may be Dense and
-    Activation ("relu" or "linear"), ReLU (without options), Flatten, InputLayer, Identity, Dropout, which does
-    nothing outside training, and such models again.
-
-    Parameters
-    ----------
-    model : keras.Sequential or keras.Model
-        Built, so that its input shape is known. A sample is a vector, unless Flatten is before the first Dense.
-
-    Returns
-    -------
-    Network
-        Without output bias if the last Dense has none.
-
-    Raises
-    ------
-    TypeError
-        If it is not such a model.
-    ValueError
-        If it is not built, a layer is another one or has a `call` that was set on this instance or
-        forward hooks (of the backend torch), it is no chain or an entry is not finite.
-    ImportError
-        If Keras is not installed.
-
-    References
-    ----------
-    THEORY, section 1.
-
-    Examples
-    --------
-    >>> from keras import Input, Sequential, layers  # doctest: +SKIP
-    >>> model = Sequential([Input((3,)), layers.Dense(8, activation="relu"), layers.Dense(1)])  # doctest: +SKIP
-    >>> from_keras(model)  # doctest: +SKIP
-    Network(3-8-1, relu, output bias, 41 parameters)
-    """
-    keras = library("keras", "`from_keras`")
-    if not is_graph(model, keras):
-        raise TypeError(message("model", "a keras.Sequential or a functional keras.Model", type(model).__name__))
-    if not model.built:
-        raise ValueError(message("model", "built", "one without weights: call it once, or give it an Input"))
-    network, shape = chain_network(keras_steps(model, keras), "model"), model.inputs[0].shape[1:]
-    if None in shape or math.prod(shape) != network.n_inputs:
-        raise ValueError(message("model", f"of {network.n_inputs} inputs, as its first Dense", f"shape {shape}"))
-    return network

@@ -5,12 +5,103 @@ from collections.abc import Iterator
 from textwrap import shorten
 from typing import Any
 
-from .._validation import Array, message
-from .steps import Affine, Step, affine
+from .._validation import Array, library, message
+from ..networks.network import Network, check_network
+from .chain import AffineStep as Affine, Step, affine, chain_network
 
 
 CALLS = ("forward", "__call__", "_wrapped_call_impl", "_call_impl")
 """What a module's outputs come from, when it is called."""
+
+
+def to_torch(network: Network) -> Any:
+    """Return a ReLU network as a torch.nn.Sequential of Linear and ReLU.
+
+    Parameters
+    ----------
+    network : Network
+        A `ReducedNetwork` is one; its domain is left behind.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        With trainable float64 parameters on the CPU, bit for bit those of the network and not shared with it;
+        without a last bias if there is no output bias. ``to_torch(net).float()`` is rounded to float32.
+
+    Raises
+    ------
+    TypeError
+        If it is not a network.
+    ValueError
+        If it is binary: PyTorch has no such layer.
+    ImportError
+        If PyTorch is not installed.
+
+    References
+    ----------
+    THEORY, section 1.
+
+    Examples
+    --------
+    >>> to_torch(Network.random((2, 5, 1), rng=0))  # doctest: +SKIP
+    Sequential(
+      (0): Linear(in_features=2, out_features=5, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=5, out_features=1, bias=False)
+    )
+    """
+    network = check_network(network)
+    if network.activation != "relu":
+        raise ValueError(message("network", "a ReLU network for PyTorch", f"activation {network.activation!r}"))
+    torch, layers = library("torch", "`to_torch`"), []
+    for W, b in zip(network.weights, network.thresholds):
+        layers += [torch_linear(W, b, torch), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers, torch_linear(network.output_weights, network.output_bias, torch))
+
+
+def from_torch(sequential: Any) -> Network:
+    """Return the network of a torch.nn.Sequential as a function of one flat sample.
+
+    Its modules may be Linear, ReLU, Flatten (of all axes but the first), Identity, Dropout in evaluation mode,
+    and Sequential again. A Linear with a weight that is computed (`torch.nn.utils.parametrizations`) has
+    the present one, and must be in evaluation mode.
+
+    Parameters
+    ----------
+    sequential : torch.nn.Sequential
+        On any device, with parameters of any floating-point type.
+
+    Returns
+    -------
+    Network
+        Without output bias if the last Linear has none. ``from_torch(to_torch(net))`` has the parameters
+        of `net`, bit for bit.
+
+    Raises
+    ------
+    TypeError
+        If it is not a Sequential, or its parameters are not real, or no dense tensors of PyTorch's
+        own.
+    ValueError
+        If a module is another one, or has forward hooks or a `forward` that was set on this instance,
+        which could change what it returns; if sizes do not fit or a parameter is not finite.
+    ImportError
+        If PyTorch is not installed.
+
+    References
+    ----------
+    THEORY, section 1.
+
+    Examples
+    --------
+    >>> from torch import nn  # doctest: +SKIP
+    >>> from_torch(nn.Sequential(nn.Flatten(), nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 2)))  # doctest: +SKIP
+    Network(6-10-2, relu, output bias, 92 parameters)
+    """
+    torch = library("torch", "`from_torch`")
+    if not is_plain(sequential, torch.nn.Sequential):
+        raise TypeError(message("sequential", "a torch.nn.Sequential", type(sequential).__name__))
+    return chain_network(torch_steps(sequential, "sequential", torch), "sequential")
 
 
 def is_plain(module: Any, kind: Any) -> bool:

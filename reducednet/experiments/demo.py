@@ -18,9 +18,9 @@ from ..networks.network import Network
 from ..numerics.records import read_only, record
 from ..reduced_space.reduced_network import ReducedNetwork
 from ..reduced_space.reduction import reduce
-from ..reduced_space.rounding_error import reduction_bound
 from ..training.result import TrainingResult
 from ..training.train import train
+from ..verification.reduction_bound import reduction_bound
 from . import targets
 from .executors import told
 

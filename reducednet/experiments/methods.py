@@ -10,9 +10,8 @@ import numpy as np
 from .._validation import choice, instance, integer
 from ..networks.network import Network
 from ..numerics.records import record
-from ..reduced_space.intervals import BOUNDS
-from ..reduced_space.reduction import SPARE
-from ..training.train import METHODS
+from ..reduced_space.intervals import BOUNDS, SPARE
+from ..training.result import METHODS
 
 SPACES = ("standard", "reduced")
 STARTS = ("normal", "he", "uniform", "natural", "placed", "greedy")

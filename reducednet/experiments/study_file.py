@@ -17,9 +17,8 @@ import numpy as np
 from .._validation import Array, choice, flag, instance, integer, layer_sizes, message
 from ..domains import DOMAINS, Domain
 from ..files.archives import read_archive, read_array, zip_bytes
-from ..networks.forward import Layout
 from ..networks.network import Network
-from ..networks.parameters import Parameters
+from ..networks.parameters import Layout, Parameters
 from ..reduced_space.reduced_network import ReducedNetwork
 from .methods import Method, Run
 

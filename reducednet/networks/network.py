@@ -23,13 +23,13 @@ import numpy as np
 
 from .._validation import (
     Array, RandomLike, choice, finite_result, flag, generator, instance, layer_sizes, real_array,
-    samples,
+    same_inputs, samples,
 )
+from ..domains import Domain
 from ..numerics import sphere
 from . import forward
 from .activations import activation_named
-from .forward import Layout
-from .parameters import Parameters, pack
+from .parameters import Layout, Parameters, pack
 
 
 class Network(Parameters):
@@ -217,3 +217,10 @@ def check_network(value: Any, name: str = "network") -> Network:
     """Return the value if it is a Network (a ReducedNetwork is one)."""
     network: Network = instance(value, name, Network, "a Network or ReducedNetwork")
     return network
+
+
+def check_domain(network: Network, domain: Any) -> Domain:
+    """Return the domain if it is one of the network's dimension."""
+    checked: Domain = instance(domain, "domain", Domain, "a Box, Ball or Hull")
+    same_inputs(network.n_inputs, checked.n_inputs)
+    return checked

@@ -1,12 +1,41 @@
 """Arrays of the shapes of a network over one flat vector: parameters, or a gradient by them."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._validation import Array, array_list, message, real_array
-from .forward import Layout
+
+
+class Layout(NamedTuple):
+    """Where the arrays of a network of these sizes lie in its flat vector.
+
+    sizes : (n_inputs, n_1, ..., n_L, n_outputs)
+    output_bias : whether the outgoing map has a row of biases
+    """
+
+    sizes: tuple[int, ...]
+    output_bias: bool
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shape (n_in + 1, n_out) of each block, the outgoing one last."""
+        rows = [n + 1 for n in self.sizes[:-2]] + [self.sizes[-2] + self.output_bias]
+        return list(zip(rows, self.sizes[1:]))
+
+    @property
+    def n_parameters(self) -> int:
+        """The length of the flat vector."""
+        return sum(rows * columns for rows, columns in self.shapes)
+
+    def blocks(self, vector: Array) -> list[Array]:
+        """Return the blocks of the vector, as views."""
+        blocks, start = [], 0
+        for rows, columns in self.shapes:
+            blocks.append(vector[start:start + rows * columns].reshape(rows, columns))
+            start += rows * columns
+        return blocks
 
 
 class Parameters:
@@ -118,3 +147,10 @@ def pack(
         parts.append(real_array(output_bias, "output_bias", (len(C),)))
     layout = Layout((*sizes, C.shape[1], len(C)), output_bias is not None)
     return layout, np.concatenate([part.ravel() for part in parts])
+
+
+class Affine(NamedTuple):
+    """An affine map h -> W h + b; b is None where an outgoing map has no bias."""
+
+    W: Array
+    b: Array | None

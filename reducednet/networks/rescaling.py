@@ -5,8 +5,9 @@ import numpy as np
 
 from .._validation import Array, RandomLike, generator
 from ..numerics import sphere
-from ..reduced_space.layer_reduction import Affine, affine_maps
+from .affine_maps import affine_maps
 from .network import Network, check_network
+from .parameters import Affine
 
 
 def expand(network: Network, rng: RandomLike = None) -> Network:

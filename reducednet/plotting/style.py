@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._validation import instance, message
 from ..domains import Domain
-from ..networks.network import Network, check_network
-from ..reduced_space.reduced_network import ReducedNetwork, check_domain
+from ..networks.network import Network, check_domain, check_network
+from ..reduced_space.reduced_network import ReducedNetwork
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Box, Domain
-from ..networks.forward import Layout
+from ..networks.parameters import Layout
 from ..numerics import sphere
 from .intervals import LayerSpace
 

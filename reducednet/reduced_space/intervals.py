@@ -22,6 +22,7 @@ from ..networks.activations import Activation
 from ..numerics.rounding import SMALLEST, gamma
 
 BOUNDS = ("ball", "support")
+SPARE = ("keep", "redraw")
 
 
 class LayerSpace(NamedTuple):

@@ -6,16 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .._validation import Array, finite_result
-from ..networks.network import Network
+from ..networks.parameters import Affine
 from ..numerics import sphere
 from .intervals import LayerSpace
-
-
-class Affine(NamedTuple):
-    """An affine map h -> W h + b; b is None where an outgoing map has no bias."""
-
-    W: Array
-    b: Array | None
 
 
 class Reduced(NamedTuple):
@@ -38,12 +31,6 @@ class Reduced(NamedTuple):
     above: Affine
     constants: Array
     free: np.ndarray
-
-
-def affine_maps(network: Network) -> list[Affine]:
-    """Return the affine maps of the hidden layers and the outgoing one."""
-    hidden = [Affine(W, b) for W, b in zip(network.weights, network.thresholds)]
-    return [*hidden, Affine(network.output_weights, network.output_bias)]
 
 
 def unit_directions(W: Array) -> tuple[Array, Array]:

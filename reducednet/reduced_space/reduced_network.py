@@ -12,8 +12,8 @@ from .._validation import (
 )
 from ..domains import Domain
 from ..networks.activations import activation_named
-from ..networks.forward import Layout
 from ..networks.network import Network
+from ..networks.parameters import Layout
 from ..numerics import sphere
 from .intervals import BOUNDS, LayerSpace, layer_spaces
 
@@ -225,10 +225,3 @@ def natural_neurons(
         b = (1.0 - t) * -domain.support(W) + t * domain.support(-W)
     low, high = space.intervals(W).T
     return W, np.clip(b, low, high)
-
-
-def check_domain(network: Network, domain: Any) -> Domain:
-    """Return the domain if it is one of the network's dimension."""
-    checked: Domain = instance(domain, "domain", Domain, "a Box, Ball or Hull")
-    same_inputs(network.n_inputs, checked.n_inputs)
-    return checked

@@ -11,16 +11,14 @@ import numpy as np
 
 from .._validation import Array, RandomLike, choice, finite_result, generator
 from ..domains import Domain
-from ..networks.network import Network, check_network
+from ..networks.affine_maps import affine_maps
+from ..networks.network import Network, check_domain, check_network
+from ..networks.parameters import Affine
 from ..numerics.sphere import row_norms
-from .intervals import BOUNDS, LayerSpace
-from .layer_reduction import (
-    Affine, affine_maps, carry_constants, clip_thresholds, reduce_layer, unit_directions,
-)
-from .reduced_network import ReducedNetwork, check_domain
+from .intervals import BOUNDS, SPARE, LayerSpace
+from .layer_reduction import carry_constants, clip_thresholds, reduce_layer, unit_directions
+from .reduced_network import ReducedNetwork
 from .spare_neurons import draw_free, free_spare
-
-SPARE = ("keep", "redraw")
 
 
 def reduce(

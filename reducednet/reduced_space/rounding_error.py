@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import Array, instance, integer, samples
+from .._validation import Array, integer, samples
 from ..domains import Domain
-from ..networks.network import Network, check_network
+from ..networks.affine_maps import affine_maps
+from ..networks.network import Network, check_domain, check_network
 from ..numerics import sphere
 from ..numerics.rounding import SMALLEST, gamma
-from ..verification.reduction_bound import check_pair, mapping_bound
 from .intervals import LayerSpace
-from .layer_reduction import affine_maps
-from .reduced_network import ReducedNetwork, check_domain
 
 
 def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0) -> Array:
@@ -144,54 +142,6 @@ def _sums_are_exact(W: Array, b: Array) -> bool:
         scaled = np.ldexp(entries, shifts)
         kept = np.ldexp(scaled, -shifts) == entries  # else an entry was too small to be scaled
     return bool(np.isfinite(total).all() and (kept & (scaled == np.rint(scaled))).all())
-
-
-def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
-    """Return a bound of |fl(N(x)) - fl(R(x))| on R's domain, where R is a reduction of N.
-
-    |fl(N) - fl(R)| <= |fl(N) - N| + |N - R| + |R - fl(R)|:   `evaluation_bound` of both, and `mapping_bound`
-
-    So what the mapping rounds, and what it loses by putting thresholds at the ends of their intervals, is measured
-    on the two networks. For binary networks nothing is measured: the bound holds for a reduction
-    of N, at points that are `decided` for N. There hidden neurons agree, but for those in the place of
-    a dead or an always-on neuron that ``spare="redraw"`` drew anew: no output depends on them. Sums of
-    constants may be rounded.
-
-    Parameters
-    ----------
-    network : Network
-    reduced : ReducedNetwork
-        What `reduce` or `reduce_paper` made of it.
-
-    Returns
-    -------
-    array (n_outputs,)
-        inf where a bound leaves the range of float64.
-
-    Raises
-    ------
-    ValueError
-        If `reduced` has another activation, depth or number of inputs or outputs, or fewer neurons in a layer.
-
-    References
-    ----------
-    THEORY, section 7.
-
-    Examples
-    --------
-    >>> from reducednet.domains import Box
-    >>> from reducednet.reduced_space.reduction import reduce
-    >>> net = Network.random((2, 10, 1), rng=0)
-    >>> red = reduce(net, Box([0, 0], [1, 1]))
-    >>> bool(abs(net([[0.3, 0.4]]) - red([[0.3, 0.4]])) <= reduction_bound(net, red))
-    True
-    """
-    network = check_network(network)
-    check_pair(network, instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork"))
-    binary = network.activation == "binary"
-    extra = reduced.sizes[-2] + 2 if binary else 0  # constants that `spare="redraw"` adds up
-    bounds = evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)
-    return bounds if binary else (bounds + mapping_bound(network, reduced)) * (1.0 + gamma(4))
 
 
 def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:

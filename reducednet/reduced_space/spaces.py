@@ -14,9 +14,8 @@ from .._validation import (
 )
 from ..domains import Domain
 from ..networks.activations import activation_named
-from ..networks.forward import Layout
 from ..networks.network import Network
-from ..networks.parameters import Parameters
+from ..networks.parameters import Layout, Parameters
 from ..numerics import sphere
 from .in_place import MovingPoint, ReducedMovingPoint
 from .intervals import BOUNDS, LayerSpace

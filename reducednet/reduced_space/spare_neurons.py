@@ -7,41 +7,11 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
-from ..numerics.rounding import gamma
-from ..numerics.sphere import normalise
+from ..networks.parameters import Affine
+from ..numerics.low_rank import row_space
 from .intervals import LayerSpace
-from .layer_reduction import Affine, Reduced
+from .layer_reduction import Reduced
 from .reduced_network import natural_neurons
-
-
-def row_space(alpha: Array, magnitude: Array, A: Array) -> tuple[Array, Array] | None:
-    """Return (M, Q) with alpha = M Q to rounding, the rows of Q unit and as few as possible.
-
-    They come from a singular value decomposition in units of A, with the rows of alpha brought to
-    one length: neither a small input nor a small output is lost beside a large one.
-
-    Parameters
-    ----------
-    alpha : array (n_outputs, n)
-    magnitude : array (n_outputs, n)
-        The sum of absolute values of the terms that alpha is a sum of.
-    A : array (n,)
-        The largest |h_i| of each input.
-
-    Returns
-    -------
-    (M, Q) : arrays (n_outputs, r), (r, n), or None
-        None where the residual |alpha - M Q| A is more than a few roundings of magnitude A.
-    """
-    allowed = gamma(4 * sum(alpha.shape) + 16)
-    scaled = alpha * A
-    rows, lengths = normalise(scaled)
-    _, singular, basis = np.linalg.svd(rows, full_matrices=False)
-    basis = basis[singular > allowed * singular[0]] if lengths.any() else basis[:0]
-    Q, norms = normalise(np.divide(basis, A, out=np.zeros_like(basis), where=A > 0.0))
-    M = (scaled @ basis.T) * norms
-    residual = np.abs(alpha - M @ Q) @ A
-    return (M, Q) if (residual <= allowed * (magnitude @ A)).all() else None
 
 
 def constant_neurons(layer: Reduced, space: LayerSpace) -> tuple[np.ndarray, np.ndarray]:

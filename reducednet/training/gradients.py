@@ -5,110 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import Array, RandomLike, finite_result, generator, samples, weights_of_mean_one
-from ..networks import forward as forward_module
-from ..networks.losses import check_responses, loss_named
+from .._validation import Array, RandomLike, finite_result, generator, samples
+from ..networks import backward as backward_module, forward as forward_module
+from ..networks.losses import check_responses
 from ..networks.network import Network, check_network
 from ..networks.parameters import Parameters
 from ..numerics.records import record
 from ..reduced_space.spaces import space_of
-
-
-class Objective:
-    """The loss of networks of one shape at fixed samples, as a function of the flat vector.
-
-    It owns the buffers, so that a call allocates next to nothing: what optimisers call. Its `gradient`
-    and `vector` are the first and the last row of `rows` (5, n_parameters); the rows between are the
-    optimiser's.
-
-    Parameters
-    ----------
-    network : Network
-        Gives the shape and the activation.
-    X : array (n_samples, n_inputs)
-    y : array (n_samples, n_outputs), or (n_samples,) for one output or class labels
-    loss : "mse" or "cross_entropy"
-    sample_weight : array (n_samples,), optional
-        At least 0. The loss is the mean with these weights.
-    """
-
-    def __init__(self, network: Network, X: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> None:
-        X = samples(X, network.n_inputs)
-        self.loss = loss_named(loss)
-        self.y = np.asfortranarray(check_responses(loss, y, len(X), network.n_outputs))
-        self.H = forward_module.feature_first(X)
-        self.n_samples = len(X)
-        self.sample_weight = weights_of_mean_one(sample_weight, len(X))
-        self.activation = network._activation
-        self.rows = np.zeros((5, network.n_parameters))
-        self.gradient, self.vector = self.rows[0], self.rows[4]
-        self._layout = network.layout
-        self._workspace = forward_module.Workspace(self._layout, self.n_samples)
-        self._still = False
-        self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
-        self._batches: dict[int, tuple[Array, Any, Array | None, forward_module.LossAndGradient]] = {}
-
-    def hold_first_weights(self) -> None:
-        """Let the gradient by the first layer's weights be 0 from now on: they do not move."""
-        self._still = True
-        self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
-        self._batches.clear()
-
-    def _evaluation(
-        self, H: Array, y: Any, sample_weight: Array | None, workspace: forward_module.Workspace
-    ) -> forward_module.LossAndGradient:
-        """Return the loss and gradient at these samples as a function of the buffer `vector`."""
-        return forward_module.LossAndGradient(
-            self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
-            self._layout.blocks(self.gradient), sample_weight, self._still,
-        )
-
-    def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Return the loss at theta and its Euclidean gradient, in a buffer that the next call overwrites.
-
-        An optimiser that keeps its point in the buffer `vector` itself saves a copy.
-        """
-        if theta is not self.vector:
-            self.vector[...] = theta
-        return self._evaluate(), self.gradient
-
-    def on_batch(self, theta: Array, indices: Any) -> tuple[float, Array]:
-        """Return the mean loss over the samples of these indices, and its gradient, as a call does.
-
-        Sample weights are those of all samples, of mean 1 over these: the mean over batches is the loss.
-        """
-        if len(indices) not in self._batches:
-            H, y = self.H[:, :len(indices)].copy(), self.y[:len(indices)].copy(order="F")
-            u = None if self.sample_weight is None else np.empty(len(indices))
-            workspace = forward_module.Workspace(self._layout, len(indices))
-            self._batches[len(indices)] = H, y, u, self._evaluation(H, y, u, workspace)
-        H, y, u, evaluate = self._batches[len(indices)]
-        np.take(self.H, indices, axis=1, out=H, mode="clip")  # "clip" writes to `out` without a copy
-        np.take(self.y.T, indices, axis=-1, out=y.T, mode="clip")
-        if self.sample_weight is not None and u is not None:
-            np.take(self.sample_weight, indices, out=u, mode="clip")
-        if theta is not self.vector:
-            self.vector[...] = theta
-        return evaluate(), self.gradient
-
-    def value(self, theta: Array) -> float:
-        """Return the loss at theta: inf or nan where it leaves the range of float64."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            outputs = forward_module.outputs(self._layout, theta, self.H, self.activation, self._workspace)
-            return self.loss(outputs, self.y, sample_weight=self.sample_weight)[0]
-
-    def count_constant(self, theta: Array) -> tuple[int, int]:
-        """Return how many neurons are inactive, and how many active, at every sample."""
-        hidden = self._layout.sizes[1:-1]
-        somewhere = [np.zeros(n, dtype=bool) for n in hidden]
-        everywhere = [np.ones(n, dtype=bool) for n in hidden]
-        for part in self._workspace.slices(self.n_samples):
-            layers = forward_module.pre_activations(self._layout, theta, self.H[:, part], self.activation)
-            for Z, some, every in zip(layers, somewhere, everywhere):
-                some |= (Z > 0.0).any(axis=1)
-                every &= (Z > 0.0).all(axis=1)
-        dead = sum(int((~some).sum()) for some in somewhere)
-        return dead, sum(int(every.sum()) for every in everywhere)
+from .objective import Objective
 
 
 def loss_and_gradient(
@@ -181,7 +85,7 @@ def jacobian(network: Network, X: Any) -> Array:
     network = check_network(network)
     H = forward_module.feature_first(samples(X, network.n_inputs, allow_empty=True))
     with np.errstate(over="ignore", invalid="ignore"):
-        result = forward_module.jacobian(network.layout, network.to_vector(), H, network._activation)
+        result = backward_module.jacobian(network.layout, network.to_vector(), H, network._activation)
     return finite_result(result, "a derivative")
 
 

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from .._validation import Array
 from ..networks.network import Network
-from .gradients import Objective
+from .objective import Objective
 from .result import TrainingResult
 
 
@@ -207,3 +209,35 @@ class Monitor:
             column.setflags(write=False)
         history = MappingProxyType(history)
         return TrainingResult(self.network.with_vector(self.best_vector), history, converged, message, self.state)
+
+
+@contextmanager
+def bar(total: int, show: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function that is called with the number of steps done; show nothing unless asked."""
+    if not show or sys.stderr is None:
+        yield lambda done: None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield _plain_line(total)
+        _write("\n")
+        return
+    with tqdm(total=total, unit="step") as shown:
+        yield lambda done: shown.update(done - shown.n)
+
+
+def _plain_line(total: int) -> Callable[[int], None]:
+    every = max(total // 100, 1)
+
+    def update(done: int) -> None:
+        if done % every == 0 or done == total:
+            _write(f"\rstep {done} of at most {total}")
+
+    return update
+
+
+def _write(text: str) -> None:
+    """Write to stderr; a terminal that is gone does not end the run."""
+    with suppress(OSError, ValueError):
+        print(text, end="", file=sys.stderr, flush=True)

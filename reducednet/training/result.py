@@ -11,6 +11,8 @@ from .._validation import Array
 from ..networks.network import Network
 from ..numerics.records import read_only, record
 
+METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro", "exchange", "surrogate")
+
 
 @record
 @dataclass(frozen=True, eq=False)

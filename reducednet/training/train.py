@@ -15,12 +15,10 @@ from ..networks.losses import check_responses
 from ..networks.network import Network, check_network
 from ..reduced_space.reduced_network import ReducedNetwork
 from . import memory
-from .gradients import Objective
-from .monitor import Monitor, State, StopTraining
-from .progress import bar
-from .result import TrainingResult
+from .monitor import Monitor, State, StopTraining, bar
+from .objective import Objective
+from .result import METHODS, TrainingResult
 
-METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro", "exchange", "surrogate")
 N_STEPS = {"sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
            "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000}
 TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}

@@ -20,8 +20,9 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Box, Domain
 from ..networks.network import Network
+from ..numerics.rationals import rationals
 from ..numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .rational import ExactNetwork, gap_at, rationals
+from .rational import ExactNetwork, gap_at
 
 LARGEST_SHALLOW, SHALLOW_A_SECOND = 20_000, 10_000
 """The largest number of neurons whose breakpoints are sorted in rationals, and how many a second can be."""

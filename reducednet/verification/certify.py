@@ -19,13 +19,14 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Domain, Hull
 from ..networks.network import Network
+from ..numerics.rationals import LARGEST, above, below, rationals, simplex_weights
 from .certificates.certificate import Certificate, fingerprint, proved_number
 from .certificates.check_evaluation import slack as evaluation_slack
 from .certificates.check_rational import point_of
 from .certificates.schemas import as_texts
 from .difference_bounds.given_terms import layer_arrays
 from .findings import Findings
-from .rational import LARGEST, above, below, corners_around, rationals, simplex_weights
+from .rational import corners_around
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 SECONDS = 1.0

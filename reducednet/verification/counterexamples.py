@@ -8,10 +8,11 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
 from ..networks.network import Network
+from ..numerics.rationals import rationals
 from ..numerics.sphere import normalise
 from .difference_bounds.neuron_matching import TOLERANCES
 from .findings import Findings
-from .rational import contains, corners_around, gap_at, rationals
+from .rational import contains, corners_around, gap_at
 
 SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
 BUDGET = 30_000_000

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..domains import Ball, Box, Domain
+from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
-from ..reduced_space.layer_reduction import affine_maps
-from .rational import rationals
+from ..numerics.rationals import rationals
 
 Sum = dict[int, Fraction]
 """A function: coefficients by the number of the basis function. 0 is the constant 1, 1 .. d are the inputs."""

@@ -11,9 +11,11 @@ import numpy as np
 from .._validation import Array
 from ..domains import Domain
 from ..networks.network import Network
-from .difference_bounds.difference import Difference
-from .rational import ExactNetwork, below
-from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage, largest_margin
+from ..numerics.rationals import below
+from .certificates.schemas import largest_margin
+from .difference_bounds.neuron_classes import Difference
+from .rational import ExactNetwork
+from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
 
 
 class Question(NamedTuple):

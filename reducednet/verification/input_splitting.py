@@ -12,14 +12,13 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
+from ..numerics.rationals import non_negative_fit
 from ..numerics.rounding import SMALLEST, gamma
 from .counterexamples import confirm, differences
 from .difference_bounds.affine_forms import Region, boxes
-from .difference_bounds.difference import difference
+from .difference_bounds.difference import difference, given
 from .difference_bounds.neuron_classes import Match
-from .difference_bounds.neuron_matching import given
 from .findings import Findings
-from .rational import non_negative_fit
 from .verdict import UNKNOWN
 
 MEMORY = 1 << 18

@@ -17,10 +17,10 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain, Hull
+from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
-from ..reduced_space.layer_reduction import affine_maps
 from .counterexamples import candidates, confirm
-from .difference_bounds.difference import Difference
+from .difference_bounds.neuron_classes import Difference
 from .findings import Findings
 
 LARGEST = 2000

@@ -10,13 +10,15 @@ from itertools import product
 import numpy as np
 
 from .._validation import Array
+from ..numerics.rationals import above, below
 from ..numerics.rounding import gamma
 from ..numerics.sphere import row_norms
 from . import breakpoints, counterexamples, mixed_integer
 from .counterexamples import confirm
 from .difference_bounds.affine_forms import region_of
-from .difference_bounds.difference import Difference, Matcher, difference
+from .difference_bounds.difference import Matcher, difference
 from .difference_bounds.euclidean_norms import norm_bound
+from .difference_bounds.neuron_classes import Difference
 from .difference_bounds.neuron_matching import (
     TOLERANCES, look_alike, no_match, same_hyperplanes, same_places,
 )
@@ -24,7 +26,7 @@ from .difference_bounds.permutation import permutation_arrays
 from .exact_basis import Sum, what_is_left
 from .findings import Findings, Question
 from .input_splitting import branch
-from .rational import above, below, gap_at
+from .rational import gap_at
 from .symbolic_bounds.linear_programs import Effort
 from .symbolic_bounds.symbolic_difference import folded_bound, joint_arrays, products
 from .symbolic_bounds.symbolic_network import ROUNDING

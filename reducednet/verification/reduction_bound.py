@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._validation import Array, message, same_inputs
+from .._validation import Array, instance, message, same_inputs
 from ..domains import Domain
-from ..networks.network import Network
+from ..networks.affine_maps import affine_maps
+from ..networks.network import Network, check_network
+from ..networks.parameters import Affine
 from ..numerics.rounding import SMALLEST, gamma
 from ..numerics.sphere import normalise
-from ..reduced_space.layer_reduction import Affine, affine_maps
 from ..reduced_space.reduced_network import ReducedNetwork
+from ..reduced_space.rounding_error import evaluation_bound
 
 THIN = 2.0**-30
 """What counts as rounding where two directions, or a neuron and a constant, are tried as the same."""
@@ -303,3 +305,51 @@ def _outputs(
     size += sums.size + np.abs(outgoing.W[:, alone]) @ rows.size[alone]
     lost = _roundings(size, layer.size, below.size, link.error)
     return (np.abs(centre) + radius + lost) * (1.0 + gamma(2 * len(h.size) + 16))
+
+
+def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
+    """Return a bound of |fl(N(x)) - fl(R(x))| on R's domain, where R is a reduction of N.
+
+    |fl(N) - fl(R)| <= |fl(N) - N| + |N - R| + |R - fl(R)|:   `evaluation_bound` of both, and `mapping_bound`
+
+    So what the mapping rounds, and what it loses by putting thresholds at the ends of their intervals, is measured
+    on the two networks. For binary networks nothing is measured: the bound holds for a reduction
+    of N, at points that are `decided` for N. There hidden neurons agree, but for those in the place of
+    a dead or an always-on neuron that ``spare="redraw"`` drew anew: no output depends on them. Sums of
+    constants may be rounded.
+
+    Parameters
+    ----------
+    network : Network
+    reduced : ReducedNetwork
+        What `reduce` or `reduce_paper` made of it.
+
+    Returns
+    -------
+    array (n_outputs,)
+        inf where a bound leaves the range of float64.
+
+    Raises
+    ------
+    ValueError
+        If `reduced` has another activation, depth or number of inputs or outputs, or fewer neurons in a layer.
+
+    References
+    ----------
+    THEORY, section 7.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> from reducednet.reduced_space.reduction import reduce
+    >>> net = Network.random((2, 10, 1), rng=0)
+    >>> red = reduce(net, Box([0, 0], [1, 1]))
+    >>> bool(abs(net([[0.3, 0.4]]) - red([[0.3, 0.4]])) <= reduction_bound(net, red))
+    True
+    """
+    network = check_network(network)
+    check_pair(network, instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork"))
+    binary = network.activation == "binary"
+    extra = reduced.sizes[-2] + 2 if binary else 0  # constants that `spare="redraw"` adds up
+    bounds = evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)
+    return bounds if binary else (bounds + mapping_bound(network, reduced)) * (1.0 + gamma(4))

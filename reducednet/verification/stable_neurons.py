@@ -7,14 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..domains import Domain
-from ..networks.network import Network, check_network
+from ..networks.network import Network, check_domain, check_network
+from ..numerics.rationals import rationals
 from ..numerics.records import read_only, record
-from ..reduced_space.reduced_network import check_domain
 from .difference_bounds.affine_forms import region_of
 from .difference_bounds.difference import difference
 from .difference_bounds.neuron_matching import no_match
 from .exact_basis import Basis
-from .rational import rationals
 
 LINEAR_NUMBERS = 20_000_000
 """The largest number of slopes that is kept of a layer."""

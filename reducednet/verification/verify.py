@@ -9,14 +9,13 @@ import numpy as np
 
 from .._validation import choice, message, number
 from ..domains import Box, Domain
-from ..networks.network import Network, check_network
+from ..networks.network import Network, check_domain, check_network
 from ..networks.rescaling import rescale, unit_exponents
-from ..reduced_space.reduced_network import check_domain
+from ..numerics.rationals import above
 from ..reduced_space.rounding_error import evaluation_bound, evaluation_margin
 from .certify import certify
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS
-from .rational import above
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 SEMANTICS = ("real", "float64")

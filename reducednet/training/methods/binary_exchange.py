@@ -36,8 +36,8 @@ from ..._validation import Array, RandomLike, generator
 from ...networks.losses import mean_squared_error
 from ...networks.network import Network
 from ...numerics.rounding import gamma
-from ..gradients import Objective
 from ..monitor import Monitor
+from ..objective import Objective
 from .binary_candidates import Pool, directions, make_pool
 from .resume import restored, state_for
 

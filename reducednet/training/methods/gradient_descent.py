@@ -32,8 +32,8 @@ from ..._validation import (
 from ...networks.network import Network
 from ...reduced_space.in_place import MovingPoint
 from ...reduced_space.spaces import space_of
-from ..gradients import Objective
 from ..monitor import Monitor, NotFinite
+from ..objective import Objective
 
 FLUSH_EVERY = 64
 SMALL = 1e-290

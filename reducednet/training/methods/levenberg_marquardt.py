@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..._validation import Array
-from ...networks import forward
+from ...networks import backward, forward
 from ...networks.network import Network
 from ...reduced_space.reduced_network import ReducedNetwork
 from ...reduced_space.spaces import space_of
-from ..gradients import Objective
 from ..monitor import Monitor
+from ..objective import Objective
 from .linear_least_squares import (
     DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step,
 )
@@ -34,7 +34,7 @@ def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
 
     In the reduced space each row's derivatives lose their part along the row: J_w <- J_w - (J_w.w) w.
     """
-    J = forward.jacobian(network.layout, theta, H, network._activation)
+    J = backward.jacobian(network.layout, theta, H, network._activation)
     J = J.reshape(-1, network.n_parameters)
     if isinstance(network, ReducedNetwork):
         start = 0

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..._validation import Array, message
 from ...networks.network import Network
-from ..gradients import Objective
 from ..monitor import Monitor
+from ..objective import Objective
 
 SAME = 1e-9
 """Losses of the same network at the same samples agree to this share of them on any machine."""

@@ -28,8 +28,8 @@ from ..._validation import Array, RandomLike
 from ...networks.activations import binary
 from ...networks.network import Network
 from ...reduced_space.spaces import space_of
-from ..gradients import Objective
 from ..monitor import Monitor, NotFinite
+from ..objective import Objective
 
 WIDTH = 0.15
 """Half width of the ramp in standard deviations of a neuron's z."""

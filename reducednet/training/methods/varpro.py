@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ...networks.network import Network
-from ..gradients import Objective
 from ..monitor import Monitor
+from ..objective import Objective
 from ..starts import N_CANDIDATES, candidates, pursue
 from .linear_least_squares import (
     DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, Projection, Solved, damped_step,

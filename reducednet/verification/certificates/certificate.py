@@ -42,12 +42,13 @@ from ...domains import Domain
 from ...files.archives import checked_path, naming, read_archive, read_array, write_whole, zip_bytes
 from ...networks.network import Network, check_network
 from ...numerics.records import record
-from ..verdict import largest_margin
 from . import (
     check_breakpoints, check_difference, check_evaluation, check_norms, check_permutation,
     check_rational, check_symbolic,
 )
-from .schemas import INTEGERS, SCHEMAS, as_texts, check_fit, checked_arrays, entry_named
+from .schemas import (
+    INTEGERS, SCHEMAS, as_texts, check_fit, checked_arrays, entry_named, largest_margin,
+)
 
 FORMAT, VERSION = "reducednet certificate", 2
 CHECKERS: dict[str, Callable[..., Any]] = {

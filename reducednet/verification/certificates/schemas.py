@@ -22,6 +22,7 @@ import numpy as np
 from ..._validation import message
 from ...domains import Domain, Hull
 from ...networks.network import Network
+from ...numerics.rounding import gamma
 
 INTEGERS, NUMBERS, RATIONALS = "integers", "numbers", "numbers or rationals"
 _RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
@@ -255,3 +256,24 @@ def as_texts(values: Any) -> Any:
     array = np.empty(len(values), dtype=object)
     array[:] = list(values)
     return array
+
+
+def largest_margin(domain: Domain) -> float:
+    """Return the largest margin that a bound of binary networks may have and still say something.
+
+    A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
+    of w, b and of w.x + b move it by at most 2 gamma_n X. Allowed are eight such moves, of d + 64
+    roundings each: what mappings and evaluation may do to a hyperplane, and no more. And no more
+    than 2^-20 of the domain's least side of all that are not 0, lest the margin be all of a small
+    domain far off.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> 0.0 < largest_margin(Box([-1, -1], [1, 1])) < 1e-12
+    True
+    """
+    low, high = domain.bounding_box()
+    sides = high / 2.0 - low / 2.0
+    least = float(sides[sides > 0.0].min(initial=np.inf)) * 2.0**-19
+    return min(16.0 * gamma(domain.n_inputs + 64) * domain.norm_bound, least)

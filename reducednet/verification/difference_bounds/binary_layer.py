@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._validation import Array
+from ...networks.parameters import Affine
+from ...numerics.rationals import integers, rationals
 from ...numerics.rounding import gamma
 from ...numerics.subset_sum import MOST, all_subsets
-from ...reduced_space.layer_reduction import Affine
-from ..rational import integers, rationals
 from .affine_forms import Forms, Region
 from .neuron_classes import Known, Match, Rows, Side, chosen, evaluate, minus
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ...networks.affine_maps import affine_maps
 from ...networks.network import Network
-from ...reduced_space.layer_reduction import affine_maps
 from .neuron_classes import Match
 
 

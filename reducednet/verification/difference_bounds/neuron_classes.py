@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._validation import Array
+from ...networks.parameters import Affine
 from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from ...reduced_space.layer_reduction import Affine
 from .affine_forms import GUARD, Forms, roundings, times, times_absolute
 
 
@@ -186,3 +186,19 @@ def stacked(parts: Sequence[Rows]) -> Rows:
     values, radii = (np.concatenate([part.rest[i] for part in parts]) for i in (0, 1))
     F, size = (np.concatenate([getattr(part, name) for part in parts]) for name in ("F", "size"))
     return Rows(F, Forms(values, radii), size)
+
+
+class Difference(NamedTuple):
+    """What a pass over both networks found.
+
+    forms : the outputs of the first network minus those of the second, on each region
+    matches : list of Match, one a hidden layer
+    layers : list of lists of Known, for each hidden layer one a network
+    influence : array (d, B)
+        How much each input's slope takes part in what the linear bounds lose; 0 with intervals alone.
+    """
+
+    forms: Forms
+    matches: list[Match]
+    layers: list[list[Known]]
+    influence: Array

@@ -28,11 +28,6 @@ def no_match(number: int, rows: Sequence[Rows], classes: Forms) -> Match:
     )
 
 
-def given(matches: Sequence[Match]) -> Matcher:
-    """Return the matcher that says again what was said before."""
-    return lambda number, rows, classes: matches[number]
-
-
 def same_places(number: int, rows: Sequence[Rows], classes: Forms) -> Match:
     """Match neuron j with neuron j where their rows point the same way, with the best scale.
 

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..._validation import Array
+from ...networks.affine_maps import affine_maps
 from ...networks.network import Network
-from ...reduced_space.layer_reduction import Affine, affine_maps
+from ...networks.parameters import Affine
 from ..certificates import check_permutation
 
 Marks = npt.NDArray[np.uint64]
