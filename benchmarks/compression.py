@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/compression.py        # --planted 1000, --bounds linear milp, --nets FOLDER
 
 Planted: in every layer of 1 to 3, two dead neurons, two always-on ones, two multiples and two opposite multiples
-of others (`tests/test_compression.py`). Bounds are relative to the largest sum of absolute values of all terms.
+of others (`tests/compression/test_compress.py`). Bounds are relative to the largest sum of absolute values of all terms.
 """
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def one_row(name, net, domain, bounds):
 
 def planted_networks(count):
     """Print how many planted neurons were not found, and the relative bounds."""
-    from test_compression import path_sum, planted
+    from compression.test_compress import path_sum, planted
 
     missed, ratios = 0, []
     for seed in range(count):

@@ -2,7 +2,7 @@
 
     python benchmarks/verification.py [--truth 10000] [--rows 1,3,...] [--solvers] [--jobs 1] [--json]
 
-Row 1: random pairs whose largest difference is known exactly (tests/exact_truth.py), each with an eps
+Row 1: random pairs whose largest difference is known exactly (tests/oracles/exact_truth.py), each with an eps
 below, at or above it; 2: the counterexamples of these; 3 to 7: built networks; 8: real ones, from the
 folder REDUCEDNET_NETS. `--solvers` puts the same questions to scipy.optimize.milp and to Marabou, where
 maraboupy is installed. Times are seconds of one call, medians of up to three on fresh records, after
@@ -29,8 +29,8 @@ import verification_cases as cases
 from verification_solvers import TOLERANCE, solvers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from exact_judge import complaints, thresholds_to_ask, wrong_counterexample  # noqa: E402
-from exact_truth import BINARY, exact_difference, pairs, supremum  # noqa: E402
+from oracles.exact_judge import complaints, thresholds_to_ask, wrong_counterexample  # noqa: E402
+from oracles.exact_truth import BINARY, exact_difference, pairs, supremum  # noqa: E402
 
 CHUNK = 100
 

@@ -1,5 +1,6 @@
 """`python -m reducednet` and the script `reducednet`: the command line as a program."""
 import sys
+from importlib import import_module
 from typing import Any
 
 BAD_CALL = 2
@@ -24,9 +25,7 @@ def main() -> int:
 
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is not for Ctrl-C to end this
             signal.signal(signal.SIGINT, interrupt)
-        from .cli.main import program
-
-        code = program()
+        code: int = import_module(".cli.main", __package__).program()
         return INTERRUPTED if interrupts and code == BAD_CALL else code
     except KeyboardInterrupt:
         return _end("\nreducednet: interrupted\n", INTERRUPTED)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import strategies
+from oracles import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial import Delaunay

@@ -1,4 +1,4 @@
-"""The command line: ``python -m reducednet COMMAND``, with one module a command in `commands`."""
+"""The command line: ``python -m reducednet COMMAND``, one module a command."""
 from __future__ import annotations
 
 import argparse
@@ -6,19 +6,22 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from contextlib import suppress
 from typing import NoReturn
 
 import numpy as np
 
 from .. import __version__
-from ..commands import COMMANDS
 from ..files.nnet import ADVICE
 from .answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
 from .options import in_terms_of_options
 
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
 """Errors of a disk that takes no more."""
+
+COMMANDS = ("demo", "compare", "reduce", "verify", "info", "convert", "compress")
+"""One module each: `add_parser` says what it takes, `run` answers a call of it."""
 
 
 def program() -> int:
@@ -121,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"reducednet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
-        command.add_parser(commands)
+        import_module(f".{command}", __package__).add_parser(commands)
     for command_parser in commands.choices.values():
         command_parser.epilog = EXIT_CODES
     return parser

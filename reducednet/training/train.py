@@ -28,6 +28,17 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "surrogate": ("learning_rate", "width"), "varpro": ("rounds",),
 }
 RANDOM = ("sgd", "adam", "varpro", "exchange")
+MINIMISERS = {
+    "sgd": ("gradient_descent", "minimise_sgd"),
+    "adam": ("gradient_descent", "minimise_adam"),
+    "lbfgs": ("quasi_newton", "minimise_lbfgs"),
+    "slsqp": ("quasi_newton", "minimise_slsqp"),
+    "varpro": ("varpro", "minimise"),
+    "levenberg_marquardt": ("levenberg_marquardt", "minimise"),
+    "exchange": ("binary_exchange", "minimise"),
+    "surrogate": ("straight_through", "minimise"),
+}
+"""The module in `methods/` and the function that runs each optimiser, loaded when it is asked for."""
 
 
 def train(
@@ -173,11 +184,10 @@ def _run(
     optimiser: str, network: Network, objective: Objective, monitor: Monitor, arguments: dict[str, Any]
 ) -> TrainingResult:
     """Run an optimiser to its end, whatever ends it."""
-    home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
     try:
         try:
-            module = import_module(f".{home}", __package__)
-            minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
+            home, name = MINIMISERS[optimiser]
+            minimise = getattr(import_module(f".methods.{home}", __package__), name)
             converged, text = minimise(network, objective, monitor, **arguments)
         finally:
             monitor.flush()

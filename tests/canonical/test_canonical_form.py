@@ -8,13 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import path_sums
+from oracles import path_sums
 import reducednet as rn
-from assertions import assert_close, assert_equal_bits, gamma
+from oracles.assertions import assert_close, assert_equal_bits, gamma
 from reducednet.canonical.neurons import sorted_rows
 from reducednet.numerics.exact_sums import exact_sums
-from reference import exact_forward
-from strategies import cases, entries, networks_with_domains, seeds, solid_domains
+from oracles.reference import exact_forward
+from oracles.strategies import cases, entries, networks_with_domains, seeds, solid_domains
 
 
 def shallow(**options):

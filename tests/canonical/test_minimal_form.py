@@ -8,14 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from assertions import assert_close, gamma
+from oracles.assertions import assert_close, gamma
 from reducednet.canonical.affine_part import affine_neurons, positive_neurons
 from reducednet.numerics.low_rank import numerical_ranks, row_factors
 from reducednet.numerics.rounding import UNIT_ROUNDOFF
 from reducednet.numerics.subset_sum import all_subsets, subset_with_sum
-from reference import exact_forward
-from strategies import cases, networks_with_domains, seeds
-from test_canonical import FAR, HUGE, TINY, assert_within, beyond, disguised, exact_form, largest, shallow
+from oracles.reference import exact_forward
+from oracles.strategies import cases, networks_with_domains, seeds
+from canonical.test_canonical_form import FAR, HUGE, TINY, assert_within, beyond, disguised, exact_form, largest, shallow
 
 BIAS = st.sampled_from([None, False, True])
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import reducednet as rn
 from reducednet.cli.network_summary import census, duplicates, sizes_in_use
 from reducednet.reduced_space.intervals import LayerSpace
-from strategies import networks_with_domains, points_of, seeds
+from oracles.strategies import networks_with_domains, points_of, seeds
 
 
 @given(networks_with_domains())

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from assertions import assert_close
+from oracles.assertions import assert_close
 from reducednet.verification import provers
 from reducednet.verification.certificates import check_symbolic
 from reducednet.verification.certificates.certificate import Certificate
 from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, folded_bound
-from strategies import cases, seeds
-from test_real_networks import FILES, box_of
+from oracles.strategies import cases, seeds
+from verification.test_real_networks import FILES, box_of
 
 KINDS = ("dead", "on", "twin", "opposite")
 

@@ -3,8 +3,8 @@ import os
 
 import numpy as np
 import pytest
-from assertions import assert_equal_bits
-from converted import assert_examples_run, assert_reduces_and_is_verified
+from oracles.assertions import assert_equal_bits
+from oracles.converted import assert_examples_run, assert_reduces_and_is_verified
 
 import reducednet as rn
 

@@ -7,12 +7,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from assertions import assert_equal_bits, assert_same_network
-from converted import (
+from oracles.assertions import assert_equal_bits, assert_same_network
+from oracles.converted import (
     assert_computes, assert_examples_run, assert_reduces_and_is_verified, evaluation_error, samples_of,
 )
 from hypothesis import given
-from strategies import networks
+from oracles.strategies import networks
 
 import reducednet as rn
 from reducednet import _validation

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from assertions import assert_close, assert_feasible
+from oracles.assertions import assert_close, assert_feasible
 
 import reducednet as rn
 from reducednet.estimators import fitting, inputs as inputs_module

@@ -13,10 +13,10 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
-import killers
+from oracles import killers
 import numpy as np
 import pytest
-from assertions import assert_close, gamma
+from oracles.assertions import assert_close, gamma
 from matplotlib.figure import Figure
 
 import reducednet as rn

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from assertions import assert_equal_bits
-from mutations import mutated
+from oracles.assertions import assert_equal_bits
+from oracles.mutations import mutated
 
 N_FILES = {".npz": 2000, ".nnet": 2000, ".vnnlib": 2500, ".onnx": 2000}
 N_MODELS = 1500
@@ -58,7 +58,7 @@ def good_files(folder, ending):
 
 def real_models():
     """Return models in the ways of other writers."""
-    from onnx_models import random_chain
+    from oracles.onnx_models import random_chain
 
     plan = ["sub", "gemm", "relu", "matmul", "add", "flatten", "reshape", "relu", "gemm"]
     return [random_chain(seed, plan, "normal", dtype).model().SerializeToString()
@@ -130,7 +130,7 @@ def test_files_under_another_ending_are_clear_errors(tmp_path, ending):
 
 def test_edited_models_are_clear_errors_or_the_function_of_onnx_itself(tmp_path):
     pytest.importorskip("onnx")
-    from onnx_models import OPERATORS, edited, evaluate, random_chain, save_model
+    from oracles.onnx_models import OPERATORS, edited, evaluate, random_chain, save_model
 
     rng, path, n_equal = np.random.default_rng(0), tmp_path / "edited.onnx", 0
     for seed in range(N_MODELS):

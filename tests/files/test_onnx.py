@@ -12,14 +12,14 @@ pytest.importorskip("onnx")
 import onnx  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-import path_sums  # noqa: E402
+from oracles import path_sums  # noqa: E402
 import reducednet as rn  # noqa: E402
-from assertions import assert_close, assert_equal_bits, assert_same_network  # noqa: E402
-from onnx_models import OPERATORS, Chain, checked, evaluate, random_chain, save_model  # noqa: E402
+from oracles.assertions import assert_close, assert_equal_bits, assert_same_network  # noqa: E402
+from oracles.onnx_models import OPERATORS, Chain, checked, evaluate, random_chain, save_model  # noqa: E402
 from reducednet.files import onnx as onnx_module  # noqa: E402
-from strategies import networks  # noqa: E402
+from oracles.strategies import networks  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 NETS = pathlib.Path(os.environ.get("REDUCEDNET_NETS", ROOT / ".." / "shared" / "nets"))
 REAL = {"fc1.onnx": (2, 25, 25, 25, 2), "mnist2x10.onnx": (784, 10, 10, 10)}
 real_networks = pytest.mark.skipif(not NETS.is_dir(), reason="no folder of real networks (REDUCEDNET_NETS)")

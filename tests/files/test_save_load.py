@@ -26,7 +26,7 @@ import reducednet as rn
 from reducednet.files import archives, nnet
 from reducednet.numerics.rounding import gamma
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 NETS = pathlib.Path(os.environ.get("REDUCEDNET_NETS", ROOT / ".." / "shared" / "nets"))
 REAL = {
     "acasxu_1_1.nnet": (5, 50, 50, 50, 50, 50, 50, 5),

@@ -1,11 +1,10 @@
-"""The house's order: who may import whom, what an import costs, and the public list.
-
-The table is the law: a module imports from lines below its own only. A new module gets a line here.
-"""
+"""The order of the rooms: who may import whom, what an import costs, and the public names."""
 import ast
 import inspect
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
@@ -15,172 +14,150 @@ import reducednet as rn
 
 ROOT = pathlib.Path(rn.__file__).resolve().parent
 
-LINES = [  # the top first
-    "__main__",
-    "cli",
-    "commands",
-    "plotting estimators convert",
-    "torch_steps keras_steps",
-    "steps",
-    "demo estimator_fits estimator_inputs",
-    "compression studies",
-    "study_record",
-    "files study_format",
-    "npz_format nnet_format onnx_format vnnlib_format study_runs",
-    "result_format onnx_graph",
-    "training verification",
-    "minimal",
-    "gradients canonical",
-    "reduction spaces orbit error_bounds starts merging",
-    "redrawing moving_points shallow mapping_bounds",
-    "reduced_networks layers affine_chain",
-    "networks",
-    "parameters",
-    "kernels intervals affine_neurons",
-    "activations sphere domains losses targets archives parallel grouping subset_sums",
-    "_validation rounding records",
-]
-
-INSIDE = {  # the same within the packages
-    "compression": [
-        "__init__",
-        "run",
-        "binary building report",
-    ],
-    "plotting": [
-        "__init__",
-        "animation studies",
-        "graphs neurons curves",
-        "style",
-    ],
-    "commands": [
-        "__init__",
-        "demo compare reduce verify info convert compress",
-        "study_tables census",
-        "answers options outputs",
-        "samples",
-    ],
-    "training": [
-        "__init__",
-        "run",
-        "lbfgs slsqp varpro exchange gradient_descent surrogate levenberg_marquardt",
-        "continuation projection",
-        "coordinates monitor memory",
-        "result progress candidates",
-    ],
-    "verification": [
-        "__init__",
-        "run",
-        "certify",
-        "provers",
-        "branching mixed_integer folding",
-        "search certificates",
-        "findings stability norms schemas",
-        "matching given_terms",
-        "differences",
-        "relu_layers binary_layers",
-        "classes",
-        "breakpoints structure permutation",
-        "forms exact expansion",
-        "relaxation",
-        "row_bounds verdict checker exact_checker folded_checker sorted_checker norms_checker evaluation_checker "
-        "permutation_checker",
-    ],
-}
+LAW = """
+    _validation < numerics < domains < networks < reduced_space < { canonical, training, convert }
+    < { files, estimators } < verification < { compression, experiments } < plotting < __init__ < cli
+"""
+INSIDE_VERIFICATION = """
+    certificates < { difference_bounds, symbolic_bounds } < rational < { verdict, breakpoints, exact_basis }
+    < findings < { counterexamples, certify, stable_neurons, reduction_bound }
+    < { input_splitting, mixed_integer } < provers < verify
+"""
+LONGEST_CHAIN = 12
+CORE = ("_validation.py", "__init__.py", "numerics", "domains.py", "networks", "reduced_space", "training")
 
 HEAVY = ("scipy", "matplotlib", "hypothesis", "pytest", "pandas", "sklearn", "torch", "keras", "onnx", "tqdm")
 
 
-def heights(lines):
-    """Return the height of each name: its line's number from the bottom."""
-    return {name: height for height, line in enumerate(reversed(lines)) for name in line.split()}
+def levels(law):
+    """Return the level of each name of a law, counted from the left."""
+    return {
+        name: level for level, names in enumerate(law.split("<"))
+        for name in re.findall(r"\w+", names)
+    }
 
 
-def modules(folder):
-    """Return the modules of a folder and its packages' names, without the folder's own __init__."""
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    return files | {path.parent.name for path in folder.glob("*/__init__.py")}
+def module_paths(root):
+    """Return {dotted name: path} of all modules below a folder; the root's own __init__ is "__init__"."""
+    found = {}
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
+    return found
 
 
-def imports(path, level, package):
-    """Yield (name, line) for each import of `path` from the folder that `level` dots mean.
-
-    A name is a module of that folder, or "" for something of its __init__. An absolute import of the
-    package itself counts as one of its root.
-    """
-    folder = path.parent if level == 1 else path.parent.parent
+def imports(path, root, modules):
+    """Yield (module, line) for each import of the package in a file, wherever in the file it stands."""
+    folder = list(path.relative_to(root).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == level:
-            if node.module:
-                yield node.module.split(".")[0], node.lineno
+        if isinstance(node, ast.Import):
+            parts = [alias.name.split(".") for alias in node.names]
+            yield from ((".".join(p[1:]) or "__init__", node.lineno) for p in parts if p[0] == root.name)
+        elif isinstance(node, ast.ImportFrom):
+            named = node.module.split(".") if node.module else []
+            if node.level:
+                start = folder[:len(folder) + 1 - node.level] + named
+            elif named[0] == root.name:
+                start = named[1:]
             else:
-                for alias in node.names:
-                    yield (alias.name if alias.name in modules(folder) else ""), node.lineno
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module.split(".")[0] == package:
-            yield "", node.lineno
-        elif isinstance(node, ast.Import) and any(alias.name.split(".")[0] == package for alias in node.names):
-            yield "", node.lineno
+                continue
+            for alias in node.names:
+                whole = ".".join([*start, alias.name])
+                yield whole if whole in modules else ".".join(start) or "__init__", node.lineno
 
 
-def sources():
-    """Return (path, its name in the table, dots that lead to the root) of all files below the root."""
-    result = [(path, path.stem, 1) for path in sorted(ROOT.glob("*.py")) if path.stem != "__init__"]
-    return result + [(path, path.parent.name, 2) for path in sorted(ROOT.glob("*/*.py"))]
+MODULES = module_paths(ROOT)
+IMPORTS = {name: list(imports(path, ROOT, MODULES)) for name, path in MODULES.items()}
+LEVELS, INSIDE = levels(LAW), levels(INSIDE_VERIFICATION)
+
+
+def room(name):
+    return "cli" if name == "__main__" else name.split(".")[0]
 
 
 def relative(path):
     return str(path.relative_to(ROOT))
 
 
-# the table
+# the law
 
 
-def test_every_module_has_a_line():
-    missing = modules(ROOT) - heights(LINES).keys()
-    assert not missing, f"give {sorted(missing)} a line in the table"
+def test_every_room_has_a_level():
+    assert {room(name) for name in MODULES} == LEVELS.keys()
 
 
-def test_no_module_has_two_lines():
-    for lines in (LINES, *INSIDE.values()):
-        names = " ".join(lines).split()
-        assert len(names) == len(set(names))
+def test_every_part_of_verification_has_a_level():
+    parts = {name.split(".")[1] for name in MODULES if name.startswith("verification.")}
+    assert parts == INSIDE.keys()
 
 
-def test_every_package_has_its_own_table():
-    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} <= INSIDE.keys()
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - {"__init__"}))
+def test_imports_point_to_the_left(name):
+    for imported, line in IMPORTS[name]:
+        where = f"{relative(MODULES[name])}:{line} imports {imported}"
+        one, other = room(name), room(imported)
+        assert one == other or LEVELS[other] < LEVELS[one], where
+        if one == other == "verification" and "." in name:
+            one, other = (full.split(".")[1] for full in (name, imported))
+            assert one == other or INSIDE[other] < INSIDE[one], where
 
 
-@pytest.mark.parametrize("package", sorted(INSIDE))
-def test_every_module_of_a_package_has_a_line(package):
-    missing = modules(ROOT / package) - heights(INSIDE[package]).keys()
-    assert not missing, f"give {sorted(missing)} a line in the table of {package}"
+def test_no_name_is_imported_from_a_room():
+    """A room's __init__ is its docstring; plotting's alone gives names."""
+    for name, path in MODULES.items():
+        if path.name == "__init__.py" and name not in ("__init__", "plotting"):
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            assert len(body) == 1 and isinstance(body[0].value, ast.Constant), relative(path)
 
 
-@pytest.mark.parametrize("path, name, level", sources(), ids=[relative(path) for path, _, _ in sources()])
-def test_imports_go_down(path, name, level):
-    table = heights(LINES)
-    for imported, line in imports(path, level, rn.__name__):
-        if imported in table and name in table:
-            assert table[imported] < table[name], f"{relative(path)}:{line} imports {imported}: up or sideways"
+def longest_chain():
+    """Return the longest chain of imports, the root's lazy table aside; fail on a circle."""
+    chains, open_names = {}, []
+
+    def chain(name):
+        assert name not in open_names, f"a circle: {[*open_names, name]}"
+        if name not in chains:
+            open_names.append(name)
+            below = {imported for imported, _ in IMPORTS[name]} - {name, "__init__"}
+            chains[name] = [name, *max((chain(other) for other in below), key=len, default=[])]
+            open_names.pop()
+        return chains[name]
+
+    return max((chain(name) for name in MODULES if name != "__init__"), key=len)
 
 
-@pytest.mark.parametrize("path, name, level", sources(), ids=[relative(path) for path, _, _ in sources()])
-def test_nothing_is_imported_from_the_root(path, name, level):
-    if name not in ("cli", "__main__"):
-        for imported, line in imports(path, level, rn.__name__):
-            assert imported, f"{relative(path)}:{line} imports from the package's root"
+def test_no_chain_of_imports_is_longer_than_twelve():
+    found = longest_chain()
+    assert len(found) <= LONGEST_CHAIN, " > ".join(found)
 
 
-@pytest.mark.parametrize("package", sorted(INSIDE))
-def test_imports_inside_a_package_go_down(package):
-    table = heights(INSIDE[package])
-    for path in sorted((ROOT / package).glob("*.py")):
-        for imported, line in imports(path, 1, package):
-            assert imported, f"{relative(path)}:{line} imports from the root of {package}"
-            where = f"{relative(path)}:{line} imports {imported}"
-            if not {imported, path.stem} <= table.keys():
-                continue  # another test asks for its line
-            assert table[imported] < table[path.stem], f"{where}: up or sideways"
+def test_contributing_quotes_the_law():
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert " ".join(LAW.split()) in " ".join(text.split())
+    assert " ".join(INSIDE_VERIFICATION.split()) in " ".join(text.split())
+
+
+def test_the_core_stands_alone(tmp_path):
+    """Five rooms and the checks of arguments: they import, evaluate, reduce and train without the others."""
+    for part in CORE:
+        source, target = ROOT / part, tmp_path / "reducednet" / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, make_parent(target))
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import numpy as np, reducednet as rn\n"
+        "net, box = rn.Network.random((1, 8, 1), rng=0), rn.Box(0, 1)\n"
+        "X = np.linspace(0, 1, 20)[:, np.newaxis]\n"
+        "red = rn.reduce(net, box)\n"
+        "assert np.abs(red(X) - net(X)).max() < 1e-12\n"
+        "before = np.mean((red(X) - np.sin(X))**2)\n"
+        "assert min(rn.train(red, X, np.sin(X), 'adam', n_steps=50).history['loss']) < before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=tmp_path)
+
+
+def make_parent(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def test_root_imports_nothing_but_what_it_needs_to_be_lazy():
@@ -204,18 +181,27 @@ def test_modules_load_the_standard_library_and_numpy_only(path):
     assert set(top_imports(path)) <= sys.stdlib_module_names | {"numpy"}
 
 
-# the check itself
+# the test itself
 
 
-def test_the_check_sees_every_way_to_import(tmp_path):
-    (tmp_path / "below.py").touch()
-    (tmp_path / "other.py").touch()
-    path = tmp_path / "module.py"
+def test_every_way_to_import_is_seen(tmp_path):
+    package = tmp_path / "pack"
+    for name in ("__init__", "below", "other", "room/__init__", "room/inner", "room/module"):
+        make_parent(package / f"{name}.py").touch()
+    path = package / "room" / "module.py"
     path.write_text(
-        "from . import below, thing\nfrom .other import x\nfrom .other.deep import y\nimport pack.sub\n"
-        "from pack import z\ndef f():\n    from . import other\nfrom .. import up\n", encoding="utf-8")
-    found = sorted(imports(path, 1, "pack"), key=lambda pair: (pair[1], pair[0]))
-    assert found == [("", 1), ("below", 1), ("other", 2), ("other", 3), ("", 4), ("", 5), ("other", 7)]
+        "from . import inner\nfrom .inner import x\nfrom ..below import y\nimport pack.other\nfrom pack import z\n"
+        "def f():\n    from pack.room import inner\n    from .. import below\nfrom .. import up\nimport numpy\n",
+        encoding="utf-8")
+    found = sorted(imports(path, package, module_paths(package)), key=lambda pair: pair[1])
+    assert found == [
+        ("room.inner", 1), ("room.inner", 2), ("below", 3), ("other", 4), ("__init__", 5), ("room.inner", 7),
+        ("below", 8), ("__init__", 9),
+    ]
+
+
+def test_an_unknown_room_has_no_level():
+    assert "no_such_room" not in LEVELS and "no_such_part" not in INSIDE
 
 
 # what an import costs
@@ -350,7 +336,7 @@ def test_public_methods_have_a_docstring(name):
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=relative)
 def test_nothing_but_the_command_line_prints(path):
-    if path.stem not in ("cli", "__main__"):  # else `print` needs a `file`, such as stderr
+    if path not in (ROOT / "cli" / "main.py", ROOT / "__main__.py"):  # else `print` needs a `file`, such as stderr
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         calls = [node for node in nodes if isinstance(node, ast.Call)]
         prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]

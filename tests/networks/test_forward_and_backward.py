@@ -1,10 +1,10 @@
 """Laws of the forward and backward passes: against loops over samples, in exact numbers and in blocks."""
 import numpy as np
-import path_sums
+from oracles import path_sums
 import pytest
-import reference
-import strategies
-from assertions import assert_close, assert_equal_bits
+from oracles import reference
+from oracles import strategies
+from oracles.assertions import assert_close, assert_equal_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-import reference
+from oracles import reference
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from assertions import assert_close, assert_equal_bits, assert_feasible, assert_same_network, path_sums, roundings
+from oracles.assertions import assert_close, assert_equal_bits, assert_feasible, assert_same_network, path_sums, roundings
 from reducednet.networks.forward import BLOCK_BYTES
 from reducednet.numerics.rounding import gamma
-from reference import as_lists, layers, outputs
-from strategies import BOUNDS, cases, domains, networks, networks_with_domains, points_of, seeds
+from oracles.reference import as_lists, layers, outputs
+from oracles.strategies import BOUNDS, cases, domains, networks, networks_with_domains, points_of, seeds
 
 BOX = rn.Box([0.0, -1.0], [1.0, 2.0])
 

@@ -5,11 +5,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from assertions import (
+from oracles.assertions import (
     assert_close, assert_equal_bits, assert_same_hidden_layers, assert_same_network, gamma,
 )
-from reference import exact_forward
-from strategies import cases, kink_points, networks, points_of, seeds
+from oracles.reference import exact_forward
+from oracles.strategies import cases, kink_points, networks, points_of, seeds
 
 
 def hard(network, domain):

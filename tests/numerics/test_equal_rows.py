@@ -4,10 +4,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from assertions import assert_equal_bits
+from oracles.assertions import assert_equal_bits
 from reducednet.numerics import equal_rows
 from reducednet.numerics.equal_rows import groups_of_rows
-from strategies import entries, seeds
+from oracles.strategies import entries, seeds
 
 
 def by_loop(P, tolerance):

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 import reducednet as rn
-from exact_suprema import exact_outputs
+from oracles.exact_suprema import exact_outputs
 from reducednet.networks.rescaling import expand
 from reducednet.verification.certificates.certificate import Certificate
 from reducednet.verification.verify import verify

@@ -3,7 +3,7 @@ import doctest
 import sys
 
 import numpy as np
-from assertions import assert_close, assert_same_function
+from oracles.assertions import assert_close, assert_same_function
 
 import reducednet as rn
 from reducednet.convert import from_sklearn

@@ -4,7 +4,7 @@ from math import inf, isfinite
 
 import numpy as np
 
-from exact_suprema import domain_contains, exact_difference, off_hyperplanes, supremum
+from oracles.exact_suprema import domain_contains, exact_difference, off_hyperplanes, supremum
 
 STATUSES = ("equivalent", "not_equivalent", "unknown")
 

@@ -6,8 +6,8 @@ does not hold, so what is equal as a model is equal as a network.
 from fractions import Fraction
 
 import reducednet as rn
-from exact_suprema import vertices
-from reference import activate, as_lists
+from oracles.exact_suprema import vertices
+from oracles.reference import activate, as_lists
 
 
 class Unrepresentable(ValueError):

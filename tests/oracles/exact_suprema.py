@@ -11,7 +11,7 @@ from math import isqrt
 from typing import NamedTuple
 
 import reducednet as rn
-from reference import activate, affine, as_lists
+from oracles.reference import activate, affine, as_lists
 
 
 class Supremum(NamedTuple):

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 import reducednet as rn
-from exact_models import (
+from oracles.exact_models import (
     KEEPING, Inapplicable, Model, Unrepresentable, as_model, as_network, draw_dead, draw_model, pick, ranges,
     rounded, scale, small, stable,
 )
-from exact_suprema import (
+from oracles.exact_suprema import (
     Supremum, domain_contains, exact_difference, exact_outputs, off_hyperplanes, rationals, supremum, vertices,
 )
 

@@ -1,6 +1,6 @@
 """Takes away one charge of rounding at a time and lists the changes that no test notices.
 
-    python tests/mutate_charges.py [text]
+    python tests/oracles/mutate_charges.py [text]
 
 goes through the table below (with a text: the entries whose module or snippet has it) and prints
 what survives. Each entry names a module, a snippet that occurs there once, and what it is changed
@@ -19,26 +19,26 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 MODULES = {
-    "checker": "reducednet/verification/checker.py",
-    "exact": "reducednet/verification/exact_checker.py",
-    "folded": "reducednet/verification/folded_checker.py",
-    "sorted": "reducednet/verification/sorted_checker.py",
-    "forms": "reducednet/verification/forms.py",
-    "classes": "reducednet/verification/classes.py",
-    "relu": "reducednet/verification/relu_layers.py",
-    "binary": "reducednet/verification/binary_layers.py",
-    "norms": "reducednet/verification/norms_checker.py",
+    "checker": "reducednet/verification/certificates/check_difference.py",
+    "exact": "reducednet/verification/certificates/check_rational.py",
+    "folded": "reducednet/verification/certificates/check_symbolic.py",
+    "sorted": "reducednet/verification/certificates/check_breakpoints.py",
+    "forms": "reducednet/verification/difference_bounds/affine_forms.py",
+    "classes": "reducednet/verification/difference_bounds/neuron_classes.py",
+    "relu": "reducednet/verification/difference_bounds/relu_layer.py",
+    "binary": "reducednet/verification/difference_bounds/binary_layer.py",
+    "norms": "reducednet/verification/certificates/check_norms.py",
     "breakpoints": "reducednet/verification/breakpoints.py",
-    "differences": "reducednet/verification/differences.py",
+    "differences": "reducednet/verification/difference_bounds/difference.py",
     "provers": "reducednet/verification/provers.py",
-    "intervals": "reducednet/intervals.py",
-    "layers": "reducednet/layers.py",
-    "errors": "reducednet/error_bounds.py",
+    "intervals": "reducednet/reduced_space/intervals.py",
+    "layers": "reducednet/reduced_space/layer_reduction.py",
+    "errors": "reducednet/reduced_space/rounding_error.py",
     "domains": "reducednet/domains.py",
-    "redrawing": "reducednet/redrawing.py",
+    "redrawing": "reducednet/reduced_space/spare_neurons.py",
 }
 """Where each module of the table is."""
 

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from strategies import entries
+from oracles.strategies import entries
 
 pytest.importorskip("onnx")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from exact_judge import complaints, thresholds_to_ask
-from exact_truth import KINDS, pairs, supremum
+from oracles.exact_judge import complaints, thresholds_to_ask
+from oracles.exact_truth import KINDS, pairs, supremum
 
 F = rn.Network([[[1.0]]], [[0.0]], [[1.0]])
 G = rn.Network([[[1.0]]], [[-0.5]], [[2.0]])  # F - G = x - 2 s(x - 1/2): at most 1/2, at 1/2

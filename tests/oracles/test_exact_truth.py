@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from exact_models import KEEPING, Model, Unrepresentable, as_model, as_network, permute, scale, split
-from exact_suprema import subdivide
-from exact_truth import (
+from oracles.exact_models import KEEPING, Model, Unrepresentable, as_model, as_network, permute, scale, split
+from oracles.exact_suprema import subdivide
+from oracles.exact_truth import (
     BINARY, CHANGED, EQUAL, KINDS, domain_contains, exact_difference, exact_outputs, off_hyperplanes, pairs,
     random_pair, rationals, supremum, truth_of_kind, vertices,
 )
-from reference import affine, as_lists
+from oracles.reference import affine, as_lists
 
 PAIRS = list(pairs(6 * len(KINDS), 0))
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-import mutate_charges
-from mutate_charges import CHANGES, MODULES, ROOT, TESTS, Change, mutated_source, surviving
+from oracles import mutate_charges
+from oracles.mutate_charges import CHANGES, MODULES, ROOT, TESTS, Change, mutated_source, surviving
 
 
 def test_every_snippet_of_the_table_occurs_once_in_its_module():

@@ -5,8 +5,8 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from assertions import assert_close, gamma
-from strategies import KINDS, boxes, cases, domains, hulls, networks, networks_with_domains, points
+from oracles.assertions import assert_close, gamma
+from oracles.strategies import KINDS, boxes, cases, domains, hulls, networks, networks_with_domains, points
 
 QUICK = settings(max_examples=2000, database=None, deadline=None, phases=[Phase.generate])
 

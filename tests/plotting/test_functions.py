@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 import reducednet as rn
-from assertions import assert_close, assert_equal_bits
+from oracles.assertions import assert_close, assert_equal_bits
 from reducednet import plotting
 
 UNIT = rn.Box(0, 1)

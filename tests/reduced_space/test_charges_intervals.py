@@ -7,7 +7,7 @@ import numpy as np
 import reducednet as rn
 from reducednet.networks.activations import ACTIVATIONS
 from reducednet.reduced_space.intervals import LayerSpace
-from worst_rounding import U, staircase
+from oracles.worst_rounding import U, staircase
 
 ETA = 2.0**-1074
 

@@ -7,10 +7,10 @@ from fractions import Fraction as Q
 import numpy as np
 
 import reducednet as rn
-from exact_suprema import exact_outputs
+from oracles.exact_suprema import exact_outputs
 from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.reduced_space.rounding_error import evaluation_margin
-from worst_rounding import U, staircase
+from oracles.worst_rounding import U, staircase
 
 ETA = 2.0**-1074
 

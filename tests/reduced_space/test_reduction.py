@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from assertions import (
+from oracles.assertions import (
     assert_close, assert_equal_bits, assert_feasible, assert_same_function, assert_same_network,
     assert_same_up_to_rounding, hidden_outputs, pair_tolerance,
 )
@@ -20,8 +20,8 @@ from reducednet.reduced_space.layer_reduction import (
     Reduced, carry_constants, clip_thresholds, push_up,
 )
 from reducednet.reduced_space.reduction import replace_always_on
-from reference import exact_forward, exact_layers
-from strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.reference import exact_forward, exact_layers
+from oracles.strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
 
 TENTHS = np.array([
     [3, 1, 2], [-3, -3, -1], [-3, -3, 1], [0, 0, 1], [2, -3, 2], [-2, 1, 2], [3, 2, 1], [-1, -1, 2], [-2, -2, -2],

@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from assertions import assert_equal_bits, fail_at, gamma, hidden_outputs, path_sums
+from oracles.assertions import assert_equal_bits, fail_at, gamma, hidden_outputs, path_sums
 from reducednet.numerics.rounding import UNIT_ROUNDOFF
-from reference import exact_forward, exact_layers, outputs
-from strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.reference import exact_forward, exact_layers, outputs
+from oracles.strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
 
 
 EXACT = settings(max_examples=25)

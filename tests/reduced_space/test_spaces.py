@@ -1,9 +1,9 @@
 """Laws of the two parameter spaces: what lies in them, and the steps that stay there."""
 import numpy as np
-import path_sums
+from oracles import path_sums
 import pytest
-import strategies
-from assertions import assert_close
+from oracles import strategies
+from oracles.assertions import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,12 +5,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from assertions import (
+from oracles.assertions import (
     assert_close, assert_equal_bits, assert_feasible, assert_same_function, assert_same_network, gamma,
     hidden_outputs, path_sums, roundings,
 )
 from reducednet.numerics.low_rank import row_space
-from strategies import BOUNDS, boxes, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.strategies import BOUNDS, boxes, cases, kink_points, networks_with_domains, points_of, seeds
 
 
 def redrawn(network, domain, bound="support", rng=0):

@@ -9,12 +9,12 @@ import itertools
 
 import numpy as np
 import pytest
-from assertions import assert_close, assert_feasible, assert_same_network
+from oracles.assertions import assert_close, assert_feasible, assert_same_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-import strategies
+from oracles import strategies
 from reducednet.numerics.rounding import gamma
 from reducednet.training.methods import binary_exchange
 from reducednet.training.monitor import Monitor

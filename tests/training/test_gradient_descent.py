@@ -1,7 +1,7 @@
 """Laws of SGD and Adam in both spaces: against the published formula, feasible, resumable, reproducible."""
 import numpy as np
 import pytest
-from assertions import assert_close, assert_equal_bits, assert_feasible, gamma
+from oracles.assertions import assert_close, assert_equal_bits, assert_feasible, gamma
 
 import reducednet as rn
 from reducednet.training.methods import gradient_descent

@@ -2,11 +2,11 @@
 import math
 
 import numpy as np
-import path_sums
+from oracles import path_sums
 import pytest
-import reference
-import strategies
-from assertions import assert_close, assert_equal_bits
+from oracles import reference
+from oracles import strategies
+from oracles.assertions import assert_close, assert_equal_bits
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,9 +1,9 @@
 """Laws of Levenberg-Marquardt on all parameters: the Jacobian along the space, a step, and what a run keeps."""
 import numpy as np
-import path_sums
+from oracles import path_sums
 import pytest
-import strategies
-from assertions import assert_close, assert_feasible
+from oracles import strategies
+from oracles.assertions import assert_close, assert_feasible
 from hypothesis import given, settings
 
 import reducednet as rn

@@ -9,9 +9,9 @@ import sys
 import zipfile
 
 import numpy as np
-import path_sums
+from oracles import path_sums
 import pytest
-from assertions import assert_close, assert_equal_bits, assert_feasible, assert_same_network
+from oracles.assertions import assert_close, assert_equal_bits, assert_feasible, assert_same_network
 from matplotlib import pyplot
 
 import reducednet as rn

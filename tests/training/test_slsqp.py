@@ -1,9 +1,9 @@
 """Laws of SLSQP: the constraints it is given, what it keeps, and plain scipy on the same problem."""
 import numpy as np
-import path_sums
+from oracles import path_sums
 import pytest
 import scipy.optimize
-from assertions import assert_close, assert_feasible
+from oracles.assertions import assert_close, assert_feasible
 
 import reducednet as rn
 from reducednet.numerics.rounding import gamma

@@ -1,8 +1,8 @@
 """Laws of the starts: hyperplanes through samples, and orthogonal matching pursuit against brute force."""
 import numpy as np
 import pytest
-import strategies
-from assertions import assert_close, assert_equal_bits, assert_feasible
+from oracles import strategies
+from oracles.assertions import assert_close, assert_equal_bits, assert_feasible
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -1,9 +1,9 @@
 """Laws of the straight-through estimator: its gradient, its space, and the best network it keeps."""
 import numpy as np
 import pytest
-import reference
-import strategies
-from assertions import assert_close, assert_feasible, assert_same_network
+from oracles import reference
+from oracles import strategies
+from oracles.assertions import assert_close, assert_feasible, assert_same_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

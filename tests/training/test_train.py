@@ -1,9 +1,9 @@
 """Laws of training: coordinates, equal starts, feasible and never worse results, and honest ends."""
 import numpy as np
-import path_sums
+from oracles import path_sums
 import pytest
-import strategies
-from assertions import assert_feasible
+from oracles import strategies
+from oracles.assertions import assert_feasible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,9 +1,9 @@
 """Laws of variable projection: the projected problem, its Jacobian, its steps, and where it ends."""
 import numpy as np
-import path_sums
+from oracles import path_sums
 import pytest
-import strategies
-from assertions import assert_close, assert_feasible, assert_same_network
+from oracles import strategies
+from oracles.assertions import assert_close, assert_feasible, assert_same_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

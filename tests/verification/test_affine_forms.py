@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_forms import (
+from oracles.exact_forms import (
     assert_bounds, assert_holds, coordinates, extreme_numbers, members, points_of_region, random_forms, some_boxes,
 )
 from reducednet.numerics.rationals import rationals
@@ -15,7 +15,7 @@ from reducednet.numerics.rounding import SMALLEST, gamma
 from reducednet.verification.difference_bounds.affine_forms import (
     Forms, Region, boxes, region_of, relu, sloped, times, times_absolute, with_interval,
 )
-from strategies import domains, points_of, seeds
+from oracles.strategies import domains, points_of, seeds
 
 SPREADS = st.sampled_from([0, 20, 300, 500])
 FAR = [

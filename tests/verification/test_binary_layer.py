@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import supremum
+from oracles.exact_suprema import supremum
 from reducednet.networks.parameters import Affine
 from reducednet.verification.difference_bounds.affine_forms import Forms, region_of
 from reducednet.verification.difference_bounds.binary_layer import certain
@@ -16,8 +16,8 @@ from reducednet.verification.difference_bounds.neuron_classes import Match, Side
 from reducednet.verification.difference_bounds.neuron_matching import no_match
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.provers import _margin, by_matching
-from strategies import boxes, networks, seeds
-from test_differences import random_matcher
+from oracles.strategies import boxes, networks, seeds
+from verification.test_difference import random_matcher
 
 FINE = st.sampled_from([2.0**-50, 2.0**-40, 0.25])
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import exact_difference, supremum, vertices
+from oracles.exact_suprema import exact_difference, supremum, vertices
 from reducednet.numerics.rationals import above, below
 from reducednet.verification.breakpoints import (
     as_fractions, deep_supremum, ends, joint_neurons, knots_and_values, shallow_bounds,
     shallow_supremum,
 )
-from strategies import domains, networks, seeds
+from oracles.strategies import domains, networks, seeds
 
 
 @st.composite

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from certificate_cases import FIELDS, changed, differences_at, domain_of, pairs, proofs, with_arrays
-from exact_suprema import exact_outputs
+from oracles.certificate_cases import FIELDS, changed, differences_at, domain_of, pairs, proofs, with_arrays
+from oracles.exact_suprema import exact_outputs
 from reducednet.files.archives import zip_bytes
 from reducednet.numerics.rationals import above
 from reducednet.verification.certificates.certificate import (

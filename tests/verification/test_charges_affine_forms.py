@@ -6,7 +6,7 @@ import numpy as np
 
 from reducednet.verification.difference_bounds import affine_forms
 from reducednet.verification.difference_bounds.affine_forms import Forms, Region
-from worst_rounding import ODD, ODDER, U, exact, in_order, staircase, unlucky
+from oracles.worst_rounding import ODD, ODDER, U, exact, in_order, staircase, unlucky
 
 ETA = 2.0**-1074
 N = 60

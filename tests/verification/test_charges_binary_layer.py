@@ -9,7 +9,7 @@ from reducednet.verification.difference_bounds.affine_forms import Forms, Region
 from reducednet.verification.difference_bounds.binary_layer import (
     _BooleanRow, _least_size, _same_sure_sign, _steps, _surely_same,
 )
-from worst_rounding import U
+from oracles.worst_rounding import U
 
 ONE_SET = Region(np.zeros((0, 1)), np.zeros((0, 1)), "box", np.empty((0, 0)))
 

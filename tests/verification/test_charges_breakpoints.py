@@ -5,9 +5,9 @@ from fractions import Fraction as Q
 import numpy as np
 
 import reducednet as rn
-from exact_suprema import exact_difference
+from oracles.exact_suprema import exact_difference
 from reducednet.verification.breakpoints import joint_neurons, shallow_bounds
-from worst_rounding import unlucky
+from oracles.worst_rounding import unlucky
 
 
 def supremum(f, g, low, high):

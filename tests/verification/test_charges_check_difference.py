@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 
 import reducednet as rn
-from exact_suprema import exact_difference
+from oracles.exact_suprema import exact_difference
 from reducednet.verification.certificates import check_difference
-from worst_rounding import ODD, ODDER, U, exact, in_order, signs, staircase, unlucky
+from oracles.worst_rounding import ODD, ODDER, U, exact, in_order, signs, staircase, unlucky
 
 ETA = 2.0**-1074
 

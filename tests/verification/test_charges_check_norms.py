@@ -4,7 +4,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 
-from worst_rounding import ODD, ODDER, U, exact, in_order, staircase, unlucky
+from oracles.worst_rounding import ODD, ODDER, U, exact, in_order, staircase, unlucky
 
 from reducednet.verification.certificates import check_norms as norms
 

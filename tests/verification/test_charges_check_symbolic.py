@@ -5,10 +5,10 @@ from fractions import Fraction as Q
 import numpy as np
 
 import reducednet as rn
-from exact_suprema import exact_difference
+from oracles.exact_suprema import exact_difference
 from reducednet.verification.certificates import check_symbolic
 from reducednet.verification.certificates.check_symbolic import Heads
-from worst_rounding import ODD, ODDER, ROUNDED, U, exact, unlucky
+from oracles.worst_rounding import ODD, ODDER, ROUNDED, U, exact, unlucky
 
 ETA = 2.0**-1074
 DEAD, ON = -1, -2

@@ -7,7 +7,7 @@ import numpy as np
 from reducednet.verification.difference_bounds.affine_forms import Forms
 from reducednet.verification.difference_bounds.difference import _combined, _only_excess, plus
 from reducednet.verification.difference_bounds.neuron_classes import Rows
-from worst_rounding import U, exact, in_order, staircase
+from oracles.worst_rounding import U, exact, in_order, staircase
 
 ETA = 2.0**-1074
 N = 60

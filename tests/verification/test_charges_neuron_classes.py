@@ -9,7 +9,7 @@ from reducednet.verification.difference_bounds.affine_forms import Forms
 from reducednet.verification.difference_bounds.neuron_classes import (
     Rows, Side, evaluate, minus, rows_of,
 )
-from worst_rounding import ODD, ODDER, U, exact, in_order, staircase
+from oracles.worst_rounding import ODD, ODDER, U, exact, in_order, staircase
 
 ETA = 2.0**-1074
 N = 60

@@ -6,7 +6,7 @@ import numpy as np
 
 from reducednet.verification.difference_bounds import relu_layer
 from reducednet.verification.difference_bounds.affine_forms import Forms
-from worst_rounding import ODD, ODDER, U, exact, unlucky
+from oracles.worst_rounding import ODD, ODDER, U, exact, unlucky
 
 ETA = 2.0**-1074
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import exact_outputs, off_hyperplanes
+from oracles.exact_suprema import exact_outputs, off_hyperplanes
 from reducednet.reduced_space.rounding_error import evaluation_margin
 from reducednet.verification.certificates import check_evaluation
-from strategies import seeds
+from oracles.strategies import seeds
 
 
 def domains(d, rng):

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 
 import reducednet as rn
-from exact_suprema import domain_contains, exact_difference, supremum
+from oracles.exact_suprema import domain_contains, exact_difference, supremum
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.counterexamples import (
     across_hyperplanes, candidates, confirm, differences, surely_inside,
 )
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.rational import contains, corners_around
-from strategies import domains, points_of, seeds
+from oracles.strategies import domains, points_of, seeds
 
 DOMAINS = [
     rn.Box([0.0, 1.0], [1.0, 1.0]), rn.Ball([3.0, -2.0], 0.7), rn.Hull([[0.0, 0.1], [1.0, 0.3], [0.4, 0.9]]),

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_forms import assert_bounds, assert_holds, points_of_region
+from oracles.exact_forms import assert_bounds, assert_holds, points_of_region
 from reducednet.verification.difference_bounds.affine_forms import boxes, region_of
 from reducednet.verification.difference_bounds.difference import difference
 from reducednet.verification.difference_bounds.neuron_classes import Match
@@ -15,7 +15,7 @@ from reducednet.verification.difference_bounds.neuron_matching import (
     no_match, same_hyperplanes, same_places,
 )
 from reducednet.verification.rational import ExactNetwork
-from strategies import KINDS, domains, networks, seeds
+from oracles.strategies import KINDS, domains, networks, seeds
 
 
 def random_match(rng, counts, turned=True):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import exact_difference, supremum
+from oracles.exact_suprema import exact_difference, supremum
 from reducednet.numerics.rounding import gamma
 from reducednet.verification.certificates import check_norms
 from reducednet.verification.certificates.check_norms import spectral_norm
@@ -15,7 +15,7 @@ from reducednet.verification.difference_bounds.affine_forms import region_of
 from reducednet.verification.difference_bounds.difference import difference
 from reducednet.verification.difference_bounds.euclidean_norms import norm_bound
 from reducednet.verification.difference_bounds.neuron_matching import same_places
-from strategies import seeds
+from oracles.strategies import seeds
 
 SQUARE = rn.Box([-1, -1], [1, 1])
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import supremum
-from exact_truth import BINARY, KEEPING, pairs
+from oracles.exact_suprema import supremum
+from oracles.exact_truth import BINARY, KEEPING, pairs
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.exact_basis import Basis, added, over_basis, primitive, what_is_left
 from reducednet.verification.rational import ExactNetwork
-from strategies import domains, networks, networks_with_domains, points_of, seeds
+from oracles.strategies import domains, networks, networks_with_domains, points_of, seeds
 
 
 def nothing():

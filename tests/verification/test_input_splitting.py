@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import supremum
-from exact_truth import pairs
+from oracles.exact_suprema import supremum
+from oracles.exact_truth import pairs
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.findings import Findings, OutOfTime, Question
 from reducednet.verification.input_splitting import (
@@ -16,8 +16,8 @@ from reducednet.verification.input_splitting import (
 )
 from reducednet.verification.provers import by_branching, by_milp
 from reducednet.verification.verify import _deepened
-from strategies import balls, hulls, seeds
-from test_differences import random_match
+from oracles.strategies import balls, hulls, seeds
+from verification.test_difference import random_match
 
 SQUARE = rn.Box([0.0, 0.0], [1.0, 1.0])
 

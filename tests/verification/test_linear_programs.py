@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import exact_difference, supremum
+from oracles.exact_suprema import exact_difference, supremum
 from reducednet.verification.certificates import check_symbolic
 from reducednet.verification.certificates.certificate import Certificate
 from reducednet.verification.symbolic_bounds.back_substitution import Leaf
 from reducednet.verification.symbolic_bounds.linear_programs import Effort, Proof
 from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, folded_bound
 from reducednet.verification.symbolic_bounds.symbolic_network import DEAD, ON, expand
-from strategies import cases, seeds
+from oracles.strategies import cases, seeds
 
 
 def effort(branching, seconds=60.0):

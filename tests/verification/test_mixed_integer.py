@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from exact_judge import complaints
-from exact_suprema import exact_difference, supremum
-from exact_truth import pairs
+from oracles.exact_judge import complaints
+from oracles.exact_suprema import exact_difference, supremum
+from oracles.exact_truth import pairs
 from reducednet.numerics.rounding import gamma
 from reducednet.verification import mixed_integer
 from reducednet.verification.difference_bounds.affine_forms import region_of

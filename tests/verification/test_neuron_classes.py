@@ -6,14 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exact_forms import assert_holds, extreme_numbers, members, points_of_region, random_forms, some_boxes
+from oracles.exact_forms import assert_holds, extreme_numbers, members, points_of_region, random_forms, some_boxes
 from reducednet.networks.parameters import Affine
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.difference_bounds.affine_forms import Forms
 from reducednet.verification.difference_bounds.neuron_classes import (
     Match, Rows, Side, chosen, condensed, evaluate, minus, rows_of, stacked,
 )
-from strategies import seeds
+from oracles.strategies import seeds
 
 SPREADS = st.sampled_from([0, 20, 300])
 

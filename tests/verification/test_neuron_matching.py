@@ -12,7 +12,7 @@ from reducednet.verification.difference_bounds.neuron_matching import (
     TOLERANCES, look_alike, no_match, same_hyperplanes, same_places,
 )
 from reducednet.verification.rational import ExactNetwork, contains, corners_around
-from strategies import networks_with_domains, seeds
+from oracles.strategies import networks_with_domains, seeds
 
 CUBE = rn.Box(-np.ones(3), np.ones(3))
 F = rn.Network.random((3, 30, 1), rng=0)

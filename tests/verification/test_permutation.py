@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import supremum
-from exact_truth import pairs
+from oracles.exact_suprema import supremum
+from oracles.exact_truth import pairs
 from reducednet.verification.certificates import check_permutation
 from reducednet.verification.difference_bounds.permutation import permutation_arrays
-from strategies import seeds
+from oracles.strategies import seeds
 
 
 def disguised(f, rng, largest=20):

@@ -7,11 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import domain_contains, exact_difference, exact_outputs
+from oracles.exact_suprema import domain_contains, exact_difference, exact_outputs
 from reducednet.numerics.rationals import ExactRows, above, below, in_simplex, integers, rationals
 from reducednet.verification.rational import ExactNetwork, contains, corners_around, gap_at
-from reference import exact_layers
-from strategies import networks_with_domains, points_of, seeds
+from oracles.reference import exact_layers
+from oracles.strategies import networks_with_domains, points_of, seeds
 
 EXTREMES = st.floats(allow_nan=False, allow_infinity=False)
 """All finite float64 numbers, subnormal ones too."""

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from assertions import assert_close, assert_feasible, assert_same_function, assert_same_network
-from strategies import kink_points
+from oracles.assertions import assert_close, assert_feasible, assert_same_function, assert_same_network
+from oracles.strategies import kink_points
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("REDUCEDNET_NETS", ROOT / ".." / "shared" / "nets"))
 FILES = sorted(FOLDER.glob("*.nnet")) if FOLDER.is_dir() else []
 

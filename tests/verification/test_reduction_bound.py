@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 
 import reducednet as rn
-from assertions import fail_at, gamma
+from oracles.assertions import fail_at, gamma
 from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.verification.reduction_bound import mapping_bound
-from reference import exact_forward
-from strategies import (
+from oracles.reference import exact_forward
+from oracles.strategies import (
     cases, ill_conditioned, ill_conditioned_of, kink_points, networks_with_domains, points_of, seeds,
 )
 

@@ -5,12 +5,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exact_forms import assert_bounds, assert_holds, members, points_of_region, random_forms, some_boxes
+from oracles.exact_forms import assert_bounds, assert_holds, members, points_of_region, random_forms, some_boxes
 from reducednet.numerics.rounding import gamma
 from reducednet.verification.difference_bounds.affine_forms import Forms, boxes
 from reducednet.verification.difference_bounds.neuron_classes import Match, Rows
 from reducednet.verification.difference_bounds.relu_layer import _difference_of_relus, relu_layer
-from strategies import seeds
+from oracles.strategies import seeds
 
 SPREADS = st.sampled_from([0, 20, 300])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from certificate_cases import changed, differences_at, proofs
+from oracles.certificate_cases import changed, differences_at, proofs
 from reducednet.files.archives import zip_bytes
 from reducednet.verification.certificates.certificate import (
     CHECKERS, FORMAT, VERSION, Certificate, fingerprint,

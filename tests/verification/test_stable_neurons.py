@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reference import layers
-from strategies import boxes, cases, seeds
+from oracles.reference import layers
+from oracles.strategies import boxes, cases, seeds
 
 
 @given(cases(domain=boxes))

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reducednet as rn
-from exact_suprema import exact_difference
+from oracles.exact_suprema import exact_difference
 from reducednet.verification import provers
 from reducednet.verification.findings import OutOfTime
 from reducednet.verification.symbolic_bounds import symbolic_difference, symbolic_network
 from reducednet.verification.symbolic_bounds.symbolic_network import expand
-from strategies import cases, seeds
-from test_compression import path_sum, planted
-from test_verify import permuted
+from oracles.strategies import cases, seeds
+from compression.test_compress import path_sum, planted
+from verification.test_verify import permuted
 
 ROUNDING = provers.ROUNDING
 

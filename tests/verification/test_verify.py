@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from exact_judge import complaints, thresholds_to_ask
-from exact_suprema import exact_difference, exact_outputs, supremum
-from exact_truth import pairs
+from oracles.exact_judge import complaints, thresholds_to_ask
+from oracles.exact_suprema import exact_difference, exact_outputs, supremum
+from oracles.exact_truth import pairs
 from reducednet.numerics.rounding import gamma
 from reducednet.verification import provers, verify as verify_module
 from reducednet.verification.findings import OutOfTime
 from reducednet.verification.verify import verify
-from test_real_networks import FILES, box_of
+from verification.test_real_networks import FILES, box_of
 
 SQUARE = rn.Box([0.0, 0.0], [1.0, 1.0])
 WIDE = rn.Network.random((2, 8, 6, 2), rng=0)

@@ -28,7 +28,7 @@ UNLIMITED = 10**9
 MANY_PARAMETERS = 300
 
 
-def minimise(
+def minimise_lbfgs(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
