@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..domains import Domain
-from ..networks.network import Network
-from ..reduced_space.reduced_network import ReducedNetwork
+from .. import Network, ReducedNetwork
 
 DONE, REFUTED, BAD_CALL, UNDECIDED, UNFINISHED = 0, 1, 2, 3, 5
 UNFORESEEN, NOT_WRITTEN, INTERRUPTED = 70, 74, 130

@@ -37,8 +37,7 @@ def run(options: argparse.Namespace) -> Answer:
     """Run the study; write it and its figure."""
     from matplotlib.figure import Figure
 
-    from .. import plotting
-    from ..experiments.compare import compare
+    from .. import compare, plotting
     from ..experiments.targets import target_named
 
     target, hidden = target_named(options.target), _widths(options.neurons)

@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..domains import Box
+from .. import Box
 from ..files.save_load import ENDINGS
 from .answers import Answer, domain_report, network_report, short, table_lines
 from .options import add_domain, add_json, domain_of, read_network
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _proved(network: Any, domain: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     """Return the smaller network and what went, after a second way through the proof."""
-    from ..compression.compress import compress
+    from .. import compress
 
     small, found = compress(network, domain, options.tolerance, options.bounds, options.time_limit)
     check = found.certificate.check(network, small, domain)

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _lost_from(path: Path, physical: bool) -> list[str]:
     """Return what a .nnet file says besides the network's numbers, as far as it is to be believed."""
-    from ..files.save_load import load, load_box
+    from .. import load, load_box
 
     if path.suffix.lower() != ".nnet":
         return []
@@ -57,8 +57,7 @@ def _lost_from(path: Path, physical: bool) -> list[str]:
 
 def _lost_in(path: Path, network: Any) -> list[str]:
     """Return what the new file cannot say of the network."""
-    from ..domains import Box
-    from ..reduced_space.reduced_network import ReducedNetwork
+    from .. import Box, ReducedNetwork
 
     ending, lost = path.suffix.lower(), []
     if isinstance(network, ReducedNetwork) and ending != ".npz":

@@ -24,8 +24,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Run the demo and write its figure."""
-    from ..experiments import targets
-    from ..experiments.demo import sin4pi_demo
+    from .. import sin4pi_demo, targets
     from ..plotting.curves import comparison_figure
 
     make_folder(options.out)

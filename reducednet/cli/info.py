@@ -23,8 +23,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Read the file and count."""
-    from ..experiments.study import Study
-    from ..training.result import TrainingResult
+    from .. import Study, TrainingResult
 
     content = read_file(options.file)
     if isinstance(content, Study):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
-from ..networks.network import Network
+from .. import Network
 from ..networks.parameters import Layout
 from ..numerics.equal_rows import groups_of_rows
 from ..numerics.rounding import gamma
@@ -68,7 +68,7 @@ def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
 
 
 def _compressed(network: Network, domain: Domain) -> int | None:
-    from ..compression.compress import compress
+    from .. import compress
 
     try:
         return compress(network, domain)[0].n_parameters
@@ -78,8 +78,7 @@ def _compressed(network: Network, domain: Domain) -> int | None:
 
 def _on_domain(network: Network, domain: Domain) -> tuple[list[dict[str, Any]], list[np.ndarray], int]:
     """Return each layer's places, its dead neurons, and the dimension of the reduced space."""
-    from ..reduced_space.reduction import reduce
-    from ..verification.stable_neurons import stable_neurons
+    from .. import reduce, stable_neurons
 
     reduced, stable = reduce(network, domain), stable_neurons(network, domain)
     places, dead = [], []

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .._validation import real_array
-from ..domains import Box, Domain
+from .. import Box
+from ..domains import Domain
 from ..files.archives import naming
 from ..files.nnet import ADVICE
 
@@ -88,8 +89,7 @@ def box_of(ends: Sequence[str], n_inputs: int) -> Box:
 
 def read_file(path: Path, physical: bool = False) -> Any:
     """Return the network, training result or study of a file."""
-    from ..experiments.study import Study
-    from ..files.save_load import load
+    from .. import Study, load
 
     try:
         return load(path, physical)
@@ -102,7 +102,7 @@ def read_file(path: Path, physical: bool = False) -> Any:
 
 def read_network(path: Path, physical: bool = False) -> Any:
     """Return the network of a file; refuse a file that holds something else."""
-    from ..networks.network import Network
+    from .. import Network
 
     content = read_file(path, physical)
     if not isinstance(content, Network):
@@ -112,8 +112,8 @@ def read_network(path: Path, physical: bool = False) -> Any:
 
 def read_domain(path: Path) -> Domain:
     """Return the domain of a file: a reduced network's own, the box that it declares, or that around samples."""
-    from ..files.save_load import BOX_ENDINGS, load_box
-    from ..reduced_space.reduced_network import ReducedNetwork
+    from .. import ReducedNetwork, load_box
+    from ..files.save_load import BOX_ENDINGS
 
     ending = path.suffix.lower()
     if ending in SAMPLE_ENDINGS:
@@ -151,8 +151,7 @@ def asked_domain(options: argparse.Namespace, network: Any) -> Domain | None:
 
 def declared_domain(*files: tuple[Any, Path]) -> Domain:
     """Return the domain of the first reduced network, else the box of the first .nnet file that declares one."""
-    from ..files.save_load import load_box
-    from ..reduced_space.reduced_network import ReducedNetwork
+    from .. import ReducedNetwork, load_box
 
     for network, _ in files:
         if isinstance(network, ReducedNetwork):

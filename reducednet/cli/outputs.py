@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from .._validation import Array
-from ..domains import Box
+from .. import Box
 from ..files.archives import checked_path, replacing, write_whole
-from ..networks.network import Network
+from .. import Network
 
 
 def make_folder(folder: Path) -> None:

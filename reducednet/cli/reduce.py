@@ -32,10 +32,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Reduce the network, check it at random points and write it."""
-    from ..files.save_load import save
-    from ..reduced_space.reduction import reduce, reduction_report
-    from ..reduced_space.rounding_error import decided
-    from ..verification.reduction_bound import reduction_bound
+    from .. import decided, reduce, reduction_bound, reduction_report, save
 
     check_output(options.output, [".npz"])
     network = read_network(options.file)

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Ask for a verdict."""
-    from ..verification.verify import verify
+    from .. import verify
 
     f, g = (read_network(path) for path in (options.first, options.second))
     domain = domain_of(options, (f, options.first), (g, options.second))
