@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/compression.py        # --planted 1000, --bounds linear milp, --nets FOLDER
 
 Planted: in every layer of 1 to 3, two dead neurons, two always-on ones, two multiples and two opposite multiples
-of others (`tests/compression/test_compress.py`). Bounds are relative to the largest sum of absolute values of all terms.
+of others (`tests/compression/test_compress.py`). Bounds are relative to the largest sum of absolute values of all
+terms.
 """
 from __future__ import annotations
 

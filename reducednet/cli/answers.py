@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..domains import Domain
 from .. import Network, ReducedNetwork
+from ..domains import Domain
 
 DONE, REFUTED, BAD_CALL, UNDECIDED, UNFINISHED = 0, 1, 2, 3, 5
 UNFORESEEN, NOT_WRITTEN, INTERRUPTED = 70, 74, 130

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import Network
 from .._validation import Array
 from ..domains import Domain
-from .. import Network
 from ..networks.parameters import Layout
 from ..numerics.equal_rows import groups_of_rows
 from ..numerics.rounding import gamma

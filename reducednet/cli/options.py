@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import real_array
 from .. import Box
+from .._validation import real_array
 from ..domains import Domain
 from ..files.archives import naming
 from ..files.nnet import ADVICE

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import Box, Network
 from .._validation import Array
-from .. import Box
 from ..files.archives import checked_path, replacing, write_whole
-from .. import Network
 
 
 def make_folder(folder: Path) -> None:

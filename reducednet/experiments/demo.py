@@ -6,97 +6,30 @@ in the two spaces (after [QZX]; the settings are this project's).
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from .._validation import Array, integer
 from ..domains import Box
 from ..networks.network import Network
-from ..numerics.records import read_only, record
 from ..reduced_space.reduced_network import ReducedNetwork
 from ..reduced_space.reduction import reduce
 from ..training.result import TrainingResult
 from ..training.train import train
 from ..verification.reduction_bound import reduction_bound
 from . import targets
+from .comparison import Comparison, Equivalence
 from .executors import told
 
 SIZES = (1, 20, 1)
 N_STEPS = 1000
-FAILURE = 1e-2
-"""A test error that counts as a failure: the fit misses at least a wave's top."""
 
 SPACES: dict[str, Callable[[Network, np.random.Generator], Network]] = {
     "standard": lambda network, rng: network,
     "reduced, ball": lambda network, rng: reduce(network, Box(0, 1), "ball"),
     "reduced, support, redrawn": lambda network, rng: reduce(network, Box(0, 1), "support", "redraw", rng=rng),
 }
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """How far the reduced networks of one space lie from the networks they were made of.
-
-    Attributes
-    ----------
-    largest_difference : float
-        Over all starts, on the grid.
-    rounding_bound : float
-        What the largest difference must respect: the largest bound over all starts.
-    respected : bool
-        Whether every start's difference respects its own bound.
-    neurons : int
-        The largest width met.
-    """
-
-    largest_difference: float
-    rounding_bound: float
-    respected: bool
-    neurons: int
-
-
-@record
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """The outcome of the demo.
-
-    Attributes
-    ----------
-    errors : dict of arrays (n_starts,)
-        Test mean squared error of each start, a space a key; the first is the standard one.
-    results : dict of lists of TrainingResult
-    equivalence : dict of Equivalence
-        One for each reduced space.
-    """
-
-    errors: Mapping[str, Array]
-    results: dict[str, list[TrainingResult]]
-    equivalence: dict[str, Equivalence]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "errors", read_only(self.errors))
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return a row a space: median, quartiles, worst, failures, and the ratio of medians."""
-        reference = float(np.median(next(iter(self.errors.values()))))
-        rows = []
-        for space, errors in self.errors.items():
-            low, median, high = np.quantile(errors, [0.25, 0.5, 0.75])
-            rows.append({
-                "space": space, "median": float(median), "lower quartile": float(low),
-                "upper quartile": float(high), "worst": float(errors.max()),
-                "failures": int((errors > FAILURE).sum()), "starts": len(errors),
-                "ratio": reference / float(median),
-            })
-        return rows
-
-    def median_run(self, space: str) -> TrainingResult:
-        """Return the run whose test error is the (lower) median of its space."""
-        order = np.argsort(self.errors[space], kind="stable")
-        return self.results[space][int(order[(len(order) - 1) // 2])]
 
 
 def sin4pi_demo(

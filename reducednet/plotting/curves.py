@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._validation import Array, instance, message
-from ..experiments.demo import Comparison
+from ..experiments.comparison import Comparison
 from ..experiments.targets import Target
 from ..networks.network import Network
 from ..training.result import TrainingResult

@@ -180,7 +180,8 @@ def by_structure(findings: Findings) -> None:
         kinks = {i: max(abs(row.get(i, Fraction(0))) for row in left) for i in basis.hyperplanes}
         worst = [basis.hyperplanes[i] for i in sorted(kinks, key=lambda i: -kinks[i])[:16]]
         rows = [_direction(z, f.n_inputs) for z in worst]
-        confirm(findings, counterexamples.candidates(f, g, domain, counterexamples.across_hyperplanes(domain, rows)), "structure")
+        points = counterexamples.across_hyperplanes(domain, rows)
+        confirm(findings, counterexamples.candidates(f, g, domain, points), "structure")
 
 
 def _direction(z: Sum, n_inputs: int) -> Array:

@@ -15,7 +15,9 @@ from reducednet.numerics.rounding import UNIT_ROUNDOFF
 from reducednet.numerics.subset_sum import all_subsets, subset_with_sum
 from oracles.reference import exact_forward
 from oracles.strategies import cases, networks_with_domains, seeds
-from canonical.test_canonical_form import FAR, HUGE, TINY, assert_within, beyond, disguised, exact_form, largest, shallow
+from canonical.test_canonical_form import (
+    FAR, HUGE, TINY, assert_within, beyond, disguised, exact_form, largest, shallow,
+)
 
 BIAS = st.sampled_from([None, False, True])
 

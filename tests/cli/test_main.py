@@ -490,7 +490,7 @@ def test_verify_prefers_the_domain_of_a_reduced_network(folder, capsys):
 @pytest.mark.parametrize("command", ["reduce", "convert", "compress"])
 def test_output_that_cannot_be_written_is_refused_before_the_work(
         folder, capsys, monkeypatch, command, output, words):
-    monkeypatch.setattr("reducednet.files.load", lambda *arguments: pytest.fail("read"))
+    monkeypatch.setattr("reducednet.load", lambda *arguments: pytest.fail("read"))
     to = [output] if command == "convert" else ["-o", output]
     code, out, err = call(capsys, command, "box.npz", *to)
     assert (code, out, err.count("\n")) == (2, "", 1) and words in err
@@ -498,14 +498,14 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(
 
 def test_output_folder_without_leave_to_write_is_refused_before_the_work(folder, capsys, monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    monkeypatch.setattr("reducednet.files.load", lambda *arguments: pytest.fail("read"))
+    monkeypatch.setattr("reducednet.load", lambda *arguments: pytest.fail("read"))
     code, out, err = call(capsys, "reduce", "box.npz", "-o", "out.npz")
     assert (code, out) == (2, "") and "folder to write in" in err
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no folder that leave is given for, but no room")
 def test_output_folder_that_takes_no_files_is_refused_before_the_work(folder, capsys, monkeypatch):
-    monkeypatch.setattr("reducednet.files.load", lambda *arguments: pytest.fail("read"))
+    monkeypatch.setattr("reducednet.load", lambda *arguments: pytest.fail("read"))
     code, out, err = call(capsys, "reduce", "box.npz", "-o", "/proc/out.npz")
     assert (code, out, err.count("\n")) == (2, "", 1) and "got /proc/out.npz" in err
 
@@ -544,7 +544,7 @@ def test_interrupted_command_ends_with_130(folder, capsys, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reducednet.files.load", interrupt)
+    monkeypatch.setattr("reducednet.load", interrupt)
     assert call(capsys, "info", "net.npz") == (130, "", "\nreducednet: interrupted\n")
 
 
@@ -607,7 +607,7 @@ def test_too_little_memory_is_one_line(folder, capsys, monkeypatch, error, line)
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr("reducednet.files.load", fail)
+    monkeypatch.setattr("reducednet.load", fail)
     assert call(capsys, "info", "net.npz") == (2, "", f"reducednet: {line}\n")
 
 
@@ -657,7 +657,7 @@ def test_full_disk_ends_with_74_and_the_name_of_the_file(folder, capsys, argumen
     (["compare", "sin4pi", "--methods", "support", "--steps", "1"], "study.png"),
 ])
 def test_full_disk_is_told_with_the_name_of_the_study_or_figure(tmp_path, capsys, monkeypatch, arguments, name):
-    monkeypatch.setattr("reducednet.demo.N_STEPS", 1)
+    monkeypatch.setattr("reducednet.experiments.demo.N_STEPS", 1)
     (tmp_path / name).symlink_to("/dev/full")
     code, out, err = call(capsys, *arguments, "--starts", "1", "--out", tmp_path)
     assert (code, out, err) == (74, "", f"reducednet: {tmp_path / name}: {os.strerror(errno.ENOSPC)}\n")
@@ -972,6 +972,6 @@ def test_compress_writes_nothing_where_the_proof_does_not_hold(folder, capsys, c
 
 
 def test_format_that_cannot_hold_the_network_is_refused_before_the_work(folder, capsys, monkeypatch):
-    monkeypatch.setattr("reducednet.commands.compress._proved", lambda *arguments: pytest.fail("compressed"))
+    monkeypatch.setattr("reducednet.cli.compress._proved", lambda *arguments: pytest.fail("compressed"))
     code, out, err = call(capsys, "compress", "binary.npz", "--box", "0", "1", "-o", "out.nnet")
     assert (code, out) == (2, "") and "ReLU network" in err and not os.path.exists("out.nnet")

@@ -91,7 +91,7 @@ def test_estimators_work_where_scikit_learn_cannot_be_imported():
         "    print(type(error).__module__)\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert found.stdout.split() == ["True", "True", "reducednet.estimator_inputs"]
+    assert found.stdout.split() == ["True", "True", "reducednet.estimators.inputs"]
 
 
 # the network

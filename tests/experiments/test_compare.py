@@ -385,7 +385,8 @@ def test_a_run_that_ends_interrupted_is_not_a_finished_run(monkeypatch, serial):
 
 
 def test_an_interrupted_worker_hands_in_the_finished_runs_of_its_batch(monkeypatch):
-    monkeypatch.setattr(compare_module, "_run", lambda problem, unit: unit if unit < 3 else os.kill(os.getpid(), 2))
+    monkeypatch.setattr(
+        compare_module, "_run", lambda problem, unit: unit if unit < 3 else os.kill(os.getpid(), 2))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         assert compare_module.work(None, [1, 2, 3, 4]) == ([1, 2], True)

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from oracles.assertions import assert_close, assert_equal_bits, assert_feasible, assert_same_network, path_sums, roundings
+from oracles.assertions import (
+    assert_close, assert_equal_bits, assert_feasible, assert_same_network, path_sums, roundings,
+)
 from reducednet.networks.forward import BLOCK_BYTES
 from reducednet.numerics.rounding import gamma
 from oracles.reference import as_lists, layers, outputs

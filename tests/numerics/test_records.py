@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.experiments.demo import Comparison
+from reducednet.experiments.comparison import Comparison
 from reducednet.numerics.records import entries
 
 BOX = rn.Box([0, 0], [1, 1])

@@ -101,7 +101,7 @@ def test_memory_that_runs_out_on_the_way_is_told_with_the_number(monkeypatch):
     def fail(*arguments, **options):
         raise MemoryError("Unable to allocate 3. GiB for an array")
 
-    monkeypatch.setattr("reducednet.training.varpro.minimise", fail)
+    monkeypatch.setattr("reducednet.training.methods.varpro.minimise", fail)
     with pytest.raises(MemoryError, match="method 'varpro' needs about 3 GiB of memory for this"):
         rn.train(network, X, y, "varpro")
 

@@ -150,7 +150,8 @@ def test_best_network_met_is_kept(case):
     network, X, y, loss = case
     result = run(network, X, y, 10, loss)
     losses = result.history["loss"]
-    kept = straight_through.surrogate_gradient(network, Objective(network, X, y, loss), result.network.to_vector())[0]
+    objective = Objective(network, X, y, loss)
+    kept = straight_through.surrogate_gradient(network, objective, result.network.to_vector())[0]
     assert kept == losses.min() <= losses[0]
 
 

@@ -39,7 +39,8 @@ def bound_of(f, g, domain, precision, exclude):
     """Return the bound that the checker finds, also where nothing is shared."""
     mine = expand(f, domain, precision, exclude)
     theirs = expand(g, domain, precision, exclude, known=mine)
-    return symbolic_difference.folded_bound(symbolic_difference.folded_arrays([*mine.roles, *theirs.roles], theirs.cuts), f, g, domain)
+    arrays = symbolic_difference.folded_arrays([*mine.roles, *theirs.roles], theirs.cuts)
+    return symbolic_difference.folded_bound(arrays, f, g, domain)
 
 
 # what is proved
