@@ -218,6 +218,10 @@ def finite_result(array: Array, what: str) -> Array:
     return array
 
 
+PROJECTS = {"sklearn": "scikit-learn"}
+"""What pip calls libraries that Python imports by another name."""
+
+
 def library(name: str, purpose: str) -> Any:
     """Return a library that is not required, loaded now; the purpose says what needs it."""
     try:
@@ -225,7 +229,8 @@ def library(name: str, purpose: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise  # the library is there, something that it needs is not
-        raise ImportError(f'{purpose} needs {name}: pip install {name}') from error
+        project = PROJECTS.get(name, name)
+        raise ImportError(f"{purpose} needs {project}: pip install {project}") from error
 
 
 def renamed(old: str, new: str) -> Callable[[Function], Function]:

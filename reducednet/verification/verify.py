@@ -122,7 +122,7 @@ def _ask(findings: Findings, names: Sequence[str]) -> None:
 
 def _is_hopeless(question: Question) -> bool:
     """Return True if evaluation alone may add more than eps: no bound can then be so small."""
-    return bool(np.nextafter(question.slack, np.inf) > question.eps) if question.slack else False
+    return question.slack > question.eps
 
 
 def _question(
@@ -184,7 +184,7 @@ def _deepened(network: Network, depth: int) -> Network:
 def _remark(question: Question, status: str, f: Network, g: Network) -> str:
     """Return what to mind when reading the verdict, in words; mostly nothing."""
     if status == UNKNOWN and _is_hopeless(question):
-        return (f"no eps up to {question.slack:.3g} can be proved in float64: so much may the "
+        return (f"no eps below {question.slack:.3g} can be proved in float64: so much may the "
                 "networks' own evaluation add")
     if status == EQUIVALENT and _is_within_reach_of_a_constant(question, f, g):
         return ("mind that eps is more than half of what the outputs seem to vary: a constant could "

@@ -48,14 +48,12 @@ def test_compressed_network_is_the_same_function_with_no_more_neurons(case):
     assert_compressed(net, *rn.compress(net, domain), domain, X)
 
 
-@settings(max_examples=15)
 @given(cases(activation="binary"))
 def test_compressed_binary_network_is_the_same_function(case):
     net, domain, X = case
     assert_compressed(net, *rn.compress(net, domain), domain, X)
 
 
-@settings(max_examples=15)
 @given(cases(activation="relu"))
 def test_compressing_twice_saves_nothing_more(case):
     net, domain, _ = case
@@ -66,7 +64,6 @@ def test_compressing_twice_saves_nothing_more(case):
 
 
 @given(cases(activation="relu"), st.sampled_from([1e-6, 1e-3, 1e-1]))
-@settings(max_examples=15)
 def test_tolerance_is_kept_and_never_costs_neurons(case, tolerance):
     net, domain, X = case
     exact, strict = rn.compress(net, domain)
@@ -316,7 +313,6 @@ def test_false_role_is_never_confirmed_with_the_same_bound(seed):
 
 
 @given(cases(activation="relu"), seeds())
-@settings(max_examples=60)
 def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, seed):
     """Random labels, scales and networks: what it accepts is true at every point."""
     f, domain, X = case

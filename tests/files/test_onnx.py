@@ -52,7 +52,6 @@ def test_saved_model_is_sound_and_the_same_function_in_onnx(scratch, net, seed):
 
 
 @given(net=networks(activation="relu"))
-@settings(max_examples=20)
 def test_onnx_bytes_depend_on_the_network_only(scratch, net):
     rn.save(scratch / "one.onnx", net)
     rn.save(scratch / "other.onnx", rn.load(scratch / "one.onnx"))
@@ -125,7 +124,6 @@ def test_loaded_chain_is_the_model_to_rounding(scratch, seed, plan, dtype):
 
 
 @given(seed=SEEDS, plan=PLANS)
-@settings(max_examples=30)
 def test_random_chains_are_sound_models(seed, plan):
     checked(random_chain(seed, plan).model())
 

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -137,7 +137,6 @@ def test_npz_round_trip_is_bit_for_bit(scratch, net):
 
 
 @given(net=networks())
-@settings(max_examples=30)
 def test_npz_bytes_depend_on_the_network_only(scratch, net):
     rn.save(scratch / "one.npz", net)
     rn.save(scratch / "other.npz", rn.load(scratch / "one.npz"))
@@ -709,7 +708,6 @@ def test_saved_nnet_is_the_same_in_physical_units(scratch, net):
 
 
 @given(net=networks(activations=("relu",)))
-@settings(max_examples=30)
 def test_saved_nnet_reads_in_the_naive_parser(scratch, net):
     rn.save(scratch / "net.nnet", net)
     sizes, header, layers = naive_nnet((scratch / "net.nnet").read_text())
@@ -734,7 +732,6 @@ def test_nnet_of_a_network_without_a_box_declares_none(scratch, net):
 
 
 @given(net=networks(activations=("relu",)))
-@settings(max_examples=30)
 def test_nnet_bytes_depend_on_the_network_only(scratch, net):
     rn.save(scratch / "one.nnet", net)
     rn.save(scratch / "other.nnet", net.with_vector(net.to_vector()))

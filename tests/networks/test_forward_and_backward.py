@@ -5,7 +5,7 @@ import pytest
 from oracles import reference
 from oracles import strategies
 from oracles.assertions import assert_close, assert_equal_bits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reducednet.networks import backward, forward
@@ -15,7 +15,6 @@ from reducednet.networks.parameters import Layout
 from reducednet.training.objective import Objective
 
 seeds = strategies.seeds()
-few = settings(max_examples=25)
 
 
 def responses(rng, n_samples, n_outputs):
@@ -81,7 +80,6 @@ def forced_blocks(monkeypatch, n_samples):
 # against the loops
 
 
-@few
 @given(cases)
 def test_outputs_are_those_of_the_loop(case):
     network, X, _, _ = case
@@ -89,7 +87,6 @@ def test_outputs_are_those_of_the_loop(case):
     assert_close(outputs(network, X), expected, path_sums.outputs_tolerance(network, X), repr(network))
 
 
-@few
 @given(exact_cases())
 def test_outputs_of_small_fractions_are_exact(case):
     network, X, _, _ = case
@@ -97,7 +94,6 @@ def test_outputs_of_small_fractions_are_exact(case):
     assert_equal_bits(outputs(network, X), expected, repr(network))
 
 
-@few
 @given(cases)
 def test_loss_is_that_of_the_loop(case):
     network, X, loss, y = case
@@ -106,7 +102,6 @@ def test_loss_is_that_of_the_loop(case):
                  path_sums.loss_tolerance(network, X, y, loss), f"{loss} of {network!r}")
 
 
-@few
 @given(cases)
 def test_gradient_is_that_of_the_loop(case):
     network, X, loss, y = case
@@ -115,7 +110,6 @@ def test_gradient_is_that_of_the_loop(case):
                  path_sums.gradient_tolerance(network, X, y, loss), f"gradient of {loss} of {network!r}")
 
 
-@few
 @given(cases)
 def test_pre_activations_are_those_of_the_loop(case):
     network, X, _, _ = case
@@ -129,7 +123,6 @@ def test_pre_activations_are_those_of_the_loop(case):
         assert_close(Z.T, np.array(rows), allowed, f"Z^{layer + 1} of {network!r}")
 
 
-@few
 @given(cases)
 def test_jacobian_is_the_loops_gradient_of_each_output(case):
     network, X, _, _ = case
@@ -145,7 +138,6 @@ def test_jacobian_is_the_loops_gradient_of_each_output(case):
             assert_close(J[i, k], expected, allowed, f"output {k} of {network!r}")
 
 
-@few
 @given(smooth_cases(activation="binary"))
 def test_gradient_by_binary_hidden_parameters_is_zero(case):
     network, X, loss, y = case
@@ -161,7 +153,6 @@ def test_neuron_whose_pre_activation_is_zero_has_no_gradient(n_outputs):
     assert not any(block.any() for block in hidden) and outgoing[-1].tolist() == [2.0] * n_outputs
 
 
-@few
 @given(st.one_of(exact_cases(n_outputs=1), smooth_cases(n_outputs=1)))
 def test_gradient_of_one_output_is_that_of_two_with_one_of_no_weight(case):
     network, X, _, y = case
@@ -201,7 +192,6 @@ def test_aligned_arrays_begin_at_a_cache_line_and_are_zero(shape):
     assert array.__array_interface__["data"][0] % 64 == 0
 
 
-@few
 @given(smooth_cases(), st.integers(2, 3))
 def test_loss_and_gradient_of_repeated_samples_are_the_same(case, times):
     network, X, loss, y = case
@@ -216,7 +206,6 @@ def test_loss_and_gradient_of_repeated_samples_are_the_same(case, times):
 
 
 @pytest.mark.parametrize("block", [1, 2, 5])
-@few
 @given(case=smooth_cases())
 def test_blocks_of_samples_change_nothing(block, case):
     network, X, loss, y = case
@@ -231,7 +220,6 @@ def test_blocks_of_samples_change_nothing(block, case):
     assert_close(block_gradient, gradient, path_sums.gradient_tolerance(network, X, y, loss), repr(network))
 
 
-@few
 @given(cases, st.integers(1, 3))
 def test_gradient_with_the_first_weights_held_is_that_of_all_others(case, block):
     network, X, loss, y = case
@@ -276,7 +264,6 @@ def test_blocks_of_520_give_the_same_as_one_block(n_outputs):
 
 
 @pytest.mark.parametrize("block", [None, 3])
-@few
 @given(case=cases, seed=seeds)
 def test_workspace_used_again_gives_the_same_bytes(block, case, seed):
     network, X, loss, y = case
@@ -291,7 +278,6 @@ def test_workspace_used_again_gives_the_same_bytes(block, case, seed):
     assert value == again and gradient.tobytes() == gradient_again.tobytes()
 
 
-@few
 @given(cases)
 def test_passes_do_not_change_their_arguments(case):
     network, X, loss, y = case

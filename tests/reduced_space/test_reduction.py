@@ -5,7 +5,7 @@ from math import isqrt
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -518,7 +518,6 @@ def test_no_point_on_a_hyperplane_flips_to_one(bound):
     assert plain > 0  # without the margin some of them would
 
 
-@settings(max_examples=30)
 @given(cases(activation="binary", max_depth=1, numbers=("integer", "dyadic"), scaled=False), BOUNDS)
 def test_binary_neurons_never_turn_from_zero_to_one(case, bound):
     network, domain, X = case

@@ -6,7 +6,7 @@ from operator import add
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -16,7 +16,6 @@ from oracles.reference import exact_forward, exact_layers, outputs
 from oracles.strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
 
 
-EXACT = settings(max_examples=25)
 """Rational arithmetic is slow."""
 
 
@@ -54,7 +53,6 @@ HARD = [
 @example(HARD[2])
 @example(HARD[3])
 @example(HARD[4])
-@EXACT
 @given(cases(activation="relu", max_depth=3, max_width=5))
 def test_evaluation_bound_holds_against_exact_arithmetic(case):
     network, domain, X = case
@@ -63,7 +61,6 @@ def test_evaluation_bound_holds_against_exact_arithmetic(case):
         assert_within_exactly(row, exact_forward(network, x), bound, f"{network!r} at {x}")
 
 
-@EXACT
 @given(cases(activation="binary", max_depth=3, max_width=5))
 def test_evaluation_bound_holds_for_binary_networks_at_decided_points(case):
     network, domain, X = case
@@ -72,7 +69,6 @@ def test_evaluation_bound_holds_for_binary_networks_at_decided_points(case):
         assert_within_exactly(network([x])[0], exact_forward(network, x), bound, f"{network!r} at {x}")
 
 
-@EXACT
 @given(cases(activation="relu", max_depth=3, max_width=5))
 def test_evaluation_bound_holds_for_another_order_of_summation(case):
     network, domain, X = case
@@ -81,7 +77,6 @@ def test_evaluation_bound_holds_for_another_order_of_summation(case):
         assert_within_exactly(row, exact_forward(network, x), bound, f"{network!r} at {x}")
 
 
-@EXACT
 @given(cases(activation="relu", max_depth=3, max_width=4, scaled=False), seeds())
 def test_extra_roundings_pay_for_perturbed_parameters(case, seed):
     # each parameter is multiplied by 1 + 2 k u, |k| <= 3, and rounded once: 7 roundings
@@ -211,7 +206,6 @@ def test_all_points_are_decided_for_relu(case):
     assert rn.decided(network, domain, X).all()
 
 
-@EXACT
 @given(cases(activation="binary", max_depth=3, max_width=5))
 def test_decided_points_have_the_exact_hidden_values(case):
     network, domain, X = case

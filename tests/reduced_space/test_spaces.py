@@ -4,7 +4,7 @@ from oracles import path_sums
 import pytest
 from oracles import strategies
 from oracles.assertions import assert_close
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -13,7 +13,6 @@ from reducednet.reduced_space.spaces import space_of
 from reducednet.training.objective import Objective
 
 seeds = strategies.seeds()
-few = settings(max_examples=25)
 bounds = st.sampled_from(["ball", "support"])
 
 
@@ -51,14 +50,12 @@ def interior_point(space, rng):
 # feasibility
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_samples_lie_in_the_space(space, seed):
     verdict = space.contains(space.sample(seed))
     assert verdict, verdict.reason
 
 
-@few
 @given(reduced_spaces(), seeds, st.integers(-60, 30))
 def test_step_stays_in_the_space(space, seed, exponent):
     theta = space.step(space.sample(seed), direction(space, seed, 2.0**exponent))
@@ -66,7 +63,6 @@ def test_step_stays_in_the_space(space, seed, exponent):
     assert verdict, verdict.reason
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_many_steps_stay_in_the_space(space, seed):
     theta = space.sample(seed)
@@ -75,7 +71,6 @@ def test_many_steps_stay_in_the_space(space, seed):
     assert space.contains(theta)
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_thresholds_after_a_step_lie_inside_without_any_tolerance(space, seed):
     assert_inside(space.network(space.step(space.sample(seed), direction(space, seed))))
@@ -101,14 +96,12 @@ def test_thresholds_of_wide_layers_lie_inside_without_any_tolerance(activation, 
         assert_inside(space.network(theta))
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_step_of_zero_returns_the_point_itself(space, seed):
     theta = space.sample(seed)
     assert (space.step(theta, 0.0 * theta) + 0.0).tobytes() == (theta + 0.0).tobytes()
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_point_with_longer_rows_is_outside(space, seed):
     theta = space.sample(seed)
@@ -118,7 +111,6 @@ def test_point_with_longer_rows_is_outside(space, seed):
     assert not verdict and "layer 1, neuron 0: weights of norm" in verdict.reason
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_point_with_a_threshold_beyond_its_interval_is_outside(space, seed):
     theta = space.sample(seed)
@@ -128,7 +120,6 @@ def test_point_with_a_threshold_beyond_its_interval_is_outside(space, seed):
     assert not verdict and "layer 1, neuron 0: threshold" in verdict.reason
 
 
-@few
 @given(reduced_spaces())
 def test_arrays_of_a_step_are_not_its_arguments(space):
     theta = space.sample(0)
@@ -142,7 +133,6 @@ def test_arrays_of_a_step_are_not_its_arguments(space):
 # the function's scale
 
 
-@few
 @given(reduced_spaces(bound="ball", activation="relu"), seeds)
 def test_step_keeps_the_function_s_scale(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -164,7 +154,6 @@ def arrays(space, vector):
     return {name: getattr(network, name) for name in ("weights", "thresholds", "output_weights", "output_bias")}
 
 
-@few
 @given(reduced_spaces(activation="relu"), seeds)
 def test_step_gives_the_lost_norm_to_the_outgoing_weights(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -178,7 +167,6 @@ def test_step_gives_the_lost_norm_to_the_outgoing_weights(space, seed):
     assert_close(network.output_weights, expected, allowed, repr(network))
 
 
-@few
 @given(reduced_spaces(activation="binary"), seeds)
 def test_step_of_a_binary_network_adds_to_the_outgoing_weights(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -186,7 +174,6 @@ def test_step_of_a_binary_network_adds_to_the_outgoing_weights(space, seed):
     np.testing.assert_array_equal(outgoing, space.layout.blocks(theta + step)[-1])
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_row_that_a_step_takes_to_zero_stays(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -213,7 +200,6 @@ def test_layer_above_one_that_dies_keeps_its_thresholds():
 # the gradient
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_gradient_is_tangent(space, seed):
     theta, G = space.sample(seed), direction(space, seed)
@@ -223,7 +209,6 @@ def test_gradient_is_tangent(space, seed):
         assert_close((W * tangent).sum(axis=1), 0.0, allowed, "w . gradient")
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_gradient_of_thresholds_and_outgoing_weights_is_the_euclidean_one(space, seed):
     theta, G = space.sample(seed), direction(space, seed)
@@ -258,7 +243,6 @@ def test_loss_changes_along_a_step_as_the_gradient_says(bound, hidden, seed):
     assert errors[1] <= errors[0] / 8 + noise and errors[0] <= t * path_sums.loss(network, X, y, "mse")
 
 
-@few
 @given(seeds)
 def test_on_the_line_a_tangent_step_does_not_move_the_signs(seed):
     space = rn.ReducedSpace((1, 5, 1), rn.Box(-1.0, 2.0))
@@ -270,7 +254,6 @@ def test_on_the_line_a_tangent_step_does_not_move_the_signs(seed):
 # a point that moves in place
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_point_moved_in_place_is_the_step(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -281,7 +264,6 @@ def test_point_moved_in_place_is_the_step(space, seed):
     assert vector.tobytes() == space.step(theta, step).tobytes()
 
 
-@few
 @given(reduced_spaces(), seeds, st.integers(1, 3))
 def test_projection_in_place_is_the_gradient(space, seed, k):
     theta, vectors = space.sample(seed), np.array([direction(space, seed + i) for i in range(k)])
@@ -294,7 +276,6 @@ def test_projection_in_place_is_the_gradient(space, seed, k):
         assert_close(v, tangent, allowed, "projection")
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_point_that_moves_along_tangents_stays_in_the_space(space, seed):
     vector = space.sample(seed)
@@ -312,7 +293,6 @@ def test_point_that_moves_along_tangents_stays_in_the_space(space, seed):
         assert_inside(space.network(vector))
 
 
-@few
 @given(reduced_spaces(), seeds)
 def test_point_that_moves_along_tangents_goes_where_steps_go(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
@@ -332,7 +312,6 @@ def test_point_that_moves_along_tangents_goes_where_steps_go(space, seed):
 # both spaces
 
 
-@few
 @given(strategies.networks())
 def test_standard_space_is_flat(network):
     space, theta = space_of(network), network.to_vector()
@@ -342,7 +321,6 @@ def test_standard_space_is_flat(network):
     assert space.contains(theta)
 
 
-@few
 @given(strategies.networks_with_domains(), bounds)
 def test_reduction_lies_in_its_space(pair, bound):
     red = rn.reduce(*pair, bound=bound)
@@ -350,7 +328,6 @@ def test_reduction_lies_in_its_space(pair, bound):
     assert verdict, verdict.reason
 
 
-@few
 @given(strategies.networks_with_domains(), bounds)
 def test_network_of_its_vector_is_the_network(pair, bound):
     for network in (pair[0], rn.reduce(*pair, bound=bound)):

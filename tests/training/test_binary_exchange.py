@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 import pytest
 from oracles.assertions import assert_close, assert_feasible, assert_same_network
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -20,7 +20,6 @@ from reducednet.training.methods import binary_exchange
 from reducednet.training.monitor import Monitor
 from reducednet.training.objective import Objective
 
-few = settings(max_examples=20)
 INTERVAL, SQUARE = rn.Box(0.0, 1.0), rn.Box([0.0, 0.0], [1.0, 1.0])
 both_biases = pytest.mark.parametrize("output_bias", [False, True])
 both_kinds = pytest.mark.parametrize("reduced", [False, True])
@@ -114,7 +113,6 @@ def brute_gain(others, g, y):
     return least_squares(others, y) - least_squares(columns, y), error
 
 
-@few
 @given(exchanges())
 def test_gains_of_all_candidates_are_those_of_least_squares(case):
     state, columns, y = case
@@ -130,7 +128,6 @@ def test_gains_of_all_candidates_are_those_of_least_squares(case):
                 assert_close(gains[i, s], want, error, f"gain of candidate {i, s} for neuron {j}")
 
 
-@few
 @given(exchanges())
 def test_accepted_exchange_is_the_best_of_all_candidates(case):
     state, columns, y = case
@@ -149,7 +146,6 @@ def test_accepted_exchange_is_the_best_of_all_candidates(case):
                 assert gain <= got + error + more + binary_exchange.BETTER * total
 
 
-@few
 @given(exchanges())
 def test_span_after_exchanges_is_that_of_its_columns(case):
     state, columns, y = case
@@ -164,7 +160,6 @@ def test_span_after_exchanges_is_that_of_its_columns(case):
     assert_close(used.T @ state.span.residual, 0.0, n * error * np.linalg.norm(y), "columns and residual")
 
 
-@few
 @given(exchanges())
 def test_candidate_is_the_neuron_that_activates_its_samples(case):
     state, columns, y = case
@@ -218,7 +213,6 @@ def test_with_output_bias_the_fit_on_the_line_is_the_dynamic_programme(n_neurons
     assert_close(result.history["loss"][-1], best, error, "loss against the best pieces")
 
 
-@few
 @given(strategies.seeds(), st.integers(1, 5), st.booleans(), st.booleans())
 def test_no_fit_beats_the_dynamic_programme(seed, n_neurons, output_bias, reduced):
     X, y = line(15, seed)
@@ -286,7 +280,6 @@ def runs(draw):
     return network, X, y, result, seen
 
 
-@few
 @given(runs())
 def test_history_begins_with_the_network_and_never_rises(case):
     network, X, y, result, _ = case
@@ -295,7 +288,6 @@ def test_history_begins_with_the_network_and_never_rises(case):
     assert (np.diff(losses) <= 0.0).all()
 
 
-@few
 @given(runs())
 def test_every_step_is_feasible(case):
     network, _, _, _, seen = case
@@ -305,7 +297,6 @@ def test_every_step_is_feasible(case):
             assert_feasible(step)
 
 
-@few
 @given(runs())
 def test_outgoing_weights_are_least_squares(case):
     _, X, y, result, _ = case

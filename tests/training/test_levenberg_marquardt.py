@@ -4,7 +4,7 @@ from oracles import path_sums
 import pytest
 from oracles import strategies
 from oracles.assertions import assert_close, assert_feasible
-from hypothesis import given, settings
+from hypothesis import given
 
 import reducednet as rn
 from reducednet.networks import forward
@@ -218,7 +218,6 @@ def test_every_step_is_feasible(bound, sizes):
         assert_feasible(network.with_vector(vector))
 
 
-@settings(max_examples=10)
 @given(strategies.seeds())
 @all_kinds
 @deep

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from oracles import strategies
 from oracles.assertions import assert_close, assert_equal_bits, assert_feasible
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -13,7 +13,6 @@ from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.training import starts
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
-few = settings(max_examples=20)
 seeds = strategies.seeds()
 bounds = strategies.BOUNDS
 DOMAINS = [SQUARE, rn.Ball([1.0, -2.0], 0.5), rn.Hull([[0, 0], [2, 1], [0, 3]]), rn.Box([0, 1], [1, 1])]
@@ -27,7 +26,6 @@ def problem(domain=SQUARE, n_samples=25, n_outputs=1):
 # data-placed
 
 
-@few
 @given(st.sampled_from([(2, 6, 1), (2, 5, 4, 2), (2, 4, 3, 5, 1)]), st.sampled_from(DOMAINS), bounds,
        st.sampled_from(["relu", "binary"]), seeds)
 def test_hyperplane_of_every_neuron_goes_through_the_image_of_a_sample(sizes, domain, bound, activation, seed):
@@ -44,7 +42,6 @@ def test_hyperplane_of_every_neuron_goes_through_the_image_of_a_sample(sizes, do
         H = activation_named(activation).value(Z)
 
 
-@few
 @given(st.sampled_from([(2, 6, 1), (2, 5, 4, 2)]), st.sampled_from(DOMAINS), bounds,
        st.sampled_from(["relu", "binary"]), st.booleans(), seeds)
 def test_data_placed_network_is_feasible_and_as_asked(sizes, domain, bound, activation, output_bias, seed):
@@ -70,7 +67,6 @@ def test_placed_neurons_take_every_sample():
     assert set(np.round(-b * W[:, 0], 6)) == {0.2, 0.5, 0.9} and set(W[:, 0]) == {-1.0, 1.0}
 
 
-@few
 @given(st.sampled_from([(2, 6, 1), (2, 5, 4, 2)]), st.sampled_from(DOMAINS), bounds, seeds)
 def test_spread_hyperplane_of_every_neuron_cuts_the_images_of_the_samples(sizes, domain, bound, seed):
     X, _ = problem(domain)
@@ -108,7 +104,6 @@ def test_same_seed_gives_the_same_bytes(make):
 # candidates
 
 
-@few
 @given(st.integers(1, 9), st.sampled_from(DOMAINS), bounds, seeds)
 def test_candidates_are_as_many_as_asked_and_feasible(n, domain, bound, seed):
     space = LayerSpace(domain, activation_named("relu"), bound)
@@ -142,7 +137,6 @@ def brute_force_pursuit(A, fixed, Y, n):
     return np.array(chosen), min(margins)
 
 
-@few
 @given(seeds, st.integers(1, 3), st.booleans())
 def test_pursuit_is_that_of_brute_force(seed, n_outputs, has_fixed):
     rng = np.random.default_rng(seed)
@@ -181,7 +175,6 @@ def test_pursuit_does_not_change_its_arguments():
 # greedy
 
 
-@few
 @given(seeds, st.sampled_from(DOMAINS), bounds, st.booleans(), st.integers(1, 2))
 @example(20, rn.Ball([1, -2], 0.5), "support", False, 1)  # a neuron that rounding alone makes active
 def test_greedy_is_feasible_and_has_the_best_outgoing_weights(seed, domain, bound, output_bias, n_outputs):

@@ -4,7 +4,7 @@ import pytest
 from oracles import reference
 from oracles import strategies
 from oracles.assertions import assert_close, assert_feasible, assert_same_network
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -13,7 +13,6 @@ from reducednet.training.methods import straight_through
 from reducednet.training.monitor import Monitor
 from reducednet.training.objective import Objective
 
-few = settings(max_examples=20)
 SQUARE = rn.Box([0.0, 0.0], [1.0, 1.0])
 
 
@@ -131,7 +130,6 @@ def test_row_times_a_power_of_two_has_its_gradient_divided_by_it(seed, exponent)
     assert np.array_equal(gradient[:9], alpha * other[:9])
 
 
-@few
 @given(problems())
 def test_every_step_is_in_the_space(case):
     network, X, y, loss = case
@@ -144,7 +142,6 @@ def test_every_step_is_in_the_space(case):
             assert_feasible(step)
 
 
-@few
 @given(problems())
 def test_best_network_met_is_kept(case):
     network, X, y, loss = case

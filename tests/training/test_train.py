@@ -4,7 +4,7 @@ from oracles import path_sums
 import pytest
 from oracles import strategies
 from oracles.assertions import assert_feasible
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -13,7 +13,6 @@ from reducednet.training.coordinates import ReducedCoordinates
 from reducednet.training.monitor import Monitor
 from reducednet.training.objective import Objective
 
-few = settings(max_examples=20)
 seeds = strategies.seeds()
 both_bounds = pytest.mark.parametrize("bound", ["ball", "support"])
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
@@ -204,7 +203,6 @@ def start_tolerance(network, red, X, y):
 @both_bounds
 @pytest.mark.parametrize("spare", ["keep", "redraw"])
 @pytest.mark.parametrize("hidden", [(8,), (6, 5), (5, 4, 3)])
-@few
 @given(seed=seeds)
 def test_network_and_its_reduction_start_at_the_same_loss(bound, spare, hidden, seed):
     X, y = problem(seed=seed)
@@ -215,7 +213,6 @@ def test_network_and_its_reduction_start_at_the_same_loss(bound, spare, hidden, 
 
 
 @given(seeds)
-@few
 def test_first_loss_of_a_network_is_its_loss(seed):
     X, y = problem(seed=seed)
     network = rn.Network.random((2, 5, 1), seed)
@@ -239,7 +236,6 @@ some_starts = st.sampled_from(["standard", "reduced", "ball", "support"])
 some_sizes = st.sampled_from([(2, 6, 1), (2, 5, 4, 1), (2, 4, 3, 3, 1)])
 
 
-@few
 @given(some_starts, some_sizes, seeds)
 def test_best_network_has_the_smallest_loss_of_the_history(kind, sizes, seed):
     X, y = problem()
@@ -287,7 +283,6 @@ def test_exchange_refuses_weights_that_differ():
         rn.train(net, [[0, 0], [1, 1]], [0, 1], sample_weight=[1, 2])
 
 
-@few
 @given(some_starts, some_sizes, seeds)
 def test_training_is_never_worse_than_its_start(kind, sizes, seed):
     X, y = problem()
@@ -295,7 +290,6 @@ def test_training_is_never_worse_than_its_start(kind, sizes, seed):
     assert history.min() <= history[0]
 
 
-@few
 @given(st.sampled_from(["reduced", "ball", "support"]), some_sizes, seeds)
 def test_trained_reduced_network_is_feasible(kind, sizes, seed):
     X, y = problem()

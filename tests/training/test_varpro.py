@@ -4,7 +4,7 @@ from oracles import path_sums
 import pytest
 from oracles import strategies
 from oracles.assertions import assert_close, assert_feasible, assert_same_network
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -15,7 +15,6 @@ from reducednet.training.monitor import NotFinite
 
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 seeds = strategies.seeds()
-few = settings(max_examples=15)
 all_kinds = pytest.mark.parametrize("kind", ["standard", "support", "ball"])
 kinds = st.sampled_from(["standard", "support", "ball"])
 
@@ -313,7 +312,6 @@ def test_every_step_is_feasible(bound, domain):
         assert_feasible(state.network)
 
 
-@few
 @given(kinds, seeds, st.booleans(), st.integers(1, 3))
 def test_loss_never_grows_within_a_descent(kind, seed, output_bias, n_outputs):
     X, y = problem(n_outputs=n_outputs)

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -58,7 +58,6 @@ def exact_columns(net, x):
 
 
 @given(cases(activation="relu"), seeds())
-@settings(max_examples=60)
 def test_row_is_below_its_bound_where_the_signs_are_whatever_the_multiples(case, seed):
     net, domain, X = case
     rng = np.random.default_rng(seed)
@@ -80,7 +79,6 @@ def test_row_is_below_its_bound_where_the_signs_are_whatever_the_multiples(case,
 
 
 @given(cases(activation="relu"), seeds())
-@settings(max_examples=40)
 def test_checker_never_claims_less_than_the_difference_whatever_the_trees(case, seed):
     """Random trees, with a leaf away now and then, and random multiples: what is accepted is true."""
     f, domain, X = case
@@ -192,7 +190,6 @@ def test_branching_finds_every_sign(seed):
 
 
 @given(cases(activation="relu"))
-@settings(max_examples=15)
 def test_programmes_keep_the_function_and_never_cost_neurons(case):
     net, domain, X = case
     _, plain = rn.compress(net, domain)

@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
@@ -150,7 +150,6 @@ def test_changed_weight_is_never_proved(seed):
 
 
 @given(cases(activation="relu"), seeds(), st.booleans())
-@settings(max_examples=60)
 def test_bound_is_above_the_difference_of_any_two_networks(case, seed, exclude):
     """Of other depths and widths, or one with some neurons like the other's: exact at each point."""
     f, domain, X = case
