@@ -737,8 +737,8 @@ def test_an_error_that_nobody_foresaw_ends_with_70_and_its_traceback(capsys, mon
 
 def test_lines_of_a_solver_go_to_standard_error(folder):
     rn.save("other.npz", rn.Network.random((2, 6, 4, 1), rng=1))
-    result = program("import os\nimport reducednet.verification as room\nverify = room.verify\n"
-                     "room.verify = lambda *rest: os.write(1, b'solved') and verify(*rest)")
+    result = program("import os\nimport reducednet as rn\nverify = rn.verify\n"
+                     "rn.verify = lambda *rest: os.write(1, b'solved') and verify(*rest)")
     assert (result.returncode, result.stderr) == (1, "solved")
     assert json.loads(result.stdout)["status"] == "not_equivalent"
 
@@ -894,15 +894,10 @@ def test_physical_is_for_nnet_files(folder, capsys):
 # compress
 
 
-@pytest.fixture
-def compression():
-    return pytest.importorskip("reducednet.compression")
-
-
-def test_compress_writes_what_the_library_makes_of_the_network(folder, capsys, compression):
+def test_compress_writes_what_the_library_makes_of_the_network(folder, capsys):
     report = answer(capsys, "compress", "box.npz", "-o", "out.npz")
     net = rn.load("box.npz")
-    small, found = compression.compress(net, net.domain)
+    small, found = rn.compress(net, net.domain)
     assert rn.load("out.npz") == small and report["bound"] == found.bound
     assert report["parameters"] == [net.n_parameters, small.n_parameters]
     assert [row["dead"] for row in report["layers"]] == [len(dead) for dead in found.dead]
@@ -910,7 +905,7 @@ def test_compress_writes_what_the_library_makes_of_the_network(folder, capsys, c
 
 @pytest.mark.parametrize("options", [[], ["--box", "-1,0", "0,1"], ["--domain", "box.vnnlib"]])
 @pytest.mark.parametrize("name", ["box.nnet", "box.npz"])
-def test_compressed_nnet_file_declares_the_box_of_its_proof(folder, capsys, compression, name, options):
+def test_compressed_nnet_file_declares_the_box_of_its_proof(folder, capsys, name, options):
     report = answer(capsys, "compress", name, *options, "-o", "out.nnet")
     assert as_json(rn.load_box("out.nnet")) == report["domain"]
     assert report["not_carried_over"] == []
@@ -918,7 +913,7 @@ def test_compressed_nnet_file_declares_the_box_of_its_proof(folder, capsys, comp
 
 @pytest.mark.parametrize(
     "name, into", [("ball.npz", "out.nnet"), ("box.nnet", "out.npz"), ("box.nnet", "out.onnx")])
-def test_compress_says_that_the_file_does_not_declare_the_domain(folder, capsys, compression, name, into):
+def test_compress_says_that_the_file_does_not_declare_the_domain(folder, capsys, name, into):
     if into.endswith("onnx"):
         pytest.importorskip("onnx")
     lost, = answer(capsys, "compress", name, "-o", into)["not_carried_over"]
@@ -928,7 +923,7 @@ def test_compress_says_that_the_file_does_not_declare_the_domain(folder, capsys,
             rn.load_box(into)
 
 
-def test_compressed_network_respects_its_bound(folder, capsys, compression):
+def test_compressed_network_respects_its_bound(folder, capsys):
     options = ["--box", "0", "1", "--tolerance", "0.1", "-o", "out.nnet"]
     bound = answer(capsys, "compress", "net.npz", *options)["bound"]
     net, small, box = rn.load("net.npz"), rn.load("out.nnet"), rn.Box([0, 0], [1, 1])
@@ -937,19 +932,19 @@ def test_compressed_network_respects_its_bound(folder, capsys, compression):
     assert (np.abs(net(X) - small(X)) <= bound + rounding).all()
 
 
-def test_compress_prints_a_row_a_layer_and_the_bound(folder, capsys, compression):
+def test_compress_prints_a_row_a_layer_and_the_bound(folder, capsys):
     out = call(capsys, "compress", "ball.npz", "-o", "out.npz")[1]
     assert "\n1            6 " in out and "\n2            4 " in out and "largest difference <= " in out
 
 
 @pytest.mark.parametrize("tolerance", ["nan", "-1", "inf"])
-def test_compress_refuses_a_tolerance_that_is_none(folder, capsys, compression, tolerance):
+def test_compress_refuses_a_tolerance_that_is_none(folder, capsys, tolerance):
     code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz", f"--tolerance={tolerance}")
     assert (code, out) == (2, "") and "`--tolerance` must be" in err and not os.path.exists("out.npz")
 
 
 @pytest.mark.parametrize("bounds, neurons", [("linear", 4), ("lp", 4), ("milp", 3)])
-def test_compress_branches_where_it_is_asked_to(folder, capsys, compression, bounds, neurons):
+def test_compress_branches_where_it_is_asked_to(folder, capsys, bounds, neurons):
     """relu(x + y) + relu(x - y) <= 2 on the square, and 3 where the relaxation is."""
     rows = [[1.0, 1.0], [1.0, -1.0]]
     rn.save("ridge.npz", rn.Network([rows, rows], [[0.0, 0.0], [-2.5, 0.0]], [[1.0, 1.0]]))
@@ -957,16 +952,16 @@ def test_compress_branches_where_it_is_asked_to(folder, capsys, compression, bou
     assert answer(capsys, "compress", "ridge.npz", *options)["neurons"] == [4, neurons]
 
 
-def test_compress_refuses_other_bounds(folder, capsys, compression):
+def test_compress_refuses_other_bounds(folder, capsys):
     code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz", "--bounds", "exact")
     assert code == 2 and "'exact'" in err and not (folder / "out.npz").exists()
 
 
-def test_compress_writes_nothing_where_the_proof_does_not_hold(folder, capsys, compression, monkeypatch):
+def test_compress_writes_nothing_where_the_proof_does_not_hold(folder, capsys, monkeypatch):
     net = rn.load("box.npz")
-    small, found = compression.compress(net, net.domain)
+    small, found = rn.compress(net, net.domain)
     other = rn.Network(small.weights, small.thresholds, 2.0 * small.output_weights, small.output_bias)
-    monkeypatch.setattr(compression, "compress", lambda *arguments: (other, found))
+    monkeypatch.setattr("reducednet.compress", lambda *arguments: (other, found))
     code, out, err = call(capsys, "compress", "box.npz", "-o", "out.npz")
     assert (code, out) == (2, "") and "the proof does not hold" in err and not os.path.exists("out.npz")
 

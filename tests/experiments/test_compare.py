@@ -535,7 +535,7 @@ def test_output_bias_and_activation_are_those_asked_for():
 # ------------------------------------------------------------------------------------------- bad arguments
 
 @pytest.mark.parametrize("changes, words", [
-    ({"methods": ["nonsense"]}, "`--methods` must be one of"),
+    ({"methods": ["nonsense"]}, "`methods` must be one of"),
     ({"methods": ["ball:nonsense"]}, "`optimiser` must be one of"),
     ({"methods": []}, "`methods` must be a list of at least one method"),
     ({"methods": ["ball", "ball"]}, "with different labels"),
@@ -549,7 +549,7 @@ def test_output_bias_and_activation_are_those_asked_for():
     ({"test": sine()}, "`test` must be None for a target"),
     ({"domain": rn.Box(0.0, 0.5)}, r"`domain` must be one that contains the samples, got .* with 100 of 200"),
     ({"domain": rn.Box([0, 0], [1, 1])}, "`domain` must be of dimension 1"),
-    ({"target": "cosine"}, "TARGET must be one of"),
+    ({"target": "cosine"}, "`target` must be one of"),
     ({"target": sine(), "samples": 5}, "`samples` must be None where the target is a pair"),
     ({"target": (*sine(), 1)}, r"`target` must be a Target, a target's name or a pair \(X, y\), got 3 entries"),
     ({"target": (sine()[0], [1.0])}, r"`target\[1\]` must be of shape"),
@@ -935,7 +935,7 @@ def test_compare_command_prints_the_table(tmp_path, capsys):
 def test_unfinished_study_of_the_command_has_a_code_of_its_own(tmp_path, capsys, monkeypatch):
     message = "unfinished: the executor lost 1 of 2 runs"
     left_out = made({"standard": [1e-3, np.nan]}, message=message)
-    monkeypatch.setattr(compare_module, "compare", lambda *arguments, **options: left_out)
+    monkeypatch.setattr("reducednet.compare", lambda *arguments, **options: left_out)
     assert main.main(["compare", "sin4pi", "--out", str(tmp_path), "--json"]) == 5
     report = json.loads(capsys.readouterr().out)
     assert report["message"] == left_out.message and report["missing"] == [["standard", 1]]

@@ -47,4 +47,4 @@ def test_training_goes_on_from_a_result_of_version_0_1(method, n_steps):
 
 def test_a_study_of_version_0_1_has_its_runs():
     study = Study.load(DATA / "study-0.1.npz")
-    assert [row["starts"] for row in study.table()] == [2, 2]
+    assert [row["runs"] for row in study.table()] == [2, 2]

@@ -6,7 +6,6 @@ import numpy as np
 from oracles.assertions import assert_close, assert_same_function
 
 import reducednet as rn
-from reducednet.convert import from_sklearn
 
 
 def samples_of(shape, n=50):
@@ -34,6 +33,7 @@ def assert_reduces_and_is_verified(net):
 def assert_examples_run(function):
     """Assert that the examples of a function's docstring run, those too that need another library."""
     text = function.__doc__.replace("# doctest: +SKIP", "")
-    example = doctest.DocTestParser().get_doctest(text, vars(from_sklearn).copy(), function.__name__, None, None)
+    names = vars(sys.modules[function.__module__]).copy()
+    example = doctest.DocTestParser().get_doctest(text, names, function.__name__, None, None)
     assert len(example.examples) >= 1
     assert doctest.DocTestRunner().run(example, out=sys.stderr.write).failed == 0

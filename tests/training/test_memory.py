@@ -8,6 +8,7 @@ import pytest
 
 import reducednet as rn
 from reducednet.training import memory, train
+from reducednet.training.objective import Objective
 
 GIB = 2**30
 BINARY = {"exchange": "binary", "surrogate": "binary"}
@@ -141,7 +142,7 @@ def test_auto_leaves_steps_that_need_a_gigabyte_or_ten_billion_operations(sizes,
 
 def test_constant_neurons_are_counted_block_by_block():
     network, X, y = problem((2, 50, 1), 40_000)
-    objective = rn.gradients.Objective(network, X, y)
+    objective = Objective(network, X, y)
     tracemalloc.start()
     dead, always_on = objective.count_constant(network.to_vector())
     taken = tracemalloc.get_traced_memory()[1]

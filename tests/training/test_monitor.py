@@ -799,9 +799,8 @@ def test_auto_is_the_method_that_it_picks(method):
 
 @pytest.mark.parametrize("optimiser", train_module.N_STEPS)
 def test_train_takes_and_documents_every_option_of_the_optimiser(optimiser):
-    home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
-    module = importlib.import_module(f"reducednet.training.{home}")
-    minimise = getattr(module, f"minimise_{optimiser}" if home != optimiser else "minimise")
+    home, function = train_module.MINIMISERS[optimiser]
+    minimise = getattr(importlib.import_module(f"reducednet.training.methods.{home}"), function)
     own = [name for name, parameter in inspect.signature(minimise).parameters.items()
            if parameter.kind is parameter.KEYWORD_ONLY and name not in ("rng", "state")]
     assert sorted(train_module.OPTIONS.get(optimiser, ())) == sorted(own)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
+from reducednet.reduced_space.spaces import space_of
 from reducednet.training.methods import straight_through
 from reducednet.training.monitor import Monitor
 from reducednet.training.objective import Objective
@@ -157,7 +158,7 @@ def test_recorded_norm_is_that_of_the_riemannian_gradient():
     X = SQUARE.sample(20, 1)
     theta = network.to_vector()
     gradient = straight_through.surrogate_gradient(network, Objective(network, X, X[:, 0]), theta)[1]
-    tangent = rn.spaces.space_of(network).gradient(theta, gradient)
+    tangent = space_of(network).gradient(theta, gradient)
     norm = run(network, X, X[:, 0], 1).history["gradient_norm"][0]
     assert norm == np.linalg.norm(tangent) < np.linalg.norm(gradient)
 

@@ -228,7 +228,7 @@ def test_eps_is_the_question_and_is_shown():
 # files of version 1, written before semantics were named
 
 
-DATA = pathlib.Path(__file__).parent / "data"
+DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
 OLD_F = rn.Network([[[1.0, 1.0], [1.0, -2.0], [-1.0, 0.5]]], [[0.5, 0.25, 0.125]], [[1.0, -1.0, 2.0]])
 OLD_G = rn.Network([[[2.0, -4.0], [1.0, 1.0], [-1.0, 0.5]]], [[0.5, 0.5, 0.125]], [[-0.5, 1.0, 2.25]])
 DEEP = [rn.Network([[[1.0], [1.0]], [[1.0, -3.0], [-1.0, 1.0]]], [[0.0, -0.375], [0.125, 0.25]], [[1.0, last]])
@@ -266,7 +266,7 @@ def test_a_file_of_version_1_that_was_changed_is_found_out(tmp_path):
 
 LOADING = """
 import resource, sys, tracemalloc
-from reducednet.verification import Certificate
+from reducednet import Certificate
 tracemalloc.start()
 try:
     Certificate.load(sys.argv[1])

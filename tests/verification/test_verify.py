@@ -10,6 +10,7 @@ from oracles.exact_judge import complaints, thresholds_to_ask
 from oracles.exact_suprema import exact_difference, exact_outputs, supremum
 from oracles.exact_truth import pairs
 from reducednet.numerics.rounding import gamma
+from reducednet.reduced_space.rounding_error import evaluation_margin
 from reducednet.verification import provers, verify as verify_module
 from reducednet.verification.findings import OutOfTime
 from reducednet.verification.verify import verify
@@ -371,7 +372,7 @@ def test_float64_verdict_on_binary_networks_keeps_off_what_evaluation_can_flip()
     g = rn.Network([[[1 / 3, 1 / 7]] * 2], [[-1 / 11] * 2], [[0.25, 0.75]], None, "binary")
     verdict = verify(f, g, SQUARE, semantics="float64")
     assert verdict.status == "equivalent"
-    margin = max(rn.error_bounds.evaluation_margin(network, SQUARE) for network in (f, g))
+    margin = max(evaluation_margin(network, SQUARE) for network in (f, g))
     assert verdict.margin >= margin > 0.0
     rng = np.random.default_rng(0)
     x = rng.random(4000) * 0.25
