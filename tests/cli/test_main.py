@@ -51,11 +51,13 @@ def test_demo_is_silent_on_stderr_in_a_pipe(demo):
     assert demo[1].stderr == ""
 
 
+@pytest.mark.slow
 def test_demo_prints_the_same_bytes_for_the_same_seed(demo):
     folder, result = demo
     assert run("demo", "--starts", 1, "--seed", 3, "--out", folder, "--json").stdout == result.stdout
 
 
+@pytest.mark.slow
 def test_demo_table_is_the_table_of_the_comparison(tmp_path):
     result = run("demo", "--starts", 1, "--out", tmp_path)
     row, = [row for row in rn.sin4pi_demo(starts=1).table() if row["space"] == "reduced, ball"]

@@ -16,6 +16,7 @@ BOTH = [rn.ReducedRegressor, rn.ReducedClassifier]
 both = pytest.mark.parametrize("kind", BOTH)
 
 
+@pytest.mark.slow
 @both
 def test_every_check_of_scikit_learn_is_passed_and_none_is_skipped(kind):
     pytest.importorskip("pandas")

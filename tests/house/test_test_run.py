@@ -1,4 +1,5 @@
 """The command `python -m pytest`: it runs every notebook once, and breaks nowhere."""
+import os
 import pathlib
 import runpy
 import subprocess
@@ -20,12 +21,14 @@ def collected(*options):
     return [pathlib.PurePath(name).name for name in tests]
 
 
+@pytest.mark.slow
 def test_every_notebook_is_run_once():
     pytest.importorskip("nbmake")
     pytest.importorskip("sklearn")
     assert sorted(name for name in collected() if name.endswith(".ipynb")) == NOTEBOOKS
 
 
+@pytest.mark.slow
 def test_without_the_plugin_the_other_tests_are_run():
     names = collected("-p", "no:nbmake")
     assert "test_test_run.py" in names and not [name for name in names if name.endswith(".ipynb")]
@@ -40,3 +43,27 @@ def test_a_cell_has_a_minute_unless_the_command_line_says_otherwise(arguments, s
     )
     runpy.run_path(str(ROOT / "tutorials" / "conftest.py"))["pytest_configure"](config)
     assert config.option.nbmake and config.option.nbmake_timeout == seconds
+
+
+@pytest.mark.parametrize("environment, named, asked, expected", [
+    ({}, False, None, os.cpu_count()),
+    ({}, True, None, None),  # files that are named are run in one process
+    ({}, False, 1, 1),  # -n 1
+    ({"PYTEST_XDIST_WORKER": "gw0"}, False, None, None),  # a worker starts no workers of its own
+])
+def test_the_whole_suite_is_run_in_one_process_a_core(monkeypatch, environment, named, asked, expected):
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    sources = pytest.Config.ArgsSource
+    config = SimpleNamespace(
+        option=SimpleNamespace(numprocesses=asked), args_source=sources.ARGS if named else sources.TESTPATHS)
+    runpy.run_path(str(ROOT / "tests" / "conftest.py"))["pytest_cmdline_main"](config)
+    assert config.option.numprocesses == expected
+
+
+def test_without_xdist_nothing_is_asked_of_it(monkeypatch):
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    config = SimpleNamespace(option=SimpleNamespace(), args_source=pytest.Config.ArgsSource.TESTPATHS)
+    runpy.run_path(str(ROOT / "tests" / "conftest.py"))["pytest_cmdline_main"](config)
+    assert vars(config.option) == {}

@@ -172,7 +172,14 @@ def test_the_readme_names_every_notebook():
 # their exercises
 
 
-@every_notebook
+LONG = ("4_training", "6_variable_projection", "7_deep_networks", "8_binary_networks")
+"""Notebooks whose second run, that of their exercises, is left to the slow tests."""
+
+
+@pytest.mark.parametrize("path", [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+    for path in NOTEBOOKS
+])
 def test_checks_fail_with_a_hint_before_an_answer_and_pass_with_the_solution(path):
     for node in nodes(path, ast.Import, ast.ImportFrom):
         if "sklearn" in ast.unparse(node):

@@ -34,23 +34,25 @@ def one_neuron(w, b, c, a=None, activation="relu"):
 
 # The exact truth.
 
-def test_no_verdict_on_500_pairs_of_known_truth_is_wrong():
+@pytest.mark.parametrize("n_pairs", [80, pytest.param(2000, marks=pytest.mark.slow)])
+def test_no_verdict_on_pairs_of_known_truth_is_wrong(n_pairs):
     """At one eps each: the verifier's own, 0, or at, just above, half or twice the truth."""
     rng, wrong, decided = np.random.default_rng(1), [], 0
-    for f, g, domain, kind in pairs(500, 2):
+    for f, g, domain, kind in pairs(n_pairs, 2):
         choices = thresholds_to_ask(supremum(f, g, domain).value)
         eps = choices[rng.integers(len(choices))]
         verdict = verify(f, g, domain, eps, time_limit=0.3)
         wrong += [(kind, eps, complaint) for complaint in complaints(f, g, domain, verdict, eps)]
         decided += verdict.status != "unknown"
     assert wrong == []
-    assert decided >= 400  # it does not buy its soundness with "unknown"
+    assert decided >= 0.8 * n_pairs  # it does not buy its soundness with "unknown"
 
 
+@pytest.mark.parametrize("n_pairs", [15, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", list(provers.PROVERS))
-def test_no_verdict_of_a_single_prover_is_wrong(method):
+def test_no_verdict_of_a_single_prover_is_wrong(method, n_pairs):
     rng = np.random.default_rng(3)
-    for f, g, domain, kind in pairs(40, 4):
+    for f, g, domain, kind in pairs(n_pairs, 4):
         choices = thresholds_to_ask(supremum(f, g, domain).value)
         eps = choices[rng.integers(len(choices))]
         verdict = verify(f, g, domain, eps, time_limit=0.1, method=method)
@@ -157,7 +159,7 @@ def test_ball_that_rounds_to_a_point_is_searched_whole():
 
 
 @pytest.mark.parametrize("activation", ["relu", "binary"])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 24))])
 def test_networks_of_numbers_of_all_sizes_are_answered_and_never_wrongly(activation, seed):
     """Entries of 2^-1062 to 2^1000, the smallest, the largest and 0 too: sums overflow, products underflow."""
     rng = np.random.default_rng(seed)
