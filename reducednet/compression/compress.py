@@ -16,7 +16,7 @@ from ..verification.certificates.certificate import Certificate, fingerprint
 from ..verification.symbolic_bounds.linear_programs import Effort
 from ..verification.symbolic_bounds.symbolic_difference import folded_certificate
 from ..verification.symbolic_bounds.symbolic_network import (
-    DEAD, MOST_NUMBERS, ON, ROUNDING, Expansion, Roles, expand,
+    DEAD, FINEST_PRECISION, MOST_NUMBERS, ON, Expansion, Roles, expand,
 )
 from ..verification.verdict import Verdict
 from ..verification.verify import verify
@@ -130,13 +130,15 @@ class _Candidate(NamedTuple):
     def rounding(self) -> float:
         """The largest bound that counts as rounding: none does where more than rounding was taken for 0."""
         terms = float((self.expansion.S @ self.expansion.sizes).max())
-        return LOSSLESS * terms + np.finfo(float).tiny if self.precision == ROUNDING else 0.0  # outputs may be 0
+        if self.precision != FINEST_PRECISION:
+            return 0.0
+        return LOSSLESS * terms + np.finfo(float).tiny  # outputs may be 0
 
 
 def _precisions(tolerance: float) -> list[float]:
     """Return what counts as 0 in each attempt, the finest last."""
     coarse = COARSEST * 0.25 ** np.arange(20)
-    return [float(value) for value in coarse[coarse > ROUNDING] if tolerance > 0.0] + [ROUNDING]
+    return [float(value) for value in coarse[coarse > FINEST_PRECISION] if tolerance > 0.0] + [FINEST_PRECISION]
 
 
 def _candidates(
@@ -150,7 +152,7 @@ def _candidates(
     found = []
     for precision, effort in attempts:
         found.append(_candidate(net, domain, precision, effort))
-        if precision == ROUNDING and found[-1].expansion.cuts:  # which the checker may not confirm
+        if precision == FINEST_PRECISION and found[-1].expansion.cuts:  # which the checker may not confirm
             found.append(_candidate(net, domain, precision, effort, exclude=False))
     return found
 
@@ -202,7 +204,7 @@ def _proof(net: Network, domain: Domain, candidate: _Candidate) -> Certificate |
         certificate = folded_certificate(net, small, domain, roles, expansion.cuts, expansion.proofs)
     except (ArithmeticError, ValueError):  # the bound leaves the range of float64
         certificate = None
-    if small.depth == net.depth and candidate.precision == ROUNDING:
+    if small.depth == net.depth and candidate.precision == FINEST_PRECISION:
         try:
             other = _verdict(net, small, domain, method="differences", time_limit=SECONDS).certificate
         except ValueError:  # the evaluation errors have no finite bound

@@ -12,7 +12,7 @@ from oracles.assertions import assert_close
 from reducednet.verification import provers
 from reducednet.verification.certificates import check_symbolic
 from reducednet.verification.certificates.certificate import Certificate
-from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, folded_bound
+from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, symbolic_bound
 from oracles.strategies import cases, seeds
 from verification.test_real_networks import FILES, box_of
 
@@ -341,7 +341,7 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
 def checked(f, g, domain, *roles, **more):
     """Return what the checker finds by these (labels, scales) of f's layers and then of g's."""
     arrays = folded_arrays([tuple(map(np.array, role)) for role in roles]) | more
-    return folded_bound(arrays, f, g, domain)
+    return symbolic_bound(arrays, f, g, domain)
 
 
 def test_class_that_is_met_again_beside_a_row_that_has_it_costs_the_rounding_of_their_sum():

@@ -14,7 +14,7 @@ from reducednet.verification.certificates import check_symbolic
 from reducednet.verification.certificates.certificate import Certificate
 from reducednet.verification.symbolic_bounds.back_substitution import Leaf
 from reducednet.verification.symbolic_bounds.linear_programs import Effort, Proof
-from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, folded_bound
+from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, symbolic_bound
 from reducednet.verification.symbolic_bounds.symbolic_network import DEAD, ON, expand
 from oracles.strategies import cases, seeds
 
@@ -97,7 +97,7 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_trees(case, 
     arrays = folded_arrays([*roles, *roles], (), [proof for proof in proofs if proof.leaves])
     with np.errstate(all="ignore"):
         try:
-            bound = folded_bound(arrays, f, g, domain)
+            bound = symbolic_bound(arrays, f, g, domain)
         except ValueError:  # leaves that are not all of the domain, or numbers beyond float64
             return
     if np.isfinite(bound):

@@ -16,7 +16,7 @@ from oracles.strategies import cases, seeds
 from compression.test_compress import path_sum, planted
 from verification.test_verify import permuted
 
-ROUNDING = provers.ROUNDING
+FINEST_PRECISION = provers.FINEST_PRECISION
 
 
 def scaled(f, rng):
@@ -40,7 +40,7 @@ def bound_of(f, g, domain, precision, exclude):
     mine = expand(f, domain, precision, exclude)
     theirs = expand(g, domain, precision, exclude, known=mine)
     arrays = symbolic_difference.folded_arrays([*mine.roles, *theirs.roles], theirs.cuts)
-    return symbolic_difference.folded_bound(arrays, f, g, domain)
+    return symbolic_difference.symbolic_bound(arrays, f, g, domain)
 
 
 # what is proved
@@ -159,7 +159,7 @@ def test_bound_is_above_the_difference_of_any_two_networks(case, seed, exclude):
         change = rng.choice([0.0, 1e-9, 1e-2], f.n_parameters) * rng.standard_normal(f.n_parameters)
         g = permuted(f.with_vector(f.to_vector() * (1.0 + change)), rng)
     with np.errstate(all="ignore"):
-        bound = bound_of(f, g, domain, ROUNDING, exclude)
+        bound = bound_of(f, g, domain, FINEST_PRECISION, exclude)
     for x in X[:5]:
         if domain.contains(x[np.newaxis])[0]:
             assert float(exact_difference(f, g, list(map(Fraction, x.tolist())))) <= bound
@@ -185,17 +185,17 @@ def test_neuron_is_a_multiple_of_a_class_that_is_known_whatever_its_layer_and_si
     g = rn.Network([[[-3.0, -3.0], [1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0, -4.0], [0.0, 1.0, 1.0]]],
                    [[-1.5, 9.0, 9.0], [18.0, -12.0]], [[1.0, 1.0]])
     box = rn.Box([-1, -1], [1, 1])
-    both = expand(g, box, ROUNDING, known=expand(f, box, ROUNDING))
+    both = expand(g, box, FINEST_PRECISION, known=expand(f, box, FINEST_PRECISION))
     assert [own.labels.tolist() for own in both.roles] == [[0, -2, -2], [1, -2]]
     assert [own.scales[:1].tolist() for own in both.roles] == [[-3.0], [2.0]]
     g = rn.Network([[[1.0, 2.0]]], [[0.25]], [[1.0]])
-    both = expand(g, box, ROUNDING, known=expand(f, box, ROUNDING))
+    both = expand(g, box, FINEST_PRECISION, known=expand(f, box, FINEST_PRECISION))
     assert both.roles[0].labels.tolist() == [2] and len(both.sizes) == 6
 
 
 def test_rows_of_classes_are_those_of_their_layers():
     net, domain, _ = planted(4)
-    found = expand(net, domain, ROUNDING)
+    found = expand(net, domain, FINEST_PRECISION)
     numbers = np.arange(sum(len(layer.low) for layer in found.classes))[::-1]
     A, S = symbolic_network.rows_of(found.classes, numbers, len(found.sizes))
     wide = [np.pad(layer.A, ((0, 0), (0, len(found.sizes) - layer.A.shape[1]))) for layer in found.classes]
@@ -208,9 +208,11 @@ def test_rows_of_classes_are_those_of_their_layers():
 def test_networks_that_bend_nowhere_alike_are_left_to_others():
     f, g = (rn.Network.random((3, 20, 20, 1), rng=seed) for seed in range(2))
     box = rn.Box(-np.ones(3), np.ones(3))
-    assert symbolic_difference.joint_arrays(f, g, box, ROUNDING, False, None, lambda: None) is None
+    nothing = symbolic_difference.propose_symbolic_proof(
+        f, g, box, FINEST_PRECISION, False, None, lambda: None)
+    assert nothing is None
     assert rn.verify(f, g, box, 1e-9, method="folding").bound == np.inf
-    assert np.isfinite(bound_of(f, g, box, ROUNDING, False))
+    assert np.isfinite(bound_of(f, g, box, FINEST_PRECISION, False))
 
 
 def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_begun(monkeypatch):
@@ -221,11 +223,11 @@ def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_beg
         raise OutOfTime
 
     with pytest.raises(OutOfTime):
-        symbolic_difference.joint_arrays(net, small, domain, ROUNDING, True, None, over)
-    monkeypatch.setattr(provers, "joint_arrays", None)  # must not be called
+        symbolic_difference.propose_symbolic_proof(net, small, domain, FINEST_PRECISION, True, None, over)
+    monkeypatch.setattr(provers, "propose_symbolic_proof", None)  # must not be called
     for sizes, most in (((2, 1500, 1), 1e11), ((2, 5000, 1), np.inf)):
         large = rn.Network.random(sizes, rng=0)
-        assert provers.PRODUCTS_A_SECOND * 60.0 < symbolic_difference.products(large, large) <= most
+        assert provers.PRODUCTS_A_SECOND * 60.0 < symbolic_difference.symbolic_cost(large, large) <= most
         verdict = rn.verify(large, large, rn.Box([0, 0], [1, 1]), 1e-9, method="folding")
         assert (verdict.status, verdict.bound) == ("unknown", np.inf)
 
@@ -235,7 +237,7 @@ def test_ctrl_c_while_rows_are_written_out_gives_unknown(monkeypatch):
         raise KeyboardInterrupt
 
     net, domain, _ = planted(4)
-    monkeypatch.setattr(provers, "joint_arrays", interrupted)
+    monkeypatch.setattr(provers, "propose_symbolic_proof", interrupted)
     verdict = rn.verify(net, net, domain, method="folding")
     assert verdict.status == "unknown" and verdict.interrupted
 

@@ -46,7 +46,7 @@ def folded_certificate(
         If nothing is proved by that.
     """
     arrays = folded_arrays(roles, cuts, proofs)
-    value = (1.0 + SPARE) * folded_bound(arrays, f, g, domain)
+    value = (1.0 + SPARE) * symbolic_bound(arrays, f, g, domain)
     return Certificate("bound", value, value, 0.0, 0.0, "folded", arrays, fingerprint(f, g, domain))
 
 
@@ -75,7 +75,7 @@ def _trees(proofs: Sequence[Proof]) -> dict[str, Any]:
     return {"targets": np.array([target for target, _ in leaves]), "signs": signs, "multiples": multiples}
 
 
-def folded_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain) -> float:
+def symbolic_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain) -> float:
     """Return the bound of |f - g| that the checker finds by this data.
 
     Raises
@@ -86,7 +86,7 @@ def folded_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain)
     return float(proved_number(Certificate("bound", 0.0, 0.0, 0.0, 0.0, "folded", arrays, ""), f, g, domain))
 
 
-def joint_arrays(
+def propose_symbolic_proof(
     f: Network, g: Network, domain: Domain, precision: float, exclude: bool, effort: Effort | None,
     check_time: Callable[[], None],
 ) -> dict[str, Any] | None:
@@ -119,7 +119,7 @@ def joint_arrays(
     return arrays | ({"exchanged": np.array(1)} if exchanged else {})
 
 
-def products(f: Network, g: Network) -> float:
+def symbolic_cost(f: Network, g: Network) -> float:
     """Return about how many products it costs to bound all neurons of both; inf if their rows are too large.
 
     Every neuron's row is carried through the rows of the classes below it.

@@ -26,7 +26,7 @@ from .back_substitution import Classes, ends, highest
 from .linear_programs import Effort, Proof, sharpen
 
 DEAD, ON, BENDS = -1, -2, -3
-ROUNDING = 2.0**-50
+FINEST_PRECISION = 2.0**-50
 """What is below it, relative to the terms of a row, is rounding."""
 MOST_NUMBERS = 1 << 26
 """The largest matrix that is written out, neurons times columns."""
