@@ -1,8 +1,8 @@
 """Remove the dead, always-on, repeated and unused neurons of a binary network.
 
 A rounded threshold may move a neuron's hyperplane. So outgoing weights of merged neurons are summed
-in rationals and rounded once, and `compress` asks the provers about the result: where they do not
-confirm it, only changes that float64 holds exactly are made.
+in rationals and rounded once, and `compress` asks the provers to confirm the result. If they do
+not, a layer whose sums would be rounded keeps all neurons that are not dead.
 
 References
 ----------
@@ -29,8 +29,7 @@ def remove_neurons(
 ) -> tuple[Network, list[Roles], np.ndarray]:
     """Return a smaller binary network, with the roles of the given neurons.
 
-    An always-on neuron is the constant 1, and of two opposite neurons, s(-z) = 1 - s(z) off their
-    hyperplane.
+    An always-on neuron is the constant 1. For opposite neurons s(-z) = 1 - s(z) off the hyperplane.
 
     Parameters
     ----------
@@ -77,7 +76,7 @@ def _number_hyperplanes(layer: Affine, labels: np.ndarray) -> tuple[np.ndarray, 
     numbers: dict[tuple[Fraction, ...], tuple[int, int]] = {}
     for j in np.flatnonzero(labels == 0):
         row = [Fraction(value) for value in (*layer.W[j].tolist(), float(_vector(layer)[j]))]
-        if not any(row[:-1]):  # its weights cancelled when neurons below were merged: a constant
+        if not any(row[:-1]):  # a constant: its weights cancelled when neurons below were merged
             labels[j] = ON if row[-1] > 0 else DEAD
             continue
         first = next(value for value in row if value)

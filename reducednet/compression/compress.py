@@ -40,16 +40,16 @@ def compress(
 ) -> tuple[Network, CompressionReport]:
     """Return a smaller network with the same function on the domain, and a proof.
 
-    Dead neurons are removed. Always-on neurons are absorbed by the next layer: if layers above
-    still need them, as few take their place as the rank of what is needed, and a layer without
-    unstable neurons vanishes. Neurons on one hyperplane are merged, opposite ones too, by
-    s(-z) = s(z) - z. Neurons that no output depends on are removed. If two neurons are never on
-    together, neither has to depend on the other; the network gets no more layers than the
-    remaining dependencies need.
+    Dead neurons, and neurons that no output depends on, are removed. Always-on neurons are absorbed
+    by the layers above. To carry what these need past a layer takes as many always-on neurons as
+    its rank; where nothing is left to carry and no neuron is unstable, the layer vanishes. Neurons
+    on one hyperplane are merged, opposite ones too, by s(-z) = s(z) - z. Of an exclusive pair, two
+    neurons that are never on together, the upper one stops depending on the lower. The network has
+    as few layers as the remaining dependencies allow.
 
     Signs are found by back-substitution, as in DeepPoly and CROWN, and if `bounds` says so also by
-    linear programs or branch and bound, which find more signs and take longer. Every step is exact
-    but for rounding and for what `tolerance` allows. The proved bound covers both.
+    linear programs or branch and bound, which find more signs but take longer. All steps are exact
+    but for rounding and for what `tolerance` allows; the proved bound covers both.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def compress(
     Returns
     -------
     (Network, CompressionReport)
-        The given network itself if nothing can be saved. A smaller one has an output bias if a
-        constant remains.
+        The given network itself if no neuron can be saved. A smaller network has an output bias if
+        a constant is left.
 
     Raises
     ------
@@ -83,9 +83,8 @@ def compress(
 
     References
     ----------
-    THEORY, Prop. 2 and 6, sections 5 and 9 and its references 5 (DeepPoly) and 6 (CROWN). Prop. 6
-    says when the rank is the smallest number possible, and when fewer neurons would do: on a flat
-    domain, for example.
+    THEORY, Prop. 2 and 6, sections 5 and 9. Prop. 6 says when fewer neurons than the rank would do:
+    on a flat domain, for example.
 
     Examples
     --------

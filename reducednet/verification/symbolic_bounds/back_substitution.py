@@ -8,11 +8,13 @@ in z', whose own row is substituted for it, until a row over the inputs is left:
 * u <= 0: m z' for any m in [u, 0], as U >= 0 and U >= z'.
 
 Where the sign of z' is known, more lines hold: m z' for any m >= u if z' >= 0, where U = z', and
-for any m <= 0 if z' <= 0, where U = 0 (beta-CROWN).
+for any m <= 0 if z' <= 0, where U = 0. Such a multiple for each known sign is the idea of
+beta-CROWN.
 
 References
 ----------
-THEORY, section 9, and its references 5 (DeepPoly), 6 (CROWN) and 7 (beta-CROWN).
+THEORY, section 9; its references are Singh et al. (2019) for DeepPoly, Zhang et al. (2018) for
+CROWN and Wang et al. (2021) for beta-CROWN.
 """
 from __future__ import annotations
 
@@ -93,15 +95,15 @@ def _substitute_back(
         width = layer.A.shape[1]
         A, U = A[:, :width].copy(), A[:, width:]
         if not U.shape[1]:
-            continue  # the rows lie below this layer
+            continue  # the rows are over the columns below this layer
         sign = signs[:, width - 1 - domain.n_inputs:][:, :U.shape[1]]
-        slope = layer.high / (layer.high - layer.low)
+        slope = layer.high / (layer.high - layer.low)  # of the chord: U <= slope (z - low)
         up = np.where(sign == 0, np.maximum(U, 0.0), 0.0)
         A += (up * slope) @ layer.A
         A[:, 0] -= up @ (slope * layer.low)
         least = np.where(sign > 0, U, np.where(sign < 0, -np.inf, np.minimum(U, 0.0)))
         most = np.where(sign > 0, np.inf, 0.0)
-        A += np.clip(lines(A, U, layer), least, most) @ layer.A
+        A += np.clip(lines(A, U, layer), least, most) @ layer.A  # any m in this range is valid
     return A[:, 0] + domain.support(A[:, 1:])
 
 

@@ -8,7 +8,7 @@ leaf of the tree is at most 0 on the domain. A point where the row is above 0 en
 
 References
 ----------
-THEORY, section 9, and its reference 7 (beta-CROWN).
+THEORY, section 9.
 """
 from __future__ import annotations
 
@@ -177,7 +177,10 @@ class _Relaxation:
 
 
 def _leaves(model: _Relaxation, row: Array, margin: float, effort: Effort) -> list[Leaf]:
-    """Return leaves that prove row <= margin, or else the first linear program's only leaf."""
+    """Return leaves that prove row <= margin, else the one leaf of the first linear program.
+
+    That leaf may still sharpen the bound. The list is empty if no linear program was solved.
+    """
     open_signs = [np.zeros(len(model.high), dtype=np.int8)]
     leaves: list[Leaf] = []
     first: list[Leaf] = []

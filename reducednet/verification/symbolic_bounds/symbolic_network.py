@@ -36,7 +36,7 @@ MOST_PAIRS = 400
 
 
 class Roles(NamedTuple):
-    """What becomes of each neuron of a layer.
+    """The role of each neuron of a layer.
 
     labels : integer array (n_neurons,)
         DEAD, ON or the number of the neuron's class.
@@ -86,13 +86,13 @@ def write_symbolically(
     precision : float
         Numbers below this share of their magnitude count as 0.
     exclude : bool
-        Look for exclusive pairs and leave the one out of the other's row.
+        Look for exclusive pairs, and leave the lower class out of the upper one's row.
     effort : Effort, optional
         For sharper bounds by linear programs; there are none without it.
     known : SymbolicNetwork, optional
-        Another network, whose classes and exclusive pairs come first: the network is written over
-        its columns too, and neurons on the hyperplane of a known class are multiples of that.
-        `roles` and `proofs` are those of `network` alone.
+        Another network, whose columns come first: neurons of `network` on the hyperplane of one of
+        its classes are multiples of that class. The result holds its layers and exclusive pairs
+        too, but only the roles and proofs of `network`.
     check_time : function
         Called now and then; it may raise.
     """
@@ -106,8 +106,7 @@ def write_symbolically(
     proofs: list[Proof] = []
     for W, b in zip(network.weights, network.thresholds):
         check_time()
-        A, S = W @ A, np.abs(W) @ S
-        A[:, 0], S[:, 0] = A[:, 0] + b, S[:, 0] + np.abs(b)
+        A, S = _affine_rows(W, b, A, S)
         margin = precision * (S @ magnitudes)
         low, high = _intersect(row_bounds(A, layers, domain), W, b, h)
         if effort:
@@ -119,25 +118,30 @@ def write_symbolically(
         own, representatives = _number_classes(
             own, A, magnitudes, precision, len(magnitudes) - n_affine)
         new = SymbolicLayer(*(part[representatives] for part in (A, S, low, high)))
-        sizes = np.bincount(own.labels[own.labels >= 0])[own.labels[representatives]]
+        counts = np.bincount(own.labels[own.labels >= 0])[own.labels[representatives]]
         if exclude:
             new, pairs = _leave_out_exclusive(
-                new, sizes == 1, layers, domain, margin[representatives], n_affine, check_time)
+                new, counts == 1, layers, domain, margin[representatives], n_affine, check_time)
             exclusive += pairs
         magnitudes = np.append(magnitudes, np.maximum(new.high, 0.0))
         roles, layers = [*roles, own], [*layers, new]
         A, S = _activations(own, A, S, layers, n_affine)
-    C, a = network.output_weights, network.output_bias
-    A, S = C @ A, np.abs(C) @ S
-    if a is not None:
-        A[:, 0], S[:, 0] = A[:, 0] + a, S[:, 0] + np.abs(a)
+    A, S = _affine_rows(network.output_weights, network.output_bias, A, S)
     return SymbolicNetwork(roles, layers, exclusive, proofs, A, S, magnitudes)
+
+
+def _affine_rows(W: Array, b: Array | None, A: Array, S: Array) -> tuple[Array, Array]:
+    """Return the rows of W h + b, and their magnitudes, for the rows A of h."""
+    A, S = W @ A, np.abs(W) @ S
+    if b is not None:
+        A[:, 0], S[:, 0] = A[:, 0] + b, S[:, 0] + np.abs(b)
+    return A, S
 
 
 def _intersect(
     bounds: tuple[Array, Array], W: Array, b: Array, h: Array
 ) -> tuple[Array, Array]:
-    """Return bounds of W h + b, or where it is narrower the interval for h[0] <= h <= h[1]."""
+    """Return bounds of W h + b, made sharper by its interval for h[0] <= h <= h[1]."""
     up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
     low, high = up @ h[0] + down @ h[1] + b, up @ h[1] + down @ h[0] + b
     return np.maximum(bounds[0], low), np.minimum(bounds[1], high)
