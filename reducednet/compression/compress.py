@@ -136,7 +136,7 @@ class _Attempt(NamedTuple):
         """The largest bound that counts as rounding error; 0 if a coarser precision was used."""
         if self.precision != FINEST_PRECISION:
             return 0.0
-        magnitude = float((self.written.S @ self.written.magnitudes).max())
+        magnitude = float((self.written.S @ self.written.column_bounds).max())
         return LOSSLESS * magnitude + np.finfo(float).tiny  # all outputs may be 0
 
 
@@ -177,7 +177,7 @@ def _attempt(
     """Write the network symbolically at this precision, and rebuild it."""
     try:
         written = write_symbolically(network, domain, precision, exclude, effort)
-        finite_result(np.append(written.magnitudes, written.A), "a bound")
+        finite_result(np.append(written.column_bounds, written.A), "a bound")
         return _Attempt(written, rebuild(written, domain, precision), precision)
     except ValueError as error:  # about arguments of inner steps, which the caller never gave
         expected = "one whose bounds on the domain stay in the range of float64"

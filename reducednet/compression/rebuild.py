@@ -21,7 +21,7 @@ from ..verification.symbolic_bounds.back_substitution import SymbolicLayer, row_
 from ..verification.symbolic_bounds.symbolic_network import ON, Roles, SymbolicNetwork
 
 LEAST_CARRIED = 2.0**-10
-"""The lower bound of a carrying neuron that is shifted, where every column is within [-1, 1]."""
+"""A carrying neuron is shifted up until this is its lower bound, if it has none above 0."""
 
 
 class Rebuilt(NamedTuple):
@@ -36,14 +36,14 @@ class _FullRows(NamedTuple):
     """All rows of a symbolic network over all its columns, negligible coefficients set to 0.
 
     A, outputs : arrays (n_classes, n_columns), (n_outputs, n_columns)
-    magnitudes : array (n_columns,)
+    column_bounds : array (n_columns,)
     layers : list of SymbolicLayer
         For bounds.
     """
 
     A: Array
     outputs: Array
-    magnitudes: Array
+    column_bounds: Array
     n_inputs: int
     layers: list[SymbolicLayer]
 
@@ -60,15 +60,16 @@ def rebuild(written: SymbolicNetwork, domain: Domain, precision: float) -> Rebui
 
 
 def _full_rows(written: SymbolicNetwork, n_inputs: int, precision: float) -> _FullRows:
-    magnitudes = written.magnitudes
+    """Return the rows over all columns, without coefficients negligible at this precision."""
+    column_bounds = written.column_bounds
 
     def full(A: Array, S: Array) -> Array:
-        wide = np.zeros((len(A), len(magnitudes)))
+        wide = np.zeros((len(A), len(column_bounds)))
         wide[:, :A.shape[1]] = np.where(np.abs(A) <= precision * S, 0.0, A)
-        return wide * (magnitudes > 0.0)
+        return wide * (column_bounds > 0.0)
 
     A = np.concatenate([full(layer.A, layer.S) for layer in written.layers])
-    return _FullRows(A, full(written.A, written.S), magnitudes, n_inputs, written.layers)
+    return _FullRows(A, full(written.A, written.S), column_bounds, n_inputs, written.layers)
 
 
 def _used(rows: _FullRows) -> np.ndarray:
@@ -101,10 +102,10 @@ def _chain(
     rows: _FullRows, used: np.ndarray, levels: np.ndarray, domain: Domain, precision: float
 ) -> Rebuilt:
     """Return the network that has the classes at these levels."""
-    n_affine, n_columns = 1 + rows.n_inputs, len(rows.magnitudes)
+    n_affine, n_columns = 1 + rows.n_inputs, len(rows.column_bounds)
     weights, thresholds, roles = [], [], []
     inputs = np.arange(1, n_affine)
-    state = _State(inputs, np.empty((0, n_columns)), np.empty(0), rows.magnitudes)
+    state = _State(inputs, np.empty((0, n_columns)), np.empty(0), rows.column_bounds)
     column_levels = np.concatenate([np.zeros(n_affine, dtype=int), levels])
     column_levels[n_affine:][~used] = np.iinfo(int).max
     for level in range(1, max(1, levels.max(initial=0)) + 1):
@@ -120,7 +121,7 @@ def _chain(
         thresholds.append(b)
         labels = np.concatenate([here, np.full(len(carried), ON)])
         roles.append(Roles(labels, np.where(labels >= 0, 1.0, 0.0)))
-        state = _State(n_affine + here, carried, shift, rows.magnitudes)
+        state = _State(n_affine + here, carried, shift, rows.column_bounds)
     C, a = state.express(rows.outputs)
     return Rebuilt(Network(weights, thresholds, C, a if a.any() else None), roles, used)
 
@@ -131,12 +132,12 @@ class _State(NamedTuple):
     columns: np.ndarray
     carried: Array
     shift: Array
-    magnitudes: Array
+    column_bounds: Array
 
     def express(self, rows: Array) -> tuple[Array, Array]:
         """Return (W, b) with rows = W state + b, for rows that the state determines."""
-        basis = self.carried[:, 1:] * self.magnitudes[1:]  # orthonormal rows
-        G = (rows[:, 1:] * self.magnitudes[1:]) @ basis.T
+        basis = self.carried[:, 1:] * self.column_bounds[1:]  # orthonormal rows
+        G = (rows[:, 1:] * self.column_bounds[1:]) @ basis.T
         return np.hstack([rows[:, self.columns], G]), rows[:, 0] - G @ self.shift
 
 
@@ -146,14 +147,14 @@ def _carried(
     """Return rows that a level must carry, and their lower bounds.
 
     They span what the classes `above` and the outputs need of the columns `below`, and are
-    orthonormal over columns divided by their magnitudes.
+    orthonormal over columns divided by their largest absolute values.
     """
     needed = np.concatenate([rows.A[above], rows.outputs]) * below
     needed[:, 0] = 0.0
-    scaled = needed * rows.magnitudes
+    scaled = needed * rows.column_bounds
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
     scaled = scaled / np.where(lengths > 0.0, lengths, 1.0)
     _, s, V = np.linalg.svd(scaled, full_matrices=False)
     V = V[s > len(scaled) * precision * max(s.max(initial=0.0), 1.0)]
-    carried = np.divide(V, rows.magnitudes, out=np.zeros_like(V), where=rows.magnitudes > 0.0)
+    carried = np.divide(V, rows.column_bounds, out=np.zeros_like(V), where=rows.column_bounds > 0.0)
     return carried, row_bounds(carried, rows.layers, domain)[0]

@@ -193,15 +193,15 @@ def test_neuron_is_a_multiple_of_a_known_class_in_any_layer_and_of_either_sign()
     g = rn.Network([[[1.0, 2.0]]], [[0.25]], [[1.0]])
     known = write_symbolically(f, box, FINEST_PRECISION)
     both = write_symbolically(g, box, FINEST_PRECISION, known=known)
-    assert both.roles[0].labels.tolist() == [2] and len(both.magnitudes) == 6
+    assert both.roles[0].labels.tolist() == [2] and len(both.column_bounds) == 6
 
 
 def test_rows_of_classes_are_those_of_their_layers():
     net, domain, _ = planted(4)
     found = write_symbolically(net, domain, FINEST_PRECISION)
     numbers = np.arange(sum(len(layer.low) for layer in found.layers))[::-1]
-    A, S = symbolic_network.class_rows(found.layers, numbers, len(found.magnitudes))
-    width = len(found.magnitudes)
+    A, S = symbolic_network.class_rows(found.layers, numbers, len(found.column_bounds))
+    width = len(found.column_bounds)
     wide = [np.pad(layer.A, ((0, 0), (0, width - layer.A.shape[1]))) for layer in found.layers]
     assert np.array_equal(A, np.concatenate(wide)[::-1]) and (np.abs(A) <= S).all()
 

@@ -121,7 +121,7 @@ def propose_symbolic_proof(
     written = write_symbolically(
         other, domain, precision, exclude, known=known, check_time=check_time)
     labels = np.concatenate([own.labels for own in written.roles])
-    n_known = len(known.magnitudes) - 1 - domain.n_inputs
+    n_known = len(known.column_bounds) - 1 - domain.n_inputs
     if (labels >= 0).any() and not ((labels >= 0) & (labels < n_known)).any():
         return None
     arrays = symbolic_arrays([*known.roles, *written.roles], written.exclusive, known.proofs)

@@ -58,7 +58,7 @@ class SymbolicNetwork(NamedTuple):
         Of the bounds that linear programs made sharper.
     A, S : arrays (n_outputs, n_columns)
         Rows of the outputs, and their magnitudes.
-    magnitudes : array (n_columns,)
+    column_bounds : array (n_columns,)
         The largest absolute value of each column.
     """
 
@@ -68,7 +68,7 @@ class SymbolicNetwork(NamedTuple):
     proofs: list[Proof]
     A: Array
     S: Array
-    magnitudes: Array
+    column_bounds: Array
 
 
 def write_symbolically(
@@ -98,36 +98,36 @@ def write_symbolically(
     """
     n_affine = 1 + network.n_inputs
     h = np.stack(domain.bounding_box())
-    magnitudes = np.append(1.0, np.abs(h).max(axis=0)) if known is None else known.magnitudes
+    column_bounds = np.append(1.0, np.abs(h).max(axis=0)) if known is None else known.column_bounds
     known_layers = [] if known is None else known.layers
     layers, exclusive = list(known_layers), [] if known is None else list(known.exclusive)
-    A = S = np.eye(network.n_inputs, len(magnitudes), 1)
+    A = S = np.eye(network.n_inputs, len(column_bounds), 1)
     roles: list[Roles] = []
     proofs: list[Proof] = []
     for W, b in zip(network.weights, network.thresholds):
         check_time()
         A, S = _affine_rows(W, b, A, S)
-        margin = precision * (S @ magnitudes)
+        margin = precision * (S @ column_bounds)
         low, high = _intersect(row_bounds(A, layers, domain), W, b, h)
         if effort:
             (low, high), found = sharpen(A, (low, high), margin, layers, domain, effort)
             proofs += found
         h = np.maximum([low, high], 0.0)
         labels = np.where(high <= margin, DEAD, np.where(low >= -margin, ON, UNSTABLE))
-        own = _match_known(labels, A, S, magnitudes, precision, known_layers)
+        own = _match_known(labels, A, S, column_bounds, precision, known_layers)
         own, representatives = _number_classes(
-            own, A, magnitudes, precision, len(magnitudes) - n_affine)
+            own, A, column_bounds, precision, len(column_bounds) - n_affine)
         new = SymbolicLayer(*(part[representatives] for part in (A, S, low, high)))
         counts = np.bincount(own.labels[own.labels >= 0])[own.labels[representatives]]
         if exclude:
             new, pairs = _leave_out_exclusive(
                 new, counts == 1, layers, domain, margin[representatives], n_affine, check_time)
             exclusive += pairs
-        magnitudes = np.append(magnitudes, np.maximum(new.high, 0.0))
+        column_bounds = np.append(column_bounds, np.maximum(new.high, 0.0))
         roles, layers = [*roles, own], [*layers, new]
         A, S = _activations(own, A, S, layers, n_affine)
     A, S = _affine_rows(network.output_weights, network.output_bias, A, S)
-    return SymbolicNetwork(roles, layers, exclusive, proofs, A, S, magnitudes)
+    return SymbolicNetwork(roles, layers, exclusive, proofs, A, S, column_bounds)
 
 
 def _affine_rows(W: Array, b: Array | None, A: Array, S: Array) -> tuple[Array, Array]:
@@ -159,7 +159,7 @@ def class_rows(layers: list[SymbolicLayer], classes: np.ndarray, width: int) -> 
 
 
 def _match_known(
-    labels: np.ndarray, A: Array, S: Array, magnitudes: Array, precision: float,
+    labels: np.ndarray, A: Array, S: Array, column_bounds: Array, precision: float,
     known: list[SymbolicLayer],
 ) -> Roles:
     """Give unstable neurons on the hyperplane of a known class its number; others stay UNSTABLE."""
@@ -169,19 +169,19 @@ def _match_known(
     if not n or not len(unstable):
         return Roles(labels, scales)
     theirs, terms = (
-        part * magnitudes for part in class_rows(known, np.arange(n), len(magnitudes)))
-    rows = A[unstable] * magnitudes
+        part * column_bounds for part in class_rows(known, np.arange(n), len(column_bounds)))
+    rows = A[unstable] * column_bounds
     c = np.abs(normalise(rows)[0] @ normalise(theirs)[0].T).argmax(axis=1)
     theirs, terms = theirs[c], terms[c].sum(axis=1)
     s = np.einsum("ij,ij->i", rows, theirs) / np.einsum("ij,ij->i", theirs, theirs)
     distance = np.abs(rows - s[:, np.newaxis] * theirs).sum(axis=1)
-    near = distance <= 8.0 * precision * (S[unstable] @ magnitudes + np.abs(s) * terms)
+    near = distance <= 8.0 * precision * (S[unstable] @ column_bounds + np.abs(s) * terms)
     labels[unstable[near]], scales[unstable[near]] = c[near], s[near]
     return Roles(labels, scales)
 
 
 def _number_classes(
-    own: Roles, A: Array, magnitudes: Array, precision: float, first: int
+    own: Roles, A: Array, column_bounds: Array, precision: float, first: int
 ) -> tuple[Roles, np.ndarray]:
     """Number the classes of unstable neurons from `first` on.
 
@@ -189,7 +189,7 @@ def _number_classes(
     """
     labels, scales = own.labels.copy(), own.scales.copy()
     unstable = np.flatnonzero(labels == UNSTABLE)
-    rows = A[unstable] * magnitudes
+    rows = A[unstable] * column_bounds
     largest = np.abs(rows).argmax(axis=1) if len(unstable) else np.empty(0, dtype=int)
     units = rows / rows[np.arange(len(rows)), largest][:, np.newaxis]  # opposite rows agree too
     classes = groups_of_rows(units, 8.0 * precision)
