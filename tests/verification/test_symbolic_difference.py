@@ -167,7 +167,7 @@ def test_bound_is_above_the_difference_of_any_two_networks(case, seed, exclude):
 
 
 def test_coarser_zeros_only_make_the_bound_larger():
-    """The error of calling a neuron dead, always on or a multiple is part of the bound."""
+    """What is called dead, always on or a multiple with an error of that size is charged for it."""
     for seed in range(10):
         net, domain, _ = planted(seed)
         g = net.with_vector(net.to_vector() * (1.0 + 1e-3 * np.random.default_rng(seed).standard_normal(
