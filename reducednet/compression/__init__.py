@@ -1,4 +1,4 @@
-"""Smaller networks with the same function, and the proof of that.
+"""Compress networks to fewer neurons with the same function, and prove it.
 
 May import `verification` and the rooms below it.
 """

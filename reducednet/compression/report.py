@@ -1,4 +1,4 @@
-"""What a compression did, and its proof."""
+"""Report which neurons a compression removed, with the proof that the function stayed."""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -11,24 +11,25 @@ from ..verification.certificates.certificate import Certificate
 
 @record
 class CompressionReport(NamedTuple):
-    """What went from a network, layer by layer, and the proof that nothing changed.
+    """The neurons that a compression removed, by layer, and the proof that the function stayed.
 
     Attributes
     ----------
-    dead, folded, merged, unused : tuples of integer arrays, one a hidden layer of the given network
-        The neurons that are 0 on the domain; that are always on, where they are affine (binary: 1) and went into
-        what follows; that lie on the hyperplane of another neuron, which took their part; and that no output
-        depends on. Indices; no neuron is in two of them.
+    dead, folded, merged, unused : tuples of integer arrays, one for each hidden layer
+        Indices of neurons of the given network; no neuron is in two of them. Dead neurons are 0 on
+        the domain. Folded ones are always on, thus affine (binary: 1), and absorbed by the next
+        layer. Merged ones lie on the hyperplane of another neuron, which took over their outgoing
+        weights. No output depends on unused ones.
     excluded : int
-        How often a neuron was found to be off wherever another is on that it depended on.
+        The number of exclusive pairs: of two neurons, one above the other, that are never on
+        together, so that the upper one need not depend on the lower.
     sizes_before, sizes_after : tuples of int
         (n_inputs, n_1, ..., n_outputs)
     parameters_before, parameters_after : int
     bound : float
-        |network - small| <= bound on the domain, every output, as functions of real numbers:
-        proved.
+        Proved: |network - small| <= bound for each output on the domain, in real arithmetic.
     certificate : Certificate
-        ``certificate.check(network, small, domain)`` goes through the proof again.
+        ``certificate.check(network, small, domain)`` checks the proof again.
     """
 
     dead: tuple[np.ndarray, ...]
@@ -55,13 +56,18 @@ class CompressionReport(NamedTuple):
 
     @property
     def saved(self) -> float:
-        """The share of the neurons that went."""
+        """The share of the neurons that were removed."""
         return 1.0 - self.neurons_after / self.neurons_before
 
     def __repr__(self) -> str:
-        counts = {"dead": self.dead, "always on": self.folded, "merged": self.merged, "unused": self.unused}
+        counts = {
+            "dead": self.dead, "always on": self.folded,
+            "merged": self.merged, "unused": self.unused,
+        }
         found = ", ".join(f"{sum(map(len, own))} {word}" for word, own in counts.items())
-        before, after = ("-".join(map(str, sizes)) for sizes in (self.sizes_before, self.sizes_after))
-        return (f"CompressionReport({before} -> {after}, {self.neurons_before} -> {self.neurons_after} neurons, "
+        before = "-".join(map(str, self.sizes_before))
+        after = "-".join(map(str, self.sizes_after))
+        return (f"CompressionReport({before} -> {after}, "
+                f"{self.neurons_before} -> {self.neurons_after} neurons, "
                 f"{self.parameters_before} -> {self.parameters_after} parameters: {found}; "
                 f"|difference| <= {self.bound:.2g})")

@@ -28,8 +28,8 @@ from .findings import Findings, Question
 from .input_splitting import branch
 from .rational import gap_at
 from .symbolic_bounds.linear_programs import Effort
-from .symbolic_bounds.symbolic_difference import folded_bound, joint_arrays, products
-from .symbolic_bounds.symbolic_network import ROUNDING
+from .symbolic_bounds.symbolic_difference import propose_symbolic_proof, symbolic_bound, symbolic_cost
+from .symbolic_bounds.symbolic_network import FINEST_PRECISION
 from .verdict import UNKNOWN
 
 EXACT_PARAMETERS = 200_000
@@ -201,16 +201,17 @@ def by_folding(findings: Findings) -> None:
     f, g = question.given or (question.f, question.g)
     choices = (None, True, False) if f.sizes != g.sizes else (None,)
     for branching, exclude in product(choices, (False, True)) if f.activation == "relu" else ():
-        if findings.status != UNKNOWN or products(f, g) > PRODUCTS_A_SECOND * findings.remaining:
+        if findings.status != UNKNOWN or symbolic_cost(f, g) > PRODUCTS_A_SECOND * findings.remaining:
             return
         effort = None if branching is None else Effort(branching, time.monotonic() + findings.remaining / 4.0)
         with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
-            arrays = joint_arrays(f, g, question.domain, ROUNDING, exclude, effort, findings.check_time)
+            arrays = propose_symbolic_proof(
+                f, g, question.domain, FINEST_PRECISION, exclude, effort, findings.check_time)
             findings.check_time()
             if arrays is None and exclude:
                 return
             if arrays and (not exclude or "cuts" in arrays):
-                bound = folded_bound(arrays, f, g, question.domain)
+                bound = symbolic_bound(arrays, f, g, question.domain)
                 findings.prove(bound, "folding", {"kind": "folded", "arrays": arrays})
 
 

@@ -1,4 +1,4 @@
-"""`compress`: the same function, fewer neurons, and a proof that an independent judge cannot break."""
+"""`compress`: the same function, fewer neurons, and a proof that checkers confirm."""
 from contextlib import suppress
 from fractions import Fraction
 
@@ -12,11 +12,13 @@ from oracles.assertions import assert_close
 from reducednet.verification import provers
 from reducednet.verification.certificates import check_symbolic
 from reducednet.verification.certificates.certificate import Certificate
-from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, folded_bound
+from reducednet.verification.symbolic_bounds.symbolic_difference import (
+    symbolic_arrays, symbolic_bound,
+)
 from oracles.strategies import cases, seeds
 from verification.test_real_networks import FILES, box_of
 
-KINDS = ("dead", "on", "twin", "opposite")
+KINDS = ("dead", "on", "multiple", "opposite")
 
 
 def total(indices):
@@ -73,7 +75,7 @@ def test_tolerance_is_kept_and_never_costs_neurons(case, tolerance):
     assert_compressed(net, small, report, domain, X)
 
 
-def test_tolerance_below_the_rounding_of_large_outputs_loses_no_more_than_none():
+def test_tolerance_below_the_rounding_of_large_outputs_costs_no_accuracy():
     """The hyperplanes are 1e-12 apart: that is more than rounding, and makes 1e6 of a tolerance of 1e-6."""
     net = rn.Network([[[1.0], [1.0]]], [[0.0, -1e-12]], [[2.0**60, 2.0**60]])
     strict, tolerant = (rn.compress(net, rn.Box(-1, 1), tolerance)[1] for tolerance in (0.0, 1e-6))
@@ -81,7 +83,7 @@ def test_tolerance_below_the_rounding_of_large_outputs_loses_no_more_than_none()
 
 
 @pytest.mark.parametrize("bounds", ["linear", "lp", "milp"])
-def test_class_whose_row_is_0_after_an_exclusion_makes_no_infinite_multiple_or_programme(bounds):
+def test_row_that_an_exclusion_leaves_0_makes_no_infinite_multiple_or_linear_program(bounds):
     weights = [[[-0.1875], [-1.125]], [[1.5625, -0.3125], [-1.25, 1.0625]], [[0.9375, 2.625]]]
     thresholds = [[-0.06376563274063349, 0.26865560868422755], [0.0, -0.20982003565042004], [-2.3e-15]]
     net, hull = rn.Network(weights, thresholds, [[1.0]]), rn.Hull([[-0.3834662749411984], [0.6165337250588017]])
@@ -98,7 +100,7 @@ def test_network_whose_outputs_are_0_keeps_one_neuron():
 
 
 def planted(seed):
-    """Return a network with useless neurons of every kind in every layer, its domain, and how many there are."""
+    """Return a network with needless neurons of every kind in each layer, its domain and counts."""
     rng = np.random.default_rng(seed)
     d, depth, K = rng.integers(1, 5), rng.integers(1, 4), rng.integers(1, 4)
     domain = rn.Box(-np.ones(d), np.ones(d)) if rng.random() < 0.5 else rn.Ball(rng.standard_normal(d), 1.0)
@@ -116,7 +118,7 @@ def planted(seed):
             elif kind == "on":
                 rows.append((w, -(np.maximum(w, 0) @ low + np.minimum(w, 0) @ high) + rng.uniform(0.1, 1)))
             else:
-                sign = 1.0 if kind == "twin" else -1.0
+                sign = 1.0 if kind == "multiple" else -1.0
                 rows.append((sign * scale * rows[j][0], sign * scale * rows[j][1]))
             counts[kind] += 1
         rows = [rows[i] for i in rng.permutation(len(rows))]
@@ -124,8 +126,8 @@ def planted(seed):
         thresholds.append(np.array([b for _, b in rows]))
         up, down = np.maximum(weights[-1], 0), np.minimum(weights[-1], 0)
         H = np.maximum(H @ weights[-1].T + thresholds[-1], 0.0)
-        ends = up @ low + down @ high, up @ high + down @ low
-        low, high = (np.maximum(end + thresholds[-1], 0.0) for end in ends)
+        bounds = up @ low + down @ high, up @ high + down @ low
+        low, high = (np.maximum(bound + thresholds[-1], 0.0) for bound in bounds)
     bias = rng.standard_normal(K) if rng.random() < 0.5 else None
     return rn.Network(weights, thresholds, rng.standard_normal((K, H.shape[1])), bias), domain, counts
 
@@ -147,14 +149,14 @@ def test_planted_neurons_are_all_found(numbers):
 
 
 def path_sum(net, domain):
-    """Return the largest sum of absolute values of all terms of an output: the scale of what may round."""
+    """Return the largest magnitude of an output: rounding errors are relative to it."""
     size = np.abs(domain.bounding_box()).max(axis=0)
     for W, b in zip(net.weights, net.thresholds):
         size = np.abs(W) @ size + np.abs(b)
     return (np.abs(net.output_weights) @ size).max()
 
 
-# what becomes of a network
+# the smaller network
 
 
 def test_dead_always_on_and_merged_neurons_are_named():
@@ -166,7 +168,7 @@ def test_dead_always_on_and_merged_neurons_are_named():
     assert small.sizes == (1, 1, 1)  # 1 + 5 relu(x - 1/2)
 
 
-def test_network_in_which_nothing_bends_is_affine_with_as_few_neurons_as_its_rank():
+def test_network_without_unstable_neurons_has_as_few_neurons_as_its_rank():
     rng = np.random.default_rng(0)
     net = rn.Network(rng.standard_normal((2, 8, 8)), [np.full(8, 40.0), np.full(8, 2000.0)],
                      rng.standard_normal((3, 8)))
@@ -188,7 +190,7 @@ def test_layer_that_depends_on_no_other_moves_down():
     assert small.sizes == (2, 1, 1)  # relu(x1 - x2); the third neuron is not used
 
 
-def test_neurons_that_are_never_on_together_do_not_wait_for_each_other():
+def test_exclusive_pair_shares_a_layer():
     """On [-1, 1]: u = relu(x - 1/2), v = relu(-x - 1/2 - 8 u): v is on only where u is not."""
     net = rn.Network([[[1.0], [1.0]], [[-1.0, -8.0]]], [[2.0, -0.5], [1.5]], [[1.0]])
     twice = rn.Network([[[1.0], [1.0]], [[-1.0, -8.0], [0.0, 1.0]]], [[2.0, -0.5], [1.5, 0.0]], [[1.0, 1.0]])
@@ -198,13 +200,13 @@ def test_neurons_that_are_never_on_together_do_not_wait_for_each_other():
     assert small.sizes == (1, 2, 1)
 
 
-def test_network_without_useless_neurons_comes_back_itself():
+def test_network_without_needless_neurons_is_returned_itself():
     net = rn.Network([[[1.0], [-2.0]]], [[-0.25, 1.0]], [[1.0, 1.0]])
     small, report = rn.compress(net, rn.Box(0, 1))
     assert small is net and report.bound < 1e-290
 
 
-def test_constant_needs_an_output_bias_and_gets_one():
+def test_constant_becomes_an_output_bias():
     net = rn.Network([[[1.0], [0.0]]], [[-0.5, 1.0]], [[1.0, 3.0]])
     small, report = rn.compress(net, rn.Box(0, 1))
     assert small.sizes == (1, 1, 1) and small.output_bias.tolist() == [3.0]
@@ -248,13 +250,13 @@ def test_reduced_network_is_compressed_as_a_network():
     assert report.certificate.check(red, small, red.domain)
 
 
-def test_report_says_what_went_in_one_line():
+def test_report_is_summarised_in_one_line():
     _, report = rn.compress(rn.Network.random((1, 20, 1), rng=0), rn.Box(0, 1))
     assert "dead" in repr(report) and "->" in repr(report) and 0.0 < report.saved < 1.0
 
 
-def test_collapsed_rank_folds_many_neurons_into_few():
-    """Ten always-on neurons and one that bends, one output: the ten become one."""
+def test_many_always_on_neurons_become_as_few_as_their_rank():
+    """Ten always-on neurons and an unstable one, one output: the ten become one."""
     rng = np.random.default_rng(1)
     W = np.vstack([rng.standard_normal((10, 4)), [[1.0, 0, 0, 0]]])
     net = rn.Network([W], [np.append(np.full(10, 20.0), 0.0)], rng.standard_normal((1, 11)))
@@ -293,7 +295,7 @@ def exchanged(certificate, **changes):
 
 @given(seeds())
 def test_false_role_is_never_confirmed_with_the_same_bound(seed):
-    """A neuron that bends called dead or always on, classes exchanged, scales changed: charged, or refused."""
+    """Unstable neurons called dead or on, classes exchanged, scales changed: charged or refused."""
     net, small, domain, certificate = some_case()
     rng = np.random.default_rng(seed)
     names = [name for name in certificate.arrays if name.startswith(("labels", "scales"))]
@@ -304,7 +306,7 @@ def test_false_role_is_never_confirmed_with_the_same_bound(seed):
     array[j] = array[j] * 1.5 + 0.5 if name.startswith("scales") else others[rng.integers(len(others))]
     label = certificate.arrays[name.replace("scales", "labels")][j]
     if name.startswith("scales") and label < 0:
-        return  # not looked at
+        return  # not read
     check = exchanged(certificate, **{name: array}).check(net, small, domain)
     if check:  # two roles can both be true: a dead neuron is a multiple 0 of nothing, but then it is dead
         X = domain.sample(2000, seed)
@@ -339,8 +341,8 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_roles(case, 
 
 def checked(f, g, domain, *roles, **more):
     """Return what the checker finds by these (labels, scales) of f's layers and then of g's."""
-    arrays = folded_arrays([tuple(map(np.array, role)) for role in roles]) | more
-    return folded_bound(arrays, f, g, domain)
+    arrays = symbolic_arrays([tuple(map(np.array, role)) for role in roles]) | more
+    return symbolic_bound(arrays, f, g, domain)
 
 
 def test_class_that_is_met_again_beside_a_row_that_has_it_costs_the_rounding_of_their_sum():
@@ -364,7 +366,7 @@ def test_several_neurons_of_a_class_may_have_any_scale_and_each_is_charged_what_
     assert 0.125 <= checked(f, off, domain, ([0], [1.0]), ([0] * 4, scales)) <= 0.125 * (1.0 + 2.0**-28)
 
 
-def test_class_of_the_second_network_alone_gets_a_head_of_its_own():
+def test_class_of_the_second_network_alone_gets_a_representative_of_its_own():
     f, g = (rn.Network([W], [np.zeros(len(W))], np.ones((1, len(W)))) for W in ([[1.0]], [[1.0], [2.0]]))
     bound = checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 1.0]))
     assert 2.0 <= bound <= 2.0 * (1.0 + 2.0**-28)  # relu(2 x)
@@ -386,19 +388,19 @@ def assert_charged(f, domain, x, labels, cuts=(), mu=()):
         assert checked(f, nothing(f.n_inputs), domain, *roles, **more) >= np.abs(f([x])).max()
 
 
-def test_cut_that_is_nearly_right_is_charged_where_the_rest_of_its_row_is_off():
+def test_pair_that_is_nearly_exclusive_is_charged_where_the_rest_of_its_row_is_off():
     """z = 102 U - 100 without U is off, and so is the slope of its chord; but relu(z) = 2 where U = 1."""
     f = rn.Network([[[1.0]], [[102.0]]], [[0.0], [-100.0]], [[1.0]])
     assert_charged(f, rn.Box(-1, 1), [1.0], ([0], [1], [-1]), [[1, 0]], [102.001])
 
 
-def test_cut_by_a_class_that_was_cut_itself_is_charged_for_what_that_class_may_still_be():
+def test_exclusion_by_a_class_with_an_exclusion_is_charged_for_what_that_class_may_still_be():
     f = rn.Network([[[1.0], [0.0]], [[102.0, 0.0]], [[50.0]]], [[0.0, 1.0], [-100.0], [-1.0]], [[1.0]])
     data = ([0, -2], [1], [2], [-1]), [[1, 0], [2, 1]], [102.001, 50.001]
     assert_charged(f, rn.Box(-1, 1), [1.0], *data)
 
 
-def test_cut_by_a_column_that_is_no_class_is_refused():
+def test_exclusive_pair_with_a_column_that_is_no_class_is_refused():
     """Class -1 would be the last input."""
     f = rn.Network([[[1.0], [1.0]], [[2.0, 0.0]]], [[0.0, -100.0], [-1.0]], [[1.0]])
     assert_charged(f, rn.Box(0, 1), [1.0], ([-2, 0], [1], [-1]), [[1, -1]], [2.001])
@@ -435,16 +437,16 @@ def test_collision_avoidance_network_loses_95_percent_of_its_neurons_on_its_box(
     assert report.saved > 0.95
 
 
-# the ends of float64
+# the limits of float64
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("reach", [1.0, 1e-300, 1e300])
-def test_network_beyond_float64_is_compressed_or_refused_by_its_own_name(seed, reach):
+@pytest.mark.parametrize("radius", [1.0, 1e-300, 1e300])
+def test_network_beyond_float64_is_compressed_or_refused_by_its_own_name(seed, radius):
     rng = np.random.default_rng(seed)
     net = rn.Network.random((2, *rng.integers(1, 6, seed % 3 + 1), 1), rng=rng)
     net = net.with_vector(np.ldexp(net.to_vector(), rng.integers(-900, 900, net.n_parameters)))
-    domain = rn.Box([-reach, -reach], [reach, reach])
+    domain = rn.Box([-radius, -radius], [radius, radius])
     try:
         small, report = rn.compress(net, domain)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Bounds by linear programmes and by trees of signs: their laws, optima found otherwise, and hostile leaves."""
+"""Bounds by linear programs and branch and bound: laws, independent optima, and hostile leaves."""
 import itertools
 import time
 from fractions import Fraction
@@ -14,8 +14,10 @@ from reducednet.verification.certificates import check_symbolic
 from reducednet.verification.certificates.certificate import Certificate
 from reducednet.verification.symbolic_bounds.back_substitution import Leaf
 from reducednet.verification.symbolic_bounds.linear_programs import Effort, Proof
-from reducednet.verification.symbolic_bounds.symbolic_difference import folded_arrays, folded_bound
-from reducednet.verification.symbolic_bounds.symbolic_network import DEAD, ON, expand
+from reducednet.verification.symbolic_bounds.symbolic_difference import (
+    symbolic_arrays, symbolic_bound,
+)
+from reducednet.verification.symbolic_bounds.symbolic_network import DEAD, ON, write_symbolically
 from oracles.strategies import cases, seeds
 
 
@@ -80,24 +82,24 @@ def test_row_is_below_its_bound_where_the_signs_are_whatever_the_multiples(case,
 
 @given(cases(activation="relu"), seeds())
 def test_checker_never_claims_less_than_the_difference_whatever_the_trees(case, seed):
-    """Random trees, with a leaf away now and then, and random multiples: what is accepted is true."""
+    """Random trees, some without a leaf, and random multiples: all that is accepted is true."""
     f, domain, X = case
     rng = np.random.default_rng(seed)
     noise = rng.choice([0.0, 1e-3, 1.0]) * rng.standard_normal(f.n_parameters)
     g = f.with_vector(f.to_vector() * (1.0 + noise))
     roles, proofs, first = [], [], 0
     for layer, n in enumerate(f.sizes[1:-1]):
-        bending = rng.random(n) < 0.7
-        roles.append((np.where(bending, first + np.cumsum(bending) - 1, -1), np.ones(n)))
+        unstable = rng.random(n) < 0.7
+        roles.append((np.where(unstable, first + np.cumsum(unstable) - 1, -1), np.ones(n)))
         for neuron in rng.choice(n, min(n, 2), replace=False).tolist():
             signs = random_leaves(rng, first)[rng.choice([0, 0, 0, 1]):]
             multiples = rng.standard_normal(signs.shape) * rng.choice([0.0, 1.0, 2.0**20])
             proofs.append(Proof(layer, neuron, int(rng.choice([-1, 1])), list(map(Leaf, signs, multiples))))
-        first += int(bending.sum())
-    arrays = folded_arrays([*roles, *roles], (), [proof for proof in proofs if proof.leaves])
+        first += int(unstable.sum())
+    arrays = symbolic_arrays([*roles, *roles], (), [proof for proof in proofs if proof.leaves])
     with np.errstate(all="ignore"):
         try:
-            bound = folded_bound(arrays, f, g, domain)
+            bound = symbolic_bound(arrays, f, g, domain)
         except ValueError:  # leaves that are not all of the domain, or numbers beyond float64
             return
     if np.isfinite(bound):
@@ -124,11 +126,11 @@ def test_leaves_of_a_tree_cover_the_domain_and_no_fewer_do(n_classes, seed):
 
 
 @pytest.mark.parametrize("sign", [2.0, 0.5, np.nan, -1.5])
-def test_sign_that_is_none_covers_nothing(sign):
+def test_invalid_sign_covers_nothing(sign):
     assert not check_symbolic.covers(np.array([[sign], [-sign]]))
 
 
-# neurons that only a programme, or only branching, finds
+# neurons whose signs only a linear program, or only branching, finds
 
 
 def ridge(offset):
@@ -174,13 +176,13 @@ def exact_largest(net, domain, layer, neuron, sign):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_branching_finds_every_sign(seed):
-    """Each neuron of the second layer is dead, always on or bends as its exact ends over the domain say."""
+    """Each neuron of the second layer is dead, always on or unstable by its exact bounds."""
     rng = np.random.default_rng(seed)
     d, n = (1, 8) if seed % 2 else (2, 4)
     net = rn.Network.random((d, n, 8, 1), rng=rng).with_vector(np.round(
         rn.Network.random((d, n, 8, 1), rng=rng).to_vector() * 8.0) / 8.0)
     domain = rn.Box(-np.ones(d), np.ones(d))
-    roles = expand(net, domain, 2.0**-50, exclude=False, effort=effort(True)).roles
+    roles = write_symbolically(net, domain, 2.0**-50, exclude=False, effort=effort(True)).roles
     for neuron, label in enumerate(roles[1].labels.tolist()):
         top, low = (exact_largest(net, domain, 1, neuron, sign) for sign in (1.0, -1.0))
         if 0 in (top, low):
@@ -190,7 +192,7 @@ def test_branching_finds_every_sign(seed):
 
 
 @given(cases(activation="relu"))
-def test_programmes_keep_the_function_and_never_cost_neurons(case):
+def test_linear_programs_keep_the_function_and_never_cost_neurons(case):
     net, domain, X = case
     _, plain = rn.compress(net, domain)
     for bounds in ("lp", "milp"):
@@ -271,6 +273,6 @@ def test_other_bounds_are_refused_by_name(bounds, error):
 
 
 @pytest.mark.parametrize("seconds, error", [(0.0, ValueError), (np.nan, ValueError), ("1", TypeError)])
-def test_time_that_is_none_is_refused_by_name(seconds, error):
+def test_invalid_time_limit_is_refused_by_name(seconds, error):
     with pytest.raises(error, match="`time_limit`"):
         rn.compress(ridge(0.0), SQUARES[0], bounds="lp", time_limit=seconds)

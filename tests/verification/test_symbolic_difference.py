@@ -1,4 +1,4 @@
-"""The prover "folding": two networks written out over the same columns, whatever their depths and neurons."""
+"""The prover "folding" writes two networks over the same symbolic columns, of any depths."""
 from fractions import Fraction
 
 import numpy as np
@@ -11,16 +11,16 @@ from oracles.exact_suprema import exact_difference
 from reducednet.verification import provers
 from reducednet.verification.findings import OutOfTime
 from reducednet.verification.symbolic_bounds import symbolic_difference, symbolic_network
-from reducednet.verification.symbolic_bounds.symbolic_network import expand
+from reducednet.verification.symbolic_bounds.symbolic_network import write_symbolically
 from oracles.strategies import cases, seeds
 from compression.test_compress import path_sum, planted
 from verification.test_verify import permuted
 
-ROUNDING = provers.ROUNDING
+FINEST_PRECISION = provers.FINEST_PRECISION
 
 
 def scaled(f, rng):
-    """Rows times any positive numbers, and what follows divided by them: the same function but for rounding."""
+    """Multiply rows by positive numbers and divide the next layer by them: one function."""
     weights, thresholds, below = [], [], np.ones(f.n_inputs)
     for W, b in zip(f.weights, f.thresholds):
         factors = rng.uniform(0.1, 10.0, len(W))
@@ -37,13 +37,14 @@ def proved(f, g, domain, eps):
 
 def bound_of(f, g, domain, precision, exclude):
     """Return the bound that the checker finds, also where nothing is shared."""
-    mine = expand(f, domain, precision, exclude)
-    theirs = expand(g, domain, precision, exclude, known=mine)
-    arrays = symbolic_difference.folded_arrays([*mine.roles, *theirs.roles], theirs.cuts)
-    return symbolic_difference.folded_bound(arrays, f, g, domain)
+    known = write_symbolically(f, domain, precision, exclude)
+    written = write_symbolically(g, domain, precision, exclude, known=known)
+    roles = [*known.roles, *written.roles]
+    arrays = symbolic_difference.symbolic_arrays(roles, written.exclusive)
+    return symbolic_difference.symbolic_bound(arrays, f, g, domain)
 
 
-# what is proved
+# proved
 
 
 FORMS = {
@@ -56,7 +57,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_network_equals_any_form_of_what_compress_makes_of_it(form):
+def test_network_equals_any_form_of_its_compressed_network(form):
     for seed in range(8):
         net, domain, _ = planted(seed)
         small, _ = rn.compress(net, domain)
@@ -65,8 +66,8 @@ def test_network_equals_any_form_of_what_compress_makes_of_it(form):
         assert proved(g, net, domain, 1e-12 * path_sum(net, domain)), seed
 
 
-def test_network_equals_itself_with_half_of_what_does_nothing_away():
-    """Dead neurons gone, a twin merged, an always-on one in two halves: neither network is what compress makes."""
+def test_network_equals_itself_with_half_of_its_needless_neurons_removed():
+    """Dead neurons removed, two merged, an always-on one split: neither is a compressed network."""
     f = rn.Network([[[1.0], [3.0], [1.0], [1.0]], [[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 2.0, 0.0]]],
                    [[0.0, 0.0, 2.0, -9.0], [-1.0, -1.0]], [[1.0, -2.0]])
     g = rn.Network([[[2.0], [0.5], [0.5]], [[2.0, 1.0, 1.0], [0.5, 2.0, 2.0]]],
@@ -94,8 +95,8 @@ def test_exclusion_may_be_all_that_makes_a_neuron_like_the_others():
     assert proved(f, g, rn.Box(-1, 1), 1e-14) and proved(g, f, rn.Box(-1, 1), 1e-14)
 
 
-def test_verify_finds_by_itself_what_compress_proves():
-    """No other prover does, where layers went."""
+def test_verify_proves_compressed_networks_by_itself():
+    """No other prover does, where layers vanished."""
     for seed in (4, 10):
         net, domain, _ = planted(seed)
         small, report = rn.compress(net, domain)
@@ -106,20 +107,20 @@ def test_verify_finds_by_itself_what_compress_proves():
         assert rn.verify(net, small, domain, eps, "float64").status == "equivalent"
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_verify_branches_on_signs_where_one_network_has_lost_neurons(turned):
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_verify_branches_on_signs_where_one_network_has_fewer_neurons(exchanged):
     """relu(x + y) + relu(x - y) - 2.5 is off on the square, which no line below or above shows."""
     rows, square = [[1.0, 1.0], [1.0, -1.0]], rn.Box([-1, -1], [1, 1])
     net = rn.Network([rows, rows], [[0.0, 0.0], [-2.5, 0.0]], [[1.0, 1.0]])
     pair = (rn.Network([rows, rows[1:]], [[0.0, 0.0], [0.0]], [[1.0]]), net)
-    assert proved(*(pair[::-1] if turned else pair), square, 1e-14)
+    assert proved(*(pair[::-1] if exchanged else pair), square, 1e-14)
     wrong = rn.Network([rows, rows], [[0.0, 0.0], [-2.0 + 2.0**-10, 0.0]], [[1.0, 1.0]])
     assert not proved(wrong, pair[0], square, 1e-14)
 
 
 @pytest.mark.parametrize("bounds", ["lp", "milp"])
-def test_verify_proves_what_either_kind_of_programme_makes(bounds):
-    """A linear programme shows the second layer's second neuron to be off, and branching alone the first."""
+def test_verify_proves_networks_compressed_by_linear_programs_and_by_branching(bounds):
+    """A linear program shows neuron 1 of the second layer to be dead, only branching neuron 0."""
     net = rn.Network([[[1.0, 1.0], [1.0, -1.0], [1.0, 0.0], [1.0, 0.0]],
                       [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.5], [1.0, -1.0, 0.0, 0.0]]],
                      [[0.0, 0.0, 0.0, 2.0], [-2.5, -1.125, 0.0]], [[1.0, 1.0, 1.0]])
@@ -129,7 +130,7 @@ def test_verify_proves_what_either_kind_of_programme_makes(bounds):
     assert proved(net, small, square, 1e-14) and proved(small, net, square, 1e-14)
 
 
-# what is not
+# not proved
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -159,7 +160,7 @@ def test_bound_is_above_the_difference_of_any_two_networks(case, seed, exclude):
         change = rng.choice([0.0, 1e-9, 1e-2], f.n_parameters) * rng.standard_normal(f.n_parameters)
         g = permuted(f.with_vector(f.to_vector() * (1.0 + change)), rng)
     with np.errstate(all="ignore"):
-        bound = bound_of(f, g, domain, ROUNDING, exclude)
+        bound = bound_of(f, g, domain, FINEST_PRECISION, exclude)
     for x in X[:5]:
         if domain.contains(x[np.newaxis])[0]:
             assert float(exact_difference(f, g, list(map(Fraction, x.tolist())))) <= bound
@@ -181,40 +182,45 @@ def test_coarser_zeros_only_make_the_bound_larger(seeds):
 # a network over another's columns
 
 
-def test_neuron_is_a_multiple_of_a_class_that_is_known_whatever_its_layer_and_side():
+def test_neuron_is_a_multiple_of_a_known_class_in_any_layer_and_of_either_sign():
     f = rn.Network([[[1.0, 1.0], [1.0, -2.0]]], [[0.5, 0.0]], [[1.0, 1.0]])
     g = rn.Network([[[-3.0, -3.0], [1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0, -4.0], [0.0, 1.0, 1.0]]],
                    [[-1.5, 9.0, 9.0], [18.0, -12.0]], [[1.0, 1.0]])
     box = rn.Box([-1, -1], [1, 1])
-    both = expand(g, box, ROUNDING, known=expand(f, box, ROUNDING))
+    known = write_symbolically(f, box, FINEST_PRECISION)
+    both = write_symbolically(g, box, FINEST_PRECISION, known=known)
     assert [own.labels.tolist() for own in both.roles] == [[0, -2, -2], [1, -2]]
     assert [own.scales[:1].tolist() for own in both.roles] == [[-3.0], [2.0]]
     g = rn.Network([[[1.0, 2.0]]], [[0.25]], [[1.0]])
-    both = expand(g, box, ROUNDING, known=expand(f, box, ROUNDING))
-    assert both.roles[0].labels.tolist() == [2] and len(both.sizes) == 6
+    known = write_symbolically(f, box, FINEST_PRECISION)
+    both = write_symbolically(g, box, FINEST_PRECISION, known=known)
+    assert both.roles[0].labels.tolist() == [2] and len(both.column_bounds) == 6
 
 
 def test_rows_of_classes_are_those_of_their_layers():
     net, domain, _ = planted(4)
-    found = expand(net, domain, ROUNDING)
-    numbers = np.arange(sum(len(layer.low) for layer in found.classes))[::-1]
-    A, S = symbolic_network.rows_of(found.classes, numbers, len(found.sizes))
-    wide = [np.pad(layer.A, ((0, 0), (0, len(found.sizes) - layer.A.shape[1]))) for layer in found.classes]
+    found = write_symbolically(net, domain, FINEST_PRECISION)
+    numbers = np.arange(sum(len(layer.low) for layer in found.layers))[::-1]
+    A, S = symbolic_network.class_rows(found.layers, numbers, len(found.column_bounds))
+    width = len(found.column_bounds)
+    wide = [np.pad(layer.A, ((0, 0), (0, width - layer.A.shape[1]))) for layer in found.layers]
     assert np.array_equal(A, np.concatenate(wide)[::-1]) and (np.abs(A) <= S).all()
 
 
 # limits
 
 
-def test_networks_that_bend_nowhere_alike_are_left_to_others():
+def test_networks_without_a_common_hyperplane_are_left_to_other_provers():
     f, g = (rn.Network.random((3, 20, 20, 1), rng=seed) for seed in range(2))
     box = rn.Box(-np.ones(3), np.ones(3))
-    assert symbolic_difference.joint_arrays(f, g, box, ROUNDING, False, None, lambda: None) is None
+    nothing = symbolic_difference.propose_symbolic_proof(
+        f, g, box, FINEST_PRECISION, False, None, lambda: None)
+    assert nothing is None
     assert rn.verify(f, g, box, 1e-9, method="folding").bound == np.inf
-    assert np.isfinite(bound_of(f, g, box, ROUNDING, False))
+    assert np.isfinite(bound_of(f, g, box, FINEST_PRECISION, False))
 
 
-def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_begun(monkeypatch):
+def test_time_is_checked_between_steps_and_a_cost_beyond_the_limit_is_not_begun(monkeypatch):
     net, domain, _ = planted(4)
     small, _ = rn.compress(net, domain)
 
@@ -222,32 +228,34 @@ def test_time_is_looked_at_between_steps_and_a_price_beyond_the_limit_is_not_beg
         raise OutOfTime
 
     with pytest.raises(OutOfTime):
-        symbolic_difference.joint_arrays(net, small, domain, ROUNDING, True, None, over)
-    monkeypatch.setattr(provers, "joint_arrays", None)  # must not be called
+        symbolic_difference.propose_symbolic_proof(
+            net, small, domain, FINEST_PRECISION, True, None, over)
+    monkeypatch.setattr(provers, "propose_symbolic_proof", None)  # must not be called
     for sizes, most in (((2, 1500, 1), 1e11), ((2, 5000, 1), np.inf)):
         large = rn.Network.random(sizes, rng=0)
-        assert provers.PRODUCTS_A_SECOND * 60.0 < symbolic_difference.products(large, large) <= most
+        cost = symbolic_difference.symbolic_cost(large, large)
+        assert provers.PRODUCTS_A_SECOND * 60.0 < cost <= most
         verdict = rn.verify(large, large, rn.Box([0, 0], [1, 1]), 1e-9, method="folding")
         assert (verdict.status, verdict.bound) == ("unknown", np.inf)
 
 
-def test_ctrl_c_while_rows_are_written_out_gives_unknown(monkeypatch):
+def test_ctrl_c_while_rows_are_written_gives_unknown(monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
     net, domain, _ = planted(4)
-    monkeypatch.setattr(provers, "joint_arrays", interrupted)
+    monkeypatch.setattr(provers, "propose_symbolic_proof", interrupted)
     verdict = rn.verify(net, net, domain, method="folding")
     assert verdict.status == "unknown" and verdict.interrupted
 
 
-def test_binary_networks_are_left_to_others():
+def test_binary_networks_are_left_to_other_provers():
     f = rn.Network.random((2, 5, 1), rng=0, activation="binary")
     assert rn.verify(f, f, rn.Box([0, 0], [1, 1]), 1e-9, method="folding").bound == np.inf
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_numbers_at_the_ends_of_float64_prove_nothing_false(seed):
+def test_numbers_near_the_limits_of_float64_prove_nothing_false(seed):
     rng = np.random.default_rng(seed)
     f, g = (rn.Network.random((2, *rng.integers(1, 6, 2), 1), rng=rng) for _ in range(2))
     powers = [rng.integers(-900, 900, net.n_parameters) for net in (f, g)]

@@ -1,4 +1,4 @@
-"""Neurons written over the inputs and the unstable neurons below, bounded by back-substitution.
+"""Symbolic rows of neurons, their bounds by back-substitution, and differences of networks by them.
 
 May import `certificates` and the rooms below `verification`.
 """

@@ -1,4 +1,7 @@
-"""Networks without what does nothing: the roles of two networks' neurons, and what they prove.
+"""Bound the difference of two ReLU networks that are written over the same symbolic columns.
+
+Where the networks share the hyperplanes of their unstable neurons, the rows of their outputs
+cancel, whatever dead, always-on and repeated neurons each of them has, and in however many layers.
 
 References
 ----------
@@ -15,16 +18,16 @@ from ...domains import Domain
 from ...networks.network import Network
 from ..certificates.certificate import Certificate, fingerprint, proved_number
 from .linear_programs import Effort, Proof
-from .symbolic_network import MOST_NUMBERS, expand
+from .symbolic_network import MOST_NUMBERS, write_symbolically
 
-Cuts = Sequence[tuple[tuple[int, int], float]]
-SPARE = 1.0 / 16.0
-"""What a claim is larger than a bound by: sums of floats may come out otherwise on another computer."""
+ExclusivePairs = Sequence[tuple[tuple[int, int], float]]
+CLAIM_MARGIN = 1.0 / 16.0
+"""Relative margin of a claim: another computer may round sums of floats in another order."""
 
 
-def folded_certificate(
+def symbolic_certificate(
     f: Network, g: Network, domain: Domain, roles: Sequence[tuple[Any, Any]],
-    cuts: Cuts = (), proofs: Sequence[Proof] = (),
+    exclusive: ExclusivePairs = (), proofs: Sequence[Proof] = (),
 ) -> Certificate:
     """Return the certificate of |f - g| <= value, with the value that its checker finds.
 
@@ -34,74 +37,78 @@ def folded_certificate(
         ReLU.
     domain : Domain
     roles : sequence of (labels, scales)
-        Of f's hidden layers and then of g's: -1 dead, -2 always on, or the number of the neuron's class.
-    cuts : sequence of ((class, other), multiplier)
-        Which classes leave out which others in their rows, see `folded_checker`.
+        Of f's hidden layers and then of g's: -1 dead, -2 always on, or the number of the class.
+    exclusive : sequence of ((class, other class), multiplier)
+        Exclusive pairs: the other class is left out of the class's row, see `check_symbolic`.
     proofs : sequence of Proof
         Of sharper bounds.
 
     Raises
     ------
     ArithmeticError, ValueError
-        If nothing is proved by that.
+        If the checker proves nothing.
     """
-    arrays = folded_arrays(roles, cuts, proofs)
-    value = (1.0 + SPARE) * folded_bound(arrays, f, g, domain)
-    return Certificate("bound", value, value, 0.0, 0.0, "folded", arrays, fingerprint(f, g, domain))
+    arrays = symbolic_arrays(roles, exclusive, proofs)
+    value = (1.0 + CLAIM_MARGIN) * symbolic_bound(arrays, f, g, domain)
+    name = fingerprint(f, g, domain)
+    return Certificate("bound", value, value, 0.0, 0.0, "folded", arrays, name)
 
 
-def folded_arrays(
-    roles: Sequence[tuple[Any, Any]], cuts: Cuts = (), proofs: Sequence[Proof] = ()
+def symbolic_arrays(
+    roles: Sequence[tuple[Any, Any]], exclusive: ExclusivePairs = (), proofs: Sequence[Proof] = ()
 ) -> dict[str, Any]:
-    """Return the data of a certificate of kind "folded"."""
+    """Return the arrays of a certificate of kind "folded"."""
     arrays: dict[str, Any] = {}
-    if cuts:
-        pairs, multipliers = zip(*cuts)
+    if exclusive:
+        pairs, multipliers = zip(*exclusive)
         arrays = {"cuts": np.array(pairs), "mu": np.array(multipliers)}
     if proofs:
-        arrays |= _trees(proofs)
+        arrays |= _leaf_arrays(proofs)
     for layer, (labels, scales) in enumerate(roles):
         arrays |= {f"labels{layer}": labels, f"scales{layer}": scales}
     return arrays
 
 
-def _trees(proofs: Sequence[Proof]) -> dict[str, Any]:
-    """Return the leaves as rows, over all classes that one of them is about."""
+def _leaf_arrays(proofs: Sequence[Proof]) -> dict[str, Any]:
+    """Return all leaves as rows, padded with zeros to the classes of the highest layer."""
     leaves = [(proof[:3], leaf) for proof in proofs for leaf in proof.leaves]
     width = max(len(leaf.signs) for _, leaf in leaves)
     signs, multiples = np.zeros((len(leaves), width), dtype=int), np.zeros((len(leaves), width))
     for row, (_, leaf) in enumerate(leaves):
         signs[row, :len(leaf.signs)], multiples[row, :len(leaf.signs)] = leaf
-    return {"targets": np.array([target for target, _ in leaves]), "signs": signs, "multiples": multiples}
+    targets = np.array([target for target, _ in leaves])
+    return {"targets": targets, "signs": signs, "multiples": multiples}
 
 
-def folded_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain) -> float:
-    """Return the bound of |f - g| that the checker finds by this data.
+def symbolic_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain) -> float:
+    """Return the bound of |f - g| that the checker finds from these arrays.
 
     Raises
     ------
     ArithmeticError, ValueError
-        If nothing is proved by that.
+        If the checker proves nothing.
     """
-    return float(proved_number(Certificate("bound", 0.0, 0.0, 0.0, 0.0, "folded", arrays, ""), f, g, domain))
+    evidence = Certificate("bound", 0.0, 0.0, 0.0, 0.0, "folded", arrays, "")
+    return float(proved_number(evidence, f, g, domain))
 
 
-def joint_arrays(
+def propose_symbolic_proof(
     f: Network, g: Network, domain: Domain, precision: float, exclude: bool, effort: Effort | None,
     check_time: Callable[[], None],
 ) -> dict[str, Any] | None:
-    """Return such data of any two ReLU networks: the larger is written out, and the other over the same columns.
+    """Return such arrays for any two ReLU networks, to be checked by `symbolic_bound`.
 
-    None if neurons of the other bend, but none on a hyperplane of the larger: then nothing that bends cancels.
+    Write the larger network symbolically, then the other over its columns. Return None if the other
+    has unstable neurons, but none on a hyperplane of the larger: then no unstable neuron cancels.
 
     Parameters
     ----------
     f, g : Network
     domain : Domain
     precision, exclude, effort
-        As for `expand`; the effort is for the larger network alone.
+        As for `write_symbolically`; the effort is spent on the larger network alone.
     check_time : function
-        Is called now and then, and may raise.
+        Called now and then; it may raise.
 
     Raises
     ------
@@ -109,20 +116,23 @@ def joint_arrays(
         If a bound leaves the range of float64.
     """
     exchanged = sum(g.sizes[1:-1]) > sum(f.sizes[1:-1])
-    one, other = (g, f) if exchanged else (f, g)
-    mine = expand(one, domain, precision, exclude, effort, check_time=check_time)
-    theirs = expand(other, domain, precision, exclude, known=mine, check_time=check_time)
-    labels, n = np.concatenate([own.labels for own in theirs.roles]), len(mine.sizes) - 1 - domain.n_inputs
-    if (labels >= 0).any() and not ((labels >= 0) & (labels < n)).any():
+    larger, other = (g, f) if exchanged else (f, g)
+    known = write_symbolically(larger, domain, precision, exclude, effort, check_time=check_time)
+    written = write_symbolically(
+        other, domain, precision, exclude, known=known, check_time=check_time)
+    labels = np.concatenate([own.labels for own in written.roles])
+    n_known = len(known.column_bounds) - 1 - domain.n_inputs
+    if (labels >= 0).any() and not ((labels >= 0) & (labels < n_known)).any():
         return None
-    arrays = folded_arrays([*mine.roles, *theirs.roles], theirs.cuts, mine.proofs)
+    arrays = symbolic_arrays([*known.roles, *written.roles], written.exclusive, known.proofs)
     return arrays | ({"exchanged": np.array(1)} if exchanged else {})
 
 
-def products(f: Network, g: Network) -> float:
-    """Return about how many products it costs to bound all neurons of both; inf if their rows are too large.
+def symbolic_cost(f: Network, g: Network) -> float:
+    """Return roughly how many multiplications it takes to bound all neurons of both networks.
 
-    Every neuron's row is carried through the rows of the classes below it.
+    Every neuron's row passes through the rows of the classes below it. inf if the rows are too
+    large to be written.
     """
     neurons = sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
     columns = 1 + f.n_inputs + neurons
