@@ -9,7 +9,7 @@ from .._validation import Array, finite_result
 from ..domains import Domain
 from ..networks.activations import ACTIVATIONS
 from ..networks.network import Network
-from ..numerics.equal_rows import Labels, groups_of_rows
+from ..numerics.equal_rows import Labels, classes_of_rows
 from ..numerics.exact_sums import exact_sum
 from ..numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from ..reduced_space.intervals import LayerSpace
@@ -137,7 +137,7 @@ def merge_neurons(neurons: ShallowNeurons, tolerance: float) -> MergedNeurons:
     P = np.column_stack([units, neurons.t[members]]) * np.where(turned, -1.0, 1.0)[:, np.newaxis] + 0.0
     order = np.argsort(np.einsum("ij,j->i", P, np.random.default_rng(0).random(P.shape[1])), kind="stable")
     members, turned, P = members[order], turned[order], P[order]  # whatever order the network has them in
-    labels = groups_of_rows(P, gaps)
+    labels = classes_of_rows(P, gaps)
     size = (np.abs(neurons.C) * neurons.scales).max(axis=0)[members]
     by_size = np.lexsort((-size, labels))
     largest = by_size[np.unique(labels[by_size], return_index=True)[1]]

@@ -18,7 +18,7 @@ ROUNDS = 8
 """Rounds that are taken over all chains at once before what is left goes row by row."""
 
 
-def groups_of_rows(P: Any, tolerance: Any) -> Labels:
+def classes_of_rows(P: Any, tolerance: Any) -> Labels:
     """Return one label a row: the rows within the tolerance of a group's first row are that group.
 
     Row i joins the first group whose first row f has |P_i - P_f| <= tolerance in every column, and
@@ -51,7 +51,7 @@ def groups_of_rows(P: Any, tolerance: Any) -> Labels:
 
     Examples
     --------
-    >>> groups_of_rows([[0.0, 1.0], [5.0, 5.0], [0.0, 1.25]], 0.5).tolist()
+    >>> classes_of_rows([[0.0, 1.0], [5.0, 5.0], [0.0, 1.25]], 0.5).tolist()
     [0, 1, 0]
     """
     P = real_array(P, "P", ("n", "d"), allow_empty=True)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from oracles.assertions import assert_equal_bits
 from reducednet.numerics import equal_rows
-from reducednet.numerics.equal_rows import groups_of_rows
+from reducednet.numerics.equal_rows import classes_of_rows
 from oracles.strategies import entries, seeds
 
 
@@ -47,7 +47,7 @@ def rows(draw):
 def test_groups_are_those_of_the_loop(case):
     P, tolerance = case
     with np.errstate(over="ignore"):
-        assert_equal_bits(groups_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
+        assert_equal_bits(classes_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
 
 
 @given(rows())
@@ -55,7 +55,7 @@ def test_groups_are_those_of_the_loop_when_no_round_is_taken(case):
     P, tolerance = case
     with pytest.MonkeyPatch.context() as patch, np.errstate(over="ignore"):
         patch.setattr(equal_rows, "ROUNDS", 0)
-        assert_equal_bits(groups_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
+        assert_equal_bits(classes_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
 
 
 @given(rows(), seeds())
@@ -63,7 +63,7 @@ def test_each_column_can_have_its_own_tolerance(case, seed):
     P, tolerance = case
     each = tolerance * np.random.default_rng(seed).choice([0.0, 0.5, 1.0], P.shape[1])
     with np.errstate(over="ignore"):
-        assert_equal_bits(groups_of_rows(P, each), by_loop(P, each), "labels")
+        assert_equal_bits(classes_of_rows(P, each), by_loop(P, each), "labels")
 
 
 def test_different_rows_of_one_projection_are_kept_apart():
@@ -78,18 +78,18 @@ def test_different_rows_of_one_projection_are_kept_apart():
     P = P[rng.integers(len(P), size=1000)]
     spread = equal_rows._Windows(P, np.full(d, 2.0**-40))
     assert spread.chains().max() == 0  # the case is what it is meant to be
-    assert_equal_bits(groups_of_rows(P, 2.0**-40), by_loop(P, 2.0**-40), "labels")
+    assert_equal_bits(classes_of_rows(P, 2.0**-40), by_loop(P, 2.0**-40), "labels")
 
 
 def test_dense_rows_of_one_chain_are_those_of_the_loop():
     P = np.random.default_rng(1).random((2000, 1))
-    assert_equal_bits(groups_of_rows(P, 0.01), by_loop(P, 0.01), "labels")
+    assert_equal_bits(classes_of_rows(P, 0.01), by_loop(P, 0.01), "labels")
     P = np.random.default_rng(1).random((1000, 3))
-    assert_equal_bits(groups_of_rows(P, 0.1), by_loop(P, 0.1), "labels")
+    assert_equal_bits(classes_of_rows(P, 0.1), by_loop(P, 0.1), "labels")
 
 
 def test_rows_without_columns_are_one_group():
-    assert groups_of_rows(np.zeros((3, 0)), 1.0).tolist() == [0, 0, 0]
+    assert classes_of_rows(np.zeros((3, 0)), 1.0).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("P, tolerance, message", [
@@ -101,9 +101,9 @@ def test_rows_without_columns_are_one_group():
 ])
 def test_bad_arguments_are_refused(P, tolerance, message):
     with pytest.raises(ValueError, match=message):
-        groups_of_rows(P, tolerance)
+        classes_of_rows(P, tolerance)
 
 
 def test_text_is_refused():
     with pytest.raises(TypeError, match="`P` must be an array of real numbers"):
-        groups_of_rows([["a"]], 0.0)
+        classes_of_rows([["a"]], 0.0)

@@ -20,7 +20,7 @@ import numpy as np
 from ..._validation import Array
 from ...domains import Domain
 from ...networks.network import Network
-from ...numerics.equal_rows import groups_of_rows
+from ...numerics.equal_rows import classes_of_rows
 from ...numerics.sphere import normalise
 from .back_substitution import Classes, ends, highest
 from .linear_programs import Effort, Proof, sharpen
@@ -165,7 +165,7 @@ def _class_roles(own: Roles, A: Array, sizes: Array, precision: float, first: in
     rows = A[bending] * sizes
     largest = np.abs(rows).argmax(axis=1) if len(bending) else np.empty(0, dtype=int)
     units = rows / rows[np.arange(len(rows)), largest][:, np.newaxis]  # opposite rows have one, too
-    groups = groups_of_rows(units, 8.0 * precision)
+    groups = classes_of_rows(units, 8.0 * precision)
     _, at = np.unique(groups, return_index=True)
     leaders = rows[at[groups]]
     scales[bending] = np.einsum("ij,ij->i", rows, leaders) / np.einsum("ij,ij->i", leaders, leaders)
