@@ -14,7 +14,7 @@ from ..numerics.exact_sums import exact_sums
 from ..numerics.low_rank import in_units_of_noise, numerical_ranks, row_factors
 from ..numerics.records import read_only, record
 from ..numerics.rounding import UNIT_ROUNDOFF, gamma
-from ..numerics.subset_sum import MOST, all_subsets, subset_with_sum
+from ..numerics.subset_sum import MAX_ITEMS, all_subsets, subset_with_sum
 from .affine_part import AffineNeurons, affine_neurons, positive_neurons
 from .canonical_form import CanonicalForm, canonical_form, constant_and_charge
 from .neurons import largest_inputs
@@ -188,12 +188,12 @@ def _candidates(problem: _Problem) -> Iterator[np.ndarray]:
     yield problem.form.turned
     yield np.zeros(n, dtype=bool)
     yield np.ones(n, dtype=bool)
-    if n <= MOST and (found := _vanishing(problem)) is not None:
+    if n <= MAX_ITEMS and (found := _vanishing(problem)) is not None:
         yield found
 
 
 def _vanishing(problem: _Problem) -> np.ndarray | None:
-    """Return a set to turn that leaves nothing but noise, or None if there is none; up to `MOST` neurons."""
+    """Return a set to turn that leaves nothing but noise, or None if there is none; up to `MAX_ITEMS` neurons."""
     n = problem.form.n_neurons
     if not len(problem.sizes):
         return problem.form.turned
@@ -204,7 +204,7 @@ def _vanishing(problem: _Problem) -> np.ndarray | None:
 
 def _can_vanish(problem: _Problem) -> bool:
     """Tell whether some set may leave nothing: False is certain."""
-    if problem.form.n_neurons <= MOST:
+    if problem.form.n_neurons <= MAX_ITEMS:
         return _vanishing(problem) is not None
     least = problem.left + np.minimum(problem.items, 0.0).sum(axis=0)
     most = problem.left + np.maximum(problem.items, 0.0).sum(axis=0)

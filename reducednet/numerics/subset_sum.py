@@ -5,7 +5,7 @@ import numpy as np
 
 from .._validation import Array
 
-MOST = 30
+MAX_ITEMS = 30
 """So many items at most: two lists of 2^15 sums."""
 
 CHUNK = 2**16
@@ -31,7 +31,7 @@ def subset_with_sum(items: Array, target: Array, tolerance: float) -> np.ndarray
     Parameters
     ----------
     items : array (n, q)
-        At most `MOST` of them.
+        At most `MAX_ITEMS` of them.
     target : array (q,)
     tolerance : float
 
