@@ -15,7 +15,7 @@ DIGIT = 26
 MASK = (1 << DIGIT) - 1
 """Integers are written in digits of 26 bits: a sum of 2^10 products of two fits into an int64."""
 TERMS = 1 << 10
-LARGEST = float(np.finfo(np.float64).max)
+LARGEST_FLOAT = float(np.finfo(np.float64).max)
 
 
 def integers(array: Array) -> tuple[Integers, Integers]:
@@ -92,7 +92,7 @@ def below(value: Fraction) -> float:
     try:
         result = float(value)
     except OverflowError:
-        return LARGEST if value > 0 else -np.inf
+        return LARGEST_FLOAT if value > 0 else -np.inf
     return result if Fraction(result) <= value else float(np.nextafter(result, -np.inf))
 
 
