@@ -11,7 +11,7 @@ from .._validation import Array, finite_result, flag, renamed
 from ..domains import Domain
 from ..networks.network import Network
 from ..numerics.exact_sums import exact_sums
-from ..numerics.low_rank import in_units_of_noise, numerical_ranks, row_factors
+from ..numerics.low_rank import in_units_of_error, numerical_ranks, row_factors
 from ..numerics.records import read_only, record
 from ..numerics.rounding import UNIT_ROUNDOFF, gamma
 from ..numerics.subset_sum import MAX_ITEMS, all_subsets, subset_with_sum
@@ -197,8 +197,8 @@ def _vanishing(problem: _Problem) -> np.ndarray | None:
     n = problem.form.n_neurons
     if not len(problem.sizes):
         return problem.form.turned
-    items = in_units_of_noise(problem.items, problem.noise, problem.sizes)
-    left = in_units_of_noise(problem.left, problem.noise, problem.sizes)
+    items = in_units_of_error(problem.items, problem.noise, problem.sizes)
+    left = in_units_of_error(problem.left, problem.noise, problem.sizes)
     return subset_with_sum(items.reshape(n, -1), -left.ravel(), 1.0)
 
 
