@@ -22,8 +22,8 @@ def classes_of_rows(P: Any, tolerance: Any) -> Labels:
     """Return a class label for each row; a class is the rows near its representative.
 
     Row i joins the first class whose representative f has |P_i - P_f| <= tolerance in every column,
-    and becomes the representative of a new class if there is none. Two rows of one class can thus be
-    up to twice the tolerance apart, and rows of two classes can be nearer than it; two
+    and becomes the representative of a new class if there is none. Two rows of one class can thus
+    be up to twice the tolerance apart, and rows of two classes can be nearer than it; two
     representatives never are.
 
     Parameters
@@ -47,8 +47,8 @@ def classes_of_rows(P: Any, tolerance: Any) -> Labels:
     -----
     The projections P r of two rows within the tolerance of each other differ by at most
     |r|.tolerance and the rounding error of both, so each row is compared only with those in that
-    window of the sorted projections. The cost is that of sorting, n log n, and of one comparison for
-    each class and row in its representative's window: no more than a few for each row, unless
+    window of the sorted projections. The cost is that of sorting, n log n, and of one comparison
+    for each class and row in its representative's window: no more than a few for each row, unless
     windows usually contain several classes.
 
     Examples
@@ -69,7 +69,8 @@ def classes_of_rows(P: Any, tolerance: Any) -> Labels:
 def _tolerances(tolerance: Any, d: int) -> Array:
     values = real_array(tolerance, "tolerance", allow_empty=True)
     if values.shape not in ((), (d,)):
-        raise ValueError(message("tolerance", f"a number or of shape ({d},)", f"shape {values.shape}"))
+        expected = f"a number or of shape ({d},)"
+        raise ValueError(message("tolerance", expected, f"shape {values.shape}"))
     if (values < 0.0).any():
         raise ValueError(message("tolerance", "at least 0", values.min()))
     return np.broadcast_to(values, (d,))
@@ -78,14 +79,15 @@ def _tolerances(tolerance: Any, d: int) -> Array:
 class _Windows:
     """The rows sorted by their projection P r, and for each the rows that may be near it.
 
-    A projection is known up to its rounding error, as an interval. `low` is its lower end and `high`
-    its upper end, to which the width of the window is added. `order` sorts the rows by `low`;
-    `highest_so_far` is the largest `high` up to each position of this order.
+    A projection is known up to its rounding error, as an interval. `low` is its lower end and
+    `high` its upper end, to which the width of the window is added. `order` sorts the rows by
+    `low`; `highest_so_far` is the largest `high` up to each position of this order.
     """
 
     def __init__(self, P: Array, tolerance: Array) -> None:
         d = P.shape[1]
-        r = np.random.default_rng(SEED).uniform(0.5, 1.0, d) / max(4 * d, 1)  # no overflow: |r|_1 <= 1/4
+        r = np.random.default_rng(SEED).uniform(0.5, 1.0, d)
+        r /= max(4 * d, 1)  # |r|_1 <= 1/4: projections do not overflow
         r *= np.where(np.random.default_rng(SEED + 1).random(d) < 0.5, -1.0, 1.0)
         projection = np.einsum("ij,j->i", P, r)
         magnitude = np.einsum("ij,j->i", np.abs(P), np.abs(r))
@@ -113,7 +115,7 @@ class _Windows:
 
 
 def _near(P: Array, first: Labels | int, rows: Labels, tolerance: Array) -> np.ndarray:
-    """Return, for each row, whether it is within the tolerance of its `first` row in every column."""
+    """Return, for each row, whether it is near its `first` row in every column."""
     with np.errstate(over="ignore"):
         return np.asarray((np.abs(P[rows] - P[first]) <= tolerance).all(axis=1))
 
@@ -121,7 +123,7 @@ def _near(P: Array, first: Labels | int, rows: Labels, tolerance: Array) -> np.n
 def _chain_rounds(
     P: Array, tolerance: Array, windows: _Windows, representatives: Labels
 ) -> Labels:
-    """Set the representatives in all chains at once; return the rows that remain after some rounds.
+    """Set the representatives in all chains at once; return the rows left after `ROUNDS` rounds.
 
     The row of the lowest index among a chain's rows without a class starts the next class: every
     earlier class has taken the rows near it.

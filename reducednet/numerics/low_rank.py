@@ -65,7 +65,7 @@ def numerical_ranks(R: Array, error: Array, A: Array) -> np.ndarray:
 
 
 def row_factors(R: Array, error: Array, A: Array) -> tuple[Array, Array]:
-    """Return (M, Q) with |R - M Q| of the size of the error, of the smallest rank r that this allows.
+    """Return (M, Q) with |R - M Q| of the size of the error and the smallest rank r that it allows.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def row_factors(R: Array, error: Array, A: Array) -> tuple[Array, Array]:
 def row_space(alpha: Array, magnitude: Array, A: Array) -> tuple[Array, Array] | None:
     """Return (M, Q) with alpha = M Q to rounding error, the rows of Q unit and as few as possible.
 
-    They come from a singular value decomposition of alpha in units of A with its rows normalised, so
-    that neither a small input nor a small output disappears beside a large one.
+    They come from a singular value decomposition of alpha in units of A with its rows normalised,
+    so that neither a small input nor a small output disappears beside a large one.
 
     Parameters
     ----------

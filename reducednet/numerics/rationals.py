@@ -37,8 +37,8 @@ def integers(array: Array) -> tuple[Integers, Integers]:
 class ExactRows:
     """A matrix of float64 numbers, with row j stored as an integer row times 2^exponents_j.
 
-    The integers are split into digits of `DIGIT` bits: `digits` is a list of int64 arrays (m, n), the
-    lowest digit first, each with the sign of its number.
+    The integers are split into digits of `DIGIT` bits: `digits` is a list of int64 arrays (m, n),
+    the lowest digit first, each with the sign of its number.
     """
 
     def __init__(self, W: Array) -> None:
@@ -74,7 +74,7 @@ class ExactRows:
 
 
 def _digit(value: Integers, first_bit: Integers) -> Integers:
-    """Return `DIGIT` bits of each non-negative integer, starting at a bit; those below bit 0 are 0."""
+    """Return `DIGIT` bits of each non-negative integer from a first bit; bits below 0 are 0."""
     down = (value >> np.clip(first_bit, 0, 63)) & MASK
     up = ((value & MASK) << np.clip(-first_bit, 0, DIGIT)) & MASK
     return np.asarray(np.where(first_bit >= 0, down, np.where(first_bit > -DIGIT, up, 0)))
@@ -121,7 +121,7 @@ def non_negative_fit(A: Array, y: Array) -> Array:
 
 
 def in_simplex(vertices: Sequence[Sequence[Fraction]], x: Sequence[Fraction]) -> bool:
-    """Return True if x lies in the simplex of the vertices; False if these are affinely dependent."""
+    """Return True if x is in the simplex of the vertices; False if these are affinely dependent."""
     return simplex_weights(vertices, x) is not None
 
 

@@ -20,9 +20,9 @@ def record(kind: Kind) -> Kind:
     """Give a class of records equality of all entries, a hash, copies and pickles.
 
     The class is a NamedTuple, a dataclass, or has an `__init__` whose parameters bear the names of
-    its attributes. If it defines `__eq__`, that stays. Numbers are equal if `==` says so, nan equals
-    nan, and arrays are equal if their dtype, shape and all entries are. The constructor makes the
-    copies; in a copied NamedTuple, whose constructor does nothing to arrays, they are read-only.
+    its attributes. If it defines `__eq__`, that stays. Numbers are equal if `==` says so, nan
+    equals nan, and arrays are equal if their dtype, shape and all entries are. The constructor
+    makes the copies; the arrays of a copied NamedTuple are made read-only.
 
     Examples
     --------
