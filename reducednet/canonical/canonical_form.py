@@ -327,7 +327,6 @@ def _assemble(
     columns = finite_result(scaled, "an outgoing weight times the norm of its neuron")
     opposite = merged.indices[merged.opposite]
     if network.activation == "binary":
-        columns = columns.copy()
         columns[:, opposite] *= -1.0
     C, magnitudes = column_sums(columns[:, merged.indices], merged.labels, len(merged.b))
     linear, linear_terms, constant, constant_terms = _affine_sums(network, neurons, opposite)
@@ -358,11 +357,11 @@ def _affine_sums(
     bias = np.zeros(K) if network.output_bias is None else network.output_bias
     linear, linear_terms = np.zeros((K, d)), np.zeros((K, d))
     constant, constant_terms = np.zeros(K), np.zeros(K)
-    for k, column in enumerate(neurons.C):
-        products = np.append(column[constants] * heights[constants], bias[k])
+    for k, outgoing in enumerate(neurons.C):
+        products = np.append(outgoing[constants] * heights[constants], bias[k])
         constant[k], constant_terms[k] = exact_sum(products.tolist()), np.abs(products).sum()
         if not binary:
-            products = finite_result(column[rows] * W.T, "an outgoing weight times a weight")
+            products = finite_result(outgoing[rows] * W.T, "an outgoing weight times a weight")
             linear[k], linear_terms[k] = exact_sums(products.T), np.abs(products).sum(axis=1)
     constant = finite_result(constant, "the constant of the canonical form")
     return linear, linear_terms, constant, constant_terms

@@ -114,7 +114,7 @@ class MergedNeurons(NamedTuple):
     indices : integer array (n_unstable,)
         The unstable neurons of the network.
     opposite : bool array (n_unstable,)
-        Whether the opposite neuron is what the form contains.
+        Whether the form contains the opposite neuron.
     labels : integer array (n_unstable,)
         The class of each neuron, 0 .. n - 1.
     W, b : arrays (n, d), (n,)
@@ -122,7 +122,7 @@ class MergedNeurons(NamedTuple):
     opposite_representatives : bool array (n,)
         `opposite` of the representatives.
     error : array (n_unstable,)
-        A bound on the domain of |z - z'|, for a neuron and its representative in unit rows.
+        A bound of |z - z'| on the domain, for the unit rows of a neuron and its representative.
     """
 
     indices: Labels
