@@ -16,7 +16,7 @@ DIGIT = 26
 
 MASK = (1 << DIGIT) - 1
 TERMS_PER_SUM = 1 << 10
-LARGEST_FLOAT = float(np.finfo(np.float64).max)
+FLOAT_MAX = float(np.finfo(np.float64).max)
 
 
 def integers(array: Array) -> tuple[Integers, Integers]:
@@ -101,7 +101,7 @@ def below(value: Fraction) -> float:
     try:
         result = float(value)
     except OverflowError:
-        return LARGEST_FLOAT if value > 0 else -np.inf
+        return FLOAT_MAX if value > 0 else -np.inf
     return result if Fraction(result) <= value else float(np.nextafter(result, -np.inf))
 
 
