@@ -1,4 +1,4 @@
-"""Canonical forms of one hidden layer: the same function, in one way only, to within a proved bound."""
+"""Canonical forms of one hidden layer are the same function within a proved bound, and unique."""
 import dataclasses
 from fractions import Fraction
 from itertools import permutations
@@ -41,7 +41,7 @@ def exact_form(form, x):
 
 
 def beyond(network, x, margin):
-    """Tell whether |w_j.x + b_j| > margin |w_j| for every neuron with weights, in rationals."""
+    """Return True if |w_j.x + b_j| > margin |w_j| for each neuron with weights, in rationals."""
     x, margin = fractions(x), Fraction(float(margin))
     neurons = zip(network.weights[0], network.thresholds[0])
     rows = [(fractions(w), Fraction(float(b))) for w, b in neurons if w.any()]
@@ -171,7 +171,7 @@ def error_of_the_network(form):
 
 
 @given(seeds())
-def test_what_the_network_rounds_anew_is_charged(seed):
+def test_rounding_errors_of_the_network_of_the_form_are_within_its_bound(seed):
     network, domain, X = rounded_anew(seed)
     form = rn.canonical_form(network, domain)
     for off, bound in zip(differences_from_its_network(form, X), error_of_the_network(form), strict=True):
@@ -183,7 +183,7 @@ ROUNDED = hard([[1.0]], [256.1], [[1.0]], rn.Box(-0.03, 0.1))
 
 
 @pytest.mark.parametrize("case, used", [(CANCELLED, 0.99), (ROUNDED, 0.9)], ids=["rounding error", "constant"])
-def test_less_would_not_cover_what_the_network_rounds_anew(case, used):
+def test_a_smaller_bound_would_not_cover_the_network_of_the_form(case, used):
     network, domain, X = case
     form = rn.canonical_form(network, domain)
     (off,), (bound,) = differences_from_its_network(form, X), error_of_the_network(form)
@@ -201,7 +201,7 @@ def test_bound_of_the_form_alone_does_not_cover_its_network():
 
 
 @given(networks_with_domains(**shallow()))
-def test_rows_are_unit_oriented_and_cut_the_interior(case):
+def test_rows_are_unit_oriented_and_meet_the_interior(case):
     form = rn.canonical_form(*case)
     d = form.weights.shape[1]
     assert_close(rn.sphere.row_norms(form.weights), 1.0, gamma(d + 6), "norms")
@@ -212,7 +212,7 @@ def test_rows_are_unit_oriented_and_cut_the_interior(case):
 
 
 @given(networks_with_domains(**shallow(max_width=8)))
-def test_hyperplanes_are_distinct_sorted_and_no_column_is_zero(case):
+def test_hyperplanes_are_distinct_and_sorted_with_outgoing_weights(case):
     form = rn.canonical_form(*case)
     rows = np.column_stack([form.weights, form.thresholds])
     gaps = np.full(rows.shape[1], form.tolerance)
@@ -247,7 +247,7 @@ def test_hand_worked_binary_example():
     assert form.output_weights.tolist() == [[-2.0]] and form.constant.tolist() == [5.0]
 
 
-def test_offset_of_1e16_is_no_loss():
+def test_offset_of_1e16_costs_no_accuracy():
     form = rn.canonical_form(rn.Network([[[1.0]]], [[1e16]], [[1.0]], [-1e16]), rn.Box(0, 1))
     assert form.n_neurons == 0
     assert form.linear.tolist() == [[1.0]] and form.constant.tolist() == [0.0]
@@ -389,7 +389,7 @@ def test_form_of_the_form_is_itself(case):
 
 
 @given(networks_with_domains(**shallow(activation="relu", kinds=("cut",), numbers=("normal",))), seeds())
-def test_one_changed_column_is_one_changed_column_of_the_form(case, seed):
+def test_changing_one_neuron_changes_one_column_of_the_form(case, seed):
     network, domain = case
     C = network.output_weights.copy()
     j = np.random.default_rng(seed).integers(C.shape[1])
@@ -400,7 +400,7 @@ def test_one_changed_column_is_one_changed_column_of_the_form(case, seed):
     assert differs.any(axis=0).sum() == 1 == (one.n_neurons > 0)
 
 
-def test_many_disguised_neurons_are_brought_back():
+def test_many_disguised_neurons_are_recognised():
     domain = rn.Ball(np.zeros(8), 1.0)
     red = rn.ReducedNetwork.random((8, 5000, 2), domain, rng=0, output_bias=True)
     other = disguised(red, domain, 1)
@@ -423,7 +423,7 @@ def test_tolerance_zero_merges_equal_rows_only():
 
 
 @pytest.mark.parametrize("activation", ["relu", "binary"])
-def test_dropped_column_is_charged(activation):
+def test_dropped_outgoing_weights_are_within_the_bound(activation):
     net = rn.Network([[[1.0], [1.0]]], [[-0.5, -0.5]], [[1.0, -1.0 + 2.0**-49]], activation=activation)
     form = rn.canonical_form(net, rn.Box(0, 1))
     assert form.n_neurons == 0
@@ -431,7 +431,7 @@ def test_dropped_column_is_charged(activation):
     assert_within(net, lambda x: exact_form(form, x), X, form.bound, form.margin, "sum")
 
 
-def test_direction_is_told_by_the_first_entry_above_the_tolerance():
+def test_orientation_depends_on_the_first_entry_above_the_tolerance():
     net = rn.Network([[[1e-17, -1.0], [-1e-17, 1.0]]], [[0.25, -0.25]], [[1.0, 2.0]])
     form = rn.canonical_form(net, rn.Box([-1, -1], [1, 1]))
     assert form.n_neurons == 1 and form.weights[0, 1] == 1.0

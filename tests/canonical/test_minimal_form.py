@@ -1,4 +1,4 @@
-"""Minimal forms: the same function with the fewest neurons, and honest about it."""
+"""Minimal forms are the same function with the fewest neurons, and a true lower bound."""
 from fractions import Fraction
 from itertools import product
 
@@ -290,7 +290,7 @@ def test_rank_to_within_the_error_is_the_rank(seed, K, q, rank):
     assert numerical_ranks(perturbed, error, A) == rank
     M, Q = row_factors(perturbed, error, A)
     assert Q.shape == (rank, q)
-    rows = Q * np.ldexp(A, 1 - np.frexp(A.max())[1])  # orthonormal, but for that power of two
+    rows = Q * np.ldexp(A, 1 - np.frexp(A.max())[1])  # orthonormal after that power of two
     assert_close(rows @ rows.T, np.eye(rank), gamma(64), "orthonormal rows")
     assert (np.abs(perturbed - M @ Q) @ A <= np.sqrt(K) * (error @ A) * 2.0).all()
 
