@@ -1,7 +1,7 @@
-"""Bounded input domains: Box, Ball and Hull, seen through their support function.
+"""Define the bounded sets of inputs Box, Ball and Hull by their support function.
 
 h(u) = sup { u.x : x in D }, so that u.x ranges over [-h(-u), h(u)] (THEORY, section 2). Flat
-domains are served; a domain of one point is refused, for no neuron has an interval on it.
+domains are allowed; a domain of one point is refused, because every neuron's interval is a point.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .numerics.rounding import gamma
 
 
 class Domain(ABC):
-    """A bounded set of inputs; what the library asks of it is the support function.
+    """A bounded set of inputs, known to the library through its support function.
 
     Attributes
     ----------
@@ -31,17 +31,20 @@ class Domain(ABC):
     def support(self, U: Any) -> Array:
         """Return h(u) = sup { u.x : x in D } of each row of U, shape (m, n_inputs), as (m,).
 
-        A row's result does not depend on the other rows, bit for bit: no BLAS product here.
+        A row's result does not depend on the other rows, bit for bit: hence no BLAS product.
         """
         U = self._directions(U)
         return np.einsum("ij,ij->i", U, self._support_points(U))
 
     def support_points(self, U: Any) -> Array:
-        """Return a point x*(u) of the domain with u.x* = h(u) for each row of U, as (m, n_inputs)."""
+        """Return, for each row u of U, a point x* of the domain with u.x* = h(u), (m, n_inputs)."""
         return self._support_points(self._directions(U))
 
     def contains(self, X: Any) -> np.ndarray:
-        """Tell which rows of X, shape (n_samples, n_inputs), lie in the domain (to rounding)."""
+        """Return, for each row of X, shape (n_samples, n_inputs), whether it lies in the domain.
+
+        Points of a ball or a hull may lie outside by a few rounding errors.
+        """
         return self._contains(samples(X, self.n_inputs, allow_empty=True))
 
     def sample(self, n: int, rng: RandomLike = None) -> Array:
@@ -49,7 +52,7 @@ class Domain(ABC):
         return self._sample(integer(n, "n", 0), generator(rng))
 
     def bounding_box(self) -> tuple[Array, Array]:
-        """Return the ends (low, high) of the smallest box around the domain, each (n_inputs,)."""
+        """Return the vectors (low, high) of the smallest box that contains the domain."""
         eye = np.eye(self.n_inputs)
         return -self.support(-eye), self.support(eye)
 
@@ -70,7 +73,7 @@ class Domain(ABC):
 
     @abstractmethod
     def to_arrays(self) -> dict[str, Array]:
-        """Return the arguments that build this domain again, by name."""
+        """Return the constructor's arguments, by name."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, type(self)):
@@ -94,14 +97,15 @@ class Domain(ABC):
 
 
 def _length(X: Array) -> Array:
-    """Return |x| of each row; hypot neither overflows nor underflows on the way."""
+    """Return |x| of each row; with hypot no square overflows or underflows."""
     return np.hypot.reduce(X, axis=-1)
 
 
 def _norm_bound(length: Any, name: str) -> float:
-    """Return X_B, refusing a domain so large that it leaves the range of float64."""
+    """Return X_B, or refuse a domain for which it exceeds the range of float64."""
     if not np.isfinite(length):
-        raise ValueError(message(name, "small enough for a finite norm bound X_B", "a domain too large"))
+        expected = "small enough for a finite norm bound X_B"
+        raise ValueError(message(name, expected, "a domain too large"))
     return float(length)
 
 
@@ -118,12 +122,12 @@ class Box(Domain):
     Parameters
     ----------
     low, high : arrays (n_inputs,) or floats
-        Floats give an interval. Some of low_i = high_i make a flat box, all of them are refused.
+        Floats give an interval. The box is flat if some low_i = high_i, and refused if all are.
 
     Raises
     ------
     ValueError
-        If low_i > high_i, the shapes differ, an end is not finite or the box is one point.
+        If some low_i > high_i, the shapes differ, an entry is not finite or the box is one point.
 
     References
     ----------
@@ -143,7 +147,8 @@ class Box(Domain):
         self.high = _frozen(real_array(np.atleast_1d(high), "high", self.low.shape))
         if (self.low > self.high).any():
             i = int(np.argmax(self.low > self.high))
-            raise ValueError(message("low", f"at most `high` = {self.high[i]} at index {i}", self.low[i]))
+            expected = f"at most `high` = {self.high[i]} at index {i}"
+            raise ValueError(message("low", expected, self.low[i]))
         if (self.low == self.high).all():
             raise ValueError(message("high", "larger than `low` somewhere", "a box of one point"))
         self.n_inputs = len(self.low)
@@ -151,13 +156,14 @@ class Box(Domain):
             self.norm_bound = _norm_bound(_length(np.maximum(-self.low, self.high)), "high")
 
     def bounding_box(self) -> tuple[Array, Array]:
-        """Return the ends (low, high) of the box."""
+        """Return the vectors (low, high) of the box."""
         return self.low, self.high
 
     def support(self, U: Any) -> Array:
-        """Return h(u) = sum_i max(u_i low_i, u_i high_i) of each row of U, shape (m, n_inputs), as (m,).
+        """Return h(u) = sum_i max(u_i low_i, u_i high_i) of each row of U, (m, n_inputs), as (m,).
 
-        The terms are added one after the other, which a sum over rows kept as columns does too.
+        The terms are added one after the other, so that a sum over the rows of the transpose gives
+        the same bits.
         """
         U = self._directions(U)
         sums: Array = np.add.accumulate(np.maximum(U * self.low, U * self.high), axis=1)
@@ -214,19 +220,20 @@ class Ball(Domain):
             self.norm_bound = _norm_bound(_length(self.centre) + self.radius, "radius")
 
     def support(self, U: Any) -> Array:
-        """Return h(u) = u.centre + |u| radius of each row of U, shape (m, n_inputs), as (m,)."""
+        """Return h(u) = u.centre + |u| radius of each row of U, (m, n_inputs), as (m,)."""
         U = self._directions(U)
         return np.einsum("ij,j->i", U, self.centre) + _length(U) * self.radius
 
     def _support_points(self, U: Array) -> Array:
         lengths = _length(U)[:, np.newaxis]
-        return self.centre + self.radius * np.divide(U, lengths, out=np.zeros_like(U), where=lengths > 0)
+        units = np.divide(U, lengths, out=np.zeros_like(U), where=lengths > 0)
+        return self.centre + self.radius * units
 
     def _contains(self, X: Array) -> np.ndarray:
         with np.errstate(over="ignore"):
-            slack = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)
+            margin = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)
             distances = _length(X - self.centre)
-        return np.asarray((distances <= self.radius + slack) & np.isfinite(distances))
+        return np.asarray((distances <= self.radius + margin) & np.isfinite(distances))
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
         directions = rng.standard_normal((n, self.n_inputs))
@@ -242,7 +249,7 @@ class Ball(Domain):
 
 
 class Hull(Domain):
-    """The convex hull of points p_i, for instance of the samples; h(u) = max_i u.p_i.
+    """The convex hull of points p_i, such as the samples; h(u) = max_i u.p_i.
 
     Parameters
     ----------
@@ -276,27 +283,27 @@ class Hull(Domain):
         return self.points[np.einsum("ij,kj->ik", U, self.points).argmax(axis=1)]
 
     def _contains(self, X: Array) -> np.ndarray:
-        """Solve for convex weights of each x that is neither a point itself nor outside the bounding box.
+        """Look for convex weights of each x inside the bounding box that is not itself a point.
 
-        To rounding, x is in the hull iff min over t >= 0 of |P^T t - x|^2 + |1.t - 1|^2 is 0; the points are moved
-        to the middle of their bounding box and scaled to its size first.
+        To rounding error, x is in the hull iff the least |P^T t - x|^2 + |1.t - 1|^2 over t >= 0 is
+        0. The points are first moved to the middle of their bounding box and scaled to its size.
         """
         from scipy.optimize import nnls
 
         low, high = self.points.min(axis=0), self.points.max(axis=0)
         middle, size = low / 2 + high / 2, (high / 2 - low / 2).max()
-        slack = gamma(64 * sum(self.points.shape))
-        reach = slack * (np.abs(low) + np.abs(high))
-        inside = ((low - reach <= X) & (X <= high + reach)).all(axis=1)
+        tolerance = gamma(64 * sum(self.points.shape))
+        margin = tolerance * (np.abs(low) + np.abs(high))
+        inside = ((low - margin <= X) & (X <= high + margin)).all(axis=1)
         known = {row.tobytes() for row in self.points + 0.0}
         system = np.vstack([(self.points - middle).T / size, np.ones(len(self.points))])
         for i in np.flatnonzero(inside):
             if (X[i] + 0.0).tobytes() not in known:
-                inside[i] = nnls(system, np.append((X[i] - middle) / size, 1.0))[1] <= slack
+                inside[i] = nnls(system, np.append((X[i] - middle) / size, 1.0))[1] <= tolerance
         return inside
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw convex combinations with flat Dirichlet weights: inside, but not uniform in volume."""
+        """Draw convex combinations with flat Dirichlet weights; not uniform in volume."""
         return rng.dirichlet(np.ones(len(self.points)), size=n) @ self.points
 
     def to_arrays(self) -> dict[str, Array]:
@@ -307,7 +314,7 @@ class Hull(Domain):
 
 
 def _short(vector: Array) -> str:
-    """Write a short vector in full, a long one by its ends."""
+    """Format a short vector in full, and of a long one the first and last entry."""
     if len(vector) <= 4:
         return "[" + ", ".join(f"{value:zg}" for value in vector) + "]"
     return f"[{vector[0]:zg}, ..., {vector[-1]:zg}]"

@@ -1,6 +1,4 @@
-"""Points of balls and hulls: those that are inside but for rounding count as inside, others do
-not.
-"""
+"""Balls and hulls contain points that are inside to within rounding error, and no others."""
 
 from fractions import Fraction as Q
 

@@ -1,4 +1,4 @@
-"""Laws of the three domains, seen through their support functions."""
+"""Laws of the three domains and of their support functions."""
 import copy
 import itertools
 import math
@@ -153,7 +153,7 @@ def test_support_of_a_row_does_not_depend_on_the_other_rows_for_many_inputs(n):
 
 
 def test_support_of_a_row_does_not_depend_on_the_other_rows_where_points_tie():
-    for seed in range(40):  # products that are equal but for their rounding: which point is chosen?
+    for seed in range(40):  # products that differ by rounding error alone: which point is chosen?
         rng = np.random.default_rng(seed)
         domain = rn.Hull(0.1 * rng.integers(-3, 4, (30, 4)))
         assert_rows_are_independent(domain, 0.1 * rng.integers(-3, 4, (50, 4)))
@@ -214,7 +214,7 @@ def test_domain_contains_no_point_beyond_its_support(domain, seed):
 
 
 @kinds
-def test_domain_contains_no_point_at_the_end_of_the_numbers(domain):
+def test_domain_contains_no_point_near_the_largest_number(domain):
     assert not domain.contains([[1.7e308, 1.7e308], [-1.7e308, 0.0]]).any()
 
 
@@ -313,7 +313,7 @@ def test_one_point_is_refused(make, text):
 
 
 @given(some_domains)
-def test_domain_is_built_again_from_its_arrays(domain):
+def test_domain_is_rebuilt_from_its_arrays(domain):
     assert type(domain)(**domain.to_arrays()) == domain
 
 
@@ -327,7 +327,7 @@ def test_equal_domains_have_equal_hashes(domain):
     (rn.Box(0.0, 1.0), rn.Box(-0.0, 1.0)), (rn.Ball([0.0, 1.0], 1.0), rn.Ball([-0.0, 1.0], 1.0)),
     (rn.Hull([[0.0], [1.0]]), rn.Hull([[-0.0], [1.0]])),
 ])
-def test_hash_does_not_see_the_sign_of_zero(one, other):
+def test_hash_does_not_depend_on_the_sign_of_zero(one, other):
     assert one == other and hash(one) == hash(other)
 
 

@@ -10,7 +10,7 @@ from .. import Network
 from .._validation import Array
 from ..domains import Domain
 from ..networks.parameters import Layout
-from ..numerics.equal_rows import groups_of_rows
+from ..numerics.equal_rows import classes_of_rows
 from ..numerics.rounding import gamma
 from ..reduced_space.layer_reduction import unit_directions
 
@@ -131,7 +131,7 @@ def duplicates(units: Array, t: Array) -> int:
     tolerance = gamma(units.shape[1] + 8)
     first = (np.abs(units) > np.sqrt(tolerance)).argmax(axis=1)
     side = np.sign(units[np.arange(len(units)), first])
-    labels, t = groups_of_rows(units * side[:, np.newaxis], 2.0 * tolerance), t * side
+    labels, t = classes_of_rows(units * side[:, np.newaxis], 2.0 * tolerance), t * side
     order = np.lexsort((t, labels))
     labels, t = labels[order], t[order]
     with np.errstate(invalid="ignore"):

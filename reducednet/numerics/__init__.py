@@ -1,4 +1,4 @@
-"""Functions of arrays alone: rounding, exact sums, rationals, the unit sphere, equal rows, low rank, subset sums.
+"""Functions of arrays alone: rounding, exact sums, rationals, sphere, equal rows, ranks, subsets.
 
 May import `_validation`.
 """

@@ -1,4 +1,4 @@
-"""Rows that are equal to within a tolerance, found by sorting along one direction."""
+"""Find classes of equal rows, to within a tolerance, by sorting along one direction."""
 from __future__ import annotations
 
 from typing import Any
@@ -12,18 +12,19 @@ from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 Labels = npt.NDArray[np.intp]
 
 SEED = 20
-"""The direction is random, but always the same: equal arguments give equal groups."""
+"""The direction is random, but always the same: equal arguments give equal classes."""
 
 ROUNDS = 8
-"""Rounds that are taken over all chains at once before what is left goes row by row."""
+"""Number of rounds that treat all chains at once; the remaining rows are taken one by one."""
 
 
-def groups_of_rows(P: Any, tolerance: Any) -> Labels:
-    """Return one label a row: the rows within the tolerance of a group's first row are that group.
+def classes_of_rows(P: Any, tolerance: Any) -> Labels:
+    """Return a class label for each row; a class is the rows near its representative.
 
-    Row i joins the first group whose first row f has |P_i - P_f| <= tolerance in every column, and
-    starts a group of its own if there is none. Rows of one group can thus be up to twice the
-    tolerance apart, and rows of two groups nearer than it; the first rows of groups never are.
+    Row i joins the first class whose representative f has |P_i - P_f| <= tolerance in every column,
+    and becomes the representative of a new class if there is none. Two rows of one class can thus
+    be up to twice the tolerance apart, and rows of two classes can be nearer than it; two
+    representatives never are.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def groups_of_rows(P: Any, tolerance: Any) -> Labels:
     Returns
     -------
     integer array (n,)
-        0, 1, .. in the order of the groups' first rows.
+        0, 1, .. in the order of the representatives.
 
     Raises
     ------
@@ -44,102 +45,112 @@ def groups_of_rows(P: Any, tolerance: Any) -> Labels:
 
     Notes
     -----
-    Rows within the tolerance of each other differ by at most |r|.tolerance along r, and by the rounding
-    of both products, so each row is compared only with those in that window of the sorted P r.
-    The cost is that of sorting, n log n, and of one comparison for each group and row in its
-    first row's window: no more than a few a row, unless more groups than one usually share a window.
+    The projections P r of two rows within the tolerance of each other differ by at most
+    |r|.tolerance and the rounding error of both, so each row is compared only with those in that
+    window of the sorted projections. The cost is that of sorting, n log n, and of one comparison
+    for each class and row in its representative's window: no more than a few for each row, unless
+    windows usually contain several classes.
 
     Examples
     --------
-    >>> groups_of_rows([[0.0, 1.0], [5.0, 5.0], [0.0, 1.25]], 0.5).tolist()
+    >>> classes_of_rows([[0.0, 1.0], [5.0, 5.0], [0.0, 1.25]], 0.5).tolist()
     [0, 1, 0]
     """
     P = real_array(P, "P", ("n", "d"), allow_empty=True)
     tolerance = _tolerances(tolerance, P.shape[1])
     windows = _Windows(P, tolerance)
-    leaders = np.arange(len(P))
-    left = _chain_rounds(P, tolerance, windows, leaders)
-    _row_by_row(P, tolerance, windows, left, leaders)
-    return np.asarray(np.unique(leaders, return_inverse=True)[1].reshape(len(P)), dtype=np.intp)
+    representatives = np.arange(len(P))
+    remaining = _chain_rounds(P, tolerance, windows, representatives)
+    _row_by_row(P, tolerance, windows, remaining, representatives)
+    labels = np.unique(representatives, return_inverse=True)[1]
+    return np.asarray(labels.reshape(len(P)), dtype=np.intp)
 
 
 def _tolerances(tolerance: Any, d: int) -> Array:
     values = real_array(tolerance, "tolerance", allow_empty=True)
     if values.shape not in ((), (d,)):
-        raise ValueError(message("tolerance", f"a number or of shape ({d},)", f"shape {values.shape}"))
+        expected = f"a number or of shape ({d},)"
+        raise ValueError(message("tolerance", expected, f"shape {values.shape}"))
     if (values < 0.0).any():
         raise ValueError(message("tolerance", "at least 0", values.min()))
     return np.broadcast_to(values, (d,))
 
 
 class _Windows:
-    """The rows in the order of their place along the direction, and who can be near whom.
+    """The rows sorted by their projection P r, and for each the rows that may be near it.
 
-    A row's place is known to within an error: it is an interval [low, high]. `order` sorts the rows
-    by low, `reach` is the largest high so far, both widened by the window, for positions in this order.
+    A projection is known up to its rounding error, as an interval. `low` is its lower end and
+    `high` its upper end, to which the width of the window is added. `order` sorts the rows by
+    `low`; `highest_so_far` is the largest `high` up to each position of this order.
     """
 
     def __init__(self, P: Array, tolerance: Array) -> None:
         d = P.shape[1]
-        r = np.random.default_rng(SEED).uniform(0.5, 1.0, d) / max(4 * d, 1)  # no overflow: |r|_1 <= 1/4
+        r = np.random.default_rng(SEED).uniform(0.5, 1.0, d)
+        r /= max(4 * d, 1)  # |r|_1 <= 1/4: projections do not overflow
         r *= np.where(np.random.default_rng(SEED + 1).random(d) < 0.5, -1.0, 1.0)
-        place = np.einsum("ij,j->i", P, r)
-        error = 2.0 * gamma(d + 4) * np.einsum("ij,j->i", np.abs(P), np.abs(r)) + 4 * (d + 1) * SMALLEST
+        projection = np.einsum("ij,j->i", P, r)
+        magnitude = np.einsum("ij,j->i", np.abs(P), np.abs(r))
+        error = 2.0 * gamma(d + 4) * magnitude + 4 * (d + 1) * SMALLEST
         width = (np.abs(r) @ tolerance) * (1.0 + gamma(d + 8)) + 4 * (d + 1) * SMALLEST
-        low, high = place - error, (place + error) + width
+        low, high = projection - error, (projection + error) + width
         high += 4.0 * UNIT_ROUNDOFF * np.abs(high)
         self.order = np.argsort(low, kind="stable")
         self.low = low[self.order]
-        self.reach = np.maximum.accumulate(high[self.order])
         self.high = high
+        self.highest_so_far = np.maximum.accumulate(high[self.order])
 
     def chains(self) -> Labels:
-        """Return a chain's number for each position: rows of two chains are never near."""
+        """Return the number of each position's chain: rows of two chains are never near."""
         starts = np.zeros(len(self.order), dtype=np.intp)
-        starts[1:] = self.low[1:] > self.reach[:-1]
+        starts[1:] = self.low[1:] > self.highest_so_far[:-1]
         return np.cumsum(starts)
 
-    def candidates(self, rows: Labels) -> tuple[Labels, Labels]:
-        """Return the ends (start, stop) of the positions of all that can be near each of the rows."""
+    def windows_of(self, rows: Labels) -> tuple[Labels, Labels]:
+        """Return (start, stop) for each row: all rows near it have positions start .. stop - 1."""
         low = np.empty_like(self.low)
         low[self.order] = self.low
-        return (np.searchsorted(self.reach, low[rows], side="left"),
+        return (np.searchsorted(self.highest_so_far, low[rows], side="left"),
                 np.searchsorted(self.low, self.high[rows], side="right"))
 
 
 def _near(P: Array, first: Labels | int, rows: Labels, tolerance: Array) -> np.ndarray:
-    """Tell which rows are within the tolerance of their first row, in every column."""
+    """Return, for each row, whether it is near its `first` row in every column."""
     with np.errstate(over="ignore"):
         return np.asarray((np.abs(P[rows] - P[first]) <= tolerance).all(axis=1))
 
 
-def _chain_rounds(P: Array, tolerance: Array, windows: _Windows, leaders: Labels) -> Labels:
-    """Set the leaders of whole chains at once; return the rows that are left after some rounds.
+def _chain_rounds(
+    P: Array, tolerance: Array, windows: _Windows, representatives: Labels
+) -> Labels:
+    """Set the representatives in all chains at once; return the rows left after `ROUNDS` rounds.
 
-    Of a chain's rows without a group, the one of the lowest index starts the next group: every
-    earlier group has taken what is near it.
+    The row of the lowest index among a chain's rows without a class starts the next class: every
+    earlier class has taken the rows near it.
     """
     rows, chain = windows.order, windows.chains()
     for _ in range(ROUNDS):
-        sizes = np.bincount(chain, minlength=1)
-        rows, chain = rows[sizes[chain] > 1], chain[sizes[chain] > 1]
+        counts = np.bincount(chain, minlength=1)
+        rows, chain = rows[counts[chain] > 1], chain[counts[chain] > 1]
         if not len(rows):
             break
-        first = np.full(len(sizes), len(P))
+        first = np.full(len(counts), len(P))
         np.minimum.at(first, chain, rows)
         near = _near(P, first[chain], rows, tolerance)
-        leaders[rows[near]] = first[chain[near]]
+        representatives[rows[near]] = first[chain[near]]
         rows, chain = rows[~near], chain[~near]
     return np.sort(rows)
 
 
-def _row_by_row(P: Array, tolerance: Array, windows: _Windows, left: Labels, leaders: Labels) -> None:
-    """Set the leaders of the rows that are left, in the order of their indices."""
-    open_ = np.zeros(len(P), dtype=bool)
-    open_[left] = True
-    for i, start, stop in zip(left, *windows.candidates(left)):
-        if open_[i]:
+def _row_by_row(
+    P: Array, tolerance: Array, windows: _Windows, remaining: Labels, representatives: Labels
+) -> None:
+    """Set the representatives of the remaining rows, in the order of their indices."""
+    unassigned = np.zeros(len(P), dtype=bool)
+    unassigned[remaining] = True
+    for i, start, stop in zip(remaining, *windows.windows_of(remaining)):
+        if unassigned[i]:
             rows = windows.order[start:stop]
-            rows = rows[open_[rows]]
+            rows = rows[unassigned[rows]]
             rows = rows[_near(P, i, rows, tolerance)]
-            leaders[rows], open_[rows] = i, False
+            representatives[rows], unassigned[rows] = i, False

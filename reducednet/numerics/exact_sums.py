@@ -1,4 +1,4 @@
-"""Correctly rounded sums of floating-point numbers."""
+"""Sum floating-point numbers exactly, with one rounding at the end."""
 from __future__ import annotations
 
 import math
@@ -23,7 +23,7 @@ def exact_sum(values: list[float]) -> float:
         return math.fsum(values)
     except ValueError:  # inf - inf
         return math.nan
-    except OverflowError:  # of a partial sum
+    except OverflowError:  # a partial sum, perhaps not the sum itself
         pass
     try:
         return float(sum(map(Fraction, values)))
@@ -32,7 +32,7 @@ def exact_sum(values: list[float]) -> float:
 
 
 def exact_sums(terms: Array) -> Array:
-    """Return the sums over the first axis, each rounded once, as an array of the other axes.
+    """Return the sums over the first axis, each rounded once; the other axes are kept.
 
     Raises
     ------

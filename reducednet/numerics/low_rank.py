@@ -1,4 +1,9 @@
-"""Matrices of the smallest rank that their rounding errors allow."""
+"""Factor a matrix that is known up to rounding error into M Q of the smallest rank.
+
+`row_factors` and `numerical_ranks` are given an error bound for each entry, and count as zero
+whatever it allows. `row_space` finds what is linearly dependent to working precision, and then
+checks the residual.
+"""
 from __future__ import annotations
 
 import numpy as np
@@ -10,10 +15,10 @@ from .sphere import normalise
 SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 
 
-def _scaled_sizes(sizes: Array) -> tuple[Array, int]:
-    """Return the sizes over 2^power, which brings the largest into [1, 2), and the power."""
-    power = int(np.frexp(sizes.max(initial=0.0))[1]) - 1
-    return np.ldexp(sizes, -power), power
+def _scaled_bounds(A: Array) -> tuple[Array, int]:
+    """Return A over 2^power, which brings the largest entry into [1, 2), and the power."""
+    power = int(np.frexp(A.max(initial=0.0))[1]) - 1
+    return np.ldexp(A, -power), power
 
 
 def _row_exponents(matrix: Array) -> np.ndarray:
@@ -21,18 +26,18 @@ def _row_exponents(matrix: Array) -> np.ndarray:
     return np.frexp(np.abs(matrix).max(axis=1, initial=0.0))[1][:, np.newaxis]
 
 
-def in_units_of_noise(R: Array, noise: Array, sizes: Array) -> Array:
-    """Return R_ki sizes_i / (noise sizes)_k: where no entry is above 1 in size, R is nothing but noise.
+def in_units_of_error(R: Array, error: Array, A: Array) -> Array:
+    """Return R_ki A_i / (error A)_k: R may be 0 where no entry of this is above 1 in size.
 
-    R may be a stack of matrices, (..., K, q). Rows and sizes are first multiplied by powers of two,
-    so that products of numbers near the ends of float64 stay inside.
+    R may be a stack of matrices, (..., K, q). Rows and A are first multiplied by powers of two, so
+    that products of numbers near the limits of float64 stay in its range.
     """
-    sizes, power = _scaled_sizes(sizes)
-    exponents = _row_exponents(noise)
-    noise, R = np.ldexp(noise, -exponents), np.ldexp(R, -exponents)
+    A, power = _scaled_bounds(A)
+    exponents = _row_exponents(error)
+    error, R = np.ldexp(error, -exponents), np.ldexp(R, -exponents)
     underflow = np.ldexp(SMALLEST_NORMAL, -exponents - power)
     least = np.maximum(underflow, SMALLEST_NORMAL)
-    scaled = R * sizes / np.maximum((noise @ sizes)[:, np.newaxis], least)
+    scaled = R * A / np.maximum((error @ A)[:, np.newaxis], least)
     return finite_result(np.asarray(scaled), "the affine part of the form")
 
 
@@ -44,36 +49,36 @@ def _ranks(scaled: Array) -> np.ndarray:
     return np.where((np.abs(scaled) <= 1.0).all(axis=(-2, -1)), 0, np.maximum(ranks, 1))
 
 
-def numerical_ranks(R: Array, noise: Array, sizes: Array) -> np.ndarray:
-    """Return the smallest rank that each matrix can have to within the noise; R as (..., K, q).
+def numerical_ranks(R: Array, error: Array, A: Array) -> np.ndarray:
+    """Return the smallest rank of a matrix within the error of each R, as (...); R is (..., K, q).
 
-    It counts the singular values, in units of the noise, above those that noise alone can have: by Weyl's
-    inequality no matrix within the noise of R has a smaller rank.
+    Count the singular values, in units of the error, above those that the error alone can have: by
+    Weyl's inequality no matrix within the error of R has a smaller rank.
 
     Examples
     --------
     >>> R = np.array([[1.0, 2.0], [2.0, 4.0 + 1e-10]])
-    >>> [int(numerical_ranks(R, np.full((2, 2), noise), np.ones(2))) for noise in (1e-9, 1e-15)]
+    >>> [int(numerical_ranks(R, np.full((2, 2), error), np.ones(2))) for error in (1e-9, 1e-15)]
     [1, 2]
     """
-    return _ranks(in_units_of_noise(R, noise, sizes))
+    return _ranks(in_units_of_error(R, error, A))
 
 
-def row_factors(R: Array, noise: Array, sizes: Array) -> tuple[Array, Array]:
-    """Return (M, Q) with |R - M Q| at the size of its noise, of the smallest rank r that this allows.
+def row_factors(R: Array, error: Array, A: Array) -> tuple[Array, Array]:
+    """Return (M, Q) with |R - M Q| of the size of the error and the smallest rank r that it allows.
 
     Parameters
     ----------
-    R, noise : arrays (K, q)
-        A matrix and how uncertain each entry is.
-    sizes : array (q,)
-        How large the inputs are that the columns act on; larger than 0.
+    R, error : arrays (K, q)
+        A matrix and a bound of the error of each entry.
+    A : array (q,)
+        The largest absolute value of each input that R is applied to; larger than 0.
 
     Returns
     -------
     M : array (K, r)
     Q : array (r, q)
-        With rows Q_i sizes orthonormal, but for a power of two.
+        The rows A Q_i are orthonormal, up to a common power of two.
 
     Examples
     --------
@@ -81,22 +86,22 @@ def row_factors(R: Array, noise: Array, sizes: Array) -> tuple[Array, Array]:
     >>> np.abs(Q).round(12)
     array([[0.6, 0.8]])
     """
-    scaled = in_units_of_noise(R, noise, sizes)
+    scaled = in_units_of_error(R, error, A)
     rank = int(_ranks(scaled))
     if rank == 0:
         return np.zeros((len(R), 0)), np.zeros((0, R.shape[1]))
-    basis, (sizes, _) = np.linalg.svd(scaled, full_matrices=False)[2][:rank], _scaled_sizes(sizes)
+    basis, (A, _) = np.linalg.svd(scaled, full_matrices=False)[2][:rank], _scaled_bounds(A)
     exponents = _row_exponents(R)
-    M = np.ldexp((np.ldexp(R, -exponents) * sizes) @ basis.T, exponents)
-    rank = rank if M.any() else 0  # all of it has underflown
-    return M[:, :rank], basis[:rank] / sizes
+    M = np.ldexp((np.ldexp(R, -exponents) * A) @ basis.T, exponents)
+    rank = rank if M.any() else 0  # every entry has underflowed
+    return M[:, :rank], basis[:rank] / A
 
 
 def row_space(alpha: Array, magnitude: Array, A: Array) -> tuple[Array, Array] | None:
-    """Return (M, Q) with alpha = M Q to rounding, the rows of Q unit and as few as possible.
+    """Return (M, Q) with alpha = M Q to rounding error, the rows of Q unit and as few as possible.
 
-    They come from a singular value decomposition in units of A, with the rows of alpha brought to
-    one length: neither a small input nor a small output is lost beside a large one.
+    They come from a singular value decomposition of alpha in units of A with its rows normalised,
+    so that neither a small input nor a small output disappears beside a large one.
 
     Parameters
     ----------

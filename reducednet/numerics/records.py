@@ -1,7 +1,7 @@
-"""What records that hold arrays have in common: equality, hashes, copies and pickles.
+"""Give records that hold arrays equality, a hash, copies and pickles.
 
-Without it ``==`` of two records compares arrays, which have no truth value, and a copied array can
-be written to.
+Python's own ``==`` of two records compares their arrays, which have no truth value, and its copies
+of read-only arrays can be written to.
 """
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def record(kind: Kind) -> Kind:
-    """Give a class of records an equality of all entries, a hash, and copies and pickles.
+    """Give a class of records equality of all entries, a hash, copies and pickles.
 
-    The class is a NamedTuple, a dataclass, or has an `__init__` whose parameters are called as its
-    attributes. An equality of its own stays. Numbers are equal as `==` says, nan equals nan, arrays
-    are equal in dtype, shape and each entry. A copy is made by the constructor; arrays of a
-    NamedTuple, which has none of its own, are read-only in it.
+    The class is a NamedTuple, a dataclass, or has an `__init__` whose parameters bear the names of
+    its attributes. If it defines `__eq__`, that stays. Numbers are equal if `==` says so, nan
+    equals nan, and arrays are equal if their dtype, shape and all entries are. The constructor
+    makes the copies; the arrays of a copied NamedTuple are made read-only.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def record(kind: Kind) -> Kind:
 
 
 def __eq__(self: Any, other: object) -> Any:
-    """Return whether all entries are the same."""
+    """Return True if all entries are equal."""
     if isinstance(self, tuple):
         return isinstance(other, tuple) and key(tuple(self)) == key(tuple(other))
     if type(other) is not type(self):
@@ -52,19 +52,19 @@ def __eq__(self: Any, other: object) -> Any:
 
 
 def __ne__(self: Any, other: object) -> Any:
-    """Return whether some entry differs."""
+    """Return True if some entry differs."""
     equal = __eq__(self, other)
     return equal if equal is NotImplemented else not equal
 
 
 def __hash__(self: Any) -> int:
-    """Return a hash of all entries but mappings, which may hold what has none."""
+    """Return a hash of all entries except mappings, whose values may not be hashable."""
     return hash(key([value for value in entries(self).values() if not isinstance(value, Mapping)]))
 
 
 def __reduce__(self: Any) -> tuple[Any, ...]:
-    """Return how the record is made again, for `copy` and `pickle`."""
-    return _made_again, (type(self), {name: _plain(value) for name, value in entries(self).items()})
+    """Return the call that rebuilds the record, for `copy` and `pickle`."""
+    return _rebuild, (type(self), {name: _plain(value) for name, value in entries(self).items()})
 
 
 def entries(value: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def entries(value: Any) -> dict[str, Any]:
 
 
 def key(value: Any) -> Any:
-    """Return something that `==` finds equal for equal values; hashable where it holds no mapping.
+    """Return a key that is equal for equal values, and hashable unless it holds a mapping.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def key(value: Any) -> Any:
 
 
 def read_only(value: Any) -> Any:
-    """Return the value with read-only views of its arrays, in tuples and in mappings too.
+    """Return the value with read-only views of its arrays, also of those in tuples and mappings.
 
     Examples
     --------
@@ -117,13 +117,13 @@ def read_only(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a dict in the place of a read-only mapping, which does not pickle."""
+    """Return a dict in place of a read-only mapping, which cannot be pickled."""
     if isinstance(value, MappingProxyType):
         return {name: _plain(entry) for name, entry in value.items()}
     return value
 
 
-def _made_again(kind: type, values: dict[str, Any]) -> Any:
+def _rebuild(kind: type, values: dict[str, Any]) -> Any:
     if issubclass(kind, tuple):
         values = {name: read_only(value) for name, value in values.items()}
     return kind(**values)

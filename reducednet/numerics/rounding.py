@@ -1,4 +1,4 @@
-"""Bounds of floating-point rounding: the numbers that replace guessed tolerances.
+"""Bound the rounding errors of float64 arithmetic, so that no tolerance is a guess.
 
 References
 ----------
@@ -9,19 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 UNIT_ROUNDOFF = 2.0**-53
-"""Largest relative error u of one rounded float64 operation."""
+"""Largest relative error u of one float64 operation."""
 
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
-"""Smallest positive float64: the absolute error of one product that underflows."""
+"""Smallest positive float64: bounds the absolute error of a product that underflows."""
 
 
 def gamma(n_roundings: int) -> float:
-    """Return the relative error bound of n roundings in a row.
+    """Return a bound of the relative error of n successive roundings.
 
     gamma_n = n u / (1 - n u),   u = 2^-53
 
-    A product of n factors (1 + delta), |delta| <= u, differs from 1 by at most gamma_n; so does
-    every term of a sum of n terms from itself, in whichever order the sum is taken.
+    A product of n factors (1 + delta) with |delta| <= u differs from 1 by at most gamma_n. In a
+    computed sum of n terms, in any order, each term carries at most such a relative error.
 
     Examples
     --------

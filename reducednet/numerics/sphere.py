@@ -1,7 +1,7 @@
-"""Geometry of the unit sphere, a row a point: norms, projection, retraction, exponential map.
+"""Compute norms, projection, retraction and exponential map on the unit sphere, row by row.
 
 A weight matrix of the reduced space is a product of spheres S^(n-1), one for each neuron
-(THEORY, section 4). All functions work on matrices (n_rows, n) row by row.
+(THEORY, section 4). Each row of a matrix (n_rows, n) is a point or a vector.
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .rounding import gamma
 
 
 def row_exponents(W: Array) -> np.ndarray:
-    """Return the integer e of each row with 2^e <= max_i |w_i| < 2^(e+1); 0 for a zero row.
+    """Return, for each row, the integer e with 2^e <= max_i |w_i| < 2^(e+1); 0 for a zero row.
 
     Examples
     --------
@@ -24,10 +24,10 @@ def row_exponents(W: Array) -> np.ndarray:
 
 
 def row_norms(W: Array) -> Array:
-    """Return the Euclidean norm of each row, at any scale.
+    """Return the Euclidean norm of each row, whatever its scale.
 
-    The squares of entries of about 1e-160 or 1e160 leave the range of float64, so rows outside
-    [1e-140, 1e140] are first multiplied by a power of two, which is exact.
+    The squares of entries near 1e-160 or 1e160 leave the range of float64, so rows with a norm
+    outside [1e-140, 1e140] are first multiplied by a power of two, which is exact.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def row_norms(W: Array) -> Array:
     Returns
     -------
     array (n_rows,)
-        Relative error at most gamma(n + 2); inf where the norm itself exceeds float64.
+        Relative error at most gamma(n + 2); inf where the norm itself exceeds the range of float64.
 
     Examples
     --------
@@ -54,9 +54,9 @@ def row_norms(W: Array) -> Array:
 
 
 def unit_tolerance(n: int) -> float:
-    """Return how far from 1 the computed norm of a normalised row of n entries can lie.
+    """Return a bound of |norm - 1| for the computed norm of a normalised row of n entries.
 
-    The norm carries n/2 + 2 roundings, the division one, and measuring the result again n/2 + 2.
+    The norm carries n/2 + 2 roundings, the division one, and the norm of the result n/2 + 2 more.
 
     Examples
     --------
@@ -69,8 +69,8 @@ def unit_tolerance(n: int) -> float:
 def normalise(W: Array) -> tuple[Array, Array]:
     """Return the unit rows w_j / |w_j| and the norms |w_j|.
 
-    A row that is unit to rounding already is returned as it is, with norm 1, so that
-    normalising twice changes nothing. A zero row has no direction: it stays zero, with norm 0.
+    A row whose norm is 1 to rounding error is returned as it is, with norm 1, so that normalising
+    twice changes nothing. A zero row has no direction: it stays zero, with norm 0.
     A row of subnormal numbers is still a direction.
 
     Parameters
@@ -103,8 +103,8 @@ def normalise(W: Array) -> tuple[Array, Array]:
 def project(W: Array, G: Array) -> Array:
     """Return the tangent part of each row of G at the unit row of W: P_w g = g - (w.g) w.
 
-    It is the Riemannian gradient when G is the Euclidean one, and the transport of a tangent
-    vector of another point to w.
+    This is the Riemannian gradient if G is the Euclidean one, and the transport to w of a vector
+    tangent at another point.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def project(W: Array, G: Array) -> Array:
 def retract(W: Array, V: Array) -> Array:
     """Return the retraction R_w(v) = (w + v) / |w + v|, row by row.
 
-    Where w + v = 0 there is no direction to go to, and the row stays w.
+    Where w + v = 0 there is no direction, and the row stays w.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def retract(W: Array, V: Array) -> Array:
 
 
 def exponential(W: Array, V: Array) -> Array:
-    """Return the exponential map: from w along the great circle with initial velocity v.
+    """Return the exponential map: follow the great circle from w with initial velocity v.
 
     exp_w(v) = cos(|v|) w + sin(|v|) v / |v|
 
@@ -154,7 +154,7 @@ def exponential(W: Array, V: Array) -> Array:
 
 
 def sample(n_rows: int, n: int, rng: RandomLike = None) -> Array:
-    """Return rows drawn uniformly from the unit sphere S^(n-1); for n = 1 the signs -1 and 1.
+    """Return rows drawn uniformly from the unit sphere S^(n-1); for n = 1 they are -1 or 1.
 
     Parameters
     ----------

@@ -1,14 +1,15 @@
-"""Subsets of vectors with a given sum, by meeting in the middle."""
+"""Find a subset of vectors with a given sum, by meeting in the middle."""
 from __future__ import annotations
 
 import numpy as np
 
 from .._validation import Array
 
-MOST = 30
-"""So many items at most: two lists of 2^15 sums."""
+MAX_ITEMS = 30
+"""Largest number of items: each half then has 2^15 sums."""
 
 CHUNK = 2**16
+"""Number of sums compared at once, which bounds the memory."""
 
 
 def all_subsets(n: int) -> np.ndarray:
@@ -23,21 +24,22 @@ def all_subsets(n: int) -> np.ndarray:
 
 
 def subset_with_sum(items: Array, target: Array, tolerance: float) -> np.ndarray | None:
-    """Return a subset S with |sum of items in S - target| <= tolerance in every entry, or None if there is none.
+    """Return a subset whose sum is within the tolerance of the target in every entry.
 
-    All sums of the first half of the items are sorted by one entry of a random direction, and
-    those of the second half look for their partner there.
+    The sums of the first half of the items are sorted by their projections on a random direction r.
+    For each sum of the second half, those that complete it to the target lie in a window of that
+    order, as wide as the tolerance and the rounding error of the projections allow.
 
     Parameters
     ----------
     items : array (n, q)
-        At most `MOST` of them.
+        n is at most `MAX_ITEMS`.
     target : array (q,)
     tolerance : float
 
     Returns
     -------
-    bool array (n,), or None
+    bool array (n,), or None if there is no such subset
 
     Examples
     --------
@@ -48,13 +50,13 @@ def subset_with_sum(items: Array, target: Array, tolerance: float) -> np.ndarray
     masks = all_subsets(n // 2), all_subsets(n - n // 2)
     left, right = masks[0] @ items[:n // 2], target - masks[1] @ items[n // 2:]
     r: Array = np.asarray(np.random.default_rng(0).uniform(0.5, 1.0, q))
-    rounding = 2.0**-48 * max(q + n, 1)
-    size = (np.abs(items).sum(axis=0) + np.abs(target)) @ r
-    width = float(r.sum()) * tolerance + 2.0 * rounding * size
-    places = left @ r
-    order = np.argsort(places)
-    starts = np.searchsorted(places[order], right @ r - width, side="left")
-    stops = np.searchsorted(places[order], right @ r + width, side="right")
+    magnitude = (np.abs(items).sum(axis=0) + np.abs(target)) @ r
+    relative_error = 2.0**-48 * max(q + n, 1)
+    width = float(r.sum()) * tolerance + 2.0 * relative_error * magnitude
+    projections = left @ r
+    order = np.argsort(projections)
+    starts = np.searchsorted(projections[order], right @ r - width, side="left")
+    stops = np.searchsorted(projections[order], right @ r + width, side="right")
     for i in np.flatnonzero(stops > starts):
         for start in range(starts[i], stops[i], CHUNK):
             rows = order[start:min(start + CHUNK, stops[i])]

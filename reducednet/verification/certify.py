@@ -19,7 +19,7 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Domain, Hull
 from ..networks.network import Network
-from ..numerics.rationals import LARGEST, above, below, rationals, simplex_weights
+from ..numerics.rationals import FLOAT_MAX, above, below, rationals, simplex_weights
 from .certificates.certificate import Certificate, fingerprint, proved_number
 from .certificates.check_evaluation import slack as evaluation_slack
 from .certificates.check_rational import point_of
@@ -125,7 +125,7 @@ def _confirmed(
     A certain bound is what the checker would find, and it is asked only where that is quick.
     """
     question = findings.question
-    most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else LARGEST
+    most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else FLOAT_MAX
     found: Any = proved
     try:
         longest = SECONDS if certain else max(SECONDS, findings.remaining / 2.0)

@@ -1,4 +1,4 @@
-"""Canonical forms of one hidden layer: the same function, in one way only, to within a proved bound."""
+"""Canonical forms of one hidden layer are the same function within a proved bound, and unique."""
 import dataclasses
 from fractions import Fraction
 from itertools import permutations
@@ -41,7 +41,7 @@ def exact_form(form, x):
 
 
 def beyond(network, x, margin):
-    """Tell whether |w_j.x + b_j| > margin |w_j| for every neuron with weights, in rationals."""
+    """Return True if |w_j.x + b_j| > margin |w_j| for each neuron with weights, in rationals."""
     x, margin = fractions(x), Fraction(float(margin))
     neurons = zip(network.weights[0], network.thresholds[0])
     rows = [(fractions(w), Fraction(float(b))) for w, b in neurons if w.any()]
@@ -58,7 +58,7 @@ def assert_within(network, other, X, bound, margin, what):
 
 
 def hard(W, b, C, domain, bias=None, activation="relu"):
-    """Return a case: the network, the domain and its ends and middle."""
+    """Return a case: the network, the domain, its two end points and its middle."""
     d = domain.n_inputs
     X = np.vstack([domain.support_points(np.vstack([np.eye(d), -np.eye(d)])), domain.sample(5, 0)])
     return rn.Network([W], [b], C, bias, activation), domain, X
@@ -127,7 +127,7 @@ def test_network_of_the_form_is_the_form_to_rounding(case):
     assert form.n_neurons <= built.sizes[1] <= max(1, form.n_neurons + min(rank + 1, *form.linear.shape))
     if form.activation == "relu":
         size = path_sums.outputs_tolerance(built, X) + path_sums.outputs_tolerance(network, X)
-        K, d = form.linear.shape  # what is taken for noise, and the roundings of the rest
+        K, d = form.linear.shape  # what is dropped as rounding error, and the roundings of the rest
         size += gamma(4 * d + 48) * (1.0 + np.sqrt(K)) * (largest(domain) @ form.terms.linear.T)
         assert_close(built(X), form(X), size, f"{form!r}")
 
@@ -166,28 +166,28 @@ def differences_from_its_network(form, X):
     return [max(errors) for errors in zip(*[[abs(left - right) for left, right in pair] for pair in pairs])]
 
 
-def what_the_network_is_charged(form):
+def error_of_the_network(form):
     return [Fraction(float(own)) - Fraction(float(bound)) for own, bound in zip(form.network_bound, form.bound)]
 
 
 @given(seeds())
-def test_what_the_network_rounds_anew_is_charged(seed):
+def test_rounding_errors_of_the_network_of_the_form_are_within_its_bound(seed):
     network, domain, X = rounded_anew(seed)
     form = rn.canonical_form(network, domain)
-    for off, charge in zip(differences_from_its_network(form, X), what_the_network_is_charged(form), strict=True):
-        assert off <= charge
+    for off, bound in zip(differences_from_its_network(form, X), error_of_the_network(form), strict=True):
+        assert off <= bound
 
 
 CANCELLED = hard([[1.0], [1.0]], [3.0, 4.0], [[1.0, -1.0 + 2.0**-52]], rn.Box(-1, 1))
 ROUNDED = hard([[1.0]], [256.1], [[1.0]], rn.Box(-0.03, 0.1))
 
 
-@pytest.mark.parametrize("case, used", [(CANCELLED, 0.99), (ROUNDED, 0.9)], ids=["noise", "constant"])
-def test_less_would_not_cover_what_the_network_rounds_anew(case, used):
+@pytest.mark.parametrize("case, used", [(CANCELLED, 0.99), (ROUNDED, 0.9)], ids=["rounding error", "constant"])
+def test_a_smaller_bound_would_not_cover_the_network_of_the_form(case, used):
     network, domain, X = case
     form = rn.canonical_form(network, domain)
-    (off,), (charge,) = differences_from_its_network(form, X), what_the_network_is_charged(form)
-    assert used * charge < off <= charge
+    (off,), (bound,) = differences_from_its_network(form, X), error_of_the_network(form)
+    assert used * bound < off <= bound
 
 
 def test_bound_of_the_form_alone_does_not_cover_its_network():
@@ -197,11 +197,11 @@ def test_bound_of_the_form_alone_does_not_cover_its_network():
     assert 2 * Fraction(float(form.bound[0])) < max(map(abs, outputs)) <= Fraction(float(form.network_bound[0]))
 
 
-# what a form looks like
+# the entries of a form
 
 
 @given(networks_with_domains(**shallow()))
-def test_rows_are_unit_oriented_and_cut_the_interior(case):
+def test_rows_are_unit_oriented_and_meet_the_interior(case):
     form = rn.canonical_form(*case)
     d = form.weights.shape[1]
     assert_close(rn.sphere.row_norms(form.weights), 1.0, gamma(d + 6), "norms")
@@ -212,7 +212,7 @@ def test_rows_are_unit_oriented_and_cut_the_interior(case):
 
 
 @given(networks_with_domains(**shallow(max_width=8)))
-def test_hyperplanes_are_distinct_sorted_and_no_column_is_zero(case):
+def test_hyperplanes_are_distinct_and_sorted_with_outgoing_weights(case):
     form = rn.canonical_form(*case)
     rows = np.column_stack([form.weights, form.thresholds])
     gaps = np.full(rows.shape[1], form.tolerance)
@@ -237,7 +237,7 @@ def test_hand_worked_example():
     assert form.weights.tolist() == [[1.0]] and form.thresholds.tolist() == [-0.5]
     assert form.output_weights.tolist() == [[6.0]]
     assert form.linear.tolist() == [[-3.0]] and form.constant.tolist() == [10.0]
-    assert form.turned.tolist() == [True]  # the neuron of weight 4 is the larger one
+    assert form.opposite.tolist() == [True]  # the neuron of weight 4 is the larger one
 
 
 def test_hand_worked_binary_example():
@@ -247,7 +247,7 @@ def test_hand_worked_binary_example():
     assert form.output_weights.tolist() == [[-2.0]] and form.constant.tolist() == [5.0]
 
 
-def test_offset_of_1e16_is_no_loss():
+def test_offset_of_1e16_costs_no_accuracy():
     form = rn.canonical_form(rn.Network([[[1.0]]], [[1e16]], [[1.0]], [-1e16]), rn.Box(0, 1))
     assert form.n_neurons == 0
     assert form.linear.tolist() == [[1.0]] and form.constant.tolist() == [0.0]
@@ -255,21 +255,21 @@ def test_offset_of_1e16_is_no_loss():
 
 
 def exact_form_in_one_dimension(network, low, high):
-    """Return kinks, jumps of slope, alpha and beta of a ReLU network with one input, in rationals.
+    """Return breakpoints, jumps of slope, alpha and beta of a ReLU network with one input, in rationals.
 
     With all w = 1, every neuron of the form is off at the left end: alpha and beta are read there.
     """
-    kinks = {}
+    breakpoints = {}
     for (w,), b, c in zip(network.weights[0], network.thresholds[0], network.output_weights[0]):
         if w:
-            kink = -Fraction(float(b)) / Fraction(float(w))
-            if low < kink < high:
-                kinks[kink] = kinks.get(kink, 0) + Fraction(float(c)) * abs(Fraction(float(w)))
-    kinks = {kink: jump for kink, jump in sorted(kinks.items(), reverse=True) if jump}
-    step = (min([*kinks, Fraction(high)]) - low) / 2
+            point = -Fraction(float(b)) / Fraction(float(w))
+            if low < point < high:
+                breakpoints[point] = breakpoints.get(point, 0) + Fraction(float(c)) * abs(Fraction(float(w)))
+    breakpoints = {point: jump for point, jump in sorted(breakpoints.items(), reverse=True) if jump}
+    step = (min([*breakpoints, Fraction(high)]) - low) / 2
     (left,), (right,) = exact_forward(network, [low]), [exact_at(network, low + step)]
     alpha = (right - left) / step
-    return list(kinks), list(kinks.values()), alpha, left - alpha * low
+    return list(breakpoints), list(breakpoints.values()), alpha, left - alpha * low
 
 
 def exact_at(network, x):
@@ -288,9 +288,10 @@ def exact_at(network, x):
 def test_form_in_one_dimension_is_the_one_read_off_the_graph(case):
     network, domain = case
     form = rn.canonical_form(network, domain)
-    kinks, jumps, alpha, beta = exact_form_in_one_dimension(network, -2, 3)
-    assert form.n_neurons == len(kinks)
-    assert_close(form.thresholds, np.array([-float(kink) for kink in kinks]), gamma(4) * 3, "thresholds")
+    breakpoints, jumps, alpha, beta = exact_form_in_one_dimension(network, -2, 3)
+    assert form.n_neurons == len(breakpoints)
+    expected = np.array([-float(point) for point in breakpoints])
+    assert_close(form.thresholds, expected, gamma(4) * 3, "thresholds")
     sizes = form.terms.output_weights[0]
     assert_close(form.output_weights[0], np.array([float(jump) for jump in jumps]), gamma(4) * sizes, "c")
     assert_close(form.linear[0, 0], float(alpha), gamma(4) * form.terms.linear[0, 0], "alpha")
@@ -303,7 +304,7 @@ def test_form_in_one_dimension_is_the_one_read_off_the_graph(case):
 def disguised(network, domain, seed):
     """Return another network of the same function on the domain, with an output bias.
 
-    Neurons are split, turned round, joined by dead, always-on and idle ones, scaled and permuted.
+    Neurons are split, replaced by opposites, joined by dead, always-on and unused ones, scaled and permuted.
     """
     rng = np.random.default_rng(seed)
     (W,), (b,), C = network.weights, network.thresholds, network.output_weights
@@ -311,15 +312,15 @@ def disguised(network, domain, seed):
     a = np.zeros(K) if network.output_bias is None else network.output_bias.copy()
     relu, part = network.activation == "relu", rng.random(len(b))
     W, b, C = np.vstack([W, W]), np.append(b, b), np.column_stack([C * part, C - C * part])
-    turned = (rng.random(len(b)) < 0.4) & W.any(axis=1)
-    sign = np.where(turned, -1.0, 1.0)
-    reach = np.abs(b) + 2.0 * np.abs(W) @ largest(domain) + 1.0  # z + reach > 0 on the domain
+    opposite = (rng.random(len(b)) < 0.4) & W.any(axis=1)
+    sign = np.where(opposite, -1.0, 1.0)
+    shift = np.abs(b) + 2.0 * np.abs(W) @ largest(domain) + 1.0  # z + shift > 0 on the domain
     new_W, new_b, new_C = [W * sign[:, np.newaxis]], [b * sign], [C if relu else C * sign]
     if relu:  # c s(z) = c s(-z) + c z
-        new_W.append(W[turned]), new_b.append(b[turned] + reach[turned]), new_C.append(C[:, turned])
-        a = a - C[:, turned] @ reach[turned]
+        new_W.append(W[opposite]), new_b.append(b[opposite] + shift[opposite]), new_C.append(C[:, opposite])
+        a = a - C[:, opposite] @ shift[opposite]
     else:  # c s(z) = c - c s(-z)
-        a = a + C[:, turned].sum(axis=1)
+        a = a + C[:, opposite].sum(axis=1)
     V, ends = entries(rng, (3, d), "dyadic"), np.abs(entries(rng, 3, "dyadic")) + 1.0
     top = np.abs(V) @ largest(domain) + ends
     c = entries(rng, (K, 2), "dyadic")
@@ -388,7 +389,7 @@ def test_form_of_the_form_is_itself(case):
 
 
 @given(networks_with_domains(**shallow(activation="relu", kinds=("cut",), numbers=("normal",))), seeds())
-def test_one_changed_column_is_one_changed_column_of_the_form(case, seed):
+def test_changing_one_neuron_changes_one_column_of_the_form(case, seed):
     network, domain = case
     C = network.output_weights.copy()
     j = np.random.default_rng(seed).integers(C.shape[1])
@@ -399,7 +400,7 @@ def test_one_changed_column_is_one_changed_column_of_the_form(case, seed):
     assert differs.any(axis=0).sum() == 1 == (one.n_neurons > 0)
 
 
-def test_many_disguised_neurons_are_brought_back():
+def test_many_disguised_neurons_are_recognised():
     domain = rn.Ball(np.zeros(8), 1.0)
     red = rn.ReducedNetwork.random((8, 5000, 2), domain, rng=0, output_bias=True)
     other = disguised(red, domain, 1)
@@ -422,7 +423,7 @@ def test_tolerance_zero_merges_equal_rows_only():
 
 
 @pytest.mark.parametrize("activation", ["relu", "binary"])
-def test_dropped_column_is_charged(activation):
+def test_dropped_outgoing_weights_are_within_the_bound(activation):
     net = rn.Network([[[1.0], [1.0]]], [[-0.5, -0.5]], [[1.0, -1.0 + 2.0**-49]], activation=activation)
     form = rn.canonical_form(net, rn.Box(0, 1))
     assert form.n_neurons == 0
@@ -430,7 +431,7 @@ def test_dropped_column_is_charged(activation):
     assert_within(net, lambda x: exact_form(form, x), X, form.bound, form.margin, "sum")
 
 
-def test_direction_is_told_by_the_first_entry_above_the_tolerance():
+def test_orientation_depends_on_the_first_entry_above_the_tolerance():
     net = rn.Network([[[1e-17, -1.0], [-1e-17, 1.0]]], [[0.25, -0.25]], [[1.0, 2.0]])
     form = rn.canonical_form(net, rn.Box([-1, -1], [1, 1]))
     assert form.n_neurons == 1 and form.weights[0, 1] == 1.0

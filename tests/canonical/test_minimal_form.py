@@ -1,4 +1,4 @@
-"""Minimal forms: the same function with the fewest neurons, and honest about it."""
+"""Minimal forms are the same function with the fewest neurons, and a true lower bound."""
 from fractions import Fraction
 from itertools import product
 
@@ -101,12 +101,12 @@ def test_network_without_spare_neurons_is_found_back(n, output_bias, activation)
 
 
 def distinct_rows(rng, n, box):
-    """Return n integer rows (w, b) whose hyperplanes are different and cut the box."""
+    """Return n integer rows (w, b) whose hyperplanes are different and meet the box."""
     rows = {}
     while len(rows) < n:
         row = rng.integers(-4, 5, 3)
-        reach = np.abs(row[:2]).sum() * box
-        if row[:2].any() and abs(row[2]) < reach:
+        highest = np.abs(row[:2]).sum() * box
+        if row[:2].any() and abs(row[2]) < highest:
             row = row // np.gcd.reduce(row)
             rows.setdefault(tuple(row * np.sign(row[np.flatnonzero(row)[0]])), row)
     return np.array(list(rows.values()))
@@ -115,12 +115,12 @@ def distinct_rows(rng, n, box):
 def fewest_by_force(rows, c, affine, with_bias, box):
     """Return how many neurons c.s(rows (x, 1)) + affine.(x, 1) needs on the square [-box, box]^2, in integers.
 
-    Every way to turn the neurons is tried: R = affine + the sum of c_i rows_i over the turned ones must be
+    Every choice of opposite neurons is tried: R = affine + the sum of c_i rows_i over these must be
     0, or one neuron, or two.
     """
     best = 2
-    for turned in product([0, 1], repeat=len(rows)):
-        R = affine + (c * np.array(turned)) @ rows
+    for opposite in product([0, 1], repeat=len(rows)):
+        R = affine + (c * np.array(opposite)) @ rows
         lowest = R[2] - np.abs(R[:2]).sum() * box
         highest = R[2] + np.abs(R[:2]).sum() * box
         parallel = [(np.outer(R, row) == np.outer(row, R)).all() for row in rows]
@@ -136,7 +136,7 @@ def test_fewest_is_what_trying_all_finds(seed, n, with_bias, planted):
     rng, box = np.random.default_rng(seed), 2
     rows = distinct_rows(rng, n, box).reshape(n, 3)
     c, affine = rng.choice([-2, -1, 1, 2, 3], n), rng.integers(-3, 4, 3)
-    if planted:  # turning some leaves nothing, a multiple of a neuron, or a constant
+    if planted:  # some choice leaves nothing, a multiple of a neuron, or a constant
         rest = [np.zeros(3, dtype=int), rows[0] if n else affine, np.array([0, 0, affine[2]])][rng.integers(3)]
         affine = rest - (c * rng.integers(0, 2, n)) @ rows
     far = 9 * (np.abs(affine).sum() + 1)  # affine.(x, 1) by an always-on neuron and a constant one
@@ -160,7 +160,7 @@ def test_fewest_binary_neurons_are_what_trying_all_finds(seed, n, planted):
         activation="binary",
     )
     form = rn.minimal_form(network, rn.Box([-box, -box], [box, box]))
-    can_vanish = any(constant + c @ np.array(turned) == 0 for turned in product([0, 1], repeat=n))
+    can_vanish = any(constant + c @ np.array(opposite) == 0 for opposite in product([0, 1], repeat=n))
     assert form.exact and form.n_neurons == max(1, n + (not can_vanish))
 
 
@@ -171,11 +171,11 @@ def test_turned_set_is_found_by_meeting_in_the_middle(n, K):
     domain = rn.Box([-1, -1], [1, 1])
     red = rn.ReducedNetwork.random((2, n, K), domain, rng, output_bias=True)
     W, b, C = red.weights[0], red.thresholds[0], red.output_weights
-    turned = rng.random(n) < 0.5  # c s(z) = c s(-z) + c z, all the c z in neurons that are always on
-    signs = np.where(turned, -1.0, 1.0)
-    W2, b2 = np.vstack([W * signs[:, np.newaxis], W[turned]]), np.append(b * signs, b[turned] + 4.0)
-    C2 = np.column_stack([C, C[:, turned]])
-    other = rn.Network([W2], [b2], C2, -4.0 * C[:, turned].sum(axis=1))
+    opposite = rng.random(n) < 0.5  # c s(z) = c s(-z) + c z, all the c z in neurons that are always on
+    signs = np.where(opposite, -1.0, 1.0)
+    W2, b2 = np.vstack([W * signs[:, np.newaxis], W[opposite]]), np.append(b * signs, b[opposite] + 4.0)
+    C2 = np.column_stack([C, C[:, opposite]])
+    other = rn.Network([W2], [b2], C2, -4.0 * C[:, opposite].sum(axis=1))
     form = rn.minimal_form(other, domain)
     assert form.exact and form.n_neurons == n
 
@@ -278,31 +278,31 @@ def test_subset_is_found_if_and_only_if_there_is_one(seed, n, q, tolerance):
 
 
 @given(seeds(), st.integers(1, 4), st.integers(1, 4), st.integers(0, 4))
-def test_rank_to_within_noise_is_the_rank(seed, K, q, rank):
+def test_rank_to_within_the_error_is_the_rank(seed, K, q, rank):
     rng = np.random.default_rng(seed)
     rank = min(K, q, rank)
     left, right = (np.linalg.qr(rng.standard_normal((n, n)))[0][:, :rank] for n in (K, q))
     scales = 2.0 ** rng.integers(-40, 41, K)[:, np.newaxis]
-    sizes = 2.0 ** rng.integers(-20, 21, q)
-    R = scales * (left @ right.T) / sizes
-    noise = 2.0**-40 * scales / sizes * np.ones((K, q))
-    noisy = R + noise * rng.uniform(-1, 1, (K, q)) / (2 * q * K)
-    assert numerical_ranks(noisy, noise, sizes) == rank
-    M, Q = row_factors(noisy, noise, sizes)
+    A = 2.0 ** rng.integers(-20, 21, q)
+    R = scales * (left @ right.T) / A
+    error = 2.0**-40 * scales / A * np.ones((K, q))
+    perturbed = R + error * rng.uniform(-1, 1, (K, q)) / (2 * q * K)
+    assert numerical_ranks(perturbed, error, A) == rank
+    M, Q = row_factors(perturbed, error, A)
     assert Q.shape == (rank, q)
-    rows = Q * np.ldexp(sizes, 1 - np.frexp(sizes.max())[1])  # orthonormal, but for that power of two
+    rows = Q * np.ldexp(A, 1 - np.frexp(A.max())[1])  # orthonormal after that power of two
     assert_close(rows @ rows.T, np.eye(rank), gamma(64), "orthonormal rows")
-    assert (np.abs(noisy - M @ Q) @ sizes <= np.sqrt(K) * (noise @ sizes) * 2.0).all()
+    assert (np.abs(perturbed - M @ Q) @ A <= np.sqrt(K) * (error @ A) * 2.0).all()
 
 
 @given(seeds(), st.integers(1, 3), st.integers(1, 3))
 def test_affine_neurons_are_always_on_and_have_the_linear_part(seed, K, d):
     rng = np.random.default_rng(seed)
     domain, R = rn.Ball(rng.standard_normal(d), 0.5), rng.standard_normal((K, d))
-    noise, A = gamma(32) * np.abs(R) + gamma(1), largest(domain)
-    neurons = affine_neurons(R, noise, A, domain)
+    error, A = gamma(32) * np.abs(R) + gamma(1), largest(domain)
+    neurons = affine_neurons(R, error, A, domain)
     assert (neurons.b >= domain.support(-neurons.W)).all()
-    assert_close((neurons.C @ neurons.W) * A, R * A, 2 * np.sqrt(K) * (noise @ A)[:, np.newaxis], "linear part")
+    assert_close((neurons.C @ neurons.W) * A, R * A, 2 * np.sqrt(K) * (error @ A)[:, np.newaxis], "linear part")
 
 
 @given(seeds(), st.integers(1, 3), st.integers(1, 3), st.booleans())
@@ -310,22 +310,22 @@ def test_positive_neurons_are_always_on_and_are_the_affine_map(seed, K, d, shift
     rng = np.random.default_rng(seed)
     domain, R = rn.Box(-np.ones(d), np.ones(d)), rng.standard_normal((K, d + 1))
     R[:, -1] += 5.0 * shifted
-    noise, sizes = gamma(32) * np.abs(R) + gamma(1), np.ones(d + 1)
-    neurons, is_least = positive_neurons(R, noise, sizes, domain)
+    error, A = gamma(32) * np.abs(R) + gamma(1), np.ones(d + 1)
+    neurons, is_least = positive_neurons(R, error, A, domain)
     rank = np.linalg.matrix_rank(R)
     assert rank <= len(neurons.b) <= rank + 1
     assert not is_least or K == 1 or len(neurons.b) == rank
     highest = np.abs(neurons.W).sum(axis=1) + np.abs(neurons.b)
     assert (neurons.b - domain.support(-neurons.W) >= -gamma(16) * highest).all()
     got = neurons.C @ np.column_stack([neurons.W, neurons.b])
-    size = np.abs(neurons.C) @ np.column_stack([np.abs(neurons.W), np.abs(neurons.b)])
-    size += (d + 1) ** 2 * np.abs(R).sum(axis=1, keepdims=True)  # at least |M| |Q|, what C is made of
-    dropped = 2 * np.sqrt(K) * noise.sum(axis=1, keepdims=True)
-    assert_close(got, R, gamma(32) * size + dropped, "affine map")
+    magnitude = np.abs(neurons.C) @ np.column_stack([np.abs(neurons.W), np.abs(neurons.b)])
+    magnitude += (d + 1) ** 2 * np.abs(R).sum(axis=1, keepdims=True)  # at least |M| |Q|, what C is made of
+    dropped = 2 * np.sqrt(K) * error.sum(axis=1, keepdims=True)
+    assert_close(got, R, gamma(32) * magnitude + dropped, "affine map")
 
 
 def test_pair_on_one_hyperplane_is_exact_in_rationals_to_within_the_bound():
-    """v z on the hyperplane z = 0: the column of its own neuron changes, and one neuron is added."""
+    """v z on the hyperplane z = 0: its own neuron's outgoing weights change, and one neuron is added."""
     net = one_input([(3, 1, 2), (-3, -1, -0.7)])
     form = rn.minimal_form(net, rn.Box(-1, 1))
     assert form.n_neurons == 2

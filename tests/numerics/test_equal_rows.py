@@ -1,4 +1,4 @@
-"""Rows in groups: the fast way by sorting is the same as the quadratic loop."""
+"""Classes of equal rows found by sorting are those of the quadratic loop."""
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -6,18 +6,18 @@ from hypothesis import strategies as st
 
 from oracles.assertions import assert_equal_bits
 from reducednet.numerics import equal_rows
-from reducednet.numerics.equal_rows import groups_of_rows
+from reducednet.numerics.equal_rows import classes_of_rows
 from oracles.strategies import entries, seeds
 
 
 def by_loop(P, tolerance):
-    """Return the labels by comparing each row with the first row of every group before it."""
-    firsts, labels = [], []
+    """Return the labels by comparing each row with the representative of every earlier class."""
+    representatives, labels = [], []
     for row in P:
-        near = [k for k, first in enumerate(firsts) if (np.abs(row - first) <= tolerance).all()]
-        labels.append(near[0] if near else len(firsts))
+        near = [k for k, f in enumerate(representatives) if (np.abs(row - f) <= tolerance).all()]
+        labels.append(near[0] if near else len(representatives))
         if not near:
-            firsts.append(row)
+            representatives.append(row)
     return np.array(labels, dtype=int)
 
 
@@ -44,18 +44,18 @@ def rows(draw):
 @example((np.array([[1e308], [-1e308], [1e308]]), 1e307))
 @example((np.array([[2.0**-1074], [0.0], [2.0**-1073]]), 2.0**-1074))
 @given(rows())
-def test_groups_are_those_of_the_loop(case):
+def test_classes_are_those_of_the_loop(case):
     P, tolerance = case
     with np.errstate(over="ignore"):
-        assert_equal_bits(groups_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
+        assert_equal_bits(classes_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
 
 
 @given(rows())
-def test_groups_are_those_of_the_loop_when_no_round_is_taken(case):
+def test_classes_are_those_of_the_loop_when_no_round_is_taken(case):
     P, tolerance = case
     with pytest.MonkeyPatch.context() as patch, np.errstate(over="ignore"):
         patch.setattr(equal_rows, "ROUNDS", 0)
-        assert_equal_bits(groups_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
+        assert_equal_bits(classes_of_rows(P, tolerance), by_loop(P, tolerance), "labels")
 
 
 @given(rows(), seeds())
@@ -63,33 +63,33 @@ def test_each_column_can_have_its_own_tolerance(case, seed):
     P, tolerance = case
     each = tolerance * np.random.default_rng(seed).choice([0.0, 0.5, 1.0], P.shape[1])
     with np.errstate(over="ignore"):
-        assert_equal_bits(groups_of_rows(P, each), by_loop(P, each), "labels")
+        assert_equal_bits(classes_of_rows(P, each), by_loop(P, each), "labels")
 
 
 def test_different_rows_of_one_projection_are_kept_apart():
-    """Rows whose place along the direction is the same, so that one window holds them all."""
+    """Rows with equal projections, so that one window holds them all."""
     d = 4
-    place = equal_rows._Windows(np.eye(d), np.zeros(d))
+    windows = equal_rows._Windows(np.eye(d), np.zeros(d))
     r = np.empty(d)
-    r[place.order] = (place.low + place.reach) / 2  # the direction itself, to rounding
+    r[windows.order] = (windows.low + windows.highest_so_far) / 2  # the direction itself, to rounding error
     rng = np.random.default_rng(0)
     P = rng.standard_normal((500, d))
     P -= np.outer(P @ r, r) / (r @ r)
     P = P[rng.integers(len(P), size=1000)]
     spread = equal_rows._Windows(P, np.full(d, 2.0**-40))
     assert spread.chains().max() == 0  # the case is what it is meant to be
-    assert_equal_bits(groups_of_rows(P, 2.0**-40), by_loop(P, 2.0**-40), "labels")
+    assert_equal_bits(classes_of_rows(P, 2.0**-40), by_loop(P, 2.0**-40), "labels")
 
 
 def test_dense_rows_of_one_chain_are_those_of_the_loop():
     P = np.random.default_rng(1).random((2000, 1))
-    assert_equal_bits(groups_of_rows(P, 0.01), by_loop(P, 0.01), "labels")
+    assert_equal_bits(classes_of_rows(P, 0.01), by_loop(P, 0.01), "labels")
     P = np.random.default_rng(1).random((1000, 3))
-    assert_equal_bits(groups_of_rows(P, 0.1), by_loop(P, 0.1), "labels")
+    assert_equal_bits(classes_of_rows(P, 0.1), by_loop(P, 0.1), "labels")
 
 
-def test_rows_without_columns_are_one_group():
-    assert groups_of_rows(np.zeros((3, 0)), 1.0).tolist() == [0, 0, 0]
+def test_rows_without_columns_are_one_class():
+    assert classes_of_rows(np.zeros((3, 0)), 1.0).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("P, tolerance, message", [
@@ -101,9 +101,9 @@ def test_rows_without_columns_are_one_group():
 ])
 def test_bad_arguments_are_refused(P, tolerance, message):
     with pytest.raises(ValueError, match=message):
-        groups_of_rows(P, tolerance)
+        classes_of_rows(P, tolerance)
 
 
 def test_text_is_refused():
     with pytest.raises(TypeError, match="`P` must be an array of real numbers"):
-        groups_of_rows([["a"]], 0.0)
+        classes_of_rows([["a"]], 0.0)

@@ -1,4 +1,4 @@
-"""Every public record pickles, copies, and compares by what it holds."""
+"""Every public record can be pickled, copied and compared by its entries."""
 import concurrent.futures
 import copy
 import inspect
@@ -130,7 +130,7 @@ def test_one_entry_makes_records_different(records):
                 assert value._replace(**{field: "another"}) != value, f"{name}.{field}"
 
 
-def test_every_public_class_of_records_is_asked_for(records):
+def test_every_public_class_of_records_is_tested(records):
     asked = {type(value).__name__ for value in records.values()}
     others = {"StandardSpace", "ReducedSpace", "ReducedRegressor", "ReducedClassifier"}  # no records
     public = {name for name in rn.__all__ if inspect.isclass(getattr(rn, name))}

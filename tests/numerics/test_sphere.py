@@ -1,4 +1,4 @@
-"""Laws of the sphere's geometry, a row a point."""
+"""Laws of the geometry of the unit sphere, row by row."""
 import math
 from fractions import Fraction
 

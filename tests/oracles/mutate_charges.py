@@ -389,14 +389,14 @@ CHANGES = [
     ),
     *changes(
         "domains",
-        ("slack = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)", "slack = 0.0"),
+        ("margin = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)", "margin = 0.0"),
         (
-            "slack = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)",
-            "slack = 2.0**10 * gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)",
+            "margin = gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)",
+            "margin = 2.0**10 * gamma(self.n_inputs + 4) * (_length(X) + self.norm_bound)",
         ),
-        ("reach = slack * (np.abs(low) + np.abs(high))", "reach = 0.0"),
-        ("slack = gamma(64 * sum(self.points.shape))", "slack = 0.0"),
-        ("slack = gamma(64 * sum(self.points.shape))", "slack = 2.0**-28"),
+        ("margin = tolerance * (np.abs(low) + np.abs(high))", "margin = 0.0"),
+        ("tolerance = gamma(64 * sum(self.points.shape))", "tolerance = 0.0"),
+        ("tolerance = gamma(64 * sum(self.points.shape))", "tolerance = 2.0**-28"),
     ),
     *changes(
         "errors",

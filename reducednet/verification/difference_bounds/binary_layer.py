@@ -19,7 +19,7 @@ from ..._validation import Array
 from ...networks.parameters import Affine
 from ...numerics.rationals import integers, rationals
 from ...numerics.rounding import gamma
-from ...numerics.subset_sum import MOST, all_subsets
+from ...numerics.subset_sum import MAX_ITEMS, all_subsets
 from .affine_forms import Forms, Region
 from .neuron_classes import Known, Match, Rows, Side, chosen, evaluate, minus
 
@@ -160,7 +160,7 @@ def _least_size(row: _BooleanRow, but_zero: bool) -> float:
     except OverflowError:
         return 0.0
     items = np.array(values)
-    if len(items) > MOST:
+    if len(items) > MAX_ITEMS:
         return 0.0
     half = len(items) // 2
     left, right = (all_subsets(len(part)) @ part for part in (items[:half], items[half:]))  # the empty ones first

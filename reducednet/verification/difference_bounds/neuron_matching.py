@@ -10,7 +10,7 @@ import numpy as np
 
 from ..._validation import Array
 from ...networks.network import Network
-from ...numerics.equal_rows import groups_of_rows
+from ...numerics.equal_rows import classes_of_rows
 from ...numerics.rounding import UNIT_ROUNDOFF
 from ...numerics.sphere import normalise
 from .affine_forms import Forms, Region
@@ -72,7 +72,7 @@ def same_hyperplanes(region: Region, tolerance: float, flips: bool) -> Matcher:
         if not len(classes.values):
             return no_match(number, rows, classes)
         keys, norms, signs = zip(*(_keys(number, own, classes, region, flips) for own in rows))
-        labels = groups_of_rows(np.concatenate(keys), tolerance)
+        labels = classes_of_rows(np.concatenate(keys), tolerance)
         usable = np.concatenate(norms) > 0.0
         return _classes(np.where(usable, labels, -1), np.concatenate(norms), np.concatenate(signs),
                         np.cumsum([len(own.F) for own in rows])[:-1])

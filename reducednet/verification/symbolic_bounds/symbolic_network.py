@@ -21,7 +21,7 @@ import numpy as np
 from ..._validation import Array
 from ...domains import Domain
 from ...networks.network import Network
-from ...numerics.equal_rows import groups_of_rows
+from ...numerics.equal_rows import classes_of_rows
 from ...numerics.sphere import normalise
 from .back_substitution import SymbolicLayer, row_bounds, upper_bounds
 from .linear_programs import Effort, Proof, sharpen
@@ -192,7 +192,7 @@ def _number_classes(
     rows = A[unstable] * column_bounds
     largest = np.abs(rows).argmax(axis=1) if len(unstable) else np.empty(0, dtype=int)
     units = rows / rows[np.arange(len(rows)), largest][:, np.newaxis]  # opposite rows agree too
-    classes = groups_of_rows(units, 8.0 * precision)
+    classes = classes_of_rows(units, 8.0 * precision)
     _, at = np.unique(classes, return_index=True)
     theirs = rows[at[classes]]
     products = np.einsum("ij,ij->i", rows, theirs)
