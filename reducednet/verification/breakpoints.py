@@ -19,6 +19,7 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain
+from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
 from ..numerics.rationals import rationals
 from ..numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
@@ -153,7 +154,8 @@ def deep_supremum(
 
     Binary networks: over the open intervals between knots, that is off the hyperplanes.
     """
-    exact = ExactNetwork(f), ExactNetwork(g)
+    one, other = (ExactNetwork(affine_maps(network), network.activation) for network in (f, g))
+    exact = one, other
     knots = [low, high]
     for layer in range(f.depth):
         if f.activation == "binary" and layer:

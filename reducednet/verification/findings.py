@@ -10,6 +10,7 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
+from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
 from ..numerics.rationals import below
 from .certificates.schemas import largest_margin
@@ -86,7 +87,9 @@ class Findings:
     @cached_property
     def exact(self) -> tuple[ExactNetwork, ExactNetwork]:
         """Both networks for evaluation without rounding, made once."""
-        return ExactNetwork(self.question.f), ExactNetwork(self.question.g)
+        f, g = self.question.f, self.question.g
+        one, other = (ExactNetwork(affine_maps(network), network.activation) for network in (f, g))
+        return one, other
 
     @property
     def seconds(self) -> float:

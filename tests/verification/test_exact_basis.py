@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
+from oracles.exact_forms import exact_network
 from oracles.exact_suprema import supremum
 from oracles.exact_truth import BINARY, KEEPING, pairs
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.exact_basis import Basis, added, over_basis, primitive, what_is_left
-from reducednet.verification.rational import ExactNetwork
 from oracles.strategies import domains, networks, networks_with_domains, points_of, seeds
 
 
@@ -41,7 +41,7 @@ def test_network_over_the_basis_is_the_network(case, seed):
     network, domain = case
     basis = Basis(domain, network.activation == "binary")
     outputs = over_basis(network, basis, nothing)
-    exact = ExactNetwork(network)
+    exact = exact_network(network)
     X = points_of(domain, seed, 2)
     for x in map(rationals, X[domain.contains(X)]):
         if isinstance(domain, rn.Ball) and sum((v - Fraction(float(c))) ** 2 for v, c in zip(x, domain.centre)) \
