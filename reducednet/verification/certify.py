@@ -29,7 +29,7 @@ from .findings import Findings
 from .rational import corners_around
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
-SECONDS = 1.0
+CHECKER_SECONDS = 1.0
 """The time a checker may take however little is left; it may also take half of the time left."""
 FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 4e3
 """How many products in float64, or parameters in rationals, a checker handles a second, at least.
@@ -100,7 +100,7 @@ def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate 
     rounded = MARGIN_OF_ROUNDED_ROWS * findings.question.domain.norm_bound
     margins = {0.0, min(findings.margin, rounded), findings.margin}
     proofs = findings.proofs[::-1]
-    if proofs and _seconds("exact", NOT_SPLIT, f, g) <= SECONDS:
+    if proofs and _seconds("exact", NOT_SPLIT, f, g) <= CHECKER_SECONDS:
         proofs.append((np.inf, {"kind": "exact"}))
     for proved, evidence in proofs:
         try:
@@ -128,7 +128,7 @@ def _confirmed(
         most = below(Fraction(question.eps) - Fraction(question.evaluation_error))
     found: Any = proved
     try:
-        longest = SECONDS if certain else max(SECONDS, findings.remaining / 2.0)
+        longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
         if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
             certificate = _certificate("bound", 0.0, kind, arrays, findings, f, g, margin)
             found = proved_number(certificate, f, g, question.domain)
@@ -202,7 +202,7 @@ def _evidence(
         return evidence["kind"], evidence["arrays"]
     if evidence["kind"] == "sorted":
         exactly = {"exact": np.array(1)}
-        quick = _seconds("sorted", exactly, f, g) <= SECONDS
+        quick = _seconds("sorted", exactly, f, g) <= CHECKER_SECONDS
         return "sorted", exactly if evidence["exact"] or quick else {"exact": np.array(0)}
     arrays: dict[str, Any] = dict(NOT_SPLIT)
     if evidence["kind"] == "line":

@@ -14,6 +14,7 @@ from .findings import Findings
 from .rational import contains, corners_around, gap_at
 
 SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
+"""How many points are sampled, how many of the best are improved by ascent, in how many steps."""
 BUDGET = 30_000_000
 """About how many products samples may cost, and ascent too: large networks get fewer points."""
 EXACT_BUDGET = 2_000_000
@@ -41,9 +42,7 @@ def _difference(f: Network, g: Network, x: Array) -> float:
         return 0.0
 
 
-def promising_points(
-    f: Network, g: Network, domain: Domain, more: Array | None = None
-) -> Array:
+def promising_points(f: Network, g: Network, domain: Domain, more: Array | None = None) -> Array:
     """Return points of the domain where f and g seem to differ most, the best first.
 
     more : points to try besides samples and corners
@@ -113,9 +112,7 @@ def points_across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
     return X[domain.contains(X)] if len(X) else X
 
 
-def points_between_hyperplanes(
-    f: Network, g: Network, domain: Domain, tolerance: float
-) -> Array:
+def points_between_hyperplanes(f: Network, g: Network, domain: Domain, tolerance: float) -> Array:
     """Return points between nearly equal hyperplanes of the first layers of binary networks.
 
     There one step is on and the other is off, and hardly any sample falls there. On the mean

@@ -24,7 +24,7 @@ from .counterexamples import confirm, promising_points
 from .difference_bounds.neuron_classes import Difference
 from .findings import Findings
 
-LARGEST = 2000
+MAX_NEURONS = 2000
 """The largest number of hidden neurons of both networks that the solver is asked about."""
 
 
@@ -158,7 +158,7 @@ def propose(findings: Findings, found: Difference) -> None:
     """Ask a solver for the largest f_k - g_k and g_k - f_k; confirm its points, note its bound."""
     question = findings.question
     networks = question.f, question.g
-    if sum(sum(network.sizes[1:-1]) for network in networks) > LARGEST:
+    if sum(sum(network.sizes[1:-1]) for network in networks) > MAX_NEURONS:
         return
     program, inputs, values = program_of(networks, question.domain, found)
     largest = 0.0

@@ -113,11 +113,6 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     array (n_outputs,)
         inf where a bound leaves the range of float64.
 
-    Raises
-    ------
-    ValueError
-        If `reduced` has another activation, depth or number of inputs or outputs, or fewer neurons in a layer.
-
     References
     ----------
     THEORY, section 7.
@@ -130,7 +125,6 @@ def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
     >>> bool(mapping_bound(net, reduce(net, Box(0, 1)))[0] < 1e-12)
     True
     """
-    check_pair(network, reduced)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         result = np.fmin(_bound(network, reduced, True), _bound(network, reduced, False))
     return np.where(np.isfinite(result), result, np.inf)
@@ -163,7 +157,7 @@ def _bound(network: Network, reduced: ReducedNetwork, constants: bool) -> Array:
     return np.fmin(direct, through)
 
 
-def check_pair(network: Network, reduced: ReducedNetwork) -> None:
+def _check_pair(network: Network, reduced: ReducedNetwork) -> None:
     """Raise a ValueError if `reduced` cannot be a reduction of the network."""
     same_inputs(network.n_inputs, reduced.n_inputs)
     if network.activation != reduced.activation:
@@ -366,7 +360,7 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     True
     """
     network = check_network(network)
-    check_pair(network, instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork"))
+    _check_pair(network, instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork"))
     binary = network.activation == "binary"
     extra = reduced.sizes[-2] + 2 if binary else 0  # constants that `spare="redraw"` adds up
     bounds = evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)

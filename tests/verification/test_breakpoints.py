@@ -1,4 +1,4 @@
-"""One input: what breakpoints say is the exact supremum, in rationals, or holds it, in floats."""
+"""One input: the supremum found at breakpoints is exact in rationals, and bounded in floats."""
 from fractions import Fraction
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Candidates lie in the domain and are good ones; what is confirmed is exact."""
+"""Promising points lie in the domain and are no worse than samples; confirmed gaps are exact."""
 from fractions import Fraction
 
 import numpy as np

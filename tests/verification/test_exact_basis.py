@@ -1,4 +1,4 @@
-"""What structure calls equal is equal, exactly; what it leaves of one hidden layer is a difference."""
+"""If f - g is 0 over the basis, they are equal; for one hidden layer, if not, they differ."""
 from fractions import Fraction
 
 import numpy as np
@@ -121,7 +121,7 @@ def test_binary_ties_in_deeper_layers_are_not_turned():
 
 
 def test_flipped_relu_leaves_its_argument():
-    """s(-z) = s(z) - z: c s(z) + d s(-z) has one kink, of size c + d."""
+    """s(-z) = s(z) - z: c s(z) + d s(-z) has one breakpoint, where the slope changes by c + d."""
     basis = Basis(rn.Box([-1.0], [1.0]), False)
     z = {0: Fraction(1, 2), 1: Fraction(-3)}
     minus = {i: -value for i, value in z.items()}

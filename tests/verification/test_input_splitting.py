@@ -1,4 +1,4 @@
-"""Branching: the boxes tile the domain's, what is dropped lies outside, bound and gap hold the supremum."""
+"""Boxes tile the domain's box, dropped ones lie outside, and gap <= supremum <= bound."""
 from fractions import Fraction
 
 import numpy as np
@@ -160,7 +160,7 @@ def test_nearest_points_are_of_the_domain_and_no_further_than_others(domain, see
     near = nearest_points(domain, X.T, lambda: None).T
     size = domain.norm_bound + np.abs(X).max()
     others = domain.sample(50, rng)
-    for x, y in zip(X, near):  # only about the nearest: what is dropped is decided by the direction x - y
+    for x, y in zip(X, near):  # only nearly the nearest: the direction x - y decides
         assert np.linalg.norm(x - y) <= np.linalg.norm(others - x, axis=1).min() + 2.0**-20 * size
 
 
@@ -174,7 +174,7 @@ def test_outer_box_holds_the_ball(ball):
 
 
 def test_boxes_as_small_as_float64_allows_end_the_search():
-    """One step wide, and a difference that no bound can get below: it ends, undecided."""
+    """One step wide, and a difference that no bound can get below: it stops, undecided."""
     f, g = (rn.Network([[[1.0]]], [[-1.0]], [[c]]) for c in (1.0, 2.0))
     box = rn.Box(1.0, np.nextafter(1.0, 2.0))
     findings = branched(f, g, box, 2.0**-60, seconds=20.0)

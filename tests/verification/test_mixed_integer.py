@@ -21,9 +21,9 @@ DOMAINS = [
     rn.Box([-1.0, 0.0], [1.0, 2.0]), rn.Hull([[0.0, 0.0], [1.0, 0.5], [0.3, 1.0]]), rn.Box([0.0, 1.0], [1.0, 1.0]),
 ]
 SOLVER = 1e-5
-"""What the solver may be off by, relatively: its own tolerances are 1e-6 for rows and integers."""
+"""The relative error of the solver: its own tolerances are 1e-6 for rows and integers."""
 ROUNDED = gamma(1000)
-"""What the few products and sums of a row of these small programmes may be off by."""
+"""The rounding error of the few products and sums in a row of these small programs."""
 
 
 def networks(seed, sizes=(2, 5, 3, 2)):
@@ -149,6 +149,6 @@ def test_threads_keep_standard_output_while_others_solve():
 
 
 def test_networks_too_large_are_not_tried(monkeypatch):
-    monkeypatch.setattr(mixed_integer, "LARGEST", 3)
+    monkeypatch.setattr(mixed_integer, "MAX_NEURONS", 3)
     f, g = networks(0)
     assert verify(f, g, DOMAINS[0], eps=1e-3, method="milp").solver_bound == np.inf

@@ -1,4 +1,4 @@
-"""Exact evaluation is the rational function of the stored numbers; membership and ends are exact too."""
+"""Exact evaluation is the rational function of the stored numbers; membership is exact too."""
 from fractions import Fraction
 
 import numpy as np
@@ -125,7 +125,7 @@ def test_containing_a_point_is_told_exactly(case, seed):
 
 @given(seeds())
 def test_point_in_a_simplex_of_a_hull_is_in_the_hull(seed):
-    """Told True only of points that the hull has; told False of no corner and no mean of the simplex."""
+    """True only for points of the hull; never False for a corner or a mean of the simplex."""
     rng = np.random.default_rng(seed)
     hull = rn.Hull(np.append(rng.integers(-8, 9, (5, 2)) / 4.0, [[9.0, 0.0]], axis=0))
     for x in rng.integers(-9, 10, (8, 2)) / 4.0:
