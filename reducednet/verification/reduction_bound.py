@@ -253,18 +253,19 @@ def _with_error(
 ) -> tuple[Link, np.ndarray]:
     """Return the link with constants and errors, and which neurons seem to be redrawn.
 
-    These have an error far above rounding.
+    The letters are those of `mapping_bound`; a neuron seems to be redrawn if its error is far above
+    rounding.
     """
     M = affine.F - link.after(layer.V)
     rho = affine.beta - link.after(layer.c) + M @ h.middle
     magnitude = affine.magnitude + link.after(layer.magnitude)
     r = affine.error + np.abs(M) @ h.half + _rounding_error(magnitude, h.largest)
-    below_0, top = link.after(np.maximum(-layer.low, 0.0)), link.after(np.maximum(layer.high, 0.0))
-    below_0 += np.where(rho < 0.0, np.maximum(-z_low, 0.0), 0.0)
-    on, split = np.abs(rho) > below_0, link.split
-    error = np.where(on, r + below_0, np.minimum(r + np.abs(rho), np.maximum(top, z_high)))
+    p, highest = link.after(np.maximum(-layer.low, 0.0)), link.after(np.maximum(layer.high, 0.0))
+    p += np.where(rho < 0.0, np.maximum(-z_low, 0.0), 0.0)
+    on, split = np.abs(rho) > p, link.split
+    error = np.where(on, r + p, np.minimum(r + np.abs(rho), np.maximum(highest, z_high)))
     constants = np.where(on, rho, 0.0)
-    constants[split], error[split] = 0.0, (r + np.abs(rho) + below_0)[split]
+    constants[split], error[split] = 0.0, (r + np.abs(rho) + p)[split]
     redrawn = error > np.minimum(256.0 * r, link.after(layer.magnitude) / 16.0)
     return link._replace(constants=constants, error=error * (1.0 + gamma(16)) + SMALLEST), redrawn
 

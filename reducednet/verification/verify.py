@@ -41,7 +41,8 @@ def verify(
     Parameters
     ----------
     f, g : Network
-        With the same inputs, outputs and activation; depths and widths may differ.
+        With the same numbers of inputs and outputs and the same activation; depths and widths may
+        differ.
     domain : Box, Ball or Hull
     eps : float, optional
         None: equal up to rounding, that is up to the a-priori bound of both networks' own
