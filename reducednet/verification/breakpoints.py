@@ -1,8 +1,8 @@
-"""One input: between breakpoints both networks are affine, so the supremum sits at one of them.
+"""Find sup |f - g| for one input, where f - g is affine between breakpoints and largest at one.
 
-Two ways. One hidden layer of any width: breakpoints t_j = -b_j / w_j are sorted, and slope and
-constant of f - g between them are running sums; in float64 with a bound, or in rationals. Any depth, small
-networks: every neuron's zeros are found layer by layer, in rationals.
+One hidden layer of any width: sort the breakpoints t_j = -b_j / w_j; slope and constant of f - g
+between them are running sums, in float64 with a bound of the rounding error, or in rationals. Small
+networks of any depth: find the breakpoints of all neurons layer by layer, in rationals.
 
 References
 ----------
@@ -19,23 +19,26 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain
+from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
 from ..numerics.rationals import rationals
 from ..numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 from .rational import ExactNetwork, gap_at
 
 LARGEST_SHALLOW, SHALLOW_A_SECOND = 20_000, 10_000
-"""The largest number of neurons whose breakpoints are sorted in rationals, and how many a second can be."""
+"""The most neurons whose breakpoints are sorted in rationals, and how many can be in a second."""
 LARGEST_DEEP = 200_000
-"""The largest number of neurons times parameters for which all zeros are found in rationals."""
+"""The most neurons times parameters for which all breakpoints are found in rationals."""
 
 NORMAL = float(np.finfo(np.float64).smallest_normal)
 
 
 class Neurons(NamedTuple):
-    """f - g = sum_j c_j s(w_j x + b_j) + a: the neurons of both networks of one hidden layer and one input.
+    """The neurons of f - g = sum_j c_j s(w_j x + b_j) + a, for one hidden layer and one input.
 
-    w, b : arrays (n,);  c : array (n_outputs, n);  a : array (n_outputs, 2), both biases, g's negated
+    w, b : arrays (n,), the neurons of f and then those of g
+    c : array (n_outputs, n), those of g negated
+    a : array (n_outputs, 2), the output biases of f and of g, the latter negated
     """
 
     w: Any
@@ -56,8 +59,8 @@ def joint_neurons(f: Network, g: Network) -> Neurons:
     )
 
 
-def ends(domain: Domain) -> tuple[Fraction, Fraction]:
-    """Return the ends of a domain of one dimension, exactly."""
+def exact_interval(domain: Domain) -> tuple[Fraction, Fraction]:
+    """Return the interval (low, high) that a domain of one dimension is, exactly."""
     if isinstance(domain, Ball):
         centre, radius = Fraction(float(domain.centre[0])), Fraction(domain.radius)
         return centre - radius, centre + radius
@@ -66,36 +69,39 @@ def ends(domain: Domain) -> tuple[Fraction, Fraction]:
     return min(numbers), max(numbers)
 
 
-def knots_and_values(neurons: Neurons, low: Any, high: Any) -> tuple[Any, Any]:
-    """Return the breakpoints inside [low, high] with its ends, and f - g at them, (n_outputs, n_knots).
+def breakpoints_and_values(neurons: Neurons, low: Any, high: Any) -> tuple[Any, Any]:
+    """Return low, the breakpoints inside and high, (n,), and f - g at them, (n_outputs, n).
 
-    At a knot x the active neurons are those with w > 0 whose breakpoint is at most x, and those with
-    w < 0 whose breakpoint is beyond it: running sums of c w and c b over the sorted breakpoints. The
-    arithmetic is that of the arguments: with entries that are `Fraction` nothing rounds.
+    At a breakpoint x the active neurons are those with w > 0 and a breakpoint of at most x, and
+    those with w < 0 and a breakpoint beyond x: so slope and constant are running sums of c w and
+    c b over the sorted breakpoints. Arrays of `Fraction` work too: then nothing is rounded.
     """
     w, b, c, a = neurons
-    moving = w != 0
-    flat = total(c[:, ~moving] * np.maximum(b[~moving], 0 * b[~moving]))
-    w, b, c = w[moving], b[moving], c[:, moving]
-    knots = -b / w
-    order = np.argsort(knots, kind="stable")
-    w, b, c, knots = w[order], b[order], c[:, order], knots[order]
-    down = w < 0
+    varies = w != 0
+    constant_part = total(c[:, ~varies] * np.maximum(b[~varies], 0 * b[~varies]))
+    w, b, c = w[varies], b[varies], c[:, varies]
+    breakpoints = -b / w
+    order = np.argsort(breakpoints, kind="stable")
+    w, b, c, breakpoints = w[order], b[order], c[:, order], breakpoints[order]
+    down = w < 0  # active to the left of their breakpoint: they leave the sums there
     steps = np.where(down, -1, 1)
-    constant = a.sum(axis=1) + flat + total((c * b)[:, down])
+    constant = a.sum(axis=1) + constant_part + total((c * b)[:, down])
     slope = total((c * w)[:, down])
     slopes = slope[:, np.newaxis] + running_sums(c * (w * steps))
     constants = constant[:, np.newaxis] + running_sums(c * (b * steps))
     slopes = np.concatenate([slope[:, np.newaxis], slopes], axis=1)
     constants = np.concatenate([constant[:, np.newaxis], constants], axis=1)
-    first, last = (np.searchsorted(knots, end) for end in (low, high))
-    inside = np.concatenate([[low], knots[first:last], [high]])
+    first, last = np.searchsorted(breakpoints, low), np.searchsorted(breakpoints, high)
+    points = np.concatenate([[low], breakpoints[first:last], [high]])
     piece = np.concatenate([[first], np.arange(first, last), [last]])
-    return inside, slopes[:, piece] * inside + constants[:, piece]
+    return points, slopes[:, piece] * points + constants[:, piece]
 
 
 def running_sums(values: Any) -> Any:
-    """Return the running sums of each row, in blocks: no term goes through more than 2 sqrt(n) + 2 additions."""
+    """Return the running sums of each row, where no term meets more than 2 sqrt(n) + 2 additions.
+
+    Sum within blocks of sqrt(n), and over the blocks: plain running sums would round n times.
+    """
     rows, n = values.shape
     block = max(1, int(np.sqrt(n)))
     padded = np.concatenate([values, np.zeros((rows, -n % block), dtype=values.dtype)], axis=1)
@@ -106,37 +112,44 @@ def running_sums(values: Any) -> Any:
 
 
 def total(values: Any) -> Any:
-    """Return the sum of each row, with as few roundings of a term."""
+    """Return the sum of each row, with as few roundings as `running_sums`."""
     return running_sums(values)[:, -1] if values.shape[1] else values.sum(axis=1)
 
 
 def shallow_bounds(neurons: Neurons, low: float, high: float) -> tuple[float, float, Array]:
-    """Return bounds (gap, bound) of sup |f - g| over [low, high] for ReLU, and where it is largest.
+    """Return (gap, bound, points) with gap <= sup |f - g| <= bound over [low, high], for ReLU.
 
-    All that float64 does, the place of a knot and the order of two that are as near as that included, is
-    within gamma(8 sqrt(n) + 32) of sum_j |c_j| (|w_j| X + |b_j|) + |a|, X the larger of |low| and |high|: a term
-    goes through 4 sqrt(n) additions, and that of a neuron that goes out as x grows is added and subtracted once.
+    points : the breakpoints where |f - g| is largest, the best first
+
+    The rounding error of the values, with those of the breakpoints and of the order of breakpoints
+    as near as that, is at most gamma(8 sqrt(n) + 32) times
+
+        sum_j |c_j| (|w_j| X + |b_j|) + |a|,   X = max(|low|, |high|):
+
+    a term meets 4 sqrt(n) additions, and the term of a neuron with w < 0 is added at first and
+    subtracted at its breakpoint.
     """
     w, b, c, a = neurons
     X, n = max(abs(low), abs(high), NORMAL), len(w)
-    terms = np.abs(c) @ (np.abs(w) * X + np.abs(b)) + np.abs(a).sum(axis=1)
+    magnitude = np.abs(c) @ (np.abs(w) * X + np.abs(b)) + np.abs(a).sum(axis=1)
     underflow = 8.0 * n * SMALLEST * (1.0 + X + np.abs(c).sum())
-    lost = gamma(8 * (isqrt(n) + 1) + 32) * terms * (1.0 + gamma(2 * n)) + underflow
-    knots, values = knots_and_values(neurons, low, high)
-    sizes = np.abs(values)
-    gaps = (sizes - lost[:, np.newaxis]).max(axis=0) * (1.0 - 4.0 * UNIT_ROUNDOFF)
+    error = gamma(8 * (isqrt(n) + 1) + 32) * magnitude * (1.0 + gamma(2 * n)) + underflow
+    points, values = breakpoints_and_values(neurons, low, high)
+    distances = np.abs(values)
+    gaps = (distances - error[:, np.newaxis]).max(axis=0) * (1.0 - 4.0 * UNIT_ROUNDOFF)
     best = np.argpartition(-gaps, min(16, len(gaps) - 1))[:16]
     best = best[np.argsort(-gaps[best], kind="stable")]
-    return float(gaps[best[0]]), float((sizes.max(axis=1) + lost).max()), np.asarray(knots[best])
+    bound = float((distances.max(axis=1) + error).max())
+    return float(gaps[best[0]]), bound, np.asarray(points[best])
 
 
 def shallow_supremum(neurons: Neurons, low: Fraction, high: Fraction) -> tuple[Fraction, Fraction]:
-    """Return sup |f - g| over [low, high] for ReLU, exactly, and where it is attained."""
+    """Return sup |f - g| over [low, high] for ReLU, exactly, and a point where it is attained."""
     exact = Neurons(*(as_fractions(array) for array in neurons))
-    knots, values = knots_and_values(exact, low, high)
-    sizes = abs(values).max(axis=0)
-    best = int(np.argmax(sizes))
-    return Fraction(sizes[best]), Fraction(knots[best])
+    points, values = breakpoints_and_values(exact, low, high)
+    gaps = abs(values).max(axis=0)
+    best = int(np.argmax(gaps))
+    return Fraction(gaps[best]), Fraction(points[best])
 
 
 def as_fractions(array: Array) -> Any:
@@ -149,39 +162,44 @@ def as_fractions(array: Array) -> Any:
 def deep_supremum(
     f: Network, g: Network, low: Fraction, high: Fraction, check_time: Callable[[], None] = lambda: None
 ) -> tuple[Fraction, Fraction, list[Fraction]]:
-    """Return sup |f - g| over [low, high] exactly, where it is, and knots between which no neuron changes sign.
+    """Return sup |f - g| over [low, high] exactly, where it is attained, and all breakpoints.
 
-    Binary networks: over the open intervals between knots, that is off the hyperplanes.
+    Between these breakpoints no neuron of either network changes sign. For binary networks the
+    supremum is over the open intervals between them, that is off the hyperplanes.
     """
-    exact = ExactNetwork(f), ExactNetwork(g)
-    knots = [low, high]
+    exact = [ExactNetwork(affine_maps(network), network.activation) for network in (f, g)]
+    breakpoints = [low, high]
     for layer in range(f.depth):
         if f.activation == "binary" and layer:
-            break  # deeper neurons are constant between the zeros of the first layer's
-        knots = _with_zeros(knots, [_pre_activations(exact, x, layer, check_time) for x in knots])
-    points = knots
+            break  # deeper neurons are constant between the breakpoints of the first layer
+        Z = [_pre_activations(exact, x, layer, check_time) for x in breakpoints]
+        breakpoints = _with_zeros(breakpoints, Z)
+    points = breakpoints
     if f.activation == "binary":
-        points = [(one + other) / 2 for one, other in zip(knots, knots[1:])]
+        points = [(one + other) / 2 for one, other in zip(breakpoints, breakpoints[1:])]
     gaps = []
     for x in points:
         check_time()
-        gaps.append(gap_at(*exact, [x]))
+        gaps.append(gap_at(exact[0], exact[1], [x]))
     best = max(range(len(gaps)), key=gaps.__getitem__)
-    return gaps[best], points[best], knots
+    return gaps[best], points[best], breakpoints
 
 
 def _pre_activations(
     networks: Sequence[ExactNetwork], x: Fraction, layer: int, check_time: Callable[[], None]
 ) -> list[Fraction]:
-    """Return z of one hidden layer of all networks at x."""
+    """Return the pre-activations of one hidden layer of all networks at x."""
     check_time()
     return [z for network in networks for z in network.layers([x])[layer].values()]
 
 
-def _with_zeros(knots: Sequence[Fraction], Z: Sequence[Sequence[Fraction]]) -> list[Fraction]:
-    """Return the knots and the zeros between them of neurons that are affine there and have values Z at them."""
-    result = set(knots)
-    for (x, z), (x_next, z_next) in zip(zip(knots, Z), zip(knots[1:], Z[1:])):
+def _with_zeros(points: Sequence[Fraction], Z: Sequence[Sequence[Fraction]]) -> list[Fraction]:
+    """Return the points and the zeros between them of neurons that are affine there.
+
+    Z : the neurons' values at the points, one sequence for each point
+    """
+    result = set(points)
+    for (x, z), (x_next, z_next) in zip(zip(points, Z), zip(points[1:], Z[1:])):
         for one, other in zip(z, z_next):
             if one * other < 0:
                 result.add(x + (x_next - x) * one / (one - other))

@@ -1,8 +1,8 @@
-"""From what provers found to a certificate: their evidence, in the terms of the networks as they were given.
+"""Turn the evidence of provers into a certificate about the networks as they were given.
 
-A certificate is handed out only if its checker confirms it: the checker is asked, and what it finds
-is what is claimed, if that is not beyond its time. Where a proof is a theorem of rational numbers,
-or its bound came from the checker in the first place, it is not asked again.
+A certificate is returned only if its checker confirms it: ask the checker, if it is quick enough,
+and claim the bound that it finds. Do not ask again where a proof is a theorem in rational numbers,
+or where the bound came from the checker in the first place.
 
 References
 ----------
@@ -29,32 +29,29 @@ from .findings import Findings
 from .rational import corners_around
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
-SECONDS = 1.0
-"""How long a checker may take at least, however little time is left; it may take half of what is
-left as well.
-"""
+CHECKER_SECONDS = 1.0
+"""The time a checker may take however little is left; it may also take half of the time left."""
 FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 4e3
-"""How many products in float64, or parameters in rationals, a checker does a second at least:
-measured.
+"""How many products in float64, or parameters in rationals, a checker handles a second, at least.
+
+Both are measured.
 """
 BY_CHECKER = ("folded", "norms", "permutation")
-"""Kinds of proofs whose bound is what the checker found in the first place."""
-WHOLE = {"axis": np.array([-1]), "place": np.array([0.0])}
-"""The tree that does not cut the domain."""
-ROUNDING = 2.0**-44
-"""The margin that rounded rows of binary networks need, in sizes of the domain; a smaller one is tried first."""
-SPARE = 1.0 / 16.0
-"""What a claim may be larger than a bound in float64 by: sums may come out otherwise on another
-computer.
-"""
+"""Kinds of proofs whose bound came from the checker in the first place."""
+NOT_SPLIT = {"axis": np.array([-1]), "place": np.array([0.0])}
+"""The tree of a domain that is not split."""
+MARGIN_OF_ROUNDED_ROWS = 2.0**-44
+"""The margin that binary networks with rounded rows need, relative to the domain's norm bound."""
+CLAIM_TOLERANCE = 1.0 / 16.0
+"""How much a claim may exceed a bound, relatively: other computers add floats in other orders."""
 
 
 def certify(findings: Findings, f: Network, g: Network) -> Certificate | None:
-    """Return the certificate of what is found about the networks as they were given, or None.
+    """Return a certificate of the findings, about the networks as they were given, or None.
 
-    Its `check` answers True, and its status is that of the findings; or "equivalent" where they are
-    undecided, for a checker may find more than the prover. None: nothing is proved, or its checker
-    finds less, or takes too long.
+    Its `check` returns True, and its status is that of the findings, or "equivalent" where they are
+    undecided and the checker finds a smaller bound than the prover. Return None if nothing is
+    proved, or if the checker finds less or takes too long.
     """
     certificates: Iterator[Certificate | None]
     if findings.status == DIFFERENT or not findings.proofs and findings.gap > 0.0:
@@ -72,17 +69,17 @@ def certify(findings: Findings, f: Network, g: Network) -> Certificate | None:
 def _point(findings: Findings, f: Network, g: Network) -> Certificate | None:
     """Return the certificate of a counterexample, whose difference is known exactly."""
     question, x = findings.question, rationals(findings.counterexample)
-    gap = below(Fraction(findings.gap) + Fraction(question.slack))
+    gap = below(Fraction(findings.gap) + Fraction(question.evaluation_error))
     try:
         arrays = {"point": _as_array(x), **_shares(question.domain, x)}
         point_of(arrays, question.domain)
         return _certificate("gap", gap, "point", arrays, findings, f, g)
-    except ValueError:  # it is on the domain's border, or has too many digits
+    except ValueError:  # the point is on the domain's boundary, or has too many digits
         return None
 
 
 def _shares(domain: Domain, x: Sequence[Fraction]) -> dict[str, Any]:
-    """Return which points of a Hull a point is a mean of, and their shares; nothing for other domains."""
+    """Return corners of a Hull whose mean a point is, and their shares; {} for other domains."""
     if not isinstance(domain, Hull):
         return {}
     corners = corners_around(domain, np.array([float(value) for value in x]))
@@ -95,22 +92,23 @@ def _shares(domain: Domain, x: Sequence[Fraction]) -> dict[str, Any]:
 
 
 def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate | None]:
-    """Yield certificates of the bounds that were proved, the best first; at last one by rationals,
-    where that is quick.
+    """Yield certificates of the proved bounds, the best first, and last one in rationals if quick.
 
-    A binary network's margin may be less than the prover's: neurons that never change need none.
+    A binary network's margin may be less than the prover's, as stable neurons need none: try
+    smaller ones first.
     """
-    margins = {0.0, min(findings.margin, ROUNDING * findings.question.domain.norm_bound), findings.margin}
+    rounded = MARGIN_OF_ROUNDED_ROWS * findings.question.domain.norm_bound
+    margins = {0.0, min(findings.margin, rounded), findings.margin}
     proofs = findings.proofs[::-1]
-    if proofs and _seconds("exact", WHOLE, f, g) <= SECONDS:
+    if proofs and _seconds("exact", NOT_SPLIT, f, g) <= CHECKER_SECONDS:
         proofs.append((np.inf, {"kind": "exact"}))
     for proved, evidence in proofs:
         try:
             kind, arrays = _evidence(evidence, findings, f, g)
-        except ValueError:  # a number of too many digits, or a scale that leaves the range of float64
+        except ValueError:  # a number has too many digits, or a scale overflows
             continue
         for margin in sorted(margins):
-            widened = min(margin * (1.0 + SPARE), max(margin, findings.margin))
+            widened = min(margin * (1.0 + CLAIM_TOLERANCE), max(margin, findings.margin))
             certain = _is_certain(evidence, proved, findings)
             yield _confirmed(kind, arrays, proved, widened, findings, f, g, certain)
 
@@ -119,16 +117,18 @@ def _confirmed(
     kind: str, arrays: Mapping[str, Any], proved: float, margin: float, findings: Findings,
     f: Network, g: Network, certain: bool,
 ) -> Certificate | None:
-    """Return the certificate of this proof with the bound that its checker finds; None if that is
-    beyond its time.
+    """Return the certificate of this proof with the bound that its checker finds, or None.
 
-    A certain bound is what the checker would find, and it is asked only where that is quick.
+    None: the checker finds too large a bound, or takes too long. A certain bound is what the
+    checker would find: ask it only where it is quick.
     """
     question = findings.question
-    most = below(Fraction(question.eps) - Fraction(question.slack)) if findings.status == EQUIVALENT else FLOAT_MAX
+    most = FLOAT_MAX
+    if findings.status == EQUIVALENT:
+        most = below(Fraction(question.eps) - Fraction(question.evaluation_error))
     found: Any = proved
     try:
-        longest = SECONDS if certain else max(SECONDS, findings.remaining / 2.0)
+        longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
         if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
             certificate = _certificate("bound", 0.0, kind, arrays, findings, f, g, margin)
             found = proved_number(certificate, f, g, question.domain)
@@ -138,21 +138,22 @@ def _confirmed(
             return None
         value = above(found) if isinstance(found, Fraction) else float(found)
         if not (kind == "exact" or kind == "sorted" and arrays["exact"]):  # those are rationals
-            room = 4.0 * evaluation_slack(f, g, question.domain)
-            value += min(SPARE * value, room) if np.isfinite(room) else SPARE * value
+            error = 4.0 * evaluation_slack(f, g, question.domain)
+            tolerance = CLAIM_TOLERANCE * value
+            value += min(tolerance, error) if np.isfinite(error) else tolerance
         value = min(most, max(value, findings.gap))
         return _certificate("bound", value, kind, arrays, findings, f, g, margin)
-    except (ArithmeticError, LookupError, ValueError):  # what leaves the range of float64 proves nothing
+    except (ArithmeticError, LookupError, ValueError):  # an overflow proves nothing
         return None
 
 
 def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) -> bool:
-    """Return True if the checker surely finds the bound that was proved.
+    """Return True if the checker is certain to find the bound that was proved.
 
-    "folded" and "norms": the bound is what the checker found. "line" and "sorted" in rationals:
-    between neighbouring breakpoints all signs are known, and both find the supremum. "exact": both
-    write the networks over one basis by the same rules, in rationals; but for balls, where a root
-    is rounded and a tangent may count as a cut.
+    "folded", "norms" and "permutation": the bound is what the checker found. "line" and "sorted" in
+    rationals: between neighbouring breakpoints all signs are known, and both find the supremum.
+    "exact": both write the networks over one basis by the same rules, in rationals; balls are an
+    exception, as a root is rounded and a tangent hyperplane may count as meeting the ball.
     """
     if not np.isfinite(proved):
         return False
@@ -167,14 +168,16 @@ def _certificate(
     margin: float = 0.0,
 ) -> Certificate:
     question = findings.question
-    name, semantics = fingerprint(f, g, question.domain), "float64" if question.slack else "real"
+    name = fingerprint(f, g, question.domain)
+    semantics = "float64" if question.evaluation_error else "real"
     return Certificate(
-        claim, value, question.eps, question.slack, margin, kind, arrays, name, semantics=semantics,
+        claim, value, question.eps, question.evaluation_error, margin, kind, arrays, name,
+        semantics=semantics,
     )
 
 
 def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> float:
-    """Return about how long the checker takes at most."""
+    """Return about how many seconds the checker takes at most."""
     n_parameters, n_outputs = f.n_parameters + g.n_parameters, f.n_outputs
     if kind == "sorted":
         n = sum(f.sizes[1:-1] + g.sizes[1:-1])
@@ -193,45 +196,48 @@ def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> fl
 def _evidence(
     evidence: Mapping[str, Any], findings: Findings, f: Network, g: Network
 ) -> tuple[str, dict[str, Any]]:
-    """Return the kind of the proof, and the arrays that its checker needs."""
+    """Return the kind of the proof, and the arrays that its checker reads."""
     question = findings.question
-    if "arrays" in evidence:  # they are about the networks as they were given
+    if "arrays" in evidence:  # these are about the networks as they were given
         return evidence["kind"], evidence["arrays"]
     if evidence["kind"] == "sorted":
         exactly = {"exact": np.array(1)}
-        quick = _seconds("sorted", exactly, f, g) <= SECONDS
+        quick = _seconds("sorted", exactly, f, g) <= CHECKER_SECONDS
         return "sorted", exactly if evidence["exact"] or quick else {"exact": np.array(0)}
-    arrays: dict[str, Any] = dict(WHOLE)
+    arrays: dict[str, Any] = dict(NOT_SPLIT)
     if evidence["kind"] == "line":
-        return "exact", _chain(evidence["knots"])
+        return "exact", _split_at(evidence["breakpoints"])
     if evidence["kind"] == "exact":
         return "exact", arrays
-    if "tree" in evidence:
-        arrays = _in_order(evidence["tree"])
+    if "splits" in evidence:
+        arrays = _in_order(evidence["splits"])
     arrays |= layer_arrays(evidence["matches"], (f, g), (question.f, question.g))
     if f.activation == "binary":
         return "exact", arrays
     return "pieces", arrays | {"linear": np.array(int(evidence["linear"]))}
 
 
-def _chain(knots: Sequence[Fraction]) -> dict[str, Any]:
-    """Return the tree that cuts an interval at its inner knots, one after the other."""
-    inner = knots[1:-1]
+def _split_at(breakpoints: Sequence[Fraction]) -> dict[str, Any]:
+    """Return the tree that splits an interval at its inner breakpoints, one after the other."""
+    inner = breakpoints[1:-1]
     axis = np.array([0, -1] * len(inner) + [-1])
-    places = [value for knot in inner for value in (knot, Fraction(0))] + [Fraction(0)]
-    return {"axis": axis, "place": _texts(places)}
+    place = [value for x in inner for value in (x, Fraction(0))] + [Fraction(0)]
+    return {"axis": axis, "place": _texts(place)}
 
 
-def _in_order(tree: Any) -> dict[str, Any]:
-    """Return a tree as its nodes in the order in which they are met, the lower half of a cut first."""
+def _in_order(splits: Any) -> dict[str, Any]:
+    """Return the tree's nodes in preorder: a node, then its lower part, then its upper part."""
     order, stack = [], [0]
     while stack:
         node = stack.pop()
         order.append(node)
-        if tree.axis[node] >= 0:
-            stack += [tree.child[node] + 1, tree.child[node]]
-    arrays = {name: np.array([getattr(tree, name)[node] for node in order]) for name in ("axis", "place")}
-    outside = [tree.directions[node] for node in order if tree.axis[node] == -2]
+        if splits.axis[node] >= 0:
+            stack += [splits.child[node] + 1, splits.child[node]]
+    arrays = {
+        "axis": np.array([splits.axis[node] for node in order]),
+        "place": np.array([splits.place[node] for node in order]),
+    }
+    outside = [splits.directions[node] for node in order if splits.axis[node] == -2]
     return arrays | ({"directions": np.array(outside)} if outside else {})
 
 
@@ -240,6 +246,6 @@ def _texts(values: Sequence[Fraction]) -> Any:
 
 
 def _as_array(x: Sequence[Fraction]) -> Array | Any:
-    """Return numbers as float64, or as text where they are none."""
+    """Return numbers as float64, or as text if float64 cannot hold one of them."""
     floats = np.array([float(value) for value in x])
     return floats if rationals(floats) == list(x) else _texts(x)

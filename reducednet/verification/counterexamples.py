@@ -1,4 +1,4 @@
-"""The search for a counterexample: samples, corners and ascent in float64, confirmed in rationals."""
+"""Search for counterexamples in float64 (samples, corners, ascent); confirm them in rationals."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,27 +10,27 @@ from ..domains import Ball, Box, Domain, Hull
 from ..networks.network import Network
 from ..numerics.rationals import rationals
 from ..numerics.sphere import normalise
-from .difference_bounds.neuron_matching import TOLERANCES
 from .findings import Findings
 from .rational import contains, corners_around, gap_at
 
 SAMPLES, CLIMBERS, STEPS = 1000, 16, 30
+"""How many points are sampled, how many of the best are improved by ascent, in how many steps."""
 BUDGET = 30_000_000
-"""About how many products the samples may cost, and the climbing as many: fewer are taken of large networks."""
+"""About how many products samples may cost, and ascent too: large networks get fewer points."""
 EXACT_BUDGET = 2_000_000
-"""About how many exact products a confirmation may cost, but for its first point."""
+"""About how many exact products one call of `confirm` may cost, its first point not counted."""
 PAIRS, SEGMENTS = 64, 64
-"""How many pairs of nearly equal hyperplanes are looked between, and at how many points of each."""
+"""How many pairs of nearly equal hyperplanes to search between, and with how many points each."""
 SHARES = 2.0 ** -np.arange(0, 24, 2)
-"""How far a climber goes along a line, as shares of it."""
+"""The step lengths that ascent tries along a segment, as shares of it."""
 
 
 def differences(f: Network, g: Network, X: Array) -> Array:
-    """Return max_k |f_k - g_k| at each sample as float64 finds it; 0 where it is not finite."""
+    """Return max_k |f_k - g_k| at each sample, computed in float64; 0 where it is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         try:
             values = np.abs(f(X) - g(X)).max(axis=1)
-        except ValueError:  # some output left the range of float64: sample by sample
+        except ValueError:  # an output overflows: evaluate the samples one by one
             values = np.array([_difference(f, g, x) for x in X])
     return np.where(np.isfinite(values), values, 0.0)
 
@@ -42,8 +42,11 @@ def _difference(f: Network, g: Network, x: Array) -> float:
         return 0.0
 
 
-def candidates(f: Network, g: Network, domain: Domain, more: Array | None = None) -> Array:
-    """Return points of the domain where f and g seem to differ most, the best first."""
+def promising_points(f: Network, g: Network, domain: Domain, more: Array | None = None) -> Array:
+    """Return points of the domain where f and g seem to differ most, the best first.
+
+    more : points to try besides samples and corners
+    """
     rng, price = np.random.default_rng(0), f.n_parameters + g.n_parameters
     corners = domain.support_points(_directions(domain.n_inputs, rng))
     X = domain.sample(int(np.clip(BUDGET // price, 16, SAMPLES)), rng)
@@ -60,22 +63,22 @@ def candidates(f: Network, g: Network, domain: Domain, more: Array | None = None
 
 
 def _directions(d: int, rng: np.random.Generator) -> Array:
-    """Return directions whose support points are the corners of a box, or some of them."""
+    """Return directions whose support points are the corners of a box (all of them if d <= 8)."""
     if d <= 8:
         return np.array(np.meshgrid(*[[-1.0, 1.0]] * d)).reshape(d, -1).T
     return np.concatenate([np.eye(d), -np.eye(d), rng.choice([-1.0, 1.0], (256, d))])
 
 
 def _climb(f: Network, g: Network, domain: Domain, X: Array) -> Array:
-    """Return better points between X and the domain's furthest points along the gradients (Frank & Wolfe)."""
-    far = domain.support_points(_gradients(f, g, X))
-    tries = np.concatenate([X[np.newaxis], X + SHARES[:, np.newaxis, np.newaxis] * (far - X)])
+    """Take a Frank-Wolfe step from each point towards the domain's support point of the gradient."""
+    furthest = domain.support_points(_gradients(f, g, X))
+    tries = np.concatenate([X[np.newaxis], X + SHARES[:, np.newaxis, np.newaxis] * (furthest - X)])
     values = differences(f, g, tries.reshape(-1, X.shape[1])).reshape(tries.shape[:2])
     return np.asarray(tries[values.argmax(axis=0), np.arange(len(X))])
 
 
 def _gradients(f: Network, g: Network, X: Array) -> Array:
-    """Return the gradient by x of |f_k - g_k|, k the output that differs most, as (n_samples, n_inputs)."""
+    """Return the gradients in x of |f_k - g_k| for the output k that differs most, one per row."""
     with np.errstate(over="ignore", invalid="ignore"):
         try:
             values = f(X) - g(X)
@@ -94,8 +97,8 @@ def _gradient(network: Network, X: Array, k: np.ndarray) -> Array:
     return D
 
 
-def across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
-    """Return points of the domain on the hyperplanes w.x + b = 0, rows (w, b), and beside them along w."""
+def points_across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
+    """Return points of the domain on hyperplanes w.x + b = 0, rows (w, b), and on both sides."""
     rng, points = np.random.default_rng(0), [np.empty((0, domain.n_inputs))]
     for row in rows:
         w, b = row[:-1] / np.abs(row[:-1]).max(), row[-1] / np.abs(row[:-1]).max()
@@ -109,43 +112,46 @@ def across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
     return X[domain.contains(X)] if len(X) else X
 
 
-def between_hyperplanes(f: Network, g: Network, domain: Domain) -> Array:
-    """Return points between hyperplanes of binary networks' first layers that are near each other.
+def points_between_hyperplanes(f: Network, g: Network, domain: Domain, tolerance: float) -> Array:
+    """Return points between nearly equal hyperplanes of the first layers of binary networks.
 
-    There one step is on and the other is not, and samples hardly come there. On the mean
-    (u + v).x + b + c = 0 of two hyperplanes u.x + b = 0 and v.x + c = 0 their z are opposite numbers;
-    the points are where segments between points of the domain cross it. Pairs no further apart than
-    rounding brings them are left out: that is what a verdict's margin is for.
+    There one step is on and the other is off, and hardly any sample falls there. On the mean
+    (u + v).x + b + c = 0 of two hyperplanes u.x + b = 0 and v.x + c = 0 the two z are opposite
+    numbers; the points lie where segments between points of the domain cross that mean. Pairs
+    closer than the tolerance, which rounding explains, are left to the verdict's margin.
     """
     rng, points = np.random.default_rng(0), [np.empty((0, domain.n_inputs))]
     X = domain.sample(SAMPLES, rng)
-    for one, other in _near_rows(f, g, domain):
+    for one, other in _near_pairs(f, g, domain, tolerance):
         w, b = np.split(one / 2.0 + other / 2.0, [domain.n_inputs])
-        ends = np.concatenate([domain.support_points(np.stack([w, -w])), X])
-        z = ends @ w + b
+        endpoints = np.concatenate([domain.support_points(np.stack([w, -w])), X])
+        z = endpoints @ w + b
         sides = np.flatnonzero(z > 0.0), np.flatnonzero(z < 0.0)
         if len(sides[0]) and len(sides[1]):
             p, q = (np.append(side[0], rng.choice(side, SEGMENTS)) for side in sides)
             share = (z[p] / (z[p] - z[q]))[:, np.newaxis]
-            points.append(ends[p] + share * (ends[q] - ends[p]))
+            points.append(endpoints[p] + share * (endpoints[q] - endpoints[p]))
     return np.concatenate(points)
 
 
-def _near_rows(f: Network, g: Network, domain: Domain) -> list[tuple[Array, Array]]:
-    """Return pairs of first rows (u, b), |u| = 1, that are near but not the same, the nearest first.
+def _near_pairs(
+    f: Network, g: Network, domain: Domain, tolerance: float
+) -> list[tuple[Array, Array]]:
+    """Return pairs of unit rows (u, b) of the first layers that are nearly equal, nearest first.
 
-    Distances are those of (u, b / X_B) or its negative. Every row is paired with the nearest one of
-    either network; the second of a pair is turned to the side of the first.
+    The distance is that of (u, b / X_B) from the other row or from its negative. Every row is
+    paired with the nearest row of either network; where the opposite row is nearer, the second of
+    the pair is negated.
     """
     W = np.concatenate([f.weights[0], g.weights[0]])
     thresholds = np.concatenate([f.thresholds[0], g.thresholds[0]])
     units, norms = normalise(W)
-    some = norms > 0.0
+    nonzero = norms > 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        b = thresholds[some] / norms[some] / domain.norm_bound
-    rows, of_g = np.column_stack([units[some], b]), (np.arange(len(W)) >= f.sizes[1])[some]
-    cuts = np.abs(b) <= 1.0
-    rows, of_g = rows[cuts], of_g[cuts]
+        b = thresholds[nonzero] / norms[nonzero] / domain.norm_bound
+    rows, of_g = np.column_stack([units[nonzero], b]), (np.arange(len(W)) >= f.sizes[1])[nonzero]
+    meets_ball = np.abs(b) <= 1.0  # the ball around 0 that contains the domain
+    rows, of_g = rows[meets_ball], of_g[meets_ball]
     if rows.size * len(rows) > BUDGET:
         return []
     pairs: dict[tuple[int, int], float] = {}
@@ -153,9 +159,9 @@ def _near_rows(f: Network, g: Network, domain: Domain) -> list[tuple[Array, Arra
         both = np.stack([np.abs(rows - row).max(axis=1), np.abs(rows + row).max(axis=1)])
         distances = both.min(axis=0)
         for own in (of_g, ~of_g):
-            places = np.flatnonzero(own & (distances > TOLERANCES[0]))
-            if len(places):
-                j = int(places[distances[places].argmin()])
+            others = np.flatnonzero(own & (distances > tolerance))
+            if len(others):
+                j = int(others[distances[others].argmin()])
                 pairs[min(i, j), max(i, j)] = float(distances[j])
     nearest = sorted(pairs, key=lambda pair: pairs[pair])[:PAIRS]
     scale = np.append(np.ones(domain.n_inputs), domain.norm_bound)
@@ -164,25 +170,26 @@ def _near_rows(f: Network, g: Network, domain: Domain) -> list[tuple[Array, Arra
 
 
 def confirm(findings: Findings, X: Array, method: str) -> None:
-    """Note the largest exact difference at these points, those of the domain, which come in the order of hope.
+    """Evaluate f - g exactly at these points, in their order, and note the largest difference.
 
-    It ends at the first difference above eps, when the price of exact numbers is spent, or when the time is over.
+    Points that cannot be moved into the domain are skipped. Stop at the first difference above eps,
+    when `EXACT_BUDGET` is spent, or when the time is over.
     """
     question = findings.question
-    f, g, domain, blur = question.f, question.g, question.domain, question.blur
-    if not np.isfinite(blur):
+    f, g, domain, margin = question.f, question.g, question.domain, question.evaluation_margin
+    if not np.isfinite(margin):
         return
     for x in X[:max(1, EXACT_BUDGET // (f.n_parameters + g.n_parameters))]:
-        inner = surely_inside(domain, x)
+        inner = move_inside(domain, x)
         if inner is not None:
-            findings.refute(gap_at(*findings.exact, rationals(inner), blur), inner, method)
+            findings.refute(gap_at(*findings.exact, rationals(inner), margin), inner, method)
         if findings.refuted:
             return
         findings.check_time()
 
 
-def surely_inside(domain: Domain, x: Array) -> Array | None:
-    """Return a point near x that lies in the domain without any rounding, or None."""
+def move_inside(domain: Domain, x: Array) -> Array | None:
+    """Return a point near x that lies in the domain in exact arithmetic, or None."""
     if isinstance(domain, Box):
         return np.clip(x, domain.low, domain.high)
     middle = domain.centre if isinstance(domain, Ball) else _mean(domain)

@@ -1,4 +1,4 @@
-"""The question that is put to the provers, and what they have found so far."""
+"""Record the question that the provers are asked, and the bounds they have found so far."""
 from __future__ import annotations
 
 import time
@@ -10,6 +10,7 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain
+from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
 from ..numerics.rationals import below
 from .certificates.schemas import largest_margin
@@ -19,33 +20,34 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
 
 
 class Question(NamedTuple):
-    """Is |f - g| <= eps on the domain?
+    """Ask whether |f - g| <= eps on the domain.
 
-    f, g : the networks, of one depth, rows scaled by powers of two: exactly the functions that were given
+    f, g : Network
+        Of one depth, rows scaled by powers of two: exactly the functions given to `verify`.
     eps : float
-    slack : float
-        What both networks' own evaluation may add: 0 with semantics "real".
-    rounding : float
-        A bound of what both networks' evaluation in float64 is off by; inf where it was not asked for.
-    blur : float
-        Binary networks with semantics "float64": nearer than this to a first hyperplane evaluation may take the
-        wrong side; inf where it may do so further off. Otherwise 0.
+    evaluation_error : float
+        The error that both networks' own evaluation may add: 0 with semantics "real".
+    rounding_error : float
+        A bound of the error of both networks' evaluation in float64; inf where it was not computed.
+    evaluation_margin : float
+        Binary networks with semantics "float64": evaluation may take the wrong side at points
+        nearer than this to a hyperplane of the first layer; inf if none is safe. Otherwise 0.
     given : tuple of two Networks
-        As they were given; empty: f and g are.
+        The networks as given to `verify`; empty if they are f and g.
     """
 
     f: Network
     g: Network
     domain: Domain
     eps: float
-    slack: float
-    rounding: float
-    blur: float = 0.0
+    evaluation_error: float
+    rounding_error: float
+    evaluation_margin: float = 0.0
     given: tuple[Network, ...] = ()
 
 
 class OutOfTime(Exception):
-    """Raised by a prover when the time limit is reached; what it found is in the findings."""
+    """Raised when a prover reaches the time limit; the findings keep what it found."""
 
 
 class Findings:
@@ -54,20 +56,20 @@ class Findings:
     Attributes
     ----------
     bound, gap : float
-        gap <= sup |f - g| <= bound, evaluation charged where the semantics asks for it.
+        gap <= sup |f - g| <= bound, evaluation errors included where the semantics asks for it.
     exact_gap : Fraction
-        The difference at the counterexample, of which `gap` is the float64 below.
+        The difference at the counterexample; `gap` is this, rounded down to a float64.
     counterexample : array or None
     proofs : list of (bound, evidence)
-        What certificates of the bounds need, the best last; the bounds are of the real functions.
+        The bounds of the real functions, the best last, each with the evidence for its certificate.
     margin : float
-        That the bound holds with, see `Verdict`.
-    method : str
-        What found the bound.
+        The bound holds at points further than this from every hyperplane, see `Verdict`.
+    method, gap_method : str
+        The provers that found the bound and the gap.
     difference : Difference or None
-        The best that is known of the whole domain at once, for the provers that go on from it.
+        The best bounds over the whole domain at once, for the provers that start from them.
     solver_bound : float
-        A solver's word, which is no proof.
+        The bound that a solver states without proof.
     """
 
     def __init__(self, question: Question, time_limit: float) -> None:
@@ -85,12 +87,14 @@ class Findings:
 
     @cached_property
     def exact(self) -> tuple[ExactNetwork, ExactNetwork]:
-        """Both networks for evaluation without rounding, made once."""
-        return ExactNetwork(self.question.f), ExactNetwork(self.question.g)
+        """Both networks for exact evaluation, made once."""
+        f, g = self.question.f, self.question.g
+        one, other = (ExactNetwork(affine_maps(network), network.activation) for network in (f, g))
+        return one, other
 
     @property
     def seconds(self) -> float:
-        """The time since the question was put."""
+        """The time since the search began."""
         return time.perf_counter() - self._start
 
     def check_time(self) -> None:
@@ -100,55 +104,57 @@ class Findings:
 
     @property
     def remaining(self) -> float:
-        """The seconds that are left."""
+        """The seconds until the limit."""
         return max(0.0, self._limit - self.seconds)
 
     def prove(self, bound: float, method: str, evidence: dict[str, Any] | None, margin: float = 0.0) -> None:
-        """Note a proved bound of sup |f - g| of the real functions; a smaller one stays.
+        """Note a proved bound of sup |f - g| of the real functions, unless a smaller one is known.
 
-        One below a difference that was found, nearer to a binary network's hyperplane than the margin, is left.
-        Evidence None: no certificate can be had of this proof; those of larger bounds stay. A
-        margin that says too little about the domain is none: see `largest_margin`.
+        Ignore a bound below the gap: that point lies nearer to a binary network's hyperplane than
+        the margin. Ignore a margin so large that the bound says too little about the domain, see
+        `largest_margin`. Without evidence this proof has no certificate; those of larger bounds
+        stay.
         """
         real = float(bound)
-        if self.question.slack:
-            bound = np.nextafter(bound + self.question.slack, np.inf)
-        bound, margin = float(bound) + 0.0, max(margin, self.question.blur)  # + 0.0: no -0.0
-        known = np.isfinite(bound) and margin <= self._largest_margin and self.gap <= bound
-        if not (known and (bound, margin) < (self.bound, self.margin)):
+        if self.question.evaluation_error:
+            bound = np.nextafter(bound + self.question.evaluation_error, np.inf)
+        bound = float(bound) + 0.0  # no -0.0
+        margin = max(margin, self.question.evaluation_margin)
+        counts = np.isfinite(bound) and margin <= self._largest_margin and self.gap <= bound
+        if not (counts and (bound, margin) < (self.bound, self.margin)):
             return
         self.bound, self.method, self.margin = bound, method, margin
         if evidence is not None:
             self.proofs = [one for one in self.proofs if one[1] is not evidence] + [(real, evidence)]
 
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
-        """Note an exact difference of the real functions at a point."""
-        slack = self.question.slack
-        exact = gap - Fraction(slack) if np.isfinite(slack) else Fraction(0)
+        """Note the exact difference of the real functions at a point."""
+        error = self.question.evaluation_error
+        exact = gap - Fraction(error) if np.isfinite(error) else Fraction(0)
         if x is not None and exact > self.exact_gap:
             self.exact_gap, self.gap = exact, below(exact)
             self.counterexample, self.gap_method = x, method
-            if self.gap > self.bound:  # nearer to a binary network's hyperplane than the bound's margin
+            if self.gap > self.bound:  # x is nearer to a binary hyperplane than the margin
                 self.bound, self.margin, self.method = np.inf, 0.0, "none"
                 self.proofs = []
 
     @property
     def evidence(self) -> dict[str, Any] | None:
-        """What a certificate of the best bound needs."""
+        """The evidence for the best bound."""
         return self.proofs[-1][1] if self.proofs else None
 
     @property
     def status(self) -> str:
-        """What is decided."""
+        """The status of a verdict at this moment."""
         if self.bound <= self.question.eps and (self.margin == 0.0 or self.question.eps > 0.0):
             return EQUIVALENT
         return DIFFERENT if self.refuted else UNKNOWN
 
     @property
     def refuted(self) -> bool:
-        """Whether a difference above eps was found: in rationals, for eps may lie just below it."""
+        """True if a difference above eps was found, even if their float64 numbers are equal."""
         return self.exact_gap > self.question.eps
 
     def close(self, name: str, began: float) -> None:
-        """Note that a prover ended."""
+        """Note that a prover has ended, and the bounds at that time."""
         self.stages.append(Stage(name, self.bound, self.gap, self.seconds - began))

@@ -1,4 +1,4 @@
-"""Input splitting: boxes are halved until linear bounds of the difference are small enough on each.
+"""Branch and bound on the inputs: split boxes until linear bounds of f - g are small on each.
 
 References
 ----------
@@ -22,14 +22,15 @@ from .findings import Findings
 from .verdict import UNKNOWN
 
 MEMORY = 1 << 18
-"""About how many numbers the forms of one layer may hold in one batch."""
+"""About how many numbers the linear bounds of one layer may hold in one batch."""
 
 
-class Tree:
-    """The halvings of the domain's bounding box: node i is a leaf, or was cut at a place of an axis.
+class Splits:
+    """The splits of the domain's bounding box: node i is a leaf, or was split at a place of an axis.
 
-    axis : -1 for a leaf, -2 for one that does not meet the domain;  place : where it was cut
-    child : the first of its two halves, the lower side
+    axis : -1 for a leaf, -2 for one that does not meet the domain
+    place : the coordinate of the split
+    child : the number of the lower part; that of the upper part is the next
     directions : {node: u} of the leaves outside: u.x > h_D(u) on all of the box
     """
 
@@ -37,8 +38,8 @@ class Tree:
         self.axis, self.place, self.child = [-1], [0.0], [-1]
         self.directions: dict[int, Array] = {}
 
-    def cut(self, nodes: np.ndarray, axes: np.ndarray, places: Array) -> np.ndarray:
-        """Cut leaves, and return the numbers of the new leaves, all lower halves and then all upper ones."""
+    def split(self, nodes: np.ndarray, axes: np.ndarray, places: Array) -> np.ndarray:
+        """Split leaves; return the new leaves' numbers, all the lower ones before the upper ones."""
         first = len(self.axis)
         for count, (node, axis, place) in enumerate(zip(nodes.tolist(), axes.tolist(), places.tolist())):
             self.axis[node], self.place[node], self.child[node] = axis, place, first + 2 * count
@@ -49,13 +50,17 @@ class Tree:
         return np.concatenate([lower, lower + 1])
 
     def drop(self, nodes: np.ndarray, directions: Array) -> None:
-        """Note leaves that do not meet the domain, and the directions (n, d) that show it."""
+        """Mark leaves as outside the domain, with the directions (n, d) that prove it."""
         for node, direction in zip(nodes.tolist(), directions):
             self.axis[node], self.directions[node] = -2, direction
 
 
 class Frontier:
-    """The leaves that are not yet bounded by eps: their corners (d, n), bounds, axes to cut and nodes."""
+    """The leaves not yet bounded by eps.
+
+    low, high : arrays (d, n), the corners of their boxes
+    bound, axis, node : arrays (n,), the bounds, the axes to split next and the numbers of the nodes
+    """
 
     def __init__(self, low: Array, high: Array, bound: Array, axis: np.ndarray, node: np.ndarray) -> None:
         self.low, self.high, self.bound, self.axis, self.node = low, high, bound, axis, node
@@ -65,81 +70,86 @@ class Frontier:
         return Frontier(*(values[..., index] for values in vars(self).values()))
 
     def join(self, other: Frontier) -> Frontier:
-        """Return both together."""
+        """Return the leaves of both."""
         pairs = zip(vars(self).values(), vars(other).values())
         return Frontier(*(np.concatenate([one, more], axis=-1) for one, more in pairs))
 
 
 def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
-    """Halve boxes, the worst first, until the question is decided or the time is over.
+    """Split boxes, the largest bound first, until the question is decided or the time is over.
 
-    Each half is bounded by `difference`; halves outside the domain are dropped. The axis to cut is the one whose
-    slopes take most part in what the linear bounds lose.
+    Bound f - g on each part by `difference`, and drop parts outside the domain. Split the axis
+    along which the linear bounds lose most to relaxation.
 
     Parameters
     ----------
     findings : Findings
     matches : list of Match
-        The classes of neurons, one Match a hidden layer.
+        The classes of neurons, one Match for each hidden layer.
     margin : float
-        What the bounds hold with for binary networks, see `Verdict`.
+        The margin of the bounds for binary networks, see `Verdict`.
     """
     question = findings.question
-    low, high = (end[:, np.newaxis] for end in outer_box(question.domain))
-    tree, done = Tree(), 0.0
-    evidence = {"kind": "pieces", "matches": list(matches), "linear": True, "tree": tree}
+    low, high = (corner[:, np.newaxis] for corner in outer_box(question.domain))
+    splits, done = Splits(), 0.0
+    evidence = {"kind": "pieces", "matches": list(matches), "linear": True, "splits": splits}
     size = 2 * sum(question.f.sizes) * (question.f.n_inputs + 2)
     batch, largest = 4, int(np.clip(MEMORY // size, 4, 4096))
-    left = bounded(findings, matches, low, high, np.zeros(1, dtype=int))
-    while len(left.node) and findings.status == UNKNOWN:
+    frontier = bound_boxes(findings, matches, low, high, np.zeros(1, dtype=int))
+    while len(frontier.node) and findings.status == UNKNOWN:
         findings.check_time()
         began = findings.seconds
-        worst = np.argsort(-left.bound, kind="stable")
-        now, later = left.take(worst[:batch]), left.take(worst[batch:])
-        corners = _halves(tree, now)
+        worst = np.argsort(-frontier.bound, kind="stable")
+        now, later = frontier.take(worst[:batch]), frontier.take(worst[batch:])
+        corners = _split(splits, now)
         if corners is None:
-            return  # boxes as small as float64 allows
-        halves = bounded(findings, matches, *corners)
-        if not np.isfinite(halves.bound).all():
+            return  # a box is as small as float64 allows
+        parts = bound_boxes(findings, matches, *corners)
+        if not np.isfinite(parts.bound).all():
             return
-        kept = ~(halves.bound + question.slack <= question.eps)
-        done = max(done, float(halves.bound[~kept].max(initial=0.0)))
-        left = later.join(_inside(tree, findings, halves.take(np.flatnonzero(kept))))
-        findings.prove(max(done, float(left.bound.max(initial=0.0))), "branching", evidence, margin)
+        kept = ~(parts.bound + question.evaluation_error <= question.eps)
+        done = max(done, float(parts.bound[~kept].max(initial=0.0)))
+        frontier = later.join(_drop_outside(splits, findings, parts.take(np.flatnonzero(kept))))
+        bound = max(done, float(frontier.bound.max(initial=0.0)))
+        findings.prove(bound, "branching", evidence, margin)
         if findings.refuted:
             return
         quick = findings.seconds - began < findings.remaining / 32.0
         batch = min(2 * batch, largest) if quick else max(4, batch // 2)
 
 
-def _halves(tree: Tree, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
-    """Halve leaves along their axes; return corners and nodes of the halves, None if there is no middle."""
+def _split(splits: Splits, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
+    """Split leaves in the middle of their axes and return the corners and nodes of the parts.
+
+    Return None if there is no float64 between the ends of a side.
+    """
     index = np.arange(len(now.node))
     places = (now.low / 2.0 + now.high / 2.0)[now.axis, index]
     if not ((now.low[now.axis, index] < places) & (places < now.high[now.axis, index])).all():
         return None
     lower_high, upper_low = now.high.copy(), now.low.copy()
     lower_high[now.axis, index] = upper_low[now.axis, index] = places
-    low, high = np.concatenate([now.low, upper_low], axis=1), np.concatenate([lower_high, now.high], axis=1)
-    return low, high, tree.cut(now.node, now.axis, places)
+    low = np.concatenate([now.low, upper_low], axis=1)
+    high = np.concatenate([lower_high, now.high], axis=1)
+    return low, high, splits.split(now.node, now.axis, places)
 
 
-def bounded(
+def bound_boxes(
     findings: Findings, matches: Sequence[Match], low: Array, high: Array, nodes: np.ndarray
 ) -> Frontier:
     """Bound the difference on these boxes, and look for a counterexample in them."""
     question, region = findings.question, boxes(low, high)
     found = difference((question.f, question.g), region, given(matches), part=True)
     down, up = region.bounds(found.forms)
-    sizes = np.maximum(-down, up)
-    _try_corners(findings, region, found.forms.slopes, sizes.argmax(axis=0))
+    bounds = np.maximum(-down, up)
+    _try_corners(findings, region, found.forms.slopes, bounds.argmax(axis=0))
     influence = found.influence + 1e-3 * np.abs(found.forms.slopes).max(axis=0)
     influence = np.where(high > low, np.where(np.isfinite(influence), influence, 0.0), -1.0)
-    return Frontier(low, high, sizes.max(axis=0), influence.argmax(axis=0), nodes)
+    return Frontier(low, high, bounds.max(axis=0), influence.argmax(axis=0), nodes)
 
 
 def _try_corners(findings: Findings, region: Region, slopes: Array, output: np.ndarray) -> None:
-    """Evaluate f - g where its linear form is largest and smallest, and keep a new largest gap."""
+    """Evaluate f - g where its linear form is largest and smallest, and confirm a larger gap."""
     question, index = findings.question, np.arange(region.n_sets)
     steps = np.sign(slopes[output, :, index]).T * region.radius
     X = np.concatenate([region.middle + steps, region.middle - steps, region.middle], axis=1).T
@@ -153,16 +163,18 @@ def _try_corners(findings: Findings, region: Region, slopes: Array, output: np.n
 
 
 def outer_box(domain: Domain) -> tuple[Array, Array]:
-    """Return the ends of a box that holds the domain, whatever the ends of a ball round to."""
+    """Return the corners of a box that contains the domain, though those of a ball are rounded."""
     low, high = domain.bounding_box()
-    return (np.nextafter(low, -np.inf), np.nextafter(high, np.inf)) if isinstance(domain, Ball) else (low, high)
+    if isinstance(domain, Ball):
+        return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    return low, high
 
 
-def _inside(tree: Tree, findings: Findings, leaves: Frontier) -> Frontier:
-    """Return the leaves that may meet the domain; the others are noted in the tree.
+def _drop_outside(splits: Splits, findings: Findings, leaves: Frontier) -> Frontier:
+    """Return the leaves that may meet the domain, and mark the others as outside.
 
-    A direction u separates a box from the domain if u.x > h_D(u) on the box, all roundings charged; tried is the
-    one from the domain's nearest point to the box's middle.
+    A direction u separates a box from the domain if u.x > h_D(u) on all of the box, rounding errors
+    included; try the direction from the domain's nearest point to the middle of the box.
     """
     domain = findings.question.domain
     if isinstance(domain, Box) or not len(leaves.node):
@@ -170,28 +182,30 @@ def _inside(tree: Tree, findings: Findings, leaves: Frontier) -> Frontier:
     middle = leaves.low / 2.0 + leaves.high / 2.0
     U = (middle - nearest_points(domain, middle, findings.check_time)).T
     nearest = np.minimum(U.T * leaves.low, U.T * leaves.high).sum(axis=0)
-    size = np.abs(domain.bounding_box()).max(axis=0)[:, np.newaxis]
-    corner = np.maximum(size, np.maximum(np.abs(leaves.low), np.abs(leaves.high))).T
-    lost = gamma(4 * domain.n_inputs + 16) * (np.abs(U) * corner).sum(axis=1) * 4.0 + domain.n_inputs * SMALLEST
-    apart = nearest > domain.support(U) + lost
-    tree.drop(leaves.node[apart], U[apart])
+    largest = np.abs(domain.bounding_box()).max(axis=0)[:, np.newaxis]
+    largest = np.maximum(largest, np.maximum(np.abs(leaves.low), np.abs(leaves.high)))
+    magnitude = (np.abs(U) * largest.T).sum(axis=1)
+    error = gamma(4 * domain.n_inputs + 16) * magnitude * 4.0 + domain.n_inputs * SMALLEST
+    apart = nearest > domain.support(U) + error
+    splits.drop(leaves.node[apart], U[apart])
     return leaves.take(np.flatnonzero(~apart))
 
 
 def nearest_points(domain: Domain, X: Array, check_time: Callable[[], None] = lambda: None) -> Array:
-    """Return about the nearest point of a Ball or a Hull to each column of X, (d, n)."""
+    """Return approximately the nearest point of a Ball or a Hull to each column of X, (d, n)."""
     if isinstance(domain, Ball):
         away = X - domain.centre[:, np.newaxis]
         lengths = np.hypot.reduce(away, axis=0)
-        return domain.centre[:, np.newaxis] + away * np.minimum(1.0, domain.radius / np.maximum(lengths, SMALLEST))
+        shares = np.minimum(1.0, domain.radius / np.maximum(lengths, SMALLEST))
+        return domain.centre[:, np.newaxis] + away * shares
     assert isinstance(domain, Hull)
     middle = domain.points.mean(axis=0)
-    size = max(float(np.abs(domain.points - middle).max()), SMALLEST)
-    P = (domain.points - middle) / size
+    scale = max(float(np.abs(domain.points - middle).max()), SMALLEST)
+    P = (domain.points - middle) / scale
     nearest = []
     for x in X.T:
         check_time()
-        nearest.append(P.T @ _convex_weights(P, (x - middle) / size) * size + middle)
+        nearest.append(P.T @ _convex_weights(P, (x - middle) / scale) * scale + middle)
     return np.stack(nearest, axis=1)
 
 

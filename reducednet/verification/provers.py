@@ -1,4 +1,7 @@
-"""The provers of `verify`, the cheapest first; each notes what it finds, and returns if it does not serve."""
+"""The provers of `verify`, the cheapest first.
+
+Each prover notes what it finds in the `Findings`, and returns at once if it does not apply.
+"""
 from __future__ import annotations
 
 import time
@@ -14,7 +17,9 @@ from ..numerics.rationals import above, below
 from ..numerics.rounding import gamma
 from ..numerics.sphere import row_norms
 from . import breakpoints, counterexamples, mixed_integer
-from .counterexamples import confirm
+from .counterexamples import (
+    confirm, points_across_hyperplanes, points_between_hyperplanes, promising_points,
+)
 from .difference_bounds.affine_forms import region_of
 from .difference_bounds.difference import Matcher, difference
 from .difference_bounds.euclidean_norms import norm_bound
@@ -23,7 +28,7 @@ from .difference_bounds.neuron_matching import (
     TOLERANCES, look_alike, no_match, same_hyperplanes, same_places,
 )
 from .difference_bounds.permutation import permutation_arrays
-from .exact_basis import Sum, what_is_left
+from .exact_basis import Combination, subtract
 from .findings import Findings, Question
 from .input_splitting import branch
 from .rational import gap_at
@@ -33,16 +38,17 @@ from .symbolic_bounds.symbolic_network import FINEST_PRECISION
 from .verdict import UNKNOWN
 
 EXACT_PARAMETERS = 200_000
-"""The largest number of parameters that is counted in rationals."""
+"""The largest number of parameters that are written over a basis in rationals."""
 LINEAR_PRODUCTS = 200_000_000
-"""How many products the slopes of a deep network may cost; above that intervals have to do."""
+"""How many products linear bounds of a deep network may cost; above that, use intervals alone."""
 BRANCHING_INPUTS = 12
+"""The largest number of inputs that are split."""
 PRODUCTS_A_SECOND = 2e8
-"""How many of the products of two networks that are written out take a second at most."""
+"""How many products of symbolic rows are computed in a second, at least."""
 
 
 def by_permutation(findings: Findings) -> None:
-    """Compare all numbers, the neurons in another order and their rows times powers of two."""
+    """Compare all parameters up to the order of neurons and powers of two on their rows."""
     question = findings.question
     f, g = question.given or (question.f, question.g)
     arrays = permutation_arrays(f, g, findings.check_time)
@@ -51,9 +57,10 @@ def by_permutation(findings: Findings) -> None:
 
 
 def by_differences(findings: Findings) -> None:
-    """Bound the difference on the whole domain, with neurons matched by their places.
+    """Bound the difference on the whole domain, with neurons matched by their indices.
 
-    Binary neurons are matched by their hyperplanes at once, before rounding's slivers between those are looked at.
+    Binary neurons are matched by their hyperplanes here already: `search`, which comes before
+    `matching`, would look between hyperplanes that differ by rounding.
     """
     question = findings.question
     if question.f.activation == "binary":
@@ -67,24 +74,28 @@ def by_matching(findings: Findings) -> None:
     question = findings.question
     region, binary = region_of(question.domain), question.f.activation == "binary"
     if binary and findings.difference is not None:
-        return  # `by_differences` asked for it before
-    flips = question.f.depth == 1 and _linear(question)
-    # binary: the same only within rounding, for what else is matched the margin would have to tell
-    ladder = [same_hyperplanes(region, one, flips or binary) for one in TOLERANCES[:1 if binary else None]]
-    for matcher in [*ladder, no_match]:
+        return  # `by_differences` has done this
+    opposite = question.f.depth == 1 and _linear(question)
+    # binary: only hyperplanes equal up to rounding, or the margin would be too large
+    tolerances = TOLERANCES[:1 if binary else None]
+    matchers = [same_hyperplanes(region, tolerance, opposite or binary) for tolerance in tolerances]
+    for matcher in [*matchers, no_match]:
         if findings.status == UNKNOWN:
             findings.check_time()
             _bound_with(findings, matcher)
 
 
 def _linear(question: Question) -> bool:
-    """Tell whether linear bounds of all layers are worth their price; one layer's turned neurons need them."""
-    price = (question.f.n_parameters + question.g.n_parameters) * (question.f.n_inputs + 2)
-    return question.f.depth == 1 or price <= 2 * LINEAR_PRODUCTS
+    """Return True if linear bounds of all layers are worth their cost.
+
+    Opposite neurons of one hidden layer need them.
+    """
+    cost = (question.f.n_parameters + question.g.n_parameters) * (question.f.n_inputs + 2)
+    return question.f.depth == 1 or cost <= 2 * LINEAR_PRODUCTS
 
 
 def _bound_with(findings: Findings, matcher: Matcher) -> None:
-    """Bound the difference on the whole domain with this matcher's classes."""
+    """Bound the difference on the whole domain, using the classes that this matcher proposes."""
     question = findings.question
     region, linear = region_of(question.domain), _linear(question)
     found = difference((question.f, question.g), region, matcher, linear)
@@ -104,10 +115,10 @@ def _bound_with(findings: Findings, matcher: Matcher) -> None:
 
 
 def _margin(question: Question, found: Difference) -> float:
-    """Return how far from every hyperplane a point must be for binary members to be their representatives."""
+    """Return how far from every hyperplane binary neurons agree with their representatives."""
     if question.f.activation == "relu":
         return 0.0
-    largest = 0.0  # above the first layer members are surely their representatives
+    largest = 0.0  # above the first layer, only neurons that agree for certain are in a class
     for known, network in zip(found.layers[0], (question.f, question.g)):
         decided = np.maximum(known.low[:, 0], -known.high[:, 0]) > known.drift[:, 0]  # z has one sign, s z_c too
         norms, drift = row_norms(network.weights[0]), np.where(decided, 0.0, known.drift[:, 0])
@@ -120,12 +131,13 @@ def by_search(findings: Findings) -> None:
     """Look for a counterexample and confirm it."""
     question = findings.question
     f, g = question.f, question.g
-    slivers = None
+    between = None
     if f.activation == "binary":
-        slivers = counterexamples.between_hyperplanes(f, g, question.domain)
-    X = counterexamples.candidates(f, g, question.domain, slivers)
-    seen = counterexamples.differences(f, g, X[:1]).item()
-    if seen > 0.5 * question.eps or question.rounding > 2.0 * question.eps:  # else float64 sees enough
+        between = points_between_hyperplanes(f, g, question.domain, TOLERANCES[0])
+    X = promising_points(f, g, question.domain, between)
+    largest = counterexamples.differences(f, g, X[:1]).item()
+    # otherwise float64 shows well enough that this point is no counterexample
+    if largest > 0.5 * question.eps or question.rounding_error > 2.0 * question.eps:
         confirm(findings, X, "search")
 
 
@@ -135,67 +147,75 @@ def by_breakpoints(findings: Findings) -> None:
     f, g = question.f, question.g
     if f.n_inputs > 1:
         return
-    low, high = breakpoints.ends(question.domain)
+    low, high = breakpoints.exact_interval(question.domain)
     shallow = f.depth == 1 and f.activation == "relu"
     n = sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
     if shallow:
         neurons = breakpoints.joint_neurons(f, g)
-        gap, bound, knots = breakpoints.shallow_bounds(neurons, below(low), above(high))
+        gap, bound, points = breakpoints.shallow_bounds(neurons, below(low), above(high))
         findings.prove(bound, "breakpoints", {"kind": "sorted", "exact": False})
-        knots = knots[np.isfinite(knots)]
-        if np.isfinite(gap) and low <= knots[0] <= high:
-            findings.refute(Fraction(max(gap, 0.0)), knots[:1], "breakpoints")
+        points = points[np.isfinite(points)]
+        if np.isfinite(gap) and low <= points[0] <= high:
+            findings.refute(Fraction(max(gap, 0.0)), points[:1], "breakpoints")
         if findings.status == UNKNOWN:
-            confirm(findings, knots[:, np.newaxis], "breakpoints")
+            confirm(findings, points[:, np.newaxis], "breakpoints")
     largest = min(breakpoints.LARGEST_SHALLOW, breakpoints.SHALLOW_A_SECOND * findings.remaining)
     if findings.status == UNKNOWN and shallow and n <= largest:
         supremum, x = breakpoints.shallow_supremum(neurons, low, high)
         findings.prove(above(supremum), "breakpoints", {"kind": "sorted", "exact": True})
         _confirm_exactly(findings, x)
     elif findings.status == UNKNOWN and n * (f.n_parameters + g.n_parameters) <= breakpoints.LARGEST_DEEP:
-        supremum, x, all_knots = breakpoints.deep_supremum(f, g, low, high, findings.check_time)
-        findings.prove(above(supremum), "breakpoints", {"kind": "line", "knots": all_knots})
+        supremum, x, all_points = breakpoints.deep_supremum(f, g, low, high, findings.check_time)
+        evidence = {"kind": "line", "breakpoints": all_points}
+        findings.prove(above(supremum), "breakpoints", evidence)
         _confirm_exactly(findings, x)
 
 
 def _confirm_exactly(findings: Findings, x: Fraction) -> None:
-    """Note the difference at an exact point of one dimension: at a float64 beside it if that refutes too."""
+    """Note the difference at a float64 near x if that refutes, or else at x itself."""
     question, nearest = findings.question, float(x)
     X = np.array([[nearest], [np.nextafter(nearest, -np.inf)], [np.nextafter(nearest, np.inf)]])
     confirm(findings, X, "breakpoints")
-    if not findings.refuted and question.slack == 0.0:  # else the point must be one that float64 has
+    if not findings.refuted and question.evaluation_error == 0.0:  # else x has to be a float64
         findings.refute(gap_at(*findings.exact, [x]), np.array([x]), "breakpoints")
 
 
 def by_structure(findings: Findings) -> None:
-    """Count in rationals whether everything cancels; for one hidden layer, look at the hyperplanes that stay."""
+    """Write f - g over one exact basis and see whether it is 0.
+
+    If not, for one hidden layer, search for a counterexample at the hyperplanes that remain.
+    """
     question = findings.question
     f, g, domain = question.f, question.g, question.domain
     if findings.gap > 0.0 or f.n_parameters + g.n_parameters > EXACT_PARAMETERS:
         return
-    left, basis = what_is_left(f, g, domain, findings.check_time)
-    if not any(left):
+    differences, basis = subtract(f, g, domain, findings.check_time)
+    if not any(differences):
         findings.prove(0.0, "structure", {"kind": "exact"})
     elif f.depth == 1:
-        kinks = {i: max(abs(row.get(i, Fraction(0))) for row in left) for i in basis.hyperplanes}
-        worst = [basis.hyperplanes[i] for i in sorted(kinks, key=lambda i: -kinks[i])[:16]]
-        rows = [_direction(z, f.n_inputs) for z in worst]
-        points = counterexamples.across_hyperplanes(domain, rows)
-        confirm(findings, counterexamples.candidates(f, g, domain, points), "structure")
+        weights = {
+            i: max(abs(row.get(i, Fraction(0))) for row in differences) for i in basis.hyperplanes
+        }
+        largest = [basis.hyperplanes[i] for i in sorted(weights, key=lambda i: -weights[i])[:16]]
+        points = points_across_hyperplanes(domain, [_row(z, f.n_inputs) for z in largest])
+        confirm(findings, promising_points(f, g, domain, points), "structure")
 
 
-def _direction(z: Sum, n_inputs: int) -> Array:
+def _row(z: Combination, n_inputs: int) -> Array:
     """Return the row (w, b) of a hyperplane in float64, |w_i| at most 1."""
     largest = max(abs(value) for i, value in z.items() if i)
     return np.array([below(z.get(i, Fraction(0)) / largest) for i in [*range(1, n_inputs + 1), 0]])
 
 
 def by_folding(findings: Findings) -> None:
-    """Write both networks out over the same columns: whatever their depths, what they share cancels.
+    """Bound f - g with both networks as symbolic rows over the same columns, whatever their depths.
 
-    Then again without the classes that are never on where others are, if there are any; and, where the sizes
-    differ, both with signs by branching, and last by linear programmes alone: a network that was made smaller
-    by these keeps neurons whose signs they do not find, and then those must bend in the other as well.
+    The rows are bounded by back-substitution, as DeepPoly and CROWN do (THEORY, section 9).
+
+    First with all columns, then without the excluded ones of exclusive pairs, if there are any.
+    Where the sizes differ, try again with sharper signs, found by branching, and last by linear
+    programs alone: a network that these made smaller keeps neurons whose signs they cannot decide,
+    and then these neurons must count as unstable in the other network as well.
     """
     question = findings.question
     f, g = question.given or (question.f, question.g)
@@ -216,7 +236,7 @@ def by_folding(findings: Findings) -> None:
 
 
 def by_branching(findings: Findings) -> None:
-    """Split the inputs."""
+    """Split the domain and bound the difference on each part (branch and bound)."""
     question = findings.question
     if question.f.n_inputs > BRANCHING_INPUTS:
         return
@@ -226,14 +246,14 @@ def by_branching(findings: Findings) -> None:
 
 
 def by_milp(findings: Findings) -> None:
-    """Ask a mixed-integer solver for points, and for its word."""
+    """Ask a mixed-integer solver for points, and for its unproved bound."""
     found = _whole_domain(findings)
     if findings.status == UNKNOWN:
         mixed_integer.propose(findings, found)
 
 
 def _whole_domain(findings: Findings) -> Difference:
-    """Return the best difference over the whole domain."""
+    """Return the best bounds over the whole domain; compute them if no prover has."""
     for prover in (by_differences, by_matching):
         if findings.difference is None:
             prover(findings)

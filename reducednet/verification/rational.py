@@ -1,6 +1,6 @@
-"""Exact evaluation: float64 parameters as integers times powers of two, inputs as rationals.
+"""Evaluate networks exactly: parameters as integers times powers of two, inputs as rationals.
 
-Nothing here rounds. A counterexample counts when it is one here (THEORY, section 9).
+Nothing here rounds. A counterexample counts only if it is confirmed here (THEORY, section 9).
 """
 from __future__ import annotations
 
@@ -12,37 +12,40 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
-from ..networks.affine_maps import affine_maps
-from ..networks.network import Network
+from ..networks.parameters import Affine
 from ..numerics.rationals import (
     ExactRows, Scaled, in_simplex, integers, non_negative_fit, rationals,
 )
 
 
 class ExactNetwork:
-    """A network that is evaluated without rounding.
+    """A network for evaluation without rounding.
+
+    Parameters
+    ----------
+    maps : list of Affine
+        The affine maps of its hidden layers and the outgoing one, see `affine_maps`.
+    activation : "relu" or "binary"
 
     Examples
     --------
-    >>> net = Network([[[1.0]]], [[1e16]], [[1.0]], [-1e16])
-    >>> net([[0.25]]).item(), ExactNetwork(net)([Fraction(1, 4)])
-    (0.0, [Fraction(1, 4)])
+    >>> W, b = np.array([[1.0]]), np.array([1e16])
+    >>> exact = ExactNetwork([Affine(W, b), Affine(W, -b)], "relu")
+    >>> exact([Fraction(1, 4)]), (0.25 + 1e16) - 1e16
+    ([Fraction(1, 4)], 0.0)
     """
 
-    def __init__(self, network: Network) -> None:
-        self.binary = network.activation == "binary"
-        self._first = network.weights[0]
-        self._hyperplanes = [bool(row.any()) for row in network.weights[0]]
-        self._maps = [
-            (ExactRows(layer.W), *integers(np.zeros(len(layer.W)) if layer.b is None else layer.b))
-            for layer in affine_maps(network)
-        ]
+    def __init__(self, maps: Sequence[Affine], activation: str) -> None:
+        self.binary = activation == "binary"
+        self._first = maps[0].W
+        self._has_hyperplane = [bool(row.any()) for row in maps[0].W]
+        self._maps = [(ExactRows(W), *integers(np.zeros(len(W)) if b is None else b)) for W, b in maps]
 
     def layers(self, x: Sequence[Fraction]) -> list[Scaled]:
         """Return the pre-activations of each hidden layer, and the outputs, at one point."""
         unit = lcm(*(value.denominator for value in x))
         h, power, result = [value.numerator * (unit // value.denominator) for value in x], 0, []
-        for W, M, p in self._maps:  # the numbers are h 2^power / unit
+        for W, M, p in self._maps:  # its inputs are h 2^power / unit, its thresholds M 2^p
             own = W.exponents + power
             lowest = int(min(own.min(), p.min()))
             sums = zip(W.dot(h), (own - lowest).tolist(), M.tolist(), (p - lowest).tolist())
@@ -55,10 +58,16 @@ class ExactNetwork:
         return result
 
     def on_hyperplane(self, layers: Sequence[Scaled], margin: float = 0.0) -> bool:
-        """Tell whether the point with these pre-activations lies within the margin of a first hyperplane."""
+        """Return True if a point with these pre-activations is within the margin of a hyperplane.
+
+        Only the first layer's hyperplanes count.
+        """
         if margin == 0.0:
-            return any(cuts and z == 0 for cuts, z in zip(self._hyperplanes, layers[0].integers))
-        squares = [sum(value * value for value in rationals(row)) * Fraction(margin) ** 2 for row in self._first]
+            return any(has and z == 0 for has, z in zip(self._has_hyperplane, layers[0].integers))
+        squares = [
+            sum(value * value for value in rationals(row)) * Fraction(margin) ** 2
+            for row in self._first
+        ]
         return any(square and z * z <= square for square, z in zip(squares, layers[0].values()))
 
     def __call__(self, x: Sequence[Fraction]) -> list[Fraction]:
@@ -67,9 +76,10 @@ class ExactNetwork:
 
 
 def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction], margin: float = 0.0) -> Fraction:
-    """Return the largest |f_k(x) - g_k(x)| over the outputs k; 0 on a first hyperplane of a binary one.
+    """Return the largest |f_k(x) - g_k(x)| over the outputs k.
 
-    With a margin 0 also nearer to it than that. A zero row has no hyperplane: s(b) is what it is.
+    For binary networks return 0 within the margin of a hyperplane of either first layer. A zero row
+    has no hyperplane: its neuron is the constant s(b).
     """
     layers = f.layers(x), g.layers(x)
     if f.binary and any(network.on_hyperplane(own, margin) for network, own in zip((f, g), layers)):
@@ -78,9 +88,9 @@ def gap_at(f: ExactNetwork, g: ExactNetwork, x: Sequence[Fraction], margin: floa
 
 
 def contains(domain: Domain, x: Sequence[Fraction], corners: Sequence[int] = ()) -> bool:
-    """Tell whether a point lies in the domain, without rounding.
+    """Return True if a point lies in the domain, computed without rounding.
 
-    corners : indices of points of a Hull; asked is whether x lies in the simplex that they span.
+    corners : indices of points of a Hull; x has to lie in the simplex that they span.
     """
     if isinstance(domain, Box):
         low, high = rationals(domain.low), rationals(domain.high)
@@ -93,10 +103,10 @@ def contains(domain: Domain, x: Sequence[Fraction], corners: Sequence[int] = ())
 
 
 def corners_around(domain: Domain, x: Array) -> list[int]:
-    """Return the points of a Hull whose simplex should hold x: those that a non-negative fit uses."""
+    """Return points of a Hull whose simplex should contain x: those with a positive fitted weight."""
     if not isinstance(domain, Hull):
         return []
-    size = max(np.abs(domain.points).max(), np.finfo(float).tiny)
-    system = np.vstack([domain.points.T / size, np.ones(len(domain.points))])
-    weights = non_negative_fit(system, np.append(x / size, 1.0))
+    scale = max(np.abs(domain.points).max(), np.finfo(float).tiny)
+    system = np.vstack([domain.points.T / scale, np.ones(len(domain.points))])
+    weights = non_negative_fit(system, np.append(x / scale, 1.0))
     return [int(i) for i in np.argsort(-weights)[:domain.n_inputs + 1] if weights[i] > 0.0]

@@ -1,4 +1,4 @@
-"""Neurons that never change: dead or always on over the whole domain, proved."""
+"""Prove which neurons are stable: dead or always on over the whole domain."""
 from __future__ import annotations
 
 from fractions import Fraction
@@ -16,19 +16,19 @@ from .difference_bounds.neuron_matching import no_match
 from .exact_basis import Basis
 
 LINEAR_NUMBERS = 20_000_000
-"""The largest number of slopes that is kept of a layer."""
+"""The largest number of slopes of one layer; above that, use intervals alone."""
 
 
 @record
 class StableNeurons(NamedTuple):
-    """What is proved of each neuron, one boolean array a hidden layer.
+    """The neurons proved stable, in one boolean array for each hidden layer.
 
     Attributes
     ----------
     dead : tuple of bool arrays (n_l,)
         z <= 0 on the domain: the neuron is 0.
     always_on : tuple of bool arrays (n_l,)
-        ReLU: z >= 0 on the domain, the neuron is affine where those below it are. Binary: z > 0, it is 1.
+        ReLU: z >= 0 on the domain, so that the neuron is z. Binary: z > 0, so that it is 1.
     """
 
     dead: tuple[np.ndarray, ...]
@@ -36,7 +36,7 @@ class StableNeurons(NamedTuple):
 
     @property
     def unstable(self) -> tuple[np.ndarray, ...]:
-        """The neurons of which neither is proved."""
+        """The neurons proved neither dead nor always on."""
         return tuple(~(dead | on) for dead, on in zip(self.dead, self.always_on))
 
     def __repr__(self) -> str:
@@ -48,9 +48,9 @@ class StableNeurons(NamedTuple):
 def stable_neurons(network: Network, domain: Domain) -> StableNeurons:
     """Return which neurons are proved to be dead, or always on, over the domain.
 
-    Bounds of every z by intervals and by linear bounds in the inputs, every rounding charged; in the first
-    layer bounds that end within rounding of 0 are replaced by exact ones. What is not proved is called
-    unstable and may be stable all the same, the more so the deeper it lies.
+    Bound every z by intervals and by linear functions of the inputs, rounding errors included. In
+    the first layer, decide signs in rationals where a bound is within rounding of 0. A neuron
+    called unstable may be stable all the same: bounds get looser from layer to layer.
 
     Parameters
     ----------
@@ -84,19 +84,20 @@ def stable_neurons(network: Network, domain: Domain) -> StableNeurons:
         found = difference((network,), region_of(domain), no_match, linear)
     lows = [layer[0].low[:, 0] for layer in found.layers]
     highs = [layer[0].high[:, 0] for layer in found.layers]
-    _sharpen(network, domain, lows[0], highs[0])
+    _decide_signs(network, domain, lows[0], highs[0])
     binary = network.activation == "binary"
     dead = tuple(high <= 0.0 for high in highs)
     on = tuple((low > 0.0 if binary else low >= 0.0) & ~d for low, d in zip(lows, dead))
     return StableNeurons(read_only(dead), read_only(on))
 
 
-def _sharpen(network: Network, domain: Domain, low: np.ndarray, high: np.ndarray) -> None:
-    """Put exact signs in the place of the first layer's bounds that end within rounding of 0."""
-    ends = np.abs(domain.bounding_box()).max(axis=0)
-    size = np.abs(network.weights[0]) @ ends + np.abs(network.thresholds[0])
+def _decide_signs(network: Network, domain: Domain, low: np.ndarray, high: np.ndarray) -> None:
+    """Replace the first layer's bounds by their exact signs where one is within rounding of 0."""
+    largest = np.abs(domain.bounding_box()).max(axis=0)
+    magnitude = np.abs(network.weights[0]) @ largest + np.abs(network.thresholds[0])
     basis = Basis(domain, network.activation == "binary")
-    for j in np.flatnonzero(np.minimum(np.abs(low), np.abs(high)) <= 2.0**-30 * size + 2.0**-1000):
+    near_0 = np.minimum(np.abs(low), np.abs(high)) <= 2.0**-30 * magnitude + 2.0**-1000
+    for j in np.flatnonzero(near_0):
         row = rationals([network.thresholds[0][j], *network.weights[0][j]])
-        signs = basis.extremes({i: value for i, value in enumerate(row) if value != Fraction(0)})
-        low[j], high[j] = (float((end > 0) - (end < 0)) for end in signs)
+        z = {i: value for i, value in enumerate(row) if value != Fraction(0)}
+        low[j], high[j] = (float((bound > 0) - (bound < 0)) for bound in basis.signed_bounds(z))

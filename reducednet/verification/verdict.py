@@ -1,4 +1,4 @@
-"""What `verify` answers, and what its provers find on the way."""
+"""Record the answer of `verify`, and the bounds after each prover."""
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ EQUIVALENT, DIFFERENT, UNKNOWN = "equivalent", "not_equivalent", "unknown"
 
 
 class Stage(NamedTuple):
-    """What was known after one prover: gap <= sup |f - g| <= bound."""
+    """The bounds known after one prover: gap <= sup |f - g| <= bound."""
 
     name: str
     bound: float
@@ -24,42 +24,41 @@ class Stage(NamedTuple):
 class Verdict:
     """The answer of `verify`: gap <= sup over the domain of max_k |f_k - g_k| <= bound.
 
-    Its truth value is refused, so that ``"unknown"`` is never read as "no": ask for `status`.
+    It has no truth value, so that ``"unknown"`` is never read as "no": ask for its `status`.
 
     Attributes
     ----------
     status : "equivalent", "not_equivalent" or "unknown"
-        bound <= eps is proved; a difference above eps is; or neither.
+        "equivalent" if bound <= eps is proved, "not_equivalent" if a difference above eps is.
     eps : float
         The largest difference that was asked for.
     bound, gap : float
-        Both are proved, every rounding charged; inf and 0 where nothing is known. The gap is rounded down:
-        where the difference is just above eps, it may be eps.
-        Where the certificate is of a bound, the bound is its value and slack.
+        Both proved, rounding errors included; inf and 0 where nothing is known. The gap is rounded
+        down: if the difference is just above eps, the gap may be eps. If the certificate is of a
+        bound, the bound is the sum of its value and slack.
     solver_bound : float
-        The largest difference by a mixed-integer solver's word, which is no proof; inf where none
-        was asked.
+        The largest difference according to a mixed-integer solver, without proof; inf if none was
+        asked.
     counterexample : array (n_inputs,) or None
-        A point of the domain where the networks differ by at least `gap`, exactly; None unless that refutes. Where
-        one input's floating-point numbers are too coarse for it, a `fractions.Fraction`.
+        A point of the domain where the networks differ by at least `gap`, exactly, if the status is
+        "not_equivalent". If float64 is too coarse for the only input, a `fractions.Fraction`.
     method : str
-        The prover that decided, or came nearest.
+        The prover that decided, or found the best bound.
     rigorous : bool
-        Whether no solver says less than what is proved: solver_bound >= bound. Read-only.
+        True unless a solver states a smaller bound than the proved one. Read-only.
     semantics : "real" or "float64"
     margin : float
-        Binary networks: the bound is of the points that lie further than this from every hyperplane of
-        both first layers. 0.0: of all points off these hyperplanes. ReLU: 0.0.
+        Binary networks: the bound holds at the points further than this from every hyperplane of
+        both first layers; 0.0: at all points off these hyperplanes. ReLU: 0.0.
     seconds : float
     stages : list of Stage
     certificate : Certificate or None
-        What lets a checker repeat the proof, or the refutation: it was asked, and confirms it. None where nothing
-        is proved, or its checker would take too long or finds less than the prover.
+        Data from which a checker repeats the proof or the refutation; the checker has confirmed it.
+        None if nothing is proved, or if the checker takes too long or finds less than the prover.
     interrupted : bool
-        Whether Ctrl-C ended the search: then this is what was known until then.
+        True if Ctrl-C ended the search: the verdict then says what was known by then.
     remark : str
-        What to mind when reading it, in words: an eps that is large beside the outputs, or too small
-        to be proved. Mostly "".
+        A warning in words: eps is large beside the outputs, or too small to be proved. Mostly "".
     """
 
     def __init__(
@@ -88,12 +87,12 @@ class Verdict:
 
     @property
     def rigorous(self) -> bool:
-        """Whether no solver says less than what is proved."""
+        """True unless a solver states a smaller bound than the proved one."""
         return bool(self.solver_bound >= self.bound)
 
     @property
     def sentence(self) -> str:
-        """What it says, in one sentence."""
+        """The verdict in one sentence."""
         where = "" if self.margin == 0.0 else f", further than {self.margin:z.3g} from every hyperplane"
         by = f" (by {self.method}, {self.seconds:.2g} s)" + (f"; {self.remark}" if self.remark else "")
         if self.status == EQUIVALENT:

@@ -1,4 +1,4 @@
-"""`verify`: are two networks the same function on a domain? The provers in turn, the cheapest first."""
+"""Prove or refute that two networks are the same function on a domain: ask the provers in turn."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,42 +19,44 @@ from .provers import PROVERS
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 SEMANTICS = ("real", "float64")
-SEARCHING = ("permutation", "differences", "breakpoints", "search")
-"""Who is asked where nothing can be proved: those that may refute, and a first bound."""
+REFUTING = ("permutation", "differences", "breakpoints", "search")
+"""The provers to ask where nothing can be proved: they may refute, and give a first bound."""
 OUTPUT_PRODUCTS = 30_000_000
-"""About how many products may be spent to see how much the outputs vary."""
+"""About how many products may be spent to estimate how much the outputs vary."""
 WELL_SCALED = 8
-"""Rows of norms from 2^-8 to 2^9 are left as they are."""
+"""Networks whose row norms all lie between 2^-8 and 2^9 are not rescaled."""
 
 
 def verify(
     f: Network, g: Network, domain: Domain, eps: float | None = None, semantics: str = "real",
     time_limit: float = 60.0, method: str = "auto",
 ) -> Verdict:
-    """Prove, or refute, that two networks differ by at most eps on a domain.
+    """Prove or refute that two networks differ by at most eps on a domain.
 
     sup over x in D of max_k |f_k(x) - g_k(x)| <= eps ?
 
-    Provers take turns, the cheapest first, until one decides. All of them charge every rounding of their
-    own; a counterexample counts if it is one in rationals.
+    Ask the provers, the cheapest first, until one decides. Their bounds include their own rounding
+    errors; a counterexample is confirmed in rationals.
 
     Parameters
     ----------
     f, g : Network
-        Of the same numbers of inputs and outputs and the same activation; of any, also different, structure.
+        With the same numbers of inputs and outputs and the same activation; depths and widths may
+        differ.
     domain : Box, Ball or Hull
     eps : float, optional
-        None: equal up to rounding, that is to the a-priori bound of both networks' own evaluation errors
-        in float64 on the domain (`evaluation_bound`), which the verdict shows. On a Ball or Hull in d
-        dimensions each sum is charged d + 8 roundings more: those of bounds over such a domain.
-        0.0: exactly.
+        None: equal up to rounding, that is up to the a-priori bound of both networks' own
+        evaluation errors in float64 on the domain (`evaluation_bound`), which the verdict shows. On
+        a Ball or Hull in d dimensions this counts d + 8 more roundings for each sum: those of
+        bounds over such a domain. 0.0: exactly equal.
     semantics : "real" or "float64"
-        ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what computers
-        return, so that both networks' own evaluation in any order of summation is charged too. An eps
-        that is not above this charge cannot be proved: then only a refutation is looked for, and the
-        verdict's `remark` says so.
+        ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what
+        computers return, so that the bound includes both networks' own evaluation errors, in any
+        order of summation. An eps that is not above these errors cannot be proved: then only a
+        counterexample is looked for, and the verdict's `remark` says so.
     time_limit : float
-        Seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and gap so far.
+        In seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and
+        gap so far.
     method : "auto" or the name of one prover
         "permutation", "differences", "breakpoints", "search", "matching", "structure", "folding",
         "branching" or "milp".
@@ -70,9 +72,10 @@ def verify(
 
     Notes
     -----
-    Binary networks jump: two whose hyperplanes differ by a rounding differ by a whole step between them. So
-    their bound is of the points off the first layer's hyperplanes, further than the verdict's `margin` from
-    each; with eps = 0.0 "equivalent" needs the margin 0.
+    Binary networks jump: if two hyperplanes differ by a rounding error, the networks differ by a
+    whole step between them. So the bound for binary networks holds at points further than the
+    verdict's `margin` from every hyperplane of both first layers; with eps = 0.0, "equivalent"
+    requires the margin 0.
 
     References
     ----------
@@ -94,8 +97,8 @@ def verify(
     question, time_limit = _question(f, g, domain, eps, semantics, time_limit)
     findings = Findings(question, time_limit)
     names = list(PROVERS) if choice(method, "method", ["auto", *PROVERS]) == "auto" else [method]
-    if _is_hopeless(question):
-        names = [name for name in names if name in SEARCHING]
+    if _cannot_be_proved(question):
+        names = [name for name in names if name in REFUTING]
     interrupted = False
     try:
         with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
@@ -108,7 +111,7 @@ def verify(
 
 
 def _ask(findings: Findings, names: Sequence[str]) -> None:
-    """Let the provers take turns until one decides."""
+    """Ask the provers in turn until one decides."""
     for name in names:
         began = findings.seconds
         try:
@@ -120,15 +123,15 @@ def _ask(findings: Findings, names: Sequence[str]) -> None:
         findings.check_time()
 
 
-def _is_hopeless(question: Question) -> bool:
-    """Return True if evaluation alone may add more than eps: no bound can then be so small."""
-    return question.slack > question.eps
+def _cannot_be_proved(question: Question) -> bool:
+    """Return True if evaluation errors alone may exceed eps: then every bound does."""
+    return question.evaluation_error > question.eps
 
 
 def _question(
     f: Any, g: Any, domain: Any, eps: Any, semantics: Any, time_limit: Any
 ) -> tuple[Question, float]:
-    """Check the arguments and return the question about networks that the provers work with."""
+    """Check the arguments and return the question for the provers, and the time limit."""
     f, g = check_network(f, "f"), check_network(g, "g")
     if (f.n_inputs, f.n_outputs) != (g.n_inputs, g.n_outputs):
         expected = f"a network of {f.n_inputs} inputs and {f.n_outputs} outputs, as `f`"
@@ -138,40 +141,42 @@ def _question(
     domain = check_domain(f, domain)
     float64 = choice(semantics, "semantics", SEMANTICS) == "float64"
     time_limit = number(time_limit, "time_limit", above=0.0)
-    rounding = np.inf
+    rounding_error = np.inf
     if float64 or eps is None:
-        rounding = float((evaluation_bound(f, domain) + evaluation_bound(g, domain)).max())
-    slack = rounding if float64 else 0.0
+        rounding_error = float((evaluation_bound(f, domain) + evaluation_bound(g, domain)).max())
+    evaluation_error = rounding_error if float64 else 0.0
     if eps is None:
-        if not np.isfinite(rounding):
-            raise ValueError(message("eps", "given, for the evaluation errors have no finite bound here", None))
-        eps = slack + _default_eps(f, g, domain)
+        if not np.isfinite(rounding_error):
+            expected = "given, for the evaluation errors have no finite bound here"
+            raise ValueError(message("eps", expected, None))
+        eps = evaluation_error + _default_eps(f, g, domain)
     eps = number(eps, "eps", minimum=0.0) + 0.0  # no -0.0
     depth = max(f.depth, g.depth)
-    one, other = (_deepened(_well_scaled(network), depth) for network in (f, g))
-    blur = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
-    return Question(one, other, domain, eps, slack, rounding, blur, (f, g)), time_limit
+    one, other = (_deepen(_well_scaled(network), depth) for network in (f, g))
+    margin = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
+    question = Question(one, other, domain, eps, evaluation_error, rounding_error, margin, (f, g))
+    return question, time_limit
 
 
 def _default_eps(f: Network, g: Network, domain: Domain) -> float:
-    """Return the a-priori bound of both evaluations' errors.
+    """Return the a-priori bound of both networks' evaluation errors, larger on balls and hulls.
 
-    On a ball or a hull the bounds of z come from a Euclidean norm or from sums over the points, with
-    d + 8 roundings that an evaluation does not have (`Region.extremes`). Without them networks that
-    differ by as much as evaluation rounds could not be proved equal.
+    There the provers' bounds of z come from a Euclidean norm or from sums over the points, with
+    d + 8 roundings that an evaluation does not have (`Region.extremes`). Without these, networks
+    that differ by evaluation errors could not be proved equal.
     """
     extra = 0 if isinstance(domain, Box) else domain.n_inputs + 8
     return float((evaluation_bound(f, domain, extra) + evaluation_bound(g, domain, extra)).max())
 
 
 def _well_scaled(network: Network) -> Network:
-    """Return the same function with row norms of about 1; itself if they are."""
+    """Return the same function with row norms of about 1; the network itself if they are."""
     well = all((np.abs(unit_exponents(W)) <= WELL_SCALED).all() for W in network.weights)
     return network if well else rescale(network)
 
 
-def _deepened(network: Network, depth: int) -> Network:
-    """Return the same function with so many hidden layers: s(h) = h for what a hidden layer gives."""
+def _deepen(network: Network, depth: int) -> Network:
+    """Return the same function at this depth: s(h) = h for the values of a hidden layer."""
     missing = depth - network.depth
     if not missing:
         return network
@@ -182,37 +187,38 @@ def _deepened(network: Network, depth: int) -> Network:
 
 
 def _remark(question: Question, status: str, f: Network, g: Network) -> str:
-    """Return what to mind when reading the verdict, in words; mostly nothing."""
-    if status == UNKNOWN and _is_hopeless(question):
-        return (f"no eps below {question.slack:.3g} can be proved in float64: so much may the "
-                "networks' own evaluation add")
-    if status == EQUIVALENT and _is_within_reach_of_a_constant(question, f, g):
+    """Return a warning for the reader of the verdict, mostly an empty one."""
+    if status == UNKNOWN and _cannot_be_proved(question):
+        return (f"no eps below {question.evaluation_error:.3g} can be proved in float64: the "
+                "networks' own evaluation may add as much")
+    if status == EQUIVALENT and _allows_a_constant(question, f, g):
         return ("mind that eps is more than half of what the outputs seem to vary: a constant could "
                 "be as near")
     return ""
 
 
-def _is_within_reach_of_a_constant(question: Question, f: Network, g: Network) -> bool:
-    """Return True if eps is more than half of what either network's outputs vary at samples.
+def _allows_a_constant(question: Question, f: Network, g: Network) -> bool:
+    """Return True if a constant seems to be within eps of both networks, as far as samples show.
 
-    The constant in the middle of a function's range differs from it by half of the range. Where
-    nothing varies at all, eps is held against the outputs' largest absolute value.
+    The constant in the middle of a function's range differs from it by half of the range. If no
+    output varies at all, compare eps with the largest absolute value of the outputs.
     """
     count = int(np.clip(OUTPUT_PRODUCTS // (f.n_parameters + g.n_parameters), 16, 1000))
     X = question.domain.sample(count, 0)
     try:
         Y = np.stack([f(X), g(X)])
-    except ValueError:  # some output leaves the range of float64
+    except ValueError:  # an output overflows
         return False
-    vary = float((Y.max(axis=1) / 2.0 - Y.min(axis=1) / 2.0).max())
-    return question.eps > (vary or float(np.abs(Y).max()))
+    half_range = float((Y.max(axis=1) / 2.0 - Y.min(axis=1) / 2.0).max())
+    return question.eps > (half_range or float(np.abs(Y).max()))
 
 
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:
-    """Write down what was found."""
+    """Return the verdict on these findings, with a certificate if a checker confirms one."""
     question, status, certificate = findings.question, findings.status, certify(findings, f, g)
     bound, margin = findings.bound, findings.margin
-    if certificate is not None and certificate.claim == "bound":  # what is proved is what can be proved again
+    if certificate is not None and certificate.claim == "bound":
+        # state only the bound that the checker proves too
         bound = above(Fraction(certificate.value) + Fraction(certificate.slack))
         margin = certificate.margin
         status = EQUIVALENT if certificate.status == EQUIVALENT else status

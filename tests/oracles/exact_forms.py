@@ -3,11 +3,18 @@ from fractions import Fraction
 
 import numpy as np
 
+from reducednet.networks.affine_maps import affine_maps
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.difference_bounds.affine_forms import Forms, Region
+from reducednet.verification.rational import ExactNetwork
 
 UNIT_VECTORS = ((1, 0), (-1, 0), (0, 1), (Fraction(3, 5), Fraction(4, 5)), (Fraction(-5, 13), Fraction(12, 13)))
 SHARES = (-1, 1, 0, Fraction(1, 3), Fraction(-7, 8))
+
+
+def exact_network(network):
+    """Return the network for evaluation in rationals by the library's own exact evaluation."""
+    return ExactNetwork(affine_maps(network), network.activation)
 
 
 def points_of_region(region, rng, n=3):

@@ -580,20 +580,20 @@ CHANGES = [
     *changes(
         "breakpoints",
         (
-            "lost = gamma(8 * (isqrt(n) + 1) + 32) * terms * (1.0 + gamma(2 * n)) + underflow",
-            "lost = 0.0 * terms + underflow",
+            "error = gamma(8 * (isqrt(n) + 1) + 32) * magnitude * (1.0 + gamma(2 * n)) + underflow",
+            "error = 0.0 * magnitude + underflow",
         ),
-        ("* terms * (1.0 + gamma(2 * n)) + underflow", "* terms * (1.0 + gamma(2 * n))"),
+        ("* magnitude * (1.0 + gamma(2 * n)) + underflow", "* magnitude * (1.0 + gamma(2 * n))"),
         (
-            "* terms * (1.0 + gamma(2 * n)) + underflow",
-            "* terms + underflow",
+            "* magnitude * (1.0 + gamma(2 * n)) + underflow",
+            "* magnitude + underflow",
             (
                 "of second order, where 48 roundings are "
                 "charged at least and a term meets 4 sqrt(n) + 8"
             ),
         ),
-        ("(sizes - lost[:, np.newaxis]).max(axis=0)", "sizes.max(axis=0)"),
-        ("(sizes.max(axis=1) + lost).max()", "sizes.max()"),
+        ("(distances - error[:, np.newaxis]).max(axis=0)", "distances.max(axis=0)"),
+        ("(distances.max(axis=1) + error).max()", "distances.max()"),
     ),
     *changes(
         "differences",

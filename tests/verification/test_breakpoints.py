@@ -1,4 +1,4 @@
-"""One input: what breakpoints say is the exact supremum, in rationals, or holds it, in floats."""
+"""One input: the supremum found at breakpoints is exact in rationals, and bounded in floats."""
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +10,7 @@ import reducednet as rn
 from oracles.exact_suprema import exact_difference, supremum, vertices
 from reducednet.numerics.rationals import above, below
 from reducednet.verification.breakpoints import (
-    as_fractions, deep_supremum, ends, joint_neurons, knots_and_values, shallow_bounds,
+    as_fractions, breakpoints_and_values, deep_supremum, exact_interval, joint_neurons, shallow_bounds,
     shallow_supremum,
 )
 from oracles.strategies import domains, networks, seeds
@@ -25,23 +25,23 @@ def pairs(draw, activation="relu", depth=1):
 
 @given(domains(1))
 def test_ends_of_a_domain_are_exact(domain):
-    assert list(ends(domain)) == sorted(x for (x,) in vertices(domain))
+    assert list(exact_interval(domain)) == sorted(x for (x,) in vertices(domain))
 
 
 @given(pairs())
 def test_shallow_supremum_is_the_exact_one(pair):
     f, g, domain = pair
-    value, x = shallow_supremum(joint_neurons(f, g), *ends(domain))
+    value, x = shallow_supremum(joint_neurons(f, g), *exact_interval(domain))
     assert value == supremum(f, g, domain).value == exact_difference(f, g, [x])
 
 
 @given(pairs())
 def test_float_bounds_hold_the_supremum_and_their_gap_a_difference_at_the_knot(pair):
     f, g, domain = pair
-    low, high = ends(domain)
-    gap, bound, knots = shallow_bounds(joint_neurons(f, g), below(low), above(high))
+    low, high = exact_interval(domain)
+    gap, bound, points = shallow_bounds(joint_neurons(f, g), below(low), above(high))
     assert supremum(f, g, domain).value <= Fraction(bound)
-    assert Fraction(gap) <= exact_difference(f, g, knots[:1])
+    assert Fraction(gap) <= exact_difference(f, g, points[:1])
 
 
 @given(seeds(), st.sampled_from([30, 300]), st.sampled_from([-1060, -900, 0, 100]))
@@ -55,9 +55,9 @@ def test_float_bounds_hold_at_extreme_scales(seed, spread, place):
     f, g = (rn.Network([numbers(6, 1)], [numbers(6) * 2.0**place], numbers(2, 6)) for _ in range(2))
     low, high = np.sort(np.ldexp(rng.standard_normal(2), place))
     with np.errstate(over="ignore", invalid="ignore"):
-        gap, bound, knots = shallow_bounds(joint_neurons(f, g), low, high)
+        gap, bound, points = shallow_bounds(joint_neurons(f, g), low, high)
     assert supremum(f, g, rn.Box(low, high)).value <= Fraction(bound)
-    assert Fraction(gap) <= exact_difference(f, g, knots[:1])
+    assert Fraction(gap) <= exact_difference(f, g, points[:1])
 
 
 def test_float_bounds_of_many_neurons_are_near_the_supremum():
@@ -73,19 +73,20 @@ def test_float_bounds_of_many_neurons_are_near_the_supremum():
 @given(data=st.data(), depth=st.integers(1, 3))
 def test_deep_supremum_is_the_exact_one(activation, data, depth):
     f, g, domain = data.draw(pairs(activation, depth))
-    value, x, knots = deep_supremum(f, g, *ends(domain))
+    value, x, points = deep_supremum(f, g, *exact_interval(domain))
     assert value == supremum(f, g, domain).value
     assert exact_difference(f, g, [x]) == value
-    assert knots == sorted(set(knots))
-    assert (knots[0], knots[-1]) == ends(domain)
+    assert points == sorted(set(points))
+    assert (points[0], points[-1]) == exact_interval(domain)
 
 
-def test_knots_and_values_of_a_hat():
+def test_breakpoints_and_values_of_a_hat():
     """s(x) - 2 s(x - 1/2) + s(x - 1) on [0, 1], a neuron of weight 0 and one that goes out on the way."""
     W, b, C = [[2.0], [1.0], [1.0], [0.0], [-1.0]], [0.0, -0.5, -1.0, 3.0, 0.25], [0.5, -2.0, 1.0, 1.0, 4.0]
     f = rn.Network([W], [b], [C])
     g = rn.Network([[[1.0]]], [[-9.0]], [[1.0]], [3.0])
     neurons = [as_fractions(array) for array in joint_neurons(f, g)]
-    knots, values = knots_and_values(type(joint_neurons(f, g))(*neurons), Fraction(0), Fraction(1))
+    exact = type(joint_neurons(f, g))(*neurons)
+    points, values = breakpoints_and_values(exact, Fraction(0), Fraction(1))
     hat = {Fraction(0): 1, Fraction(1, 4): Fraction(1, 4), Fraction(1, 2): Fraction(1, 2), Fraction(1): 0}
-    assert dict(zip(knots, values[0])) == hat
+    assert dict(zip(points, values[0])) == hat

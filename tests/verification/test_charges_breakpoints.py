@@ -12,10 +12,10 @@ from oracles.worst_rounding import unlucky
 
 def supremum(f, g, low, high):
     """Return the exact supremum of |f - g| over an interval."""
-    knots = [
+    breakpoints = [
         -Q(t) / Q(s) for net in (f, g) for s, t in zip(net.weights[0][:, 0], net.thresholds[0]) if s
     ]
-    return max(exact_difference(f, g, [x]) for x in [Q(low), Q(high), *knots] if low <= x <= high)
+    return max(exact_difference(f, g, [x]) for x in [Q(low), Q(high), *breakpoints] if low <= x <= high)
 
 
 def test_bounds_and_gaps_hold_what_float64_loses():

@@ -1,4 +1,4 @@
-"""The margin of binary proofs: no less than the largest drift over the norm of its row."""
+"""The margin of binary proofs: no less than the largest mismatch over the norm of its row."""
 
 from fractions import Fraction as Q
 from types import SimpleNamespace

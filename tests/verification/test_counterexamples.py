@@ -1,4 +1,4 @@
-"""Candidates lie in the domain and are good ones; what is confirmed is exact."""
+"""Promising points lie in the domain and are no worse than samples; confirmed gaps are exact."""
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +9,7 @@ import reducednet as rn
 from oracles.exact_suprema import domain_contains, exact_difference, supremum
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.counterexamples import (
-    across_hyperplanes, candidates, confirm, differences, surely_inside,
+    confirm, differences, move_inside, points_across_hyperplanes, promising_points,
 )
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.rational import contains, corners_around
@@ -20,15 +20,15 @@ DOMAINS = [
 ]
 
 
-def findings_of(f, g, domain, eps=0.0, slack=0.0):
-    return Findings(Question(f, g, domain, eps, slack, np.inf), 60.0)
+def findings_of(f, g, domain, eps=0.0, error=0.0):
+    return Findings(Question(f, g, domain, eps, error, np.inf), 60.0)
 
 
 @pytest.mark.parametrize("domain", DOMAINS, ids=repr)
 @pytest.mark.parametrize("activation", ["relu", "binary"])
-def test_candidates_lie_in_the_domain_and_are_no_worse_than_samples(domain, activation):
+def test_promising_points_lie_in_the_domain_and_are_no_worse_than_samples(domain, activation):
     f, g = (rn.Network.random((2, 20, 1), rng=seed, activation=activation) for seed in (0, 1))
-    X = candidates(f, g, domain)
+    X = promising_points(f, g, domain)
     assert domain.contains(X).all()
     assert differences(f, g, X[:1]) >= differences(f, g, domain.sample(500, 3)).max() * 0.99
 
@@ -36,7 +36,7 @@ def test_candidates_lie_in_the_domain_and_are_no_worse_than_samples(domain, acti
 def test_climbing_reaches_the_corner_of_a_cube_in_many_dimensions():
     """f - g = sum of x_i, largest at (1, .., 1) among 2^30 corners."""
     f, g = (rn.Network([np.ones((1, 30))], [[100.0]], [[c]]) for c in (2.0, 1.0))
-    X = candidates(f, g, rn.Box(-np.ones(30), np.ones(30)))
+    X = promising_points(f, g, rn.Box(-np.ones(30), np.ones(30)))
     assert differences(f, g, X[:1]) == 130.0
 
 
@@ -56,9 +56,9 @@ def test_confirmed_points_lie_in_the_domain_and_the_gap_is_theirs(domain, seed):
 
 
 @given(domains(3), seeds())
-def test_points_surely_inside_are_inside_and_near(domain, seed):
+def test_points_moved_inside_are_inside_and_near(domain, seed):
     for x in points_of(domain, seed, 2):
-        inner = surely_inside(domain, x)
+        inner = move_inside(domain, x)
         if inner is not None:
             assert contains(domain, rationals(inner), corners_around(domain, inner))
             assert np.abs(inner - x).max() <= 2.0**-11 * 2.0 * domain.norm_bound
@@ -69,13 +69,13 @@ def test_inner_points_are_not_refused(domain):
     middle = domain.sample(50, 0).mean(axis=0)
     for x in domain.sample(20, 1):
         x = middle + 0.9 * (x - middle)
-        assert surely_inside(domain, x) is not None
+        assert move_inside(domain, x) is not None
 
 
 def test_gap_of_float64_semantics_is_less_by_the_slack():
     f, g = (rn.Network([[[1.0]]], [[0.0]], [[c]]) for c in (2.0, 1.0))
-    for slack, gap in [(0.25, 0.75), (1.0, 0.0), (np.inf, 0.0)]:
-        findings = findings_of(f, g, rn.Box(0.0, 1.0), slack=slack)
+    for error, gap in [(0.25, 0.75), (1.0, 0.0), (np.inf, 0.0)]:
+        findings = findings_of(f, g, rn.Box(0.0, 1.0), error=error)
         confirm(findings, np.array([[1.0]]), "search")
         assert findings.gap == gap
 
@@ -89,10 +89,11 @@ def test_differences_that_leave_float64_count_as_0_and_spoil_no_other():
 
 def test_points_across_a_hyperplane_are_beside_it_on_both_sides():
     row = np.array([1.0, -2.0, 0.5])
-    X = across_hyperplanes(rn.Box([-1.0, -1.0], [1.0, 1.0]), [row])
+    X = points_across_hyperplanes(rn.Box([-1.0, -1.0], [1.0, 1.0]), [row])
     z = X @ row[:2] + row[2]
     assert (z > 1e-9).any() and (z < -1e-9).any() and (np.abs(z) < 1e-15).any()
-    assert len(across_hyperplanes(rn.Box([5.0, 5.0], [6.0, 6.0]), [np.array([1.0, 1.0, 0.0])])) == 0
+    far = rn.Box([5.0, 5.0], [6.0, 6.0])
+    assert len(points_across_hyperplanes(far, [np.array([1.0, 1.0, 0.0])])) == 0
 
 
 def test_spike_between_samples_is_seen_across_its_hyperplanes():

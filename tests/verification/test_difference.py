@@ -7,14 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from oracles.exact_forms import assert_bounds, assert_holds, points_of_region
+from oracles.exact_forms import assert_bounds, assert_holds, exact_network, points_of_region
 from reducednet.verification.difference_bounds.affine_forms import boxes, region_of
 from reducednet.verification.difference_bounds.difference import difference
 from reducednet.verification.difference_bounds.neuron_classes import Match
 from reducednet.verification.difference_bounds.neuron_matching import (
     no_match, same_hyperplanes, same_places,
 )
-from reducednet.verification.rational import ExactNetwork
 from oracles.strategies import KINDS, domains, networks, seeds
 
 
@@ -39,7 +38,7 @@ def assert_difference(networks, region, matcher, linear, rng):
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = difference(networks, region, matcher, linear)
         low, high = region.bounds(found.forms)
-    exact = [ExactNetwork(network) for network in networks]
+    exact = [exact_network(network) for network in networks]
     for number, points in enumerate(points_of_region(region, rng, 2)):
         for x in points:
             layers = [network.layers(x) for network in exact]

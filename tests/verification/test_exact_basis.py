@@ -1,4 +1,4 @@
-"""What structure calls equal is equal, exactly; what it leaves of one hidden layer is a difference."""
+"""If f - g is 0 over the basis, they are equal; for one hidden layer, if not, they differ."""
 from fractions import Fraction
 
 import numpy as np
@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
+from oracles.exact_forms import exact_network
 from oracles.exact_suprema import supremum
 from oracles.exact_truth import BINARY, KEEPING, pairs
 from reducednet.numerics.rationals import rationals
-from reducednet.verification.exact_basis import Basis, added, over_basis, primitive, what_is_left
-from reducednet.verification.rational import ExactNetwork
+from reducednet.verification.exact_basis import (
+    Basis, add, primitive, subtract, write_over_basis,
+)
 from oracles.strategies import domains, networks, networks_with_domains, points_of, seeds
 
 
@@ -40,8 +42,8 @@ def test_network_over_the_basis_is_the_network(case, seed):
     """At exact points of the domain; binary: off the first layer's hyperplanes, where s(-z) = 1 - s(z)."""
     network, domain = case
     basis = Basis(domain, network.activation == "binary")
-    outputs = over_basis(network, basis, nothing)
-    exact = ExactNetwork(network)
+    outputs = write_over_basis(network, basis, nothing)
+    exact = exact_network(network)
     X = points_of(domain, seed, 2)
     for x in map(rationals, X[domain.contains(X)]):
         if isinstance(domain, rn.Ball) and sum((v - Fraction(float(c))) ** 2 for v, c in zip(x, domain.centre)) \
@@ -59,13 +61,13 @@ def test_equal_pairs_without_a_deeper_change_leave_nothing_and_what_leaves_nothi
     for f, g, domain, kind in pairs(120, 11):
         if f.depth != g.depth or kind.startswith(BINARY) != binary:
             continue
-        left, _ = what_is_left(f, g, domain)
-        if not any(left):
+        differences, _ = subtract(f, g, domain)
+        if not any(differences):
             assert supremum(f, g, domain).value == 0, kind
         name = kind.removeprefix(BINARY)
         if name in KEEPING and (f.depth == 1 or name in ("identical", "permuted", "scaled", "split")):
             flat = isinstance(domain, rn.Box) and (domain.low == domain.high).any()
-            assert not any(left) or isinstance(domain, rn.Hull) or flat, kind
+            assert not any(differences) or isinstance(domain, rn.Hull) or flat, kind
             found += 1
     assert found >= 10
 
@@ -81,15 +83,15 @@ def test_shallow_relu_networks_are_equal_if_and_only_if_nothing_is_left(data):
         change = data.draw(st.sampled_from([0.0, 0.0, 0.5]))
         C = f.output_weights[:, order] + change * np.eye(f.n_outputs, len(order))
         g = rn.Network([f.weights[0][order]], [f.thresholds[0][order]], C, f.output_bias)
-    left, _ = what_is_left(f, g, domain)
-    assert (not any(left)) == (supremum(f, g, domain).value == 0)
+    differences, _ = subtract(f, g, domain)
+    assert (not any(differences)) == (supremum(f, g, domain).value == 0)
 
 
 @given(domains(2), seeds())
 def test_extremes_have_the_signs_of_bounds_that_hold(domain, seed):
     rng = np.random.default_rng(seed)
     w, b = rationals(rng.standard_normal(2)), Fraction(float(rng.standard_normal()))
-    low, high = Basis(domain, False).extremes({0: b, 1: w[0], 2: w[1]})
+    low, high = Basis(domain, False).signed_bounds({0: b, 1: w[0], 2: w[1]})
     X = domain.points if isinstance(domain, rn.Hull) else [domain.centre] if isinstance(domain, rn.Ball) else \
         [domain.low, domain.high]
     for x in map(rationals, X):
@@ -114,16 +116,16 @@ def test_binary_ties_in_deeper_layers_are_not_turned():
     f = rn.Network([np.eye(2), [[1.0, -1.0]]], [[-0.5, -0.5], [0.0]], [[1.0]], [0.0], "binary")
     g = rn.Network([np.eye(2), [[-1.0, 1.0]]], [[-0.5, -0.5], [0.0]], [[-1.0]], [1.0], "binary")
     square = rn.Box([0.0, 0.0], [1.0, 1.0])
-    assert any(what_is_left(f, g, square)[0])
+    assert any(subtract(f, g, square)[0])
     assert supremum(f, g, square).value == 1
 
 
 def test_flipped_relu_leaves_its_argument():
-    """s(-z) = s(z) - z: c s(z) + d s(-z) has one kink, of size c + d."""
+    """s(-z) = s(z) - z: c s(z) + d s(-z) has one breakpoint, where the slope changes by c + d."""
     basis = Basis(rn.Box([-1.0], [1.0]), False)
     z = {0: Fraction(1, 2), 1: Fraction(-3)}
     minus = {i: -value for i, value in z.items()}
-    assert added(basis.neuron(minus), basis.neuron(z), Fraction(-1)) == minus
+    assert add(basis.neuron(minus), basis.neuron(z), Fraction(-1)) == minus
     assert len(basis.hyperplanes) == 1
 
 
@@ -148,4 +150,4 @@ def test_count_can_be_ended():
 
     f = rn.Network.random((2, 3, 1), rng=0)
     with pytest.raises(TimeoutError):
-        what_is_left(f, f, rn.Box([0.0, 0.0], [1.0, 1.0]), stop)
+        subtract(f, f, rn.Box([0.0, 0.0], [1.0, 1.0]), stop)

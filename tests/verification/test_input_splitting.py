@@ -1,4 +1,4 @@
-"""Branching: the boxes tile the domain's, what is dropped lies outside, bound and gap hold the supremum."""
+"""Boxes tile the domain's box, dropped ones lie outside, and gap <= supremum <= bound."""
 from fractions import Fraction
 
 import numpy as np
@@ -12,19 +12,19 @@ from oracles.exact_truth import pairs
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.findings import Findings, OutOfTime, Question
 from reducednet.verification.input_splitting import (
-    Frontier, Tree, _halves, _inside, branch, nearest_points, outer_box,
+    Frontier, Splits, _drop_outside, _split, branch, nearest_points, outer_box,
 )
 from reducednet.verification.provers import by_branching, by_milp
-from reducednet.verification.verify import _deepened
+from reducednet.verification.verify import _deepen
 from oracles.strategies import balls, hulls, seeds
 from verification.test_difference import random_match
 
 SQUARE = rn.Box([0.0, 0.0], [1.0, 1.0])
 
 
-def branched(f, g, domain, eps, seconds=0.1, slack=0.0):
+def branched(f, g, domain, eps, seconds=0.1, error=0.0):
     depth = max(f.depth, g.depth)
-    question = Question(_deepened(f, depth), _deepened(g, depth), domain, eps, slack, np.inf)
+    question = Question(_deepen(f, depth), _deepen(g, depth), domain, eps, error, np.inf)
     findings = Findings(question, seconds)
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
@@ -49,7 +49,7 @@ def test_bound_and_gap_hold_the_exact_supremum(n_pairs):
         assert Fraction(findings.gap) <= truth, kind
         proved = supremum(f, g, domain, findings.margin).value if findings.margin else truth
         assert findings.bound == np.inf or proved <= Fraction(findings.bound), kind
-        better += findings.evidence is not None and "tree" in findings.evidence
+        better += findings.evidence is not None and "splits" in findings.evidence
     assert better >= n_pairs / 10
 
 
@@ -70,7 +70,7 @@ def test_bound_comes_within_a_tenth_of_the_gap(domain):
 
 @pytest.mark.parametrize("prover", [by_branching, by_milp])
 def test_nothing_is_searched_where_the_first_step_has_proved_it(prover):
-    """Euclidean norms prove it at once; forms would take hours of halving, the solver minutes."""
+    """Euclidean norms prove it at once; forms would take hours of splitting, the solver minutes."""
     f = rn.Network.random((6, *[24] * 6, 1), rng=0, scheme="he", output_bias=True)
     box = rn.Box(-np.ones(6), np.ones(6))
     findings = Findings(Question(f, rn.reduce(f, box), box, 2e-11, 0.0, np.inf), 5.0)
@@ -80,24 +80,24 @@ def test_nothing_is_searched_where_the_first_step_has_proved_it(prover):
 
 
 @given(seeds(), st.integers(1, 3))
-def test_halves_tile_the_box(seed, d):
-    """After any halvings the leaves' boxes, exact by their places, have the box's volume and lie in it."""
+def test_parts_tile_the_box(seed, d):
+    """After any splits the leaves' boxes lie in the box and have its volume, exactly."""
     rng = np.random.default_rng(seed)
     low = np.ldexp(rng.standard_normal((d, 1)), 10)
     high = low + np.abs(rng.standard_normal((d, 1)))
-    tree = Tree()
+    splits = Splits()
     left = Frontier(low, high, np.ones(1), np.zeros(1, dtype=int), np.zeros(1, dtype=int))
     for _ in range(4):
         left.axis = rng.integers(0, d, len(left.node))
         some = np.sort(rng.choice(len(left.node), int(rng.integers(1, len(left.node) + 1)), replace=False))
         rest = left.take(np.setdiff1d(np.arange(len(left.node)), some))
-        corners = _halves(tree, left.take(some))
+        corners = _split(splits, left.take(some))
         n = corners[0].shape[1]
         left = rest.join(Frontier(*corners[:2], np.ones(n), np.zeros(n, dtype=int), corners[2]))
-    assert sorted(left.node.tolist()) == [i for i, axis in enumerate(tree.axis) if axis == -1]
+    assert sorted(left.node.tolist()) == [i for i, axis in enumerate(splits.axis) if axis == -1]
     assert volume(low, high) == volume(left.low, left.high)
     assert (left.low >= low).all() and (left.high <= high).all()
-    for node, (one, other) in leaves(tree, low[:, 0], high[:, 0]).items():
+    for node, (one, other) in leaves(splits, low[:, 0], high[:, 0]).items():
         at = left.node.tolist().index(node)
         assert np.array_equal(left.low[:, at], one) and np.array_equal(left.high[:, at], other)
 
@@ -107,15 +107,15 @@ def volume(low, high):
     return sum(np.prod(box) for box in sides)
 
 
-def leaves(tree, low, high, node=0):
-    """Return the boxes of the tree's leaves by their numbers."""
-    axis = tree.axis[node]
+def leaves(splits, low, high, node=0):
+    """Return the boxes of the leaves by their numbers."""
+    axis = splits.axis[node]
     if axis < 0:
         return {node: (low, high)}
     middle_high, middle_low = high.copy(), low.copy()
-    middle_high[axis] = middle_low[axis] = tree.place[node]
-    first = tree.child[node]
-    return leaves(tree, low, middle_high, first) | leaves(tree, middle_low, high, first + 1)
+    middle_high[axis] = middle_low[axis] = splits.place[node]
+    first = splits.child[node]
+    return leaves(splits, low, middle_high, first) | leaves(splits, middle_low, high, first + 1)
 
 
 @given(st.one_of(balls(2), hulls(2)), seeds())
@@ -126,15 +126,16 @@ def test_dropped_boxes_do_not_meet_the_domain(domain, seed):
     size = high - low
     corner = low - size / 2 + 2 * size * rng.random((2, 40))
     n = corner.shape[1]
-    tree = Tree()
+    splits = Splits()
     for _ in range(n - 1):
-        tree.axis.append(-1)
-    ends = corner, corner + size * rng.random((2, n)) / 4
-    inside = _inside(tree, about(domain), Frontier(*ends, np.ones(n), np.zeros(n, dtype=int), np.arange(n)))
-    assert sorted([*inside.node.tolist(), *tree.directions]) == list(range(n))
-    for node, u in tree.directions.items():
-        assert tree.axis[node] == -2
-        u, one, other = (rationals(values) for values in (u, ends[0][:, node], ends[1][:, node]))
+        splits.axis.append(-1)
+    corners = corner, corner + size * rng.random((2, n)) / 4
+    frontier = Frontier(*corners, np.ones(n), np.zeros(n, dtype=int), np.arange(n))
+    inside = _drop_outside(splits, about(domain), frontier)
+    assert sorted([*inside.node.tolist(), *splits.directions]) == list(range(n))
+    for node, u in splits.directions.items():
+        assert splits.axis[node] == -2
+        u, one, other = (rationals(values) for values in (u, corners[0][:, node], corners[1][:, node]))
         nearest = sum(min(p * a, p * b) for p, a, b in zip(u, one, other))
         if isinstance(domain, rn.Hull):
             assert all(sum(p * v for p, v in zip(u, rationals(x))) < nearest for x in domain.points)
@@ -145,10 +146,11 @@ def test_dropped_boxes_do_not_meet_the_domain(domain, seed):
 
 def test_box_far_outside_is_dropped_and_one_inside_is_not():
     ball = rn.Ball([1.0, 1.0], 1.0)
-    tree = Tree()
-    tree.axis.append(-1)
+    splits = Splits()
+    splits.axis.append(-1)
     low = np.array([[0.0, 0.9], [0.0, 0.9]])
-    left = _inside(tree, about(ball), Frontier(low, low + 0.1, np.ones(2), np.zeros(2, dtype=int), np.arange(2)))
+    frontier = Frontier(low, low + 0.1, np.ones(2), np.zeros(2, dtype=int), np.arange(2))
+    left = _drop_outside(splits, about(ball), frontier)
     assert left.node.tolist() == [1]
 
 
@@ -159,7 +161,7 @@ def test_nearest_points_are_of_the_domain_and_no_further_than_others(domain, see
     near = nearest_points(domain, X.T, lambda: None).T
     size = domain.norm_bound + np.abs(X).max()
     others = domain.sample(50, rng)
-    for x, y in zip(X, near):  # only about the nearest: what is dropped is decided by the direction x - y
+    for x, y in zip(X, near):  # only nearly the nearest: the direction x - y decides
         assert np.linalg.norm(x - y) <= np.linalg.norm(others - x, axis=1).min() + 2.0**-20 * size
 
 
@@ -173,7 +175,7 @@ def test_outer_box_holds_the_ball(ball):
 
 
 def test_boxes_as_small_as_float64_allows_end_the_search():
-    """One step wide, and a difference that no bound can get below: it ends, undecided."""
+    """One step wide, and a difference that no bound can get below: it stops, undecided."""
     f, g = (rn.Network([[[1.0]]], [[-1.0]], [[c]]) for c in (1.0, 2.0))
     box = rn.Box(1.0, np.nextafter(1.0, 2.0))
     findings = branched(f, g, box, 2.0**-60, seconds=20.0)

@@ -21,9 +21,9 @@ DOMAINS = [
     rn.Box([-1.0, 0.0], [1.0, 2.0]), rn.Hull([[0.0, 0.0], [1.0, 0.5], [0.3, 1.0]]), rn.Box([0.0, 1.0], [1.0, 1.0]),
 ]
 SOLVER = 1e-5
-"""What the solver may be off by, relatively: its own tolerances are 1e-6 for rows and integers."""
+"""The relative error of the solver: its own tolerances are 1e-6 for rows and integers."""
 ROUNDED = gamma(1000)
-"""What the few products and sums of a row of these small programmes may be off by."""
+"""The rounding error of the few products and sums in a row of these small programs."""
 
 
 def networks(seed, sizes=(2, 5, 3, 2)):
@@ -74,10 +74,10 @@ def test_programme_holds_the_values_of_both_networks():
     f, g = networks(3)
     box = DOMAINS[0]
     found = difference((f, g), region_of(box), no_match)
-    model, inputs, values = mixed_integer.programme((f, g), box, found)
+    program, inputs, values = mixed_integer.program_of((f, g), box, found)
     rng = np.random.default_rng(0)
     for x in box.sample(20, rng):
-        v = np.zeros(len(model.low))
+        v = np.zeros(len(program.low))
         v[inputs] = x
         place = len(inputs)
         layers = [network.pre_activations(x[np.newaxis]) for network in (f, g)]
@@ -87,11 +87,11 @@ def test_programme_holds_the_values_of_both_networks():
                 v[place:place + n], v[place + n:place + 2 * n] = np.maximum(Z, 0.0), Z > 0.0
                 place += 2 * n
         assert place == len(v)
-        assert (v >= np.array(model.low) - ROUNDED).all() and (v <= np.array(model.high) + ROUNDED).all()
-        sums, sizes = np.zeros((2, len(model._limits)))
-        np.add.at(sums, model._rows, np.array(model._entries) * v[model._columns])
-        np.add.at(sizes, model._rows, np.abs(np.array(model._entries) * v[model._columns]))
-        low, high = np.array(model._limits).T
+        assert (v >= np.array(program.low) - ROUNDED).all() and (v <= np.array(program.high) + ROUNDED).all()
+        sums, sizes = np.zeros((2, len(program._limits)))
+        np.add.at(sums, program._rows, np.array(program._entries) * v[program._columns])
+        np.add.at(sizes, program._rows, np.abs(np.array(program._entries) * v[program._columns]))
+        low, high = np.array(program._limits).T
         off = ROUNDED * (sizes + 1.0)
         assert (sums >= low - off).all() and (sums <= high + off).all()
 
@@ -106,10 +106,10 @@ def test_solver_gets_indices_of_its_own_type(monkeypatch):
     """SciPy 1.13 and 1.14 hand the arrays to C as they are: 64 bits there are refused."""
     given = []
     monkeypatch.setattr("scipy.optimize.milp", lambda *args, constraints, **others: given.extend(constraints))
-    programme = mixed_integer.Programme()
-    columns = programme.variables(np.zeros(3), np.ones(3))
-    programme.constrain([(columns, np.ones(3))], 0.0, 1.0)
-    programme.maximise(np.ones(3), 1.0)
+    program = mixed_integer.MixedIntegerProgram()
+    columns = program.variables(np.zeros(3), np.ones(3))
+    program.constrain([(columns, np.ones(3))], 0.0, 1.0)
+    program.maximise(np.ones(3), 1.0)
     constraint, = given
     assert constraint.A.indices.dtype == constraint.A.indptr.dtype == np.intc
 
@@ -149,6 +149,6 @@ def test_threads_keep_standard_output_while_others_solve():
 
 
 def test_networks_too_large_are_not_tried(monkeypatch):
-    monkeypatch.setattr(mixed_integer, "LARGEST", 3)
+    monkeypatch.setattr(mixed_integer, "MAX_NEURONS", 3)
     f, g = networks(0)
     assert verify(f, g, DOMAINS[0], eps=1e-3, method="milp").solver_bound == np.inf

@@ -11,7 +11,8 @@ from reducednet.verification.difference_bounds.difference import difference, giv
 from reducednet.verification.difference_bounds.neuron_matching import (
     TOLERANCES, look_alike, no_match, same_hyperplanes, same_places,
 )
-from reducednet.verification.rational import ExactNetwork, contains, corners_around
+from reducednet.verification.rational import contains, corners_around
+from oracles.exact_forms import exact_network
 from oracles.strategies import networks_with_domains, seeds
 
 CUBE = rn.Box(-np.ones(3), np.ones(3))
@@ -103,5 +104,5 @@ def test_bounds_by_matches_hold_and_permuted_networks_are_matched_to_rounding(ca
     low, high = region.bounds(difference((f, g), region, same_hyperplanes(region, tolerance, f.depth == 1)).forms)
     x = rationals(domain.support_points(np.ones((1, domain.n_inputs)))[0])
     if contains(domain, x, corners_around(domain, np.array(x, dtype=float))):
-        for k, (p, q) in enumerate(zip(ExactNetwork(f)(x), ExactNetwork(g)(x))):
+        for k, (p, q) in enumerate(zip(exact_network(f)(x), exact_network(g)(x))):
             assert low[k, 0] <= p - q <= high[k, 0]

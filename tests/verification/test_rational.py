@@ -1,4 +1,4 @@
-"""Exact evaluation is the rational function of the stored numbers; membership and ends are exact too."""
+"""Exact evaluation is the rational function of the stored numbers; membership is exact too."""
 from fractions import Fraction
 
 import numpy as np
@@ -7,9 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
+from oracles.exact_forms import exact_network
 from oracles.exact_suprema import domain_contains, exact_difference, exact_outputs
 from reducednet.numerics.rationals import ExactRows, above, below, in_simplex, integers, rationals
-from reducednet.verification.rational import ExactNetwork, contains, corners_around, gap_at
+from reducednet.verification.rational import contains, corners_around, gap_at
 from oracles.reference import exact_layers
 from oracles.strategies import networks_with_domains, points_of, seeds
 
@@ -49,7 +50,7 @@ def test_sums_of_the_most_and_largest_digits_fit():
 @given(networks_with_domains(), seeds())
 def test_exact_network_is_the_rational_function_at_floats(case, seed):
     network, domain = case
-    exact = ExactNetwork(network)
+    exact = exact_network(network)
     for x in points_of(domain, seed, 2):
         Z, _, outputs = exact_layers(network, x)
         layers = exact.layers(rationals(x))
@@ -61,7 +62,7 @@ def test_exact_network_is_the_rational_function_at_floats(case, seed):
 def test_exact_network_is_the_rational_function_at_rationals(case, data):
     network, _ = case
     x = [data.draw(FRACTIONS) for _ in range(network.n_inputs)]
-    assert ExactNetwork(network)(x) == exact_outputs(network, x)
+    assert exact_network(network)(x) == exact_outputs(network, x)
 
 
 @given(st.lists(EXTREMES, min_size=8, max_size=8), st.sampled_from(["relu", "binary"]), FRACTIONS)
@@ -69,7 +70,7 @@ def test_exact_network_is_the_rational_function_at_rationals(case, data):
 def test_exact_network_knows_no_overflow(values, activation, x):
     w, b, v, c, u, a, t, s = values
     network = rn.Network([[[w], [t]], [[v, s]]], [[b, t], [c]], [[u]], [a], activation)
-    assert ExactNetwork(network)([x]) == exact_outputs(network, [x])
+    assert exact_network(network)([x]) == exact_outputs(network, [x])
 
 
 @given(networks_with_domains(activation="relu", max_depth=2), seeds())
@@ -78,12 +79,12 @@ def test_gap_is_the_largest_difference_over_the_outputs(case, seed):
     rng = np.random.default_rng(seed)
     g = rn.Network(f.weights, f.thresholds, f.output_weights + rng.integers(-1, 2, f.output_weights.shape))
     for x in points_of(domain, seed, 2):
-        assert gap_at(ExactNetwork(f), ExactNetwork(g), rationals(x)) == exact_difference(f, g, x)
+        assert gap_at(exact_network(f), exact_network(g), rationals(x)) == exact_difference(f, g, x)
 
 
 def test_binary_gap_is_none_on_a_hyperplane_and_a_zero_row_has_none():
     f, g = (rn.Network([[[1.0], [0.0]]], [[-0.5, 0.0]], [[c, 1.0]], None, "binary") for c in (1.0, 3.0))
-    exact = ExactNetwork(f), ExactNetwork(g)
+    exact = exact_network(f), exact_network(g)
     assert gap_at(*exact, [Fraction(1, 2)]) == 0
     assert gap_at(*exact, [Fraction(3, 4)]) == 2
 
@@ -124,7 +125,7 @@ def test_containing_a_point_is_told_exactly(case, seed):
 
 @given(seeds())
 def test_point_in_a_simplex_of_a_hull_is_in_the_hull(seed):
-    """Told True only of points that the hull has; told False of no corner and no mean of the simplex."""
+    """True only for points of the hull; never False for a corner or a mean of the simplex."""
     rng = np.random.default_rng(seed)
     hull = rn.Hull(np.append(rng.integers(-8, 9, (5, 2)) / 4.0, [[9.0, 0.0]], axis=0))
     for x in rng.integers(-9, 10, (8, 2)) / 4.0:
@@ -150,4 +151,4 @@ def test_simplices():
 def test_scaled_rows_are_evaluated_exactly(scale):
     network = rn.Network([[[scale, 3.0 * scale]]], [[-scale]], [[1.0]])
     x = [Fraction(1, 3), Fraction(1, 7)]
-    assert ExactNetwork(network)(x) == [max(Fraction(scale) * (x[0] + 3 * x[1] - 1), Fraction(0))]
+    assert exact_network(network)(x) == [max(Fraction(scale) * (x[0] + 3 * x[1] - 1), Fraction(0))]

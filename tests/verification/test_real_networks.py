@@ -27,7 +27,7 @@ def box_of(path, network):
 
 @pytest.fixture(params=FILES or [None], ids=lambda path: path.stem if path else "none")
 def real(request):
-    """A network, its box, and points of the box: random ones, corners, and those of the first layer's kinks."""
+    """A network, its box and points of it: random ones, corners, some on first-layer hyperplanes."""
     network = rn.load(request.param)
     box, rng = box_of(request.param, network), np.random.default_rng(0)
     corners = np.where(rng.random((50, box.n_inputs)) < 0.5, box.low, box.high)

@@ -1,4 +1,4 @@
-"""The bound of what the mapping loses holds in rationals, for reductions and for networks that are none."""
+"""The bound of |N - R| holds in rationals, for reductions and for networks that are none."""
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +16,7 @@ from oracles.strategies import (
 
 """Rational arithmetic is slow."""
 
-SNAPPED = rn.Network(  # `reduce` lost the constant 0.22 here, and the bound was 1.7e-15
+SNAPPED = rn.Network(  # `reduce` dropped the constant 0.22 here, and the bound was 1.7e-15
     [[[2.341907864313448e-10]], [[-4711797635472.981]], [[-96720634330.6842], [0.0]],
      [[-2.2444336311142904e+16, -1.3191355943112174e+16]], [[273288.6247191813]]],
     [[-2.3240588218326783e-09], [-14116.373379636998], [359746119467.7123, -6.306240359413656e+16],
@@ -59,7 +59,7 @@ def assert_bounds_hold(network, reduced, X):
 
 @ways
 @example(SNAPPED)
-@example(ill_conditioned_of(92))  # lost 6e-4 where the bound was 4e-15
+@example(ill_conditioned_of(92))  # differed by 6e-4 where the bound was 4e-15
 @example(ill_conditioned_of(12664))  # loses 9.0e21, where the bound was 3.3e20 and is 9.5e21
 @given(ill_conditioned())
 def test_bounds_hold_for_ill_conditioned_deep_networks(way, pair):
@@ -75,7 +75,7 @@ def test_bounds_hold_for_planted_neurons(way, case):
 
 
 def changed(reduced, rng):
-    """Return a network of the same sizes with rows turned, thresholds and outgoing weights moved."""
+    """Return a network of the same sizes with some of the parameters moved."""
     theta = reduced.to_vector()
     size = 10.0 ** rng.uniform(-14, 0, len(theta)) * (rng.random(len(theta)) < 0.2)
     moved = reduced.with_vector(theta + size * rng.standard_normal(len(theta)))
@@ -86,7 +86,7 @@ def changed(reduced, rng):
 @ways
 @given(networks_with_domains(activation="relu", max_depth=3, max_width=4), seeds())
 def test_mapping_bound_holds_for_networks_that_are_no_reduction(way, pair, seed):
-    # what is lost is larger than rounding here, so a bound that forgot to charge something would fail
+    # the difference is far above rounding here, so a bound that forgot a term would fail
     network, domain = pair
     other = changed(WAYS[way](network, domain), np.random.default_rng(seed))
     assert_within(network, other, points(network, domain), mapping_bound(network, other))
@@ -98,10 +98,10 @@ def test_moved_threshold_is_charged_once_with_what_magnifies_it(distance, scale)
     # N(x) = scale s(s(x + 3)) on [0, 1] against the threshold 3 + distance
     net, box = rn.Network([[[1.0]], [[1.0]]], [[3.0], [0.0]], [[scale]]), rn.Box(0, 1)
     moved = rn.ReducedNetwork([[[1.0]], [[1.0]]], [[3.0 + distance], [0.0]], [[scale]], domain=box)
-    lost = scale * (moved.thresholds[0][0] - 3.0)
+    difference = scale * (moved.thresholds[0][0] - 3.0)
     bound = mapping_bound(net, moved)[0]
-    # three layers that charge gamma(64) at most of their terms, those of N twice and those of R once
-    assert lost <= bound <= lost + 3 * 3 * gamma(64) * (4.0 + distance) * scale
+    # three layers with at most gamma(64) of their terms, those of N twice and those of R once
+    assert difference <= bound <= difference + 3 * 3 * gamma(64) * (4.0 + distance) * scale
 
 
 def pair_of(layers, reduced, C, C_reduced, bias=None):
@@ -114,10 +114,10 @@ def pair_of(layers, reduced, C, C_reduced, bias=None):
         *parts(reduced), C_reduced, bias, domain=rn.Box(-1, 1), bound="ball")
 
 
-@pytest.mark.parametrize("network, reduced, lost", [
+@pytest.mark.parametrize("network, reduced, difference", [
     # taken as always on with the constant 3, but s(x + 3/4) is 0 from -1 to -3/4
     (*pair_of([([[1.0]], [3.75])], [([[1.0]], [0.75])], [[1.0]], [[1.0]], [3.0]), 0.25),
-    # s(x + 3/4) + s(3/4 - x) is 3/2 where both are on, and 7/4 at the ends
+    # s(x + 3/4) + s(3/4 - x) is 3/2 where both are on, and 7/4 at both ends
     (*pair_of([([[1.0], [-1.0]], [0.75, 0.75])], [([[1.0], [-1.0]], [0.75, 0.75])],
               [[0.0, 0.0]], [[1.0, 1.0]]), 1.75),
     # Prop. 3: x + 3 = 2 s(x + 1) + s(-x + 1), in a hidden layer, with both thresholds lowered
@@ -127,11 +127,11 @@ def pair_of(layers, reduced, C, C_reduced, bias=None):
     (*pair_of([([[2.0**-40]], [3.0]), ([[1.0]], [0.0])],
               [([[1.0], [-1.0]], [1.0, 5.0]), ([[1.0, 1.0]], [0.0])], [[1.0]], [[1.5]]), 6.0),
 ])
-def test_what_is_lost_between_is_charged(network, reduced, lost):
+def test_bound_includes_the_error_of_nearly_always_on_neurons(network, reduced, difference):
     X = np.linspace(-1, 1, 17)[:, np.newaxis]
     assert_within(network, reduced, X, mapping_bound(network, reduced))
-    assert mapping_bound(network, reduced)[0] >= lost - 2.0**-30
-    assert np.abs(network(X) - reduced(X)).max() >= lost - 2.0**-30
+    assert mapping_bound(network, reduced)[0] >= difference - 2.0**-30
+    assert np.abs(network(X) - reduced(X)).max() >= difference - 2.0**-30
 
 
 def test_snapped_network_is_kept():
@@ -144,7 +144,7 @@ def test_snapped_network_is_kept():
 
 
 def test_thresholds_of_the_ill_conditioned_networks_are_put_at_ends(monkeypatch):
-    # without slack a threshold is put at an end only if it lies at or beyond it
+    # without the margin a threshold is set to an end only if it lies at or beyond it
     pairs = [ill_conditioned_of(seed) for seed in range(100)]
     put = [rn.reduce(*pair).thresholds for pair in pairs]
     monkeypatch.setattr(LayerSpace, "rounding", lambda space, units: np.zeros(len(units)))
@@ -201,4 +201,4 @@ def test_reductions_with_another_activation_are_refused(net, other):
 def test_reductions_with_other_inputs_are_refused():
     wider = rn.Network([[[1.0, 1.0]], [[1.0]]], [[0.5], [-0.5]], [[1.0]])
     with pytest.raises(ValueError, match="must be of dimension 1, .*, got dimension 2"):
-        mapping_bound(RELU, rn.reduce(wider, rn.Box([0, 0], [1, 1])))
+        rn.reduction_bound(RELU, rn.reduce(wider, rn.Box([0, 0], [1, 1])))

@@ -1,4 +1,4 @@
-"""`stable_neurons`: what is called dead or always on is so at every point, in rationals."""
+"""Neurons called dead or always on are so at every point, in rationals."""
 from fractions import Fraction
 
 import numpy as np
@@ -30,7 +30,7 @@ def test_first_layer_on_a_box_is_decided_exactly(box, seed):
         [sum((pick(Fraction(w) * Fraction(lo), Fraction(w) * Fraction(hi)) for w, lo, hi in zip(row, low, high)),
              Fraction(0)) for pick in (min, max)] for row in W
     ]
-    b = np.array([-float(end[rng.integers(2)]) for end in ends])  # kinks on the boundary, to rounding
+    b = np.array([-float(end[rng.integers(2)]) for end in ends])  # hyperplanes at the boundary, about
     found = rn.stable_neurons(rn.Network([W], [b], np.ones((1, 8))), box)
     for j, ((smallest, largest), threshold) in enumerate(zip(ends, b)):
         assert found.dead[0][j] == (largest + Fraction(threshold) <= 0)

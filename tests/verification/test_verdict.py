@@ -71,8 +71,8 @@ def test_verdict_has_all_that_was_promised():
     assert [stage.name for stage in found.stages][-1] == found.method
 
 
-def findings(eps=0.0, slack=0.0, blur=0.0):
-    return Findings(Question(F, F, SQUARE, eps, slack, np.inf, blur), 60.0)
+def findings(eps=0.0, evaluation_error=0.0, evaluation_margin=0.0):
+    return Findings(Question(F, F, SQUARE, eps, evaluation_error, np.inf, evaluation_margin), 60.0)
 
 
 def test_only_finite_and_smaller_bounds_are_noted():
@@ -103,12 +103,15 @@ def test_bound_below_a_known_gap_is_left_and_a_gap_above_a_bound_takes_it_away()
 ROUNDED_UP = np.nextafter(1.0, 2.0)  # of 3/4 + 1/4, for the sum is moved outwards
 
 
-@pytest.mark.parametrize("blur, bound", [(0.0, ROUNDED_UP), (1e-15, ROUNDED_UP), (1e-9, np.inf), (np.inf, np.inf)])
-def test_bounds_of_float64_have_its_margin(blur, bound):
-    found = findings(eps=2.0, slack=0.25, blur=blur)
+@pytest.mark.parametrize(
+    "evaluation_margin, bound",
+    [(0.0, ROUNDED_UP), (1e-15, ROUNDED_UP), (1e-9, np.inf), (np.inf, np.inf)],
+)
+def test_bounds_of_float64_have_its_margin(evaluation_margin, bound):
+    found = findings(eps=2.0, evaluation_error=0.25, evaluation_margin=evaluation_margin)
     found.prove(0.75, "structure", {})
     assert bound <= found.bound <= np.nextafter(bound, np.inf)
-    assert found.margin == (blur if np.isfinite(bound) else 0.0)
+    assert found.margin == (evaluation_margin if np.isfinite(bound) else 0.0)
 
 
 NOTHING = -np.zeros((2, 2))

@@ -288,7 +288,7 @@ def test_relative_bound_of_a_real_network_and_its_reduced_form_is_the_target(pat
     assert small != (path.stem in LOOSE), f"{path.stem}: relative bound {relative:.3g}"
 
 
-# What is asked and what is answered.
+# Questions and answers.
 
 @pytest.mark.parametrize("arguments, kind, words", [
     (dict(g=rn.Network.random((2, 3, 1), rng=0)), ValueError, "`g` must be a network of 2 inputs and 2 outputs"),
@@ -398,7 +398,7 @@ def test_float64_verdict_on_binary_networks_whose_deep_sums_round_is_unknown():
 
 
 def test_exact_counterexample_between_floats_is_none_of_float64():
-    """Near 2^52 one output's kink lies between two neighbours."""
+    """Near 2^52 one output's breakpoint lies between two neighbours."""
     f = rn.Network([[[3.0], [3.0]]], [[-3.0 * 2.0**52 - 2.0, -3.0 * 2.0**52 - 4.0]], [[1.0, -1.0]])
     g = one_neuron(1.0, 0.0, 0.0)
     verdict = verify(f, g, rn.Box(2.0**52, 2.0**52 + 4.0), 0.0, "float64")
@@ -427,7 +427,7 @@ def quickest(limit, *arguments, **options):
 
 @pytest.mark.parametrize("limit", [0.6, 1.5])
 def test_time_limit_is_kept_and_leaves_bounds(limit):
-    """Too hard a question for that time, as its bound and gap tell."""
+    """Too hard a question for that time, as its bound and gap show."""
     f, box = rn.Network.random((8, 60, 60, 1), rng=0, scheme="he"), rn.Box(-np.ones(8), np.ones(8))
     verdict = quickest(limit, f, perturbed(f, 1e-2), box, eps=0.2, time_limit=limit)
     assert verdict.status == "unknown"
@@ -501,7 +501,7 @@ def test_stages_never_lose_what_was_known():
 
 
 def test_question_is_about_the_same_functions():
-    """What the provers work with, rescaled and deepened, equals what was given, in rationals."""
+    """The networks that provers see, rescaled and deepened, equal the given ones in rationals."""
     rng = np.random.default_rng(0)
     for activation in ("relu", "binary"):
         f = rn.Network.random((2, 3, 2, 2), rng=rng, activation=activation)
@@ -514,11 +514,11 @@ def test_question_is_about_the_same_functions():
             assert exact_outputs(question.f, x) == exact_outputs(question.g, x) == exact_outputs(f, x)
 
 
-# What to mind.
+# Remarks.
 
 @pytest.mark.parametrize("factor, proved", [(0.999, False), (1.0, True), (1.001, True)])
 def test_eps_that_evaluation_uses_up_is_answered_at_once(factor, proved):
-    """Whatever is proved of the real functions, float64 evaluation is charged on top."""
+    """Bounds of float64 include the evaluation errors, whatever is proved of the real functions."""
     g = permuted(WIDE, np.random.default_rng(0))
     slack = float(sum(rn.evaluation_bound(network, SQUARE) for network in (WIDE, g)).max())
     verdict = verify(WIDE, g, SQUARE, factor * slack, "float64", 30.0)
@@ -554,7 +554,7 @@ def test_default_eps_of_networks_whose_rounding_exceeds_their_outputs_is_remarke
     assert verdict.eps > 1.0
 
 
-# What once was left undecided.
+# Cases that were once undecided.
 
 @pytest.mark.parametrize("kind, seeds", [
     ("hull", [6, 19, 56, 103, 108, 131]), ("ball", [4042, 4048, 4056, 4101, 4126, 4192, *range(10)]),
