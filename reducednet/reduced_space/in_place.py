@@ -16,7 +16,7 @@ from ..numerics import sphere
 from .intervals import LayerSpace
 
 
-class Rows(NamedTuple):
+class WeightViews(NamedTuple):
     """A flat vector, and the parts (n_in, n_out) of it whose columns belong to points of spheres."""
 
     vector: Array
@@ -24,34 +24,34 @@ class Rows(NamedTuple):
     """(product with ones, part, buffer for its sums over columns)"""
 
 
-class MovingPoint:
+class InPlaceSpace:
     """The geometry at a flat vector that moves in place; in the standard space there is none.
 
     An optimiser adds a direction to the vector and calls `retract`; then it calls `project` with
     what it keeps of tangent vectors: that makes gradients Riemannian and transports momentum.
     """
 
-    first_weights_stay = False
+    first_weights_fixed = False
     """Whether the first layer's rows, of one weight 1 or -1, move along tangent directions only: not at all.
 
     An optimiser's vectors are to hold 0 there; see `Objective.hold_first_weights`.
     """
 
-    def rows(self, vectors: Array) -> list[Rows]:
+    def weight_views(self, vectors: Array) -> list[WeightViews]:
         """Return the flat vectors (k, n_parameters) with their parts that belong to points of spheres."""
         return []
 
-    def project(self, rows: list[Rows]) -> None:
+    def project(self, rows: list[WeightViews]) -> None:
         """Take the part along the sphere's point away: g <- g - (w.g) w."""
 
-    def pool(self, rows: list[Rows]) -> None:
+    def sum_over_rows(self, rows: list[WeightViews]) -> None:
         """Replace each entry by the sum over its point of a sphere."""
 
     def retract(self) -> None:
         """Bring the vector back to the space, see `ReducedSpace.step`."""
 
 
-class ReducedMovingPoint(MovingPoint):
+class InPlaceReducedSpace(InPlaceSpace):
     """The geometry of a reduced space at a flat vector that moves in place: views are made once.
 
     NumPy works through arrays of one shape, without gaps, two to three times as fast as through small
@@ -75,29 +75,29 @@ class ReducedMovingPoint(MovingPoint):
     def __init__(self, layout: Layout, first: LayerSpace, vector: Array, tangent: bool) -> None:
         self._layout, self._vector = layout, vector
         blocks, layer_space = layout.blocks(vector), first
-        self._layers: list[_MovingLayer] = []
+        self._layers: list[_InPlaceLayer] = []
         for block, above in zip(blocks, blocks[1:]):
             below = self._layers[-1] if self._layers else None
-            layer = _MovingLayer(block, above, layer_space, below, tangent)
+            layer = _InPlaceLayer(block, above, layer_space, below, tangent)
             if first.bound == "ball":  # the sets of the layers above do not depend on the parameters
                 layer_space = layer_space.next_layer(block[:-1].T, block[-1])
             self._layers.append(layer)
-        self.first_weights_stay = self._layers[0].fixed
-        self._products, self._along = self._rows(np.empty(len(vector))), self._rows(np.zeros(len(vector)))
+        self.first_weights_fixed = self._layers[0].fixed
+        self._products, self._along = self._weight_views(np.empty(len(vector))), self._weight_views(np.zeros(len(vector)))
         self._sums = [
             (*product, along) for product, (_, along, _) in zip(self._products.moving, self._along.moving)
         ]
 
-    def _rows(self, vector: Array) -> Rows:
+    def _weight_views(self, vector: Array) -> WeightViews:
         moving = [(layer, block[:-1]) for layer, block in zip(self._layers, self._layout.blocks(vector))
                   if not layer.fixed]
-        return Rows(vector, [(layer.ones.dot, weights, layer.sums) for layer, weights in moving])
+        return WeightViews(vector, [(layer.ones.dot, weights, layer.sums) for layer, weights in moving])
 
-    def rows(self, vectors: Array) -> list[Rows]:
+    def weight_views(self, vectors: Array) -> list[WeightViews]:
         """Return the flat vectors (k, n_parameters) with their parts that belong to points of spheres."""
-        return [self._rows(vector) for vector in vectors] if self._sums else []
+        return [self._weight_views(vector) for vector in vectors] if self._sums else []
 
-    def project(self, rows: list[Rows]) -> None:
+    def project(self, rows: list[WeightViews]) -> None:
         """Take the part along the sphere's point away: g <- g - (w.g) w."""
         for vector, _ in rows:
             self._take_away(vector)
@@ -112,7 +112,7 @@ class ReducedMovingPoint(MovingPoint):
         along *= point
         vector -= along
 
-    def pool(self, rows: list[Rows]) -> None:
+    def sum_over_rows(self, rows: list[WeightViews]) -> None:
         """Replace each entry by the sum over its point of a sphere."""
         for _, moving in rows:
             for ones_times, part, sums in moving:
@@ -125,8 +125,8 @@ class ReducedMovingPoint(MovingPoint):
             layer.retract()
 
 
-class _MovingLayer:
-    """One hidden layer of a `ReducedMovingPoint`.
+class _InPlaceLayer:
+    """One hidden layer of a `InPlaceReducedSpace`.
 
     With ReLU and the support interval the set of a layer is a box, fixed or that of the
     activations below, and its ends are found here without a new array; they are those of
@@ -134,7 +134,7 @@ class _MovingLayer:
     """
 
     def __init__(
-        self, block: Array, above: Array, space: LayerSpace, below: _MovingLayer | None, tangent: bool
+        self, block: Array, above: Array, space: LayerSpace, below: _InPlaceLayer | None, tangent: bool
     ) -> None:
         n, m = len(block) - 1, block.shape[1]
         self.block, self.weights, self.units, self.b = block, block[:-1], block[:-1].T, block[-1]
@@ -213,7 +213,7 @@ class _MovingLayer:
         else:  # here `reduce` would add in pairs, not one after the other
             self.ends[...] = np.add.accumulate(self.extremes, axis=1)[:, -1]
 
-    def _take_box_of(self, below: _MovingLayer) -> None:
+    def _take_box_of(self, below: _InPlaceLayer) -> None:
         """Write minus the upper ends of the box of activations below, which is [0, b - low]."""
         np.subtract(below.low, below.b, out=self.depth)
         if not np.count_nonzero(self.depth):

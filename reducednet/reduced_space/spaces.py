@@ -17,7 +17,7 @@ from ..networks.activations import activation_named
 from ..networks.network import Network
 from ..networks.parameters import Layout, Parameters
 from ..numerics import sphere
-from .in_place import MovingPoint, ReducedMovingPoint
+from .in_place import InPlaceSpace, InPlaceReducedSpace
 from .intervals import BOUNDS, LayerSpace
 from .reduced_network import Feasibility, ReducedNetwork
 
@@ -68,9 +68,9 @@ class StandardSpace:
         """Return theta + direction."""
         return self._vector(theta, "theta") + self._vector(direction, "direction")
 
-    def moving_point(self, vector: Array, *, tangent: bool = False) -> MovingPoint:
+    def in_place(self, vector: Array, *, tangent: bool = False) -> InPlaceSpace:
         """Return the space's geometry at a vector that an optimiser moves in place."""
-        return MovingPoint()
+        return InPlaceSpace()
 
 
 class ReducedSpace(StandardSpace):
@@ -151,13 +151,13 @@ class ReducedSpace(StandardSpace):
         for block, moved in zip(self.layout.blocks(result)[:-1], self.layout.blocks(direction)):
             stuck = ~block[:-1].any(axis=0)
             block[:-1, stuck] = -moved[:-1, stuck]  # w + dw = 0 in floating point only where w = -dw
-        self.moving_point(result).retract()
+        self.in_place(result).retract()
         return result
 
-    def moving_point(self, vector: Array, *, tangent: bool = False) -> ReducedMovingPoint:
+    def in_place(self, vector: Array, *, tangent: bool = False) -> InPlaceReducedSpace:
         """Return the space's geometry at a vector that an optimiser moves in place."""
         first = LayerSpace(self.domain, activation_named(self.activation), self.bound)
-        return ReducedMovingPoint(self.layout, first, vector, tangent)
+        return InPlaceReducedSpace(self.layout, first, vector, tangent)
 
 
 def space_of(network: Network) -> StandardSpace | ReducedSpace:

@@ -258,7 +258,7 @@ def test_on_the_line_a_tangent_step_does_not_move_the_signs(seed):
 def test_point_moved_in_place_is_the_step(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
     vector = theta.copy()
-    point = space.moving_point(vector)
+    point = space.in_place(vector)
     vector += step
     point.retract()
     assert vector.tobytes() == space.step(theta, step).tobytes()
@@ -269,8 +269,8 @@ def test_projection_in_place_is_the_gradient(space, seed, k):
     theta, vectors = space.sample(seed), np.array([direction(space, seed + i) for i in range(k)])
     expected = [space.gradient(theta, v) for v in vectors]
     sizes = np.abs(vectors)
-    point = space.moving_point(theta)
-    point.project(point.rows(vectors))
+    point = space.in_place(theta)
+    point.project(point.weight_views(vectors))
     for v, tangent, size in zip(vectors, expected, sizes):
         allowed = gamma(4 * max(space.layout.sizes) + 8) * size.sum()
         assert_close(v, tangent, allowed, "projection")
@@ -279,11 +279,11 @@ def test_projection_in_place_is_the_gradient(space, seed, k):
 @given(reduced_spaces(), seeds)
 def test_point_that_moves_along_tangents_stays_in_the_space(space, seed):
     vector = space.sample(seed)
-    point, steps = space.moving_point(vector, tangent=True), np.empty((1, len(vector)))
-    rows = point.rows(steps)
+    point, steps = space.in_place(vector, tangent=True), np.empty((1, len(vector)))
+    rows = point.weight_views(steps)
     for k in range(4):
         steps[0] = direction(space, seed + k)
-        if point.first_weights_stay:
+        if point.first_weights_fixed:
             space.layout.blocks(steps[0])[0][:-1] = 0.0
         point.project(rows)
         vector += steps[0]
@@ -298,7 +298,7 @@ def test_point_that_moves_along_tangents_goes_where_steps_go(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
     step = space.gradient(theta, step)
     expected, vector = space.step(theta, step), theta.copy()
-    point = space.moving_point(vector, tangent=True)
+    point = space.in_place(vector, tangent=True)
     vector += step
     point.retract()
     n = max(space.layout.sizes)
