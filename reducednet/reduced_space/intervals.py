@@ -50,7 +50,7 @@ class LayerSpace(NamedTuple):
         n = self.domain.n_inputs
         return 4.0 * (gamma(n + 6) * self.domain.norm_bound + (n + 1) * SMALLEST)
 
-    def rounding(self, units: Array) -> Array:
+    def rounding_error(self, units: Array) -> Array:
         """Return more than the rounding of each neuron's interval ends, as (n_neurons,).
 
         A width below it is zero, and a threshold as near to an end is at it, as far as float64 can tell.
@@ -85,7 +85,7 @@ class LayerSpace(NamedTuple):
         larger than needed.
         """
         n, binary = len(units), self.activation.name == "binary"
-        rounding, image = self.rounding(units), self.domain
+        rounding, image = self.rounding_error(units), self.domain
         if self.bound == "ball":
             image = Ball(np.zeros(n), float(np.sqrt(n)) * (1.0 if binary else 2.0 * self.domain.norm_bound))
         else:

@@ -127,14 +127,14 @@ def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -
         b = clip_binary_thresholds(layer.b, norms, low, high, space.margin)
         return Reduced(W, b, above, np.zeros(len(above.W)), np.zeros(len(b), dtype=bool))
     with np.errstate(over="ignore", invalid="ignore"):
-        b, constants = clip_thresholds(layer.b, norms, low, high, space.rounding(W))
+        b, constants = clip_thresholds(layer.b, norms, low, high, space.rounding_error(W))
         if above.b is None:  # a pair of neurons is not added for what may be nothing but rounding
-            constants[np.abs(constants) <= norms * space.rounding(W)] = 0.0
+            constants[np.abs(constants) <= norms * space.rounding_error(W)] = 0.0
         above, leftover = push_up(above, norms, constants)
     for array in (above.W, above.b, leftover):
         if array is not None:
             finite_result(array, f"layer {number}: an outgoing weight times the norm of its neuron")
-    free = (norms == 0.0) | ((b == high) & (high - low <= space.rounding(W)))
+    free = (norms == 0.0) | ((b == high) & (high - low <= space.rounding_error(W)))
     return Reduced(W, b, above, leftover, free)
 
 

@@ -122,7 +122,7 @@ class ReducedNetwork(Network):
                 j = int(np.argmax(wrong))
                 return Feasibility(False, f"layer {number}, neuron {j}: weights of norm {norms[j]:.17g}, not 1")
             outside = np.maximum(interval[:, 0] - b, b - interval[:, 1])
-            wrong = outside > space.margin + 2.0 * space.rounding(W)
+            wrong = outside > space.margin + 2.0 * space.rounding_error(W)
             if wrong.any():
                 j = int(np.argmax(wrong))
                 low, high = interval[j]

@@ -152,7 +152,7 @@ def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
     layer, *maps = affine_maps(network)
     below: list[tuple[Array, Array]] = []
     for number, above in enumerate(maps, start=1):
-        slack = space.rounding(unit_directions(layer.W)[0])
+        slack = space.rounding_error(unit_directions(layer.W)[0])
         W, b, C = replace_always_on(layer, above.W, space.domain.norm_bound, slack)
         finite_result(C, f"layer {number}: an outgoing weight of the pair that replaces an always-on neuron")
         space = space.next_layer(W, b)

@@ -373,12 +373,12 @@ CHANGES = [
         ("ratios - margin)", "ratios - margin / 2)"),
         ("ratios >= high - margin / 2", "ratios >= high"),
         ("lowered <= low + 1.5 * margin", "lowered <= low + margin"),
-        ("np.abs(constants) <= norms * space.rounding(W)", "np.abs(constants) <= 0.0"),
+        ("np.abs(constants) <= norms * space.rounding_error(W)", "np.abs(constants) <= 0.0"),
         (
-            "np.abs(constants) <= norms * space.rounding(W)",
-            "np.abs(constants) <= norms * space.rounding(W) / 4",
+            "np.abs(constants) <= norms * space.rounding_error(W)",
+            "np.abs(constants) <= norms * space.rounding_error(W) / 4",
         ),
-        ("high - low <= space.rounding(W)", "high - low <= 0.0"),
+        ("high - low <= space.rounding_error(W)", "high - low <= 0.0"),
     ),
     *changes(
         "redrawing",

@@ -34,7 +34,7 @@ def test_rounding_is_no_less_than_that_of_an_end_and_of_a_threshold_near_to_it()
             own = space(rn.Box(np.zeros(n), np.ones(n)), bound=bound)
             for u in (np.full((1, n), n**-0.5), np.eye(n)[:1]):
                 size = own.domain.norm_bound if bound == "ball" else u.sum()
-                assert Q(own.rounding(u)[0]) >= (Q(3 * n, 2) + 4) * Q(U) * Q(size)
+                assert Q(own.rounding_error(u)[0]) >= (Q(3 * n, 2) + 4) * Q(U) * Q(size)
 
 
 def test_ends_above_neurons_that_moved_by_rounding_move_by_rounding():
@@ -44,9 +44,9 @@ def test_ends_above_neurons_that_moved_by_rounding_move_by_rounding():
     first = space(rn.Box([-1.0], [1.0]))
     units, u = np.array([[1.0], [-1.0]]), np.array([[1.0, 0.0], [0.6, -0.8]])
     b = np.full(2, -1.0 + 2.0**-30)
-    above, moved = (first.next_layer(units, t) for t in (b, b + first.rounding(units)))
+    above, moved = (first.next_layer(units, t) for t in (b, b + first.rounding_error(units)))
     off = np.abs(above.intervals(u) - moved.intervals(u)).max(axis=1)
-    assert (off > 100 * U * 2.0**-30).all() and (off <= above.rounding(u)).all()
+    assert (off > 100 * U * 2.0**-30).all() and (off <= above.rounding_error(u)).all()
 
 
 def test_values_of_a_layer_lie_between_least_and_size():

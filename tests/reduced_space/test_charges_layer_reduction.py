@@ -38,7 +38,7 @@ def test_binary_thresholds_are_lowered_by_the_margin():
 def test_a_constant_that_is_rounding_is_dropped_only_without_a_bias_that_takes_it():
     """The threshold is above its end by half of, or by twice, what counts as rounding."""
     space = LayerSpace(rn.Box([-1.0], [1.0]), ACTIVATIONS["relu"], "support")
-    rounding = space.rounding(np.ones((1, 1)))
+    rounding = space.rounding_error(np.ones((1, 1)))
     for share, carried in ((0.5, False), (2.0, True)):
         layer = Affine(np.ones((1, 1)), 1.0 + share * rounding)
         assert (
