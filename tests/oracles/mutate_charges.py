@@ -368,8 +368,8 @@ CHANGES = [
     ),
     *changes(
         "layers",
-        ("(above <= slack) | (below <= slack)", "(above <= slack / 2) | (below <= slack / 2)"),
-        ("(above <= slack) | (below <= slack)", "(above <= slack)"),
+        ("(above <= margin) | (below <= margin)", "(above <= margin / 2) | (below <= margin / 2)"),
+        ("(above <= margin) | (below <= margin)", "(above <= margin)"),
         ("ratios - margin)", "ratios - margin / 2)"),
         ("ratios >= high - margin / 2", "ratios >= high"),
         ("lowered <= low + 1.5 * margin", "lowered <= low + margin"),

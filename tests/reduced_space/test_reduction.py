@@ -17,7 +17,7 @@ from reducednet.networks.parameters import Affine
 from reducednet.numerics.rounding import gamma
 from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.reduced_space.layer_reduction import (
-    Reduced, carry_constants, clip_thresholds, push_up,
+    ReducedLayer, absorb, clip_thresholds, represent_constants,
 )
 from reducednet.reduced_space.reduction import replace_always_on
 from oracles.reference import exact_forward, exact_layers
@@ -423,7 +423,7 @@ def reduce_rationally(maps, low, high):
         least, largest = rational_range(units, low, high)
         t, constants = clip_thresholds(layer.b, norms, -largest, -least)
         assert (-largest <= t).all() and (t <= -least).all()
-        above, leftover = push_up(above, norms, constants)
+        above, leftover = absorb(above, norms, constants)
         result.append(Affine(units, t))
         low, high = np.maximum(least + t, 0), np.maximum(largest + t, 0)
         layer = above
@@ -452,22 +452,22 @@ def test_mapping_is_an_exact_identity_in_rationals(d, widths, n_outputs, output_
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 2), st.integers(1, 2), seeds())
-def test_pair_adds_exactly_the_left_over_constants(d, n_on, n_free, n_outputs, seed):
+def test_pair_adds_exactly_the_left_over_constants(d, n_on, n_spare, n_outputs, seed):
     # sides are powers of two and all numbers sixteenths, so that the computed pair is exact
     rng = np.random.default_rng(seed)
     low = rng.integers(-32, 33, d) / 16.0
     box = rn.Box(low, low + 2.0 ** rng.integers(-2, 3, d))
     space = LayerSpace(box, rn.activations.ACTIVATIONS["relu"], "support")
-    W = np.zeros((n_on + n_free, d))
+    W = np.zeros((n_on + n_spare, d))
     W[np.arange(len(W)), rng.integers(0, d, len(W))] = rng.choice([-1.0, 1.0], len(W))
-    free = np.arange(len(W)) >= n_on
-    b = np.where(free, *space.intervals(W).T)
-    C = np.where(free, 0.0, rng.integers(-32, 33, (n_outputs, len(W))) / 16.0)
+    spare = np.arange(len(W)) >= n_on
+    b = np.where(spare, *space.intervals(W).T)
+    C = np.where(spare, 0.0, rng.integers(-32, 33, (n_outputs, len(W))) / 16.0)
     constants = rng.integers(1, 64, n_outputs) / 16.0
-    layer = Reduced(W, b, Affine(C, None), constants, free)
-    carried = carry_constants(layer, space)
-    assert not carried.constants.any() and len(carried.W) == len(W) + (n_free == 0)
-    before, after = rn.Network([W], [b], C), rn.Network([carried.W], [carried.b], carried.above.W)
+    layer = ReducedLayer(W, b, Affine(C, None), constants, spare)
+    result = represent_constants(layer, space)
+    assert not result.constants.any() and len(result.W) == len(W) + (n_spare == 0)
+    before, after = rn.Network([W], [b], C), rn.Network([result.W], [result.b], result.above.W)
     for x in box.low + rng.integers(0, 17, (10, d)) / 16.0 * (box.high - box.low):
         left, right = exact_forward(before, x), exact_forward(after, x)
         assert [value + Fraction(c) for value, c in zip(left, constants)] == right
