@@ -4,8 +4,10 @@ For a unit row w, let w.h take values in [-high, -low] on the layer's input set.
 b <= low makes the neuron dead, and b >= high makes it always on. Only thresholds in between can
 place the neuron's hyperplane inside the input set: I(w) = [low, high].
 
-bound="ball": the paper's interval, [-X_B, X_B] in the first layer. The inputs of a deeper layer lie
-in the ball about 0 of radius X^(l+1) = 2 sqrt(n_l) X^l (binary: sqrt(n_l)), whatever the parameters.
+bound="ball": the paper's interval, [-X_B, X_B] in the first layer. The inputs of a deeper layer
+lie in the ball about 0 of radius X^(l+1) = 2 sqrt(n_l) X^l (binary: sqrt(n_l)), whatever the
+parameters are.
+
 bound="support": in the first layer, the exact range of w.x over the domain, from its support
 function. In a deeper layer, the range of w.h over a box that contains the activations below; this
 box depends on the parameters of the layers below.
@@ -100,7 +102,7 @@ class LayerSpace(NamedTuple):
         if self.bound == "ball":
             image = Ball(np.zeros(n), float(np.sqrt(n)) * (1.0 if binary else 2.0 * self.domain.norm_bound))
         else:
-            margin = self.margin / 2 if binary else 0.0  # z must keep its sign by more than rounding
+            margin = self.margin / 2 if binary else 0.0  # stable only if z keeps its sign by it
             low, high = activation_bounds(self.domain, units, b, self.activation, margin)
             high = np.where(high - low <= error, low, high)
             image = Box(low, high if (low < high).any() else high + 1.0)

@@ -135,7 +135,7 @@ def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -
         return ReducedLayer(W, b, above, np.zeros(len(above.W)), np.zeros(len(b), dtype=bool))
     with np.errstate(over="ignore", invalid="ignore"):
         b, constants = clip_thresholds(layer.b, norms, low, high, space.rounding_error(W))
-        if above.b is None:  # a constant that may be a mere rounding error is not worth two neurons
+        if above.b is None:  # what may be a mere rounding error is not worth two neurons
             constants[np.abs(constants) <= norms * space.rounding_error(W)] = 0.0
         above, leftover = absorb(above, norms, constants)
     for array in (above.W, above.b, leftover):

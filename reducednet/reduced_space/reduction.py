@@ -210,7 +210,7 @@ class LayerReport(NamedTuple):
 
 
 def reduction_report(network: Network, domain: Domain, bound: str = "support") -> list[LayerReport]:
-    """Report what `reduce` finds in each layer: norms, thresholds outside, dead and always-on neurons.
+    """Return, for each layer, what `reduce` finds: norms, thresholds, stable neurons.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ def absorb_ones(layer: ReducedLayer, space: LayerSpace) -> ReducedLayer:
 
 
 def make_spare(layer: ReducedLayer, space: LayerSpace, is_last: bool) -> ReducedLayer:
-    """Return the layer with its dead neurons spare and, in the last layer, the always-on ones absorbed."""
+    """Return the layer with dead neurons spare and, if it is the last, always-on ones absorbed."""
     if is_last:
         absorb_always_on = absorb_affine_sum if space.activation.name == "relu" else absorb_ones
         return absorb_always_on(layer, space)
@@ -86,7 +86,7 @@ def redraw_spare(
     layer: ReducedLayer, space: LayerSpace, domain: Domain, below: Sequence[tuple[Array, Array]],
     rng: np.random.Generator,
 ) -> ReducedLayer:
-    """Return the layer with its spare neurons redrawn inside the domain, with zero outgoing weight."""
+    """Return the layer with spare neurons redrawn inside the domain, with zero outgoing weight."""
     spare = layer.spare
     if not spare.any():
         return layer

@@ -400,13 +400,13 @@ CHANGES = [
     ),
     *changes(
         "errors",
-        ("lost = gamma(n + 2 + extra) * (terms + np.abs(b))", "lost = 0.0 * (terms + np.abs(b))"),
+        ("local = gamma(n + 2 + extra) * (terms + np.abs(b))", "local = 0.0 * (terms + np.abs(b))"),
         (
-            "lost = gamma(n + 2 + extra) * (terms + np.abs(b))",
-            "lost = gamma(n + 2 + extra) / 2 * (terms + np.abs(b))",
+            "local = gamma(n + 2 + extra) * (terms + np.abs(b))",
+            "local = gamma(n + 2 + extra) / 2 * (terms + np.abs(b))",
         ),
-        ("(carried + lost) * (1.0", "lost * (1.0"),
-        ("(carried + lost) * (1.0", "(carried / 2 + lost) * (1.0"),
+        ("(propagated + local) * (1.0", "local * (1.0"),
+        ("(propagated + local) * (1.0", "(propagated / 2 + local) * (1.0"),
         (
             "* (1.0 + gamma(2 * n + 8)) + underflow",
             "+ underflow",
@@ -423,8 +423,8 @@ CHANGES = [
             "the lemma asks for one; the other is for the rounding of z_high",
         ),
         (
-            "lost = gamma(n + 4) * (np.abs(W) @ A + np.abs(b))",
-            "lost = 0.0 * (np.abs(W) @ A + np.abs(b))",
+            "error = gamma(n + 4) * (np.abs(W) @ A + np.abs(b))",
+            "error = 0.0 * (np.abs(W) @ A + np.abs(b))",
         ),
         ("+ np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())", "+ np.abs(b))"),
         ("52 - np.frexp", "56 - np.frexp"),
