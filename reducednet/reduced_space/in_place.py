@@ -29,7 +29,7 @@ class WeightViews(NamedTuple):
 
 
 class InPlaceSpace:
-    """A parameter space at a flat vector that changes in place; in the standard space, nothing to do.
+    """A space at a flat vector that changes in place; in the standard space there is nothing to do.
 
     An optimiser adds a direction to the vector and calls `retract`. Then it calls `project` on the
     tangent vectors that it keeps: gradients become Riemannian, momentum moves to the new tangent
@@ -142,7 +142,8 @@ class _InPlaceLayer:
     """
 
     def __init__(
-        self, block: Array, above: Array, space: LayerSpace, below: _InPlaceLayer | None, tangent: bool
+        self, block: Array, above: Array, space: LayerSpace, below: _InPlaceLayer | None,
+        tangent: bool,
     ) -> None:
         n, m = len(block) - 1, block.shape[1]
         self.block, self.weights, self.units, self.b = block, block[:-1], block[:-1].T, block[-1]
@@ -224,7 +225,7 @@ class _InPlaceLayer:
             self.interval[...] = np.add.accumulate(self.terms, axis=1)[:, -1]
 
     def _take_box_of(self, below: _InPlaceLayer) -> None:
-        """Write `minus_high` from the box of the activations below, [0, b - low] in each coordinate."""
+        """Write `minus_high` for the box of the activations below, a product of [0, b - low]."""
         np.subtract(below.low, below.b, out=self.minus_side)
         if not np.count_nonzero(self.minus_side):
             self.minus_side -= 1.0  # `LayerSpace.next_layer` widens a box of one point

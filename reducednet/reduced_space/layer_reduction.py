@@ -53,7 +53,7 @@ def unit_directions(W: Array) -> tuple[Array, Array]:
 def clip_thresholds(
     b: Array, norms: Array, low: Array, high: Array, margin: Array | float = 0
 ) -> tuple[Array, Array]:
-    """Return thresholds t in [low, high] for the unit rows, and the constants that clipping removes.
+    """Return thresholds t in [low, high] for unit rows, and the constants that clipping removes.
 
     For a ReLU neuron with row nu w, w of length 1, the clip identity on the layer's input set is
 

@@ -22,7 +22,8 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
 
     With A >= |h| on the domain and e the error of the layer below, one layer has
 
-    err = |W| e + gamma_(n+2+extra) (|W| (A + e) + |b|) + underflow,   e <- clip(sup z + 2 err, 0, err):
+    err = |W| e + gamma_(n+2+extra) (|W| (A + e) + |b|) + underflow,
+    e <- clip(sup z + 2 err, 0, err):
 
     a ReLU neuron that is dead by more than its error outputs 0 exactly. The bound holds for sums
     taken in any order. For a binary network it holds at `decided` points.
@@ -32,7 +33,7 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
     network : Network
     domain : Domain
     extra_roundings : int
-        Added to the roundings of each entry of each layer, for parameters that are rounded themselves.
+        Added to the count for each entry of each layer, for parameters that are rounded themselves.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
 def _affine_error(
     W: Array, b: Array, A: Array, e: Array, extra: int, half: Array
 ) -> tuple[Array, Array]:
-    """Return the error bound of W h + b as computed, for |h| <= A with the error e; and |W| half."""
+    """Return the error bound of the computed W h + b, for |h| <= A of error e; and |W| half."""
     n = W.shape[1]
     terms, propagated, spread = (np.abs(W) @ np.stack([A + e, e, half], axis=1)).T
     underflow = 4.0 * SMALLEST * (n + 2 + (A + e).sum())
@@ -128,7 +129,7 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
     A = np.abs(domain.bounding_box()).max(axis=0) * (1.0 + gamma(n + 4))
     with np.errstate(over="ignore", invalid="ignore"):
         error = gamma(n + 4) * (np.abs(W) @ A + np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())
-        least = np.maximum(-b - domain.support(W), b - domain.support(-W))  # |z| >= least on the domain
+        least = np.maximum(-b - domain.support(W), b - domain.support(-W))  # <= |z|
         uncertain = (norms > 0.0) & ~(least > 2.0 * error)
         margins = np.divide(error, norms, out=np.zeros_like(error), where=uncertain)
     return float(np.where(np.isnan(margins), np.inf, margins).max()) * (1.0 + gamma(2 * n + 16))

@@ -81,8 +81,8 @@ class ReducedSpace(StandardSpace):
     sizes : (n_inputs, n_1, ..., n_outputs)
     domain : Domain
     bound : "support" or "ball"
-        With ``"support"`` the intervals of deep layers depend on the parameters of the layers below;
-        `step` and `contains` compute them from the parameters they are given.
+        With ``"support"`` the intervals of deep layers depend on the parameters of the layers
+        below; `step` and `contains` compute them from the parameters they are given.
     output_bias : bool
     activation : "relu" or "binary"
 
@@ -149,8 +149,8 @@ class ReducedSpace(StandardSpace):
         direction = self._vector(direction, "direction")
         result = self._vector(theta, "theta") + direction
         for block, moved in zip(self.layout.blocks(result)[:-1], self.layout.blocks(direction)):
-            vanished = ~block[:-1].any(axis=0)
-            block[:-1, vanished] = -moved[:-1, vanished]  # w + dw = 0 as computed only where w = -dw
+            vanished = ~block[:-1].any(axis=0)  # w + dw = 0 as computed only where w = -dw
+            block[:-1, vanished] = -moved[:-1, vanished]
         self.in_place(result).retract()
         return result
 

@@ -73,8 +73,8 @@ def outputs(network, X):
 
 
 def forced_blocks(monkeypatch, n_samples):
-    monkeypatch.setattr(forward, "BLOCK_BYTES", 0)
-    monkeypatch.setattr(forward, "BLOCK_SAMPLES", n_samples)
+    monkeypatch.setattr(forward, "CHUNK_BYTES", 0)
+    monkeypatch.setattr(forward, "CHUNK_SAMPLES", n_samples)
 
 
 # against the loops
@@ -176,7 +176,7 @@ def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, unit
     network, rng = Network.random((d, units, 1), d, output_bias=bias), np.random.default_rng(units)
     X, y = rng.standard_normal((10, d)), rng.standard_normal((10, 1))
     blocks, delta = network.layout.blocks(network.to_vector()), np.empty((1, 10))
-    assert backward.OuterBackwardPass.serves(blocks, delta, activation_named("relu"))
+    assert backward.OuterBackwardPass.applies(blocks, delta, activation_named("relu"))
     with pytest.MonkeyPatch.context() as patch:
         if block:
             forced_blocks(patch, block)
@@ -212,7 +212,7 @@ def test_blocks_of_samples_change_nothing(block, case):
     value, gradient = evaluate(network, X, loss, y)
     with pytest.MonkeyPatch.context() as patch:
         forced_blocks(patch, block)
-        assert forward.Workspace(network.layout, len(X)).block_size == min(block, len(X))
+        assert forward.Workspace(network.layout, len(X)).chunk_size == min(block, len(X))
         block_value, block_gradient = evaluate(network, X, loss, y)
         assert_close(outputs(network, X), reference.outputs(network, X),
                      path_sums.outputs_tolerance(network, X), repr(network))
@@ -257,7 +257,7 @@ def test_blocks_of_520_give_the_same_as_one_block(n_outputs):
     network, X, y = large_case(sizes=(3, 60, 40, n_outputs))
     value, gradient = evaluate(network, X, "mse", y)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forward, "BLOCK_BYTES", 1 << 40)
+        patch.setattr(forward, "CHUNK_BYTES", 1 << 40)
         one_value, one_gradient = evaluate(network, X, "mse", y)
     assert_close(value, one_value, path_sums.loss_tolerance(network, X, y, "mse"), "loss")
     assert_close(gradient, one_gradient, path_sums.gradient_tolerance(network, X, y, "mse"), "gradient")
