@@ -61,7 +61,7 @@ def test_a_batch_is_its_samples_one_by_one(pair, seed):
     assert_close(network(X), one_by_one, 2.0 * rn.evaluation_bound(network, domain), f"{network!r}")
 
 
-def test_a_batch_larger_than_a_block_is_its_parts():
+def test_a_batch_larger_than_a_chunk_is_its_parts():
     net = rn.Network.random((3, 40, 40, 2), rng=0, output_bias=True)
     n = CHUNK_BYTES // 8 // 60
     X = np.random.default_rng(0).random((n, 3))
