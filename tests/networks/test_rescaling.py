@@ -9,11 +9,11 @@ from oracles.assertions import (
     assert_close, assert_equal_bits, assert_same_hidden_layers, assert_same_network, gamma,
 )
 from oracles.reference import exact_forward
-from oracles.strategies import cases, kink_points, networks, points_of, seeds
+from oracles.strategies import cases, hyperplane_points, networks, points_of, seeds
 
 
 def hard(network, domain):
-    return network, domain, np.vstack([points_of(domain, 0), kink_points(network, domain)])
+    return network, domain, np.vstack([points_of(domain, 0), hyperplane_points(network, domain)])
 
 
 def one_neuron(w, b, c=1.0, activation="relu"):

@@ -232,7 +232,7 @@ def points_of(domain, seed, n=8):
     return np.vstack([domain.sample(n, rng), domain.support_points(directions)])
 
 
-def kink_points(network, domain):
+def hyperplane_points(network, domain):
     """Return points of the domain where the neurons of the first layer are largest, smallest and near 0."""
     W, b = network.weights[0], network.thresholds[0]
     top, bottom = domain.support_points(W), domain.support_points(-W)
@@ -247,7 +247,7 @@ def kink_points(network, domain):
 def cases(draw, **options):
     """Triples (network, domain, X) with X points of the domain, the hard ones of the network among them."""
     network, domain = draw(networks_with_domains(**options))
-    return network, domain, np.vstack([draw(points(domain)), kink_points(network, domain)])
+    return network, domain, np.vstack([draw(points(domain)), hyperplane_points(network, domain)])
 
 
 BOUNDS = st.sampled_from(["support", "ball"])

@@ -21,7 +21,7 @@ from reducednet.reduced_space.layer_reduction import (
 )
 from reducednet.reduced_space.reduction import replace_always_on
 from oracles.reference import exact_forward, exact_layers
-from oracles.strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.strategies import BOUNDS, cases, hyperplane_points, networks_with_domains, points_of, seeds
 
 TENTHS = np.array([
     [3, 1, 2], [-3, -3, -1], [-3, -3, 1], [0, 0, 1], [2, -3, 2], [-2, 1, 2], [3, 2, 1], [-1, -1, 2], [-2, -2, -2],
@@ -32,7 +32,7 @@ TENTHS = np.array([
 
 def hard(network, domain):
     """Return (network, domain, X) for an `example`."""
-    return network, domain, np.vstack([points_of(domain, 0), kink_points(network, domain)])
+    return network, domain, np.vstack([points_of(domain, 0), hyperplane_points(network, domain)])
 
 
 def one_neuron(w, b, c=1.0, a=None, activation="relu"):

@@ -13,7 +13,7 @@ import reducednet as rn
 from oracles.assertions import assert_equal_bits, fail_at, gamma, hidden_outputs, path_sums
 from reducednet.numerics.rounding import UNIT_ROUNDOFF
 from oracles.reference import exact_forward, exact_layers, outputs
-from oracles.strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.strategies import BOUNDS, cases, hyperplane_points, networks_with_domains, points_of, seeds
 
 
 """Rational arithmetic is slow."""
@@ -36,7 +36,7 @@ def exact_errors(network, X):
 
 
 def hard(network, domain):
-    return network, domain, np.vstack([points_of(domain, 0), kink_points(network, domain)])
+    return network, domain, np.vstack([points_of(domain, 0), hyperplane_points(network, domain)])
 
 
 HARD = [

@@ -10,7 +10,7 @@ from oracles.assertions import (
     hidden_outputs, path_sums, roundings,
 )
 from reducednet.numerics.low_rank import row_space
-from oracles.strategies import BOUNDS, boxes, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.strategies import BOUNDS, boxes, cases, hyperplane_points, networks_with_domains, points_of, seeds
 
 
 def redrawn(network, domain, bound="support", rng=0):
@@ -31,7 +31,7 @@ def fat_boxes(n):
 
 
 def hard(network, domain):
-    return network, domain, np.vstack([points_of(domain, 0), kink_points(network, domain)])
+    return network, domain, np.vstack([points_of(domain, 0), hyperplane_points(network, domain)])
 
 
 RANK_TWO = rn.Network(

@@ -11,7 +11,7 @@ from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.verification.reduction_bound import mapping_bound
 from oracles.reference import exact_forward
 from oracles.strategies import (
-    cases, ill_conditioned, ill_conditioned_of, kink_points, networks_with_domains, points_of, seeds,
+    cases, hyperplane_points, ill_conditioned, ill_conditioned_of, networks_with_domains, points_of, seeds,
 )
 
 """Rational arithmetic is slow."""
@@ -35,7 +35,7 @@ ways = pytest.mark.parametrize("way", WAYS)
 
 def points(network, domain):
     """Return the hardest points of the domain, few of them."""
-    return np.vstack([points_of(domain, 0, 2)[:6], kink_points(network, domain)[:6]])
+    return np.vstack([points_of(domain, 0, 2)[:6], hyperplane_points(network, domain)[:6]])
 
 
 def assert_within(network, reduced, X, bound):
