@@ -17,7 +17,7 @@ from ..networks.activations import activation_named
 from ..networks.network import Network
 from ..networks.parameters import Layout, Parameters
 from ..numerics import sphere
-from .in_place import InPlaceSpace, InPlaceReducedSpace
+from .in_place import InPlaceReducedSpace, InPlaceSpace
 from .intervals import BOUNDS, LayerSpace
 from .reduced_network import Feasibility, ReducedNetwork
 

@@ -1,4 +1,4 @@
-"""Laws of the forward and backward passes: against loops over samples, in exact numbers and in chunks of samples."""
+"""Laws of the forward and backward passes: against loops, in exact numbers, in chunks."""
 import numpy as np
 from oracles import path_sums
 import pytest
@@ -50,7 +50,7 @@ def quarters(network):
 
 @st.composite
 def smooth_cases(draw, **options):
-    """(network, X, loss, y) of real numbers, whose neurons cut the domain: no value is near a kink."""
+    """(network, X, loss, y) of real numbers; hyperplanes meet the domain, no sample is near one."""
     network, domain = draw(strategies.networks_with_domains(
         numbers=("normal",), kinds=("cut", "duplicate", "opposite"), domain=clear_boxes, **options))
     rng = np.random.default_rng(draw(seeds))

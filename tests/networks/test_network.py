@@ -355,8 +355,8 @@ def test_natural_start_has_no_dead_or_always_on_neuron_in_the_first_layer(domain
     W, b = red.weights[0], red.thresholds[0]
     top = np.einsum("ij,ij->i", domain.support_points(W), W) + b
     bottom = np.einsum("ij,ij->i", domain.support_points(-W), W) + b
-    slack = gamma(4 * domain.n_inputs + 16) * domain.norm_bound
-    assert (top >= -slack).all() and (bottom <= slack).all()
+    allowed = gamma(4 * domain.n_inputs + 16) * domain.norm_bound
+    assert (top >= -allowed).all() and (bottom <= allowed).all()
     if fat(domain):
         assert (top > 0.0).all() and (bottom < 0.0).all()
 

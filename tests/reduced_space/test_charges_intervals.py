@@ -78,5 +78,5 @@ def test_a_binary_neuron_is_stable_only_by_more_than_half_the_margin():
         assert first.next_layer(np.ones((2, 1)), b).domain.high.tolist() == [high, 1.0]
         on = first.next_layer(np.ones((2, 1)), np.array([share * first.margin, -0.5]))
         assert on.domain.low.tolist() == [1.0 - high, 0.0]
-    ends = first.intervals(np.ones((1, 1)))[0]
-    assert ends.tolist() == [-1.0 - first.margin, first.margin]
+    interval = first.intervals(np.ones((1, 1)))[0]
+    assert interval.tolist() == [-1.0 - first.margin, first.margin]

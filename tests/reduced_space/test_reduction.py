@@ -136,7 +136,7 @@ def test_small_difference_of_large_terms_survives():
 
 def test_two_neurons_by_hand():
     # N(x) = 3 s(2 x + 5) - s(-4 x + 1) on [0, 1]
-    # neuron 0: norm 2, unit 1, b/norm = 2.5, I(1) = [-1, 0]: always on, t = 0, lost 5 - 2*0 = 5, column 3*2 = 6,
+    # neuron 0: norm 2, unit 1, b/norm = 2.5, I(1) = [-1, 0]: always on, t = 0, kappa 5 - 2*0 = 5, column 3*2 = 6,
     #           constant 3*5 = 15
     # neuron 1: norm 4, unit -1, b/norm = 0.25 in I(-1) = [0, 1]: column -1*4 = -4
     net = rn.Network([[[2.0], [-4.0]]], [[5.0, 1.0]], [[3.0, -1.0]], [0.5])
@@ -368,13 +368,13 @@ def fractions(rng, *shape):
     return np.array(values, dtype=object).reshape(shape)
 
 
-def rational_unit(rng, places, n):
-    """Return a random rational unit vector that is 0 outside the places (stereographic projection)."""
-    t = [fraction(rng) for _ in places[1:]]
+def rational_unit(rng, nonzero, n):
+    """Return a random rational unit vector, 0 outside `nonzero` (stereographic projection)."""
+    t = [fraction(rng) for _ in nonzero[1:]]
     square = sum((value * value for value in t), Fraction(0))
     unit = np.array([Fraction(0)] * n, dtype=object)
-    unit[places[0]] = (square - 1) / (square + 1)
-    for place, value in zip(places[1:], t):
+    unit[nonzero[0]] = (square - 1) / (square + 1)
+    for place, value in zip(nonzero[1:], t):
         unit[place] = 2 * value / (square + 1)
     return unit
 
@@ -384,11 +384,11 @@ def rational_maps(rng, d, widths, n_outputs, output_bias):
     maps, below = [], np.array([Fraction(1)] * d, dtype=object)
     for n in widths:
         W, norms = fractions(rng, n, len(below)), []
-        places = np.flatnonzero(below != 0)
+        nonzero = np.flatnonzero(below != 0)
         for j in range(n):
-            norms.append(abs(fraction(rng)) if len(places) and rng.random() < 0.8 else Fraction(0))
-            unit = rational_unit(rng, places, len(below)) if len(places) else below
-            for i in places:  # where the neuron below has norm 0 the entry is free
+            norms.append(abs(fraction(rng)) if len(nonzero) and rng.random() < 0.8 else Fraction(0))
+            unit = rational_unit(rng, nonzero, len(below)) if len(nonzero) else below
+            for i in nonzero:  # where the neuron below has norm 0 the entry is free
                 W[j, i] = norms[j] * unit[i] / below[i]
         maps.append(Affine(W, fractions(rng, n)))
         below = np.array(norms, dtype=object)

@@ -172,7 +172,7 @@ def test_folding_keeps_the_accuracy_of_an_output_that_does_not_see_the_large_inp
     net = rn.Network([W], [b], C, [0.0, 0.0])
     red, X = redrawn(net, box), box.sample(50, 0)
     allowed = gamma(int(2 * roundings(red)[-1])) * 3 * path_sums(net, box)[-1]
-    assert_close(red(X), net(X), allowed, "folded")
+    assert_close(red(X), net(X), allowed, "absorbed")
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 4), seeds(), st.booleans())
