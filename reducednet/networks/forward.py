@@ -5,8 +5,9 @@ of the flat vector (`parameters` explains its layout)
 
     Z = block^T H
 
-is one matrix product, thresholds included. `pre_activations` says this in four lines; `ForwardPass`
-computes the same in preallocated buffers, for training.
+is one matrix product, thresholds included. `pre_activations` says this in four lines. All that
+follows it computes the same faster, for training: in preallocated buffers and, if there are many
+samples, chunk by chunk.
 """
 from __future__ import annotations
 
@@ -23,6 +24,29 @@ from .parameters import Layout
 
 CHUNK_BYTES = 1 << 20
 CHUNK_SAMPLES = 520  # rows of 65 cache lines; rows of 64 would all compete for the same cache sets
+
+
+def feature_first(X: Array) -> Array:
+    """Return the samples X (n_samples, n_inputs) as (n_inputs + 1, n_samples), last row ones.
+
+    Examples
+    --------
+    >>> feature_first(np.array([[3.0], [4.0]]))
+    array([[3., 4.],
+           [1., 1.]])
+    """
+    H = aligned((X.shape[1] + 1, len(X)))
+    H[:-1], H[-1] = X.T, 1.0
+    return H
+
+
+def pre_activations(layout: Layout, vector: Array, H: Array, activation: Activation) -> list[Array]:
+    """Return Z^1 .. Z^L, each (n_l, n_samples), at the samples H (n_inputs + 1, n_samples)."""
+    result = []
+    for block in layout.blocks(vector)[:-1]:
+        result.append(block.T @ H)
+        H = np.vstack([activation.value(result[-1]), np.ones(H.shape[1])])
+    return result
 
 
 class Buffers(NamedTuple):
@@ -108,20 +132,6 @@ class Workspace:
         return self._buffers[n]
 
 
-def feature_first(X: Array) -> Array:
-    """Return the samples X (n_samples, n_inputs) as (n_inputs + 1, n_samples), last row ones.
-
-    Examples
-    --------
-    >>> feature_first(np.array([[3.0], [4.0]]))
-    array([[3., 4.],
-           [1., 1.]])
-    """
-    H = aligned((X.shape[1] + 1, len(X)))
-    H[:-1], H[-1] = X.T, 1.0
-    return H
-
-
 def times(left: Array, out: Array) -> Callable[..., Array]:
     """Return the faster of two functions of (right, out=out) that write left @ right.
 
@@ -177,13 +187,4 @@ def outputs(
     for chunk in workspace.slices(n_samples):
         buffers = workspace.buffers(chunk.stop - chunk.start)
         result[chunk] = forward(blocks, H[:, chunk], activation, buffers).T
-    return result
-
-
-def pre_activations(layout: Layout, vector: Array, H: Array, activation: Activation) -> list[Array]:
-    """Return Z^1 .. Z^L, each (n_l, n_samples), at the samples H (n_inputs + 1, n_samples)."""
-    result = []
-    for block in layout.blocks(vector)[:-1]:
-        result.append(block.T @ H)
-        H = np.vstack([activation.value(result[-1]), np.ones(H.shape[1])])
     return result

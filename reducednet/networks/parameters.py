@@ -17,8 +17,11 @@ from .._validation import Array, array_list, message, real_array
 class Layout(NamedTuple):
     """The positions of a network's arrays in its flat vector.
 
+    Attributes
+    ----------
     sizes : (n_inputs, n_1, ..., n_L, n_outputs)
-    output_bias : whether the outgoing map has a row of biases
+    output_bias : bool
+        Whether the outgoing map has a row for the output bias.
     """
 
     sizes: tuple[int, ...]

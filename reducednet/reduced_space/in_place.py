@@ -1,7 +1,7 @@
 """Project and retract at a flat vector that an optimiser changes in place, without new arrays.
 
-The same mathematics as `ReducedSpace.gradient` and `ReducedSpace.step`, arranged for speed: read
-those first.
+Read `ReducedSpace.gradient` and `ReducedSpace.step` first: they state the formulas. Here is the
+same mathematics arranged for speed; `ReducedSpace.step` itself ends with `retract` of this module.
 """
 from __future__ import annotations
 
