@@ -81,9 +81,9 @@ def clip_thresholds(
     zero = norms == 0
     with np.errstate(over="ignore"):
         ratios = b / np.where(zero, 1, norms)
-    above, below = ratios - low, high - ratios
-    nearest_end = np.where(below <= above, high, low)
-    t = np.where((above <= margin) | (below <= margin), nearest_end, ratios)
+    from_low, to_high = ratios - low, high - ratios
+    nearest_end = np.where(to_high <= from_low, high, low)
+    t = np.where((from_low <= margin) | (to_high <= margin), nearest_end, ratios)
     t = np.where(zero | (ratios <= low), low, np.where(ratios >= high, high, t))
     constants = np.where((t == high) & (ratios > low), b - norms * high, 0 * high)
     return t, np.where(zero, np.maximum(b, 0), constants)
@@ -106,9 +106,9 @@ def absorb(above: Affine, norms: Array, constants: Array) -> tuple[Affine, Array
 def clip_binary_thresholds(b: Array, norms: Array, low: Array, high: Array, margin: float) -> Array:
     """Return the thresholds of binary neurons on unit rows.
 
-    Where normalising changes the row, the ratio b / nu is lowered by the margin: a neuron with
-    z = 0 as computed then stays off in spite of rounding. A stable neuron gets an end of its
-    interval, which is wider by the margin (`LayerSpace.intervals`).
+    Where normalising changes the row, the ratio b / nu is lowered by the margin: a neuron that
+    is off because z = 0 exactly then stays off in spite of rounding. A stable neuron gets an end of
+    its interval, which is wider by the margin (`LayerSpace.intervals`).
     """
     zero = norms == 0.0
     with np.errstate(over="ignore"):

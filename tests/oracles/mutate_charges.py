@@ -368,8 +368,11 @@ CHANGES = [
     ),
     *changes(
         "layers",
-        ("(above <= margin) | (below <= margin)", "(above <= margin / 2) | (below <= margin / 2)"),
-        ("(above <= margin) | (below <= margin)", "(above <= margin)"),
+        (
+            "(from_low <= margin) | (to_high <= margin)",
+            "(from_low <= margin / 2) | (to_high <= margin / 2)",
+        ),
+        ("(from_low <= margin) | (to_high <= margin)", "(from_low <= margin)"),
         ("ratios - margin)", "ratios - margin / 2)"),
         ("ratios >= high - margin / 2", "ratios >= high"),
         ("lowered <= low + 1.5 * margin", "lowered <= low + margin"),
