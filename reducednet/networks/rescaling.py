@@ -1,6 +1,6 @@
 """Rescale neurons without changing the function: scale a row, divide its outgoing column.
 
-THEORY, Prop. 1. All networks that are one function for this reason form an orbit.
+All networks that rescaling turns into one another form an orbit (THEORY, Prop. 1 and section 3).
 """
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def expand(network: Network, rng: RandomLike = None) -> Network:
 
     References
     ----------
-    THEORY, section 3, converse.
+    THEORY, section 3: orbits.
 
     Examples
     --------

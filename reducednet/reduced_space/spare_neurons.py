@@ -1,8 +1,8 @@
 """Put neurons to use that contribute little: absorb always-on ones, redraw spare ones.
 
-A layer's always-on neurons add an affine function to the map above, which takes only as many
-neurons as its linear part has rank. The others, and the dead ones, are spare: redrawn inside the
-domain with zero outgoing weight, they change nothing until training gives them a weight
+A layer's always-on neurons add an affine function to the map above, and as many neurons as its
+linear part has rank are enough for that. The others, and the dead ones, are spare: redrawn inside
+the domain with zero outgoing weight, they do not change the function, but training can use them
 (``reduce(..., spare="redraw")``; THEORY, section 3).
 """
 from __future__ import annotations
