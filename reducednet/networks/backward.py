@@ -25,7 +25,7 @@ ZERO = np.zeros(())  # a 0-d array: less overhead in a ufunc than a Python numbe
 
 
 class BackwardPass:
-    """The backward pass, to be called after `forward` on the same chunk of samples.
+    """The backward pass, to be called after `ForwardPass` on the same chunk of samples.
 
     It overwrites the activations in the buffers. Views are made once, a call makes none.
 
@@ -160,10 +160,21 @@ def backward_pass(
 
 
 class LossAndGradient:
-    """`loss_and_gradient` for arrays that stay where they are, made once and called at every step.
+    """The mean loss and its gradient by each block, for arrays that stay where they are.
 
-    Blocks, samples and responses may change between calls: each call reads what they hold then.
-    With `first_weights_fixed`, the gradient by the first layer's weights is 0.
+    It is made once and called at every step. Blocks, samples and responses may change between
+    calls: each call reads what they hold then.
+
+    Parameters
+    ----------
+    blocks, gradients : lists of arrays
+        Views of the flat vector and of the flat gradient; see `Layout.blocks`.
+    H : array (n_inputs + 1, n_samples)
+        The samples; see `feature_first`.
+    y : array (n_samples, ...)
+        The responses as the loss expects them, one row for each sample.
+    first_weights_fixed : bool
+        Whether the gradient by the first layer's weights is to be 0.
     """
 
     def __init__(
@@ -203,24 +214,6 @@ class LossAndGradient:
                 for gradient, chunk_gradient in zip(self._gradients, self._chunk_gradients):
                     gradient += chunk_gradient
         return total
-
-
-def loss_and_gradient(
-    blocks: Sequence[Array], H: Array, y: Array, loss: Loss, activation: Activation,
-    workspace: Workspace, gradients: Sequence[Array],
-) -> float:
-    """Return the mean loss over all samples and write its gradient by each block.
-
-    Parameters
-    ----------
-    blocks, gradients : lists of arrays
-        Views of the flat vector and of the flat gradient; see `Layout.blocks`.
-    H : array (n_inputs + 1, n_samples)
-        The samples; see `feature_first`.
-    y : array (n_samples, ...)
-        The responses as the loss expects them, one row for each sample.
-    """
-    return LossAndGradient(blocks, H, y, loss, activation, workspace, gradients)()
 
 
 def jacobian(layout: Layout, vector: Array, H: Array, activation: Activation) -> Array:

@@ -142,7 +142,17 @@ def times(left: Array, out: Array) -> Callable[..., Array]:
 
 
 class ForwardPass:
-    """`forward` for arrays that stay where they are: views are made once, a call makes none."""
+    """The forward pass for arrays that stay where they are: views are made once, a call makes none.
+
+    Z^l = W^l H^(l-1) + b^l,    H^l = s(Z^l),    N = C H^L + a
+
+    Parameters
+    ----------
+    blocks : list of arrays
+        The blocks of the network's flat vector; see `Layout`.
+    H : array (n_inputs + 1, n)
+        The samples; see `feature_first`.
+    """
 
     def __init__(self, blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers) -> None:
         inputs = [H, *buffers.activations]
@@ -154,27 +164,12 @@ class ForwardPass:
         self._outgoing = blocks[-1].T.dot, inputs[-1][:len(blocks[-1])], buffers.outputs
 
     def __call__(self) -> Array:
-        """Return the outputs (n_outputs, n); Z^l = W^l H^(l-1) + b^l, H^l = s(Z^l), N = C H^L + a."""
+        """Return the outputs (n_outputs, n); the activations stay in the buffers."""
         for weights_times, H_below, Z, zeros in self._maps:
             weights_times(H_below, out=Z)
             self._activation(Z, zeros, out=Z)  # an array of zeros is twice as fast as the number 0
         weights_times, H_last, outputs = self._outgoing
         return weights_times(H_last, out=outputs)
-
-
-def forward(blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers) -> Array:
-    """Return the outputs (n_outputs, n) of the network; its activations stay in the buffers.
-
-    Z^l = W^l H^(l-1) + b^l,    H^l = s(Z^l),    N = C H^L + a
-
-    Parameters
-    ----------
-    blocks : list of arrays
-        The blocks of the network's flat vector; see `Layout`.
-    H : array (n_inputs + 1, n)
-        The samples; see `feature_first`.
-    """
-    return ForwardPass(blocks, H, activation, buffers)()
 
 
 def outputs(
@@ -186,5 +181,5 @@ def outputs(
     result = np.empty((n_samples, layout.sizes[-1]))
     for chunk in workspace.slices(n_samples):
         buffers = workspace.buffers(chunk.stop - chunk.start)
-        result[chunk] = forward(blocks, H[:, chunk], activation, buffers).T
+        result[chunk] = ForwardPass(blocks, H[:, chunk], activation, buffers)().T
     return result
