@@ -164,7 +164,7 @@ def test_rank_of_the_affine_sum_counts_for_several_outputs():
 
 
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e12])
-def test_folding_keeps_the_accuracy_of_an_output_that_does_not_see_the_large_input(size):
+def test_absorbing_keeps_the_accuracy_of_an_output_that_does_not_see_the_large_input(size):
     # output 0 is x_2 + constants, of size 40; x_1 is as large as `size` and concerns output 1 only
     box = rn.Box([-size, -1.0], [size, 1.0])
     W, b = np.array([[0.0, 1.0], [1e-3, 1.0], [1e-3, 2.0]]), np.array([9.0, size, size])
