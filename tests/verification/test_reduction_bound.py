@@ -147,7 +147,7 @@ def test_thresholds_of_the_ill_conditioned_networks_are_put_at_ends(monkeypatch)
     # without slack a threshold is put at an end only if it lies at or beyond it
     pairs = [ill_conditioned_of(seed) for seed in range(100)]
     put = [rn.reduce(*pair).thresholds for pair in pairs]
-    monkeypatch.setattr(LayerSpace, "rounding", lambda space, units: np.zeros(len(units)))
+    monkeypatch.setattr(LayerSpace, "rounding_error", lambda space, units: np.zeros(len(units)))
     left = [rn.reduce(*pair).thresholds for pair in pairs]
     differ = [any(len(b) != len(c) or (b != c).any() for b, c in zip(*two)) for two in zip(put, left)]
     assert np.mean(differ) >= 0.25
