@@ -5,8 +5,8 @@ T. Qin, L. Zhou, D. Xiu, *Reducing Parameter Space for Neural Network Training*,
 (Theoretical & Applied Mechanics Letters 10, 2020), cited as [QZX]. THEORY in docstrings is the
 file THEORY.md of this project.
 
-Importing this package loads NumPy and nothing else of weight; every name below is loaded when it
-is first used.
+Importing this package loads NumPy and nothing else that is slow to import: each name below is
+loaded when it is first used. `README.md` in this folder says in which order to read the code.
 """
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ _HOMES = {
     "to_torch": "convert.from_torch",
     "from_keras": "convert.from_keras",
 }
+"""The room of each public name."""
 _MODULES = {
     "activations": "networks.activations",
     "losses": "networks.losses",
@@ -67,6 +68,7 @@ _MODULES = {
     "sphere": "numerics.sphere",
     "targets": "experiments.targets",
 }
+"""The room of each public module."""
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
@@ -108,7 +110,6 @@ if TYPE_CHECKING:
     from .reduced_space.reduction import reduction_report as reduction_report
     from .reduced_space.rounding_error import decided as decided
     from .reduced_space.rounding_error import evaluation_bound as evaluation_bound
-    from .verification.reduction_bound import reduction_bound as reduction_bound
     from .reduced_space.spaces import ReducedSpace as ReducedSpace
     from .reduced_space.spaces import StandardSpace as StandardSpace
     from .training.gradients import check_gradient as check_gradient
@@ -117,6 +118,7 @@ if TYPE_CHECKING:
     from .training.result import TrainingResult as TrainingResult
     from .training.train import train as train
     from .verification.certificates.certificate import Certificate as Certificate
+    from .verification.reduction_bound import reduction_bound as reduction_bound
     from .verification.stable_neurons import StableNeurons as StableNeurons
     from .verification.stable_neurons import stable_neurons as stable_neurons
     from .verification.verdict import Verdict as Verdict

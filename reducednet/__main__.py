@@ -1,4 +1,4 @@
-"""`python -m reducednet` and the script `reducednet`: the command line as a program."""
+"""Run the command line as a program: `python -m reducednet`, and the script `reducednet`."""
 import sys
 from importlib import import_module
 from typing import Any
@@ -9,10 +9,11 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the command line and return its exit code, whatever goes wrong: 1 is for what `verify` refutes.
+    """Run the command line and return its exit code, even after an unexpected error.
 
-    Nothing of weight is imported before: Ctrl-C may come while NumPy is still being loaded. Libraries in
-    C make other errors of it, so that it is noted here.
+    Exit code 1 is reserved: it means that `verify` refuted a claim. NumPy is imported only inside,
+    since Ctrl-C may arrive while it loads. C libraries may turn an interrupt into another error, so
+    it is recorded here.
     """
     interrupts: list[int] = []
 
@@ -23,7 +24,7 @@ def main() -> int:
     try:
         import signal
 
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is not for Ctrl-C to end this
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the caller handles Ctrl-C
             signal.signal(signal.SIGINT, interrupt)
         code: int = import_module(".cli.main", __package__).program()
         return INTERRUPTED if interrupts and code == BAD_CALL else code
@@ -38,7 +39,7 @@ def main() -> int:
 
 
 def _end(text: str, code: int) -> int:
-    """Write to standard error, where there is one that takes it, and return the exit code."""
+    """Write to standard error, if that is possible, and return the exit code."""
     try:
         sys.stderr.write(text)
     except (OSError, AttributeError):

@@ -1,4 +1,7 @@
-"""Every check of arguments and its message: the argument's name, what was expected, what came."""
+"""Check arguments; a message names the argument, what was expected and what was given.
+
+Public functions call these checks once. Private ones trust what they are given.
+"""
 from __future__ import annotations
 
 import warnings
@@ -16,12 +19,12 @@ RandomLike = None | int | np.random.Generator | np.random.SeedSequence
 
 
 def message(name: str, expected: str, got: object) -> str:
-    """Return the one sentence that every refused argument is answered with."""
+    """Return the message for an argument that is refused."""
     return f"`{name}` must be {expected}, got {got}"
 
 
 def describe_shape(shape: Sequence[int | None | str]) -> str:
-    """Write a shape; None stands for any length, a string for a named one."""
+    """Return a shape as text; None stands for any length, a string for a named one."""
     parts = ["any" if length is None else str(length) for length in shape]
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
@@ -29,10 +32,10 @@ def describe_shape(shape: Sequence[int | None | str]) -> str:
 def real_array(
     value: Any, name: str, shape: Sequence[int | None | str] | None = None, allow_empty: bool = False
 ) -> Array:
-    """Return a new finite float64 array, of the given shape.
+    """Return the value as a new float64 array of the given shape, with finite entries.
 
-    In `shape` an integer is a length that must be met; None or a word stands for any length, of
-    at least one unless `allow_empty`.
+    In `shape` an integer is the length required; None or a word stands for any length, at least 1
+    unless `allow_empty`.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def real_array(
         raise ValueError(message(name, f"of shape {describe_shape(shape)}", f"shape {array.shape}"))
     if array.size == 0 and not allow_empty:
         raise ValueError(message(name, "non-empty", f"shape {array.shape}"))
-    with np.errstate(over="ignore", invalid="ignore"):  # a signalling nan is invalid in a conversion
+    with np.errstate(over="ignore", invalid="ignore"):  # converting a signalling nan is "invalid"
         array = np.array(array, dtype=np.float64, order="C")
     if not np.isfinite(array).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
@@ -69,12 +72,12 @@ def _matches(shape: tuple[int, ...], expected: Sequence[int | None | str]) -> bo
 
 
 def samples(X: Any, n_inputs: int, name: str = "X", allow_empty: bool = False) -> Array:
-    """Return X as a (n_samples, n_inputs) array, of at least one sample unless `allow_empty`."""
+    """Return X as an (n_samples, n_inputs) array, with at least one sample unless `allow_empty`."""
     return real_array(X, name, ("n_samples", n_inputs), allow_empty)
 
 
 def responses(y: Any, n_samples: int, n_outputs: int, name: str = "y") -> Array:
-    """Return real responses as a (n_samples, n_outputs) array; one output may come as a vector."""
+    """Return real responses as an (n_samples, n_outputs) array; y may be a vector for one output."""
     array = real_array(y, name)
     if n_outputs == 1 and array.ndim == 1:
         array = array[:, np.newaxis]
@@ -97,9 +100,9 @@ def class_labels(y: Any, n_samples: int, n_classes: int, name: str = "y") -> npt
 
 
 def weights_of_mean_one(value: Any, n_samples: int, name: str = "sample_weight") -> Array | None:
-    """Return sample weights over their mean, an (n_samples,) array; None stays None.
+    """Return the sample weights divided by their mean, as an (n_samples,) array; None stays None.
 
-    Weights that are all the same are None too: they say nothing.
+    Equal weights also give None: they change nothing.
     """
     if value is None:
         return None
@@ -115,7 +118,7 @@ def weights_of_mean_one(value: Any, n_samples: int, name: str = "sample_weight")
 
 
 def choice(value: Any, name: str, allowed: Iterable[str]) -> str:
-    """Return the value if it is one of the allowed words."""
+    """Return the value if it is one of the allowed strings."""
     options = list(allowed)
     if not isinstance(value, str):
         raise TypeError(message(name, f"one of {options}", f"{type(value).__name__} {value!r}"))
@@ -175,7 +178,7 @@ def layer_sizes(sizes: Any, name: str = "sizes") -> tuple[int, ...]:
 
 
 def array_list(value: Any, name: str) -> list[Any]:
-    """Return a non-empty list of arrays, one a hidden layer."""
+    """Return a non-empty list of arrays, one for each hidden layer."""
     if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
         raise TypeError(message(name, "a list of arrays, one a hidden layer", type(value).__name__))
     arrays = list(value)
@@ -185,7 +188,7 @@ def array_list(value: Any, name: str) -> list[Any]:
 
 
 def instance(value: Any, name: str, kind: type | tuple[type, ...], expected: str) -> Any:
-    """Return the value if it is of the kind."""
+    """Return the value if it is an instance of the given kind."""
     if not isinstance(value, kind):
         raise TypeError(message(name, expected, f"{type(value).__name__}"))
     return value
@@ -205,36 +208,36 @@ def generator(rng: RandomLike, name: str = "rng") -> np.random.Generator:
 
 
 def same_inputs(n_inputs: int, domain_inputs: int) -> None:
-    """Refuse a domain of another dimension than the network's inputs."""
+    """Refuse a domain whose dimension is not the network's number of inputs."""
     if n_inputs != domain_inputs:
         expected = f"of dimension {n_inputs}, the network's number of inputs"
         raise ValueError(message("domain", expected, f"dimension {domain_inputs}"))
 
 
 def finite_result(array: Array, what: str) -> Array:
-    """Refuse a result that left the range of float64."""
+    """Return the array; refuse one that left the range of float64."""
     if not np.isfinite(array).all():
         raise ValueError(f"{what} leaves the range of float64: the arguments are too large")
     return array
 
 
 PROJECTS = {"sklearn": "scikit-learn"}
-"""What pip calls libraries that Python imports by another name."""
+"""Libraries that pip installs under another name than Python imports."""
 
 
 def library(name: str, purpose: str) -> Any:
-    """Return a library that is not required, loaded now; the purpose says what needs it."""
+    """Import an optional library and return it; the purpose is the subject of the error message."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
-            raise  # the library is there, something that it needs is not
+            raise  # the library is installed, but something that it needs is not
         project = PROJECTS.get(name, name)
         raise ImportError(f"{purpose} needs {project}: pip install {project}") from error
 
 
 def renamed(old: str, new: str) -> Callable[[Function], Function]:
-    """Let a function take an argument by its old name too, for one version, with a warning.
+    """Let a function accept an argument by its old name too, for one version, with a warning.
 
     Examples
     --------

@@ -62,7 +62,7 @@ def largest_inputs(domain: Domain) -> Array:
 
 def interval_error(domain: Domain, units: Array) -> Array:
     """Return twice what `reduce` allows for the rounding of each unit row's interval ends, as (n,)."""
-    return 2.0 * LayerSpace(domain, ACTIVATIONS["relu"], "support").rounding(units)
+    return 2.0 * LayerSpace(domain, ACTIVATIONS["relu"], "support").rounding_error(units)
 
 
 def shallow_neurons(network: Network, domain: Domain) -> ShallowNeurons:

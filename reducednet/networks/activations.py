@@ -1,7 +1,7 @@
-"""The two activations of the paper, ReLU and binary: value and slope.
+"""Define the two activations of the paper, ReLU and binary: value and slope.
 
-Both are 0 at z = 0, and both are scale covariant (THEORY, section 1): for alpha > 0,
-relu(alpha z) = alpha relu(z) and binary(alpha z) = binary(z).
+Both are 0 at z = 0, and for alpha > 0 both commute with scaling (THEORY, section 1):
+relu(alpha z) = alpha relu(z), binary(alpha z) = binary(z).
 """
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def relu(Z: Array, out: Array | None = None) -> Array:
 def relu_slope(Z: Array) -> Array:
     """Return s'(z) = 1 if z > 0 else 0.
 
-    Also right for s(z) in the place of z, since relu keeps the sign.
+    It may also be given s(z) instead of z: s(z) > 0 exactly where z > 0.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def binary(Z: Array, out: Array | None = None) -> Array:
 
 
 def binary_slope(Z: Array) -> Array:
-    """Return s'(z) = 0: the step is flat wherever it has a derivative.
+    """Return s'(z) = 0: the step is constant on both sides of 0.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def binary_slope(Z: Array) -> Array:
 
 
 class Activation(NamedTuple):
-    """An activation: its name, its value s(Z, out=None), its slope s'(Z) and its ufunc, s(z) = ufunc(z, 0)."""
+    """An activation: its name, value(Z, out=None) = s(Z), slope(Z) = s'(Z), ufunc(Z, 0) = s(Z)."""
 
     name: str
     value: Callable[..., Array]
@@ -75,7 +75,7 @@ ACTIVATIONS = {
 
 
 def activation_named(name: str) -> Activation:
-    """Return the activation of that name.
+    """Return the activation with the given name.
 
     Raises
     ------

@@ -1,12 +1,13 @@
-"""Forward and backward passes on plain arrays, for both parameterizations.
+"""Evaluate a network at a batch of samples: the forward pass (THEORY, section 6).
 
-One flat vector holds a network. Each affine map is a block of it, of shape (n_in + 1, n_out),
-whose last row is the thresholds; the outgoing map has that row only with an output bias.
-Activations are kept feature-first, (units + 1, n_samples), with a last row of ones, so that
+Activations are kept feature-first, (units + 1, n_samples), with a last row of ones. So for a block
+of the flat vector (`parameters` explains its layout)
 
-    Z = block^T H        dblock = H D^T        (D: the loss's derivative by Z)
+    Z = block^T H
 
-are one matrix product each, thresholds included (THEORY, section 6).
+is one matrix product, thresholds included. `pre_activations` says this in four lines. All that
+follows it computes the same faster, for training: in preallocated buffers and, if there are many
+samples, chunk by chunk.
 """
 from __future__ import annotations
 
@@ -21,89 +22,12 @@ from .._validation import Array
 from .activations import Activation
 from .parameters import Layout
 
-BLOCK_BYTES = 1 << 20
-BLOCK_SAMPLES = 520  # rows of 65 cache lines: those of 64 would all begin at one place of the fast caches
-
-
-class Buffers(NamedTuple):
-    """The buffers of a `Workspace` for one block of n samples.
-
-    activations : arrays (n_l + 1, n), H^1 .. H^L, each with a last row of ones; in the backward pass
-        the loss's derivative by Z^l takes the place of H^l, which is used no more then
-    outputs : array (n_outputs, n)
-    mask : boolean array (largest n_l, n), where Z^l > 0
-    digits : the mask as integers, which become floats sooner than truth values
-    spare, zeros : arrays (largest n_l, n)
-    weighted : array (n_inputs + 1, n), the samples times the loss's derivative by one output; this takes
-        the place of the outputs, and is its own product with the row of ones
-    """
-
-    activations: Sequence[Array]
-    outputs: Array
-    mask: Any
-    digits: Any
-    spare: Array
-    zeros: Array
-    weighted: Array
-
-    @classmethod
-    def empty(cls, layout: Layout, n: int) -> Buffers:
-        """Return new buffers for n samples."""
-        n_inputs, *hidden, n_outputs = layout.sizes
-        largest, weighted = max(hidden), aligned((n_inputs + 1, n))
-        mask = np.empty((largest, n), dtype=bool)
-        activations = [aligned((units + 1, n)) for units in hidden]
-        for H in activations:
-            H[-1] = 1.0
-        return cls(
-            activations, weighted[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
-            mask, mask.view(np.int8), aligned((largest, n)), aligned((largest, n)), weighted,
-        )
-
-
-def aligned(shape: tuple[int, ...]) -> Array:
-    """Return zeros that begin at a cache line: vector instructions then load one line at a time, not two."""
-    size = math.prod(shape)
-    memory = np.zeros(size + 8)
-    start = -memory.__array_interface__["data"][0] % 64 // 8
-    return memory[start:start + size].reshape(shape)
-
-
-class Workspace:
-    """Preallocated buffers for passes over up to `n_samples` samples with networks of one layout.
-
-    Samples are worked through in blocks of 520 where their activations exceed 1 MB, so that a
-    block stays in the processor's cache.
-
-    Attributes
-    ----------
-    block_size : int
-    products : list of arrays
-        Of the shapes of the blocks: the gradients of one block of samples.
-    """
-
-    def __init__(self, layout: Layout, n_samples: int) -> None:
-        bytes_needed = 8 * n_samples * (sum(layout.sizes) + len(layout.sizes))
-        small = bytes_needed <= BLOCK_BYTES
-        self.block_size = max(n_samples, 1) if small else min(n_samples, BLOCK_SAMPLES)
-        self.products = [np.empty(shape) for shape in layout.shapes]
-        self._layout = layout
-        self._parts: dict[int, Buffers] = {}
-
-    def slices(self, n_samples: int) -> Iterator[slice]:
-        """Yield the blocks of samples."""
-        for start in range(0, n_samples, self.block_size):
-            yield slice(start, min(start + self.block_size, n_samples))
-
-    def part(self, n: int) -> Buffers:
-        """Return the buffers for a block of n samples: the same ones at every call."""
-        if n not in self._parts:
-            self._parts[n] = Buffers.empty(self._layout, n)
-        return self._parts[n]
+CHUNK_BYTES = 1 << 20
+CHUNK_SAMPLES = 520  # rows of 65 cache lines; rows of 64 would all compete for the same cache sets
 
 
 def feature_first(X: Array) -> Array:
-    """Return samples X (n_samples, n_inputs) as (n_inputs + 1, n_samples), with a last row of ones.
+    """Return the samples X (n_samples, n_inputs) as (n_inputs + 1, n_samples), last row ones.
 
     Examples
     --------
@@ -116,49 +40,136 @@ def feature_first(X: Array) -> Array:
     return H
 
 
-def times(left: Array, out: Array) -> Callable[..., Array]:
-    """Return the function of (right, out=out) that writes left @ right.
+def pre_activations(layout: Layout, vector: Array, H: Array, activation: Activation) -> list[Array]:
+    """Return Z^1 .. Z^L, each (n_l, n_samples), at the samples H (n_inputs + 1, n_samples)."""
+    result = []
+    for block in layout.blocks(vector)[:-1]:
+        result.append(block.T @ H)
+        H = np.vstack([activation.value(result[-1]), np.ones(H.shape[1])])
+    return result
 
-    `dot` fills its result with zeros first, `matmul` takes longer to begin and avoids BLAS for an
-    outer product.
+
+class Buffers(NamedTuple):
+    """The buffers of a `Workspace` for one chunk of n samples.
+
+    Attributes
+    ----------
+    activations : arrays (n_l + 1, n)
+        H^1 .. H^L, each with a last row of ones. The backward pass no longer needs H^l once it has
+        the derivative of the loss with respect to Z^l, and writes that in its place.
+    outputs : array (n_outputs, n)
+    mask : bool array (largest n_l, n)
+        Where Z^l > 0.
+    mask_as_integers : int8 array (largest n_l, n)
+        The same memory: integers convert to floats faster than booleans.
+    scratch, zeros : arrays (largest n_l, n)
+    weighted_inputs : array (n_inputs + 1, n)
+        With one output: the inputs times the derivative of the loss with respect to the output. Its
+        last row, for the input 1, is that derivative itself and shares the memory of `outputs`.
+    """
+
+    activations: Sequence[Array]
+    outputs: Array
+    mask: Any
+    mask_as_integers: Any
+    scratch: Array
+    zeros: Array
+    weighted_inputs: Array
+
+    @classmethod
+    def empty(cls, layout: Layout, n: int) -> Buffers:
+        """Return new buffers for n samples."""
+        n_inputs, *hidden, n_outputs = layout.sizes
+        largest, weighted_inputs = max(hidden), aligned((n_inputs + 1, n))
+        mask = np.empty((largest, n), dtype=bool)
+        activations = [aligned((units + 1, n)) for units in hidden]
+        for H in activations:
+            H[-1] = 1.0
+        return cls(
+            activations, weighted_inputs[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
+            mask, mask.view(np.int8), aligned((largest, n)), aligned((largest, n)), weighted_inputs,
+        )
+
+
+def aligned(shape: tuple[int, ...]) -> Array:
+    """Return zeros that start at a cache line: a vector instruction then loads from one line only."""
+    size = math.prod(shape)
+    memory = np.zeros(size + 8)
+    start = -memory.__array_interface__["data"][0] % 64 // 8
+    return memory[start:start + size].reshape(shape)
+
+
+class Workspace:
+    """Preallocated buffers for passes over up to `n_samples` samples with networks of one layout.
+
+    If their activations exceed 1 MB, the samples are taken in chunks of 520, so that the
+    activations of a chunk stay in the processor's cache.
+
+    Attributes
+    ----------
+    chunk_size : int
+    chunk_gradients : list of arrays
+        The gradient by each block of the flat vector over one chunk of samples.
+    """
+
+    def __init__(self, layout: Layout, n_samples: int) -> None:
+        bytes_needed = 8 * n_samples * (sum(layout.sizes) + len(layout.sizes))
+        small = bytes_needed <= CHUNK_BYTES
+        self.chunk_size = max(n_samples, 1) if small else min(n_samples, CHUNK_SAMPLES)
+        self.chunk_gradients = [np.empty(shape) for shape in layout.shapes]
+        self._layout = layout
+        self._buffers: dict[int, Buffers] = {}
+
+    def slices(self, n_samples: int) -> Iterator[slice]:
+        """Yield the slices of the samples, one for each chunk."""
+        for start in range(0, n_samples, self.chunk_size):
+            yield slice(start, min(start + self.chunk_size, n_samples))
+
+    def buffers(self, n: int) -> Buffers:
+        """Return the buffers for a chunk of n samples, the same ones at every call."""
+        if n not in self._buffers:
+            self._buffers[n] = Buffers.empty(self._layout, n)
+        return self._buffers[n]
+
+
+def times(left: Array, out: Array) -> Callable[..., Array]:
+    """Return the faster of two functions of (right, out=out) that write left @ right.
+
+    `matmul` has more overhead and does not use BLAS for an outer product; `dot` first fills its
+    result with zeros, which takes long only if it is large.
     """
     return partial(np.matmul, left) if out.size > 1 << 13 and left.shape[1] > 1 else left.dot
 
 
 class ForwardPass:
-    """`forward` for arrays that stay where they are: its views are made once, a call makes none."""
-
-    def __init__(self, blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers) -> None:
-        inputs = [H, *buffers.activations]
-        self._activation = activation.ufunc
-        self._maps = []
-        for block, A, H_next in zip(blocks, inputs, buffers.activations):
-            Z = H_next[:-1]
-            self._maps.append((times(block.T, Z), A, Z, buffers.zeros[:len(Z)]))
-        self._outgoing = blocks[-1].T.dot, inputs[-1][:len(blocks[-1])], buffers.outputs
-
-    def __call__(self) -> Array:
-        """Return the outputs (n_outputs, n); Z^l = W^l H^(l-1) + b^l, H^l = s(Z^l), N = C H^L + a."""
-        for weights_times, inputs, Z, zeros in self._maps:
-            weights_times(inputs, out=Z)
-            self._activation(Z, zeros, out=Z)  # twice as fast as with one 0 for all
-        weights_times, inputs, outputs = self._outgoing
-        return weights_times(inputs, out=outputs)
-
-
-def forward(blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers) -> Array:
-    """Return the outputs (n_outputs, n) of the network; the activations stay in the buffers.
+    """The forward pass for arrays that stay where they are: views are made once, a call makes none.
 
     Z^l = W^l H^(l-1) + b^l,    H^l = s(Z^l),    N = C H^L + a
 
     Parameters
     ----------
     blocks : list of arrays
-        The blocks of the network's vector, see `Layout`.
+        The blocks of the network's flat vector; see `Layout`.
     H : array (n_inputs + 1, n)
-        The samples, see `feature_first`.
+        The samples; see `feature_first`.
     """
-    return ForwardPass(blocks, H, activation, buffers)()
+
+    def __init__(self, blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers) -> None:
+        inputs = [H, *buffers.activations]
+        self._activation = activation.ufunc
+        self._maps = []
+        for block, H_below, H_next in zip(blocks, inputs, buffers.activations):
+            Z = H_next[:-1]
+            self._maps.append((times(block.T, Z), H_below, Z, buffers.zeros[:len(Z)]))
+        self._outgoing = blocks[-1].T.dot, inputs[-1][:len(blocks[-1])], buffers.outputs
+
+    def __call__(self) -> Array:
+        """Return the outputs (n_outputs, n); the activations stay in the buffers."""
+        for weights_times, H_below, Z, zeros in self._maps:
+            weights_times(H_below, out=Z)
+            self._activation(Z, zeros, out=Z)  # an array of zeros is twice as fast as the number 0
+        weights_times, H_last, outputs = self._outgoing
+        return weights_times(H_last, out=outputs)
 
 
 def outputs(
@@ -168,16 +179,7 @@ def outputs(
     n_samples = H.shape[1]
     workspace, blocks = workspace or Workspace(layout, n_samples), layout.blocks(vector)
     result = np.empty((n_samples, layout.sizes[-1]))
-    for block_of_samples in workspace.slices(n_samples):
-        n = block_of_samples.stop - block_of_samples.start
-        result[block_of_samples] = forward(blocks, H[:, block_of_samples], activation, workspace.part(n)).T
-    return result
-
-
-def pre_activations(layout: Layout, vector: Array, H: Array, activation: Activation) -> list[Array]:
-    """Return Z^1 .. Z^L, each (n_l, n_samples), at the samples H (n_inputs + 1, n_samples)."""
-    result = []
-    for block in layout.blocks(vector)[:-1]:
-        result.append(block.T @ H)
-        H = np.vstack([activation.value(result[-1]), np.ones(H.shape[1])])
+    for chunk in workspace.slices(n_samples):
+        buffers = workspace.buffers(chunk.stop - chunk.start)
+        result[chunk] = ForwardPass(blocks, H[:, chunk], activation, buffers)().T
     return result

@@ -1,7 +1,7 @@
-"""Losses and their gradients with respect to the network's outputs.
+"""Define the losses and their gradients with respect to the network's outputs.
 
-Outputs have shape (n_samples, n_outputs); each loss is a mean over the samples, or with sample weights
-u_i, whose own mean is 1, a weighted mean.
+Outputs have shape (n_samples, n_outputs). Each loss is a mean over the samples; with sample weights
+u_i, which must have mean 1, it is the weighted mean.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mean_squared_error(
     out : array (n_samples, n_outputs), optional
         Where the gradient is written; may be `outputs` itself.
     sample_weight : array (n_samples,), optional
-        The u_i; None is ones.
+        The u_i; None means all 1.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def mean_squared_error(
     else:
         value = float(np.einsum("ij,ij->i", residuals, residuals).dot(sample_weight)) / len(outputs)
         residuals *= sample_weight[:, np.newaxis]
-    residuals *= np.array(2.0 / len(outputs))  # sooner taken than a Python number
+    residuals *= np.array(2.0 / len(outputs))  # a 0-d array: less overhead than a Python number
     return value, residuals
 
 
@@ -64,7 +64,7 @@ def cross_entropy(
     out : array (n_samples, n_classes), optional
         Where the gradient is written; may be `outputs` itself.
     sample_weight : array (n_samples,), optional
-        The u_i; None is ones.
+        The u_i; None means all 1.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def cross_entropy(
 
 
 def _check_not_empty(outputs: Array) -> None:
-    """Refuse the mean over no sample."""
+    """Refuse to take a mean over no samples."""
     if not len(outputs):
         expected = "those of at least one sample"
         raise ValueError(message("outputs", expected, "none: a loss is a mean"))
@@ -100,7 +100,7 @@ LOSSES: dict[str, Loss] = {"mse": mean_squared_error, "cross_entropy": cross_ent
 
 
 def loss_named(name: str) -> Loss:
-    """Return the loss of that name, ``"mse"`` or ``"cross_entropy"``.
+    """Return the loss with the given name, ``"mse"`` or ``"cross_entropy"``.
 
     Raises
     ------
@@ -116,12 +116,12 @@ def loss_named(name: str) -> Loss:
 
 
 def check_responses(loss: str, y: Any, n_samples: int, n_outputs: int, name: str = "y") -> Any:
-    """Return `y` in the form that the loss takes: a matrix for ``"mse"``, labels for ``"cross_entropy"``.
+    """Return `y` as the loss expects it: a matrix for ``"mse"``, labels for ``"cross_entropy"``.
 
     Raises
     ------
     TypeError, ValueError
-        If `y` has another length or shape, is not finite or, for labels, not a class number.
+        If `y` has the wrong length or shape or is not finite, or a label is not a class number.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The record of a standard network, and the symbols of the whole library.
+"""Define a standard network, and the symbols used in the whole library.
 
 =======  ====================  ==========================  =====================================
 paper    code                  shape                       meaning
@@ -6,13 +6,13 @@ paper    code                  shape                       meaning
 x        ``X``                 (n_samples, n_inputs)       inputs
 w_j      ``weights[l][j]``     (n_neurons, n_inputs)       a row of ``weights[l]`` is a neuron
 b_j      ``thresholds[l][j]``  (n_neurons,)                threshold
-c        ``output_weights``    (n_outputs, n_neurons)      outgoing, free
--        ``output_bias``       (n_outputs,) or None        None: the paper's networks
+c        ``output_weights``    (n_outputs, n_neurons)      outgoing weights, unrestricted
+-        ``output_bias``       (n_outputs,) or None        None in the paper's networks
 X_B      ``norm_bound``        float                       sup of |x| over the domain
 I(w)     ``intervals[l]``      (n_neurons, 2)              allowed thresholds
 =======  ====================  ==========================  =====================================
 
-Inside functions: Z pre-activations, H activations, dW gradients.
+Inside functions: Z = pre-activations, H = activations, dW = gradients; l counts layers, j neurons.
 """
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class Network(Parameters):
     Parameters
     ----------
     weights : list of arrays (n_l, n_(l-1))
-        One matrix a hidden layer; a row is a neuron.
+        One matrix for each hidden layer; a row is a neuron.
     thresholds : list of arrays (n_l,)
     output_weights : array (n_outputs, n_L)
     output_bias : array (n_outputs,), optional
-        None, as in the paper, is a network without output bias.
+        None for a network without output bias, as in the paper.
     activation : "relu" or "binary"
 
     Raises
     ------
     TypeError, ValueError
-        If shapes do not fit, an entry is not a finite real number or the activation is unknown.
+        If shapes do not match, an entry is not a finite real number or the activation is unknown.
 
     References
     ----------
@@ -80,12 +80,12 @@ class Network(Parameters):
         return self._activation.name
 
     def __call__(self, X: Any) -> Array:
-        """Return the outputs at X, shape (n_samples, n_inputs), as (n_samples, n_outputs).
+        """Return the outputs (n_samples, n_outputs) at the samples X (n_samples, n_inputs).
 
         Raises
         ------
         TypeError, ValueError
-            If X has another shape or is not finite, or an output leaves the range of float64.
+            If X has the wrong shape or is not finite, or an output leaves the range of float64.
         """
         H = forward.feature_first(samples(X, self.n_inputs, allow_empty=True))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -93,14 +93,14 @@ class Network(Parameters):
         return finite_result(result, "the network's output")
 
     def pre_activations(self, X: Any) -> list[Array]:
-        """Return Z^1 .. Z^L at X, shape (n_samples, n_inputs), each as (n_samples, n_l)."""
+        """Return Z^1 .. Z^L, each (n_samples, n_l), at the samples X (n_samples, n_inputs)."""
         H = forward.feature_first(samples(X, self.n_inputs, allow_empty=True))
         with np.errstate(over="ignore", invalid="ignore"):
             layers = forward.pre_activations(self._layout, self._vector, H, self._activation)
         return [finite_result(Z.T, "a pre-activation") for Z in layers]
 
     def with_vector(self, theta: Any) -> Self:
-        """Return a network like this one with the parameters of the flat vector theta."""
+        """Return a copy of this network with its parameters taken from the flat vector theta."""
         theta = real_array(theta, "theta", (self.n_parameters,))
         return self._rebuild(Parameters(self._layout, theta))
 
@@ -114,7 +114,7 @@ class Network(Parameters):
         return _construct, (type(self), self._arguments())
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether the other is of the same kind with the same parameters, bit for bit."""
+        """Return True if the other has the same type and the same parameters, bit for bit."""
         if type(other) is not type(self):
             return NotImplemented
         mine, theirs = self._key(), other._key()
@@ -157,7 +157,7 @@ class Network(Parameters):
         return Network(**_arrays(Parameters(layout, vector)), activation=kind.name)
 
     def layer_table(self) -> list[dict[str, Any]]:
-        """Return one row a layer: its sizes, the range of its row norms and of its thresholds."""
+        """Return a table with one row for each layer: its sizes, row norms and thresholds."""
         rows = []
         maps = [*zip(self.weights, self.thresholds), (self.output_weights, self.output_bias)]
         for number, (W, b) in enumerate(maps, start=1):
@@ -214,13 +214,13 @@ def _construct(kind: type[Network], arguments: dict[str, Any]) -> Network:
 
 
 def check_network(value: Any, name: str = "network") -> Network:
-    """Return the value if it is a Network (a ReducedNetwork is one)."""
+    """Return the value if it is a Network; a ReducedNetwork is one."""
     network: Network = instance(value, name, Network, "a Network or ReducedNetwork")
     return network
 
 
 def check_domain(network: Network, domain: Any) -> Domain:
-    """Return the domain if it is one of the network's dimension."""
+    """Return the domain if it has the network's dimension."""
     checked: Domain = instance(domain, "domain", Domain, "a Box, Ball or Hull")
     same_inputs(network.n_inputs, checked.n_inputs)
     return checked

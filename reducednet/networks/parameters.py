@@ -1,4 +1,10 @@
-"""Arrays of the shapes of a network over one flat vector: parameters, or a gradient by them."""
+"""Define the flat vector that holds a network, and the arrays that are views of it.
+
+Each affine map is a block of the vector, of shape (n_in + 1, n_out), whose last row holds the
+thresholds: with a constant input 1 below the others, the map is one matrix product (THEORY,
+section 6). The outgoing map has that row only with an output bias. `weights[l]` is the transposed
+view of its block without the last row, so that a row of it is a neuron.
+"""
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -9,10 +15,13 @@ from .._validation import Array, array_list, message, real_array
 
 
 class Layout(NamedTuple):
-    """Where the arrays of a network of these sizes lie in its flat vector.
+    """The positions of a network's arrays in its flat vector.
 
+    Attributes
+    ----------
     sizes : (n_inputs, n_1, ..., n_L, n_outputs)
-    output_bias : whether the outgoing map has a row of biases
+    output_bias : bool
+        Whether the outgoing map has a row for the output bias.
     """
 
     sizes: tuple[int, ...]
@@ -39,13 +48,13 @@ class Layout(NamedTuple):
 
 
 class Parameters:
-    """Arrays of the shapes of a network, over one flat read-only vector.
+    """Arrays with the shapes of a network's parameters, views of one flat read-only vector.
 
-    It holds a network's parameters, and also a gradient by them.
+    They are a network's parameters, or the gradient with respect to them.
 
     Attributes
     ----------
-    weights : tuple of arrays (n_l, n_(l-1)), one a hidden layer
+    weights : tuple of arrays (n_l, n_(l-1)), one for each hidden layer
     thresholds : tuple of arrays (n_l,)
     output_weights : array (n_outputs, n_L)
     output_bias : array (n_outputs,) or None
@@ -74,7 +83,7 @@ class Parameters:
         return Parameters, (self._layout, self._vector)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether the other has the same shapes and the same entries, bit for bit."""
+        """Return True if the other has the same shapes and the same entries, bit for bit."""
         if type(other) is not type(self):
             return NotImplemented
         mine, theirs = self._key(), other._key()
@@ -92,7 +101,7 @@ class Parameters:
 
     @property
     def layout(self) -> Layout:
-        """Where each array lies in the flat vector."""
+        """The positions of the arrays in the flat vector."""
         return self._layout
 
     @property
@@ -121,14 +130,14 @@ class Parameters:
         return len(self._vector)
 
     def to_vector(self) -> Array:
-        """Return a copy of the flat vector; `Layout` tells what lies where."""
+        """Return a copy of the flat vector; its order is that of `Layout.blocks`."""
         return self._vector.copy()
 
 
 def pack(
     weights: Any, thresholds: Any, output_weights: Any, output_bias: Any = None
 ) -> tuple[Layout, Array]:
-    """Return the layout and the flat vector of these arrays, all checked."""
+    """Check these arrays, and return their layout and their flat vector."""
     matrices, vectors = array_list(weights, "weights"), array_list(thresholds, "thresholds")
     if len(matrices) != len(vectors):
         raise ValueError(message("thresholds", f"a list of {len(matrices)} vectors, as `weights`", len(vectors)))
@@ -150,7 +159,7 @@ def pack(
 
 
 class Affine(NamedTuple):
-    """An affine map h -> W h + b; b is None where an outgoing map has no bias."""
+    """An affine map h -> W h + b; b is None for an outgoing map without bias."""
 
     W: Array
     b: Array | None

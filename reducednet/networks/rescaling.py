@@ -1,4 +1,7 @@
-"""Standard networks of one function: scaling a neuron's row and undoing it in its column."""
+"""Rescale neurons without changing the function: scale a row, divide its outgoing column.
+
+All networks that rescaling turns into one another form an orbit (THEORY, Prop. 1 and section 3).
+"""
 from __future__ import annotations
 
 import numpy as np
@@ -11,21 +14,22 @@ from .parameters import Affine
 
 
 def expand(network: Network, rng: RandomLike = None) -> Network:
-    """Return a random standard network of the orbit: the same function, other row norms.
+    """Return a random standard network of the same orbit: the same function, other row norms.
 
     w_j <- alpha_j w_j,   b_j <- alpha_j b_j,   c_j <- c_j / alpha_j  (ReLU; binary keeps c_j),
 
-    alpha_j = exp(t), t uniform on [-3, 3]. Reducing it gives the reduced network back, to rounding.
+    alpha_j = exp(t), t uniform on [-3, 3]. Reducing it gives the reduced network back, up to
+    rounding error.
 
     Parameters
     ----------
     network : Network
-        A reduced or a standard one.
+        Reduced or standard.
     rng : None, int, Generator or SeedSequence
 
     References
     ----------
-    THEORY, section 3, converse.
+    THEORY, section 3: orbits.
 
     Examples
     --------
@@ -44,11 +48,11 @@ def expand(network: Network, rng: RandomLike = None) -> Network:
 
 
 def rescale(network: Network) -> Network:
-    """Return the same function with every row scaled by a power of two, to a norm in [1, 2).
+    """Return the same function with every row scaled by a power of two to a norm in [1, 2).
 
     Scaling by powers of two is exact: the two networks are equal as real functions, and bit for
     bit in every computed value that neither overflows nor underflows. A zero row stays as it is,
-    and so does a neuron of which the scaling would not be exact in some entry.
+    and so does a neuron if scaling one of its entries would not be exact.
 
     Parameters
     ----------
@@ -77,7 +81,7 @@ def rescale(network: Network) -> Network:
 
 
 def unit_exponents(W: Array) -> np.ndarray:
-    """Return the integer e of each row with 2^e <= |w_j| < 2^(e+1); 0 for a zero row.
+    """Return, for each row, the integer e with 2^e <= |w_j| < 2^(e+1); 0 for a zero row.
 
     Examples
     --------
@@ -91,7 +95,7 @@ def unit_exponents(W: Array) -> np.ndarray:
 
 
 def _shifted(layer: Affine, above: Affine, exponents: np.ndarray, activation: str) -> tuple[Affine, Affine]:
-    """Return the layer with rows divided by 2^e, and the map above with columns multiplied by it."""
+    """Return the layer with rows divided by 2^e, and the map above with columns times 2^e."""
     assert layer.b is not None
     column = exponents if activation == "relu" else np.zeros_like(exponents)
     with np.errstate(over="ignore", under="ignore"):
@@ -100,6 +104,7 @@ def _shifted(layer: Affine, above: Affine, exponents: np.ndarray, activation: st
 
 
 def _scaled(layer: Affine, above: Affine, scales: Array, activation: str) -> list[Affine]:
+    """Return the layer with rows times the scales, and the map above divided in its columns."""
     assert layer.b is not None
     with np.errstate(over="ignore", under="ignore"):
         column = scales if activation == "relu" else np.ones_like(scales)
@@ -110,7 +115,7 @@ def _scaled(layer: Affine, above: Affine, scales: Array, activation: str) -> lis
 
 
 def _same(one: Affine, other: Affine, axis: int) -> np.ndarray:
-    """Tell for which neurons the entries are the same: rows and thresholds (axis 1) or columns (0)."""
+    """Return where two maps agree: in row and threshold (axis 1), or in column (axis 0)."""
     same = (one.W == other.W).all(axis=axis)
     return same & (one.b == other.b) if axis == 1 else same
 

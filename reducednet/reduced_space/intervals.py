@@ -1,13 +1,16 @@
-"""The interval of thresholds that matter, layer by layer (THEORY, Prop. 2 and section 3).
+"""Compute I(w), the interval of thresholds that matter, layer by layer (THEORY, Prop. 2).
 
-A unit row w has pre-activations w.h + b with w.h in [-high, -low] on its layer's input set. So a
-threshold b <= low makes a dead neuron, b >= high one that is always on, and only
-I(w) = [low, high] is needed.
+For a unit row w, let w.h take values in [-high, -low] on the layer's input set. A threshold
+b <= low makes the neuron dead, and b >= high makes it always on. Only thresholds in between can
+place the neuron's hyperplane inside the input set: I(w) = [low, high].
 
-bound="ball": the paper's number. [-X_B, X_B] in the first layer; in deeper layers a ball about 0
-of radius X^(l+1) = 2 sqrt(n_l) X^l (binary: sqrt(n_l)), whatever the parameters are.
-bound="support": the exact range of w.x in the first layer; in deeper layers that over the box of
-the layer's activations, which depends on the parameters before it.
+bound="ball": the paper's interval, [-X_B, X_B] in the first layer. The inputs of a deeper layer
+lie in the ball about 0 of radius X^(l+1) = 2 sqrt(n_l) X^l (binary: sqrt(n_l)), whatever the
+parameters are.
+
+bound="support": in the first layer, the exact range of w.x over the domain, from its support
+function. In a deeper layer, the range of w.h over a box that contains the activations below; this
+box depends on the parameters of the layers below.
 """
 from __future__ import annotations
 
@@ -28,44 +31,54 @@ SPARE = ("keep", "redraw")
 class LayerSpace(NamedTuple):
     """The reduced space of one layer: its input set, its activation and the kind of interval.
 
-    `domain` bounds the inputs for the intervals and may be larger than needed. What rounding can do is
-    measured with `least` and `size`, between which the values h_i lie that the layers below really give, and
-    `blur`, how far they may be off as computed: arrays (n_inputs,), or None in the first layer.
+    Attributes
+    ----------
+    domain : Domain
+        Contains the layer's inputs, and defines the intervals. It may be larger than needed.
+    activation : Activation
+    bound : "support" or "ball"
+    input_low, input_high : arrays (n_inputs,)
+        Tighter bounds of the layer's inputs; the rounding errors of the intervals follow from them.
+        None in the first layer, where the domain gives them.
+    input_error : array (n_inputs,)
+        A bound of the rounding error of the inputs as computed. None in the first layer.
     """
 
     domain: Domain
     activation: Activation
     bound: str
-    least: Array | None = None
-    size: Array | None = None
-    blur: Array | None = None
+    input_low: Array | None = None
+    input_high: Array | None = None
+    input_error: Array | None = None
 
     @property
     def margin(self) -> float:
-        """More than the rounding of w.x + b for a unit row w and |x|, |b| <= X_B.
+        """A bound of the rounding error of w.x + b, for a unit row w and |x|, |b| <= X_B.
 
-        The product sum carries n + 1 roundings of terms that add up to at most 2 X_B, the
-        interval's end as many, a norm and a division n / 2 + 3.
+        Three sources: the sum of products, n + 1 roundings of terms of total magnitude at most
+        2 X_B; the interval's end, as many again; the norm and the division, n / 2 + 3 roundings.
         """
         n = self.domain.n_inputs
         return 4.0 * (gamma(n + 6) * self.domain.norm_bound + (n + 1) * SMALLEST)
 
-    def rounding(self, units: Array) -> Array:
-        """Return more than the rounding of each neuron's interval ends, as (n_neurons,).
+    def rounding_error(self, units: Array) -> Array:
+        """Return a bound of the rounding error of each neuron's interval, as (n_neurons,).
 
-        A width below it is zero, and a threshold as near to an end is at it, as far as float64 can tell.
+        An interval narrower than this counts as a point, and a threshold nearer than this to an
+        end counts as lying at that end: float64 cannot tell the difference.
         """
-        n, size, blur = units.shape[1], self.size, self.blur
-        if size is None or blur is None:
-            size, blur = np.abs(self.domain.bounding_box()).max(axis=0), np.zeros(n)
+        n, magnitude, input_error = units.shape[1], self.input_high, self.input_error
+        if magnitude is None or input_error is None:
+            magnitude, input_error = np.abs(self.domain.bounding_box()).max(axis=0), np.zeros(n)
         ball = self.domain.norm_bound if self.bound == "ball" else 0.0
-        return 2.0 * gamma(n + 4) * (np.abs(units) @ size + ball) + np.abs(units) @ blur
+        return 2.0 * gamma(n + 4) * (np.abs(units) @ magnitude + ball) + np.abs(units) @ input_error
 
     def intervals(self, units: Array) -> Array:
         """Return the interval [low, high] of each unit row, as (n_neurons, 2).
 
-        low = -h(w), high = h(-w); with bound="ball" -X_B and X_B. For the binary activation the
-        ends lie further out by the margin, so that a neuron at an end is 0, or 1, on all of the
+        With h the support function of the input set, low = -h(w) and high = h(-w); with
+        bound="ball" they are -X_B and X_B. For the binary activation the interval is wider by the
+        margin on both sides: a neuron at the lower (upper) end then outputs 0 (1) on the whole
         input set in floating point too.
         """
         if self.bound == "ball":
@@ -80,47 +93,53 @@ class LayerSpace(NamedTuple):
     def next_layer(self, units: Array, b: Array) -> LayerSpace:
         """Return the space of the layer above these neurons.
 
-        Sides that are zero to rounding are zero, and a box of one point gets one unit added to its
-        upper ends, so that the layer above has directions of positive width: an interval may be
-        larger than needed.
+        Sides of the box no longer than their rounding error are set to 0. If no side is left, each
+        is made 1 long, so that the layer above has intervals of positive width: an interval may be
+        wider than needed, never too narrow.
         """
         n, binary = len(units), self.activation.name == "binary"
-        rounding, image = self.rounding(units), self.domain
+        error, image = self.rounding_error(units), self.domain
         if self.bound == "ball":
             image = Ball(np.zeros(n), float(np.sqrt(n)) * (1.0 if binary else 2.0 * self.domain.norm_bound))
         else:
-            slack = self.margin / 2 if binary else 0.0  # constant only where z keeps its sign by the slack
-            low, high = activation_range(self.domain, units, b, self.activation, slack)
-            high = np.where(high - low <= rounding, low, high)
+            margin = self.margin / 2 if binary else 0.0  # stable only if z keeps its sign by it
+            low, high = activation_bounds(self.domain, units, b, self.activation, margin)
+            high = np.where(high - low <= error, low, high)
             image = Box(low, high if (low < high).any() else high + 1.0)
         if binary:
-            return self._replace(domain=image, least=np.zeros(n), size=np.ones(n), blur=np.zeros(n))
-        z_low, z_high = b + self._least(units), b - self._least(-units)
-        blur = np.clip(z_high + rounding, 0.0, rounding)
-        least = np.maximum(z_low - rounding, 0.0)
-        return self._replace(domain=image, least=least, size=np.maximum(z_high, 0.0) + blur, blur=blur)
+            return self._replace(
+                domain=image, input_low=np.zeros(n), input_high=np.ones(n), input_error=np.zeros(n)
+            )
+        z_low, z_high = b + self._lowest(units), b - self._lowest(-units)
+        h_error = np.clip(z_high + error, 0.0, error)  # 0 for a neuron that is certainly dead
+        return self._replace(
+            domain=image, input_low=np.maximum(z_low - error, 0.0),
+            input_high=np.maximum(z_high, 0.0) + h_error, input_error=h_error,
+        )
 
-    def _least(self, units: Array) -> Array:
-        """Return the least w.h that the layers below really give, or a bound of it."""
-        if self.size is None or self.least is None:
+    def _lowest(self, units: Array) -> Array:
+        """Return a lower bound of w.h for each row, from the tighter bounds of the inputs."""
+        if self.input_high is None or self.input_low is None:
             return -self.domain.support(-units)
-        return np.asarray(np.maximum(units, 0.0) @ self.least + np.minimum(units, 0.0) @ self.size)
+        positive, negative = np.maximum(units, 0.0), np.minimum(units, 0.0)
+        return np.asarray(positive @ self.input_low + negative @ self.input_high)
 
 
-def activation_range(
-    domain: Domain, W: Array, b: Array, activation: Activation, slack: Array | float = 0.0
+def activation_bounds(
+    domain: Domain, W: Array, b: Array, activation: Activation, margin: Array | float = 0.0
 ) -> tuple[Array, Array]:
-    """Return the ends of the box of activations s(W h + b), for h in the domain.
+    """Return bounds (low, high) of the activations s(W h + b) for h in the domain.
 
-    z_j ranges over [b_j - h(-w_j), b_j + h(w_j)], here widened by `slack` (a number, or one a
-    neuron); rows need not be unit.
+    The pre-activation bounds of neuron j are b_j - h(-w_j) and b_j + h(w_j), with h the support
+    function; here they are widened by the margin (one number, or one a neuron). The rows w_j need
+    not be unit vectors.
 
     Returns
     -------
     low, high : arrays (n_neurons,)
     """
     low, high = b - domain.support(-W), b + domain.support(W)
-    return activation.value(low - slack), activation.value(high + slack)
+    return activation.value(low - margin), activation.value(high + margin)
 
 
 def layer_spaces(

@@ -1,4 +1,8 @@
-"""One layer's step of the reduction: unit rows, clipped thresholds, and the constants they leave."""
+"""Reduce one layer: normalise its rows, clip its thresholds, and pass what is lost to the next map.
+
+THEORY, Prop. 1, 2 and 4. A ReLU layer does three things in turn: `clip_thresholds`, `absorb` and,
+without an output bias, `represent_constants`.
+"""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -11,30 +15,30 @@ from ..numerics import sphere
 from .intervals import LayerSpace
 
 
-class Reduced(NamedTuple):
-    """A reduced layer, the map above it, and what is still to be placed.
+class ReducedLayer(NamedTuple):
+    """A reduced layer and the map above it, with anything that does not fit in either.
 
     Attributes
     ----------
     W, b : arrays (n_neurons, n_inputs), (n_neurons,)
-        Unit rows and thresholds in their intervals.
+        Unit rows, and thresholds in their intervals.
     above : Affine
-        The next layer's, or the outgoing, map.
+        The map of the next hidden layer, or the outgoing one.
     constants : array (n_above,)
-        What must still be added to the map above, which has no bias to take it; else zeros.
-    free : bool array (n_neurons,)
-        Neurons that add nothing and whose place may be used.
+        Still to be added to the map above, which has no bias to take it; zeros otherwise.
+    spare : bool array (n_neurons,)
+        Neurons that contribute nothing, so that new ones may replace them.
     """
 
     W: Array
     b: Array
     above: Affine
     constants: Array
-    free: np.ndarray
+    spare: np.ndarray
 
 
 def unit_directions(W: Array) -> tuple[Array, Array]:
-    """Return unit rows and norms; a zero row, with norm 0, becomes the first unit vector.
+    """Return the rows as unit vectors, and their norms; a zero row becomes the first unit vector.
 
     Raises
     ------
@@ -47,21 +51,22 @@ def unit_directions(W: Array) -> tuple[Array, Array]:
 
 
 def clip_thresholds(
-    b: Array, norms: Array, low: Array, high: Array, slack: Array | float = 0
+    b: Array, norms: Array, low: Array, high: Array, margin: Array | float = 0
 ) -> tuple[Array, Array]:
-    """Return thresholds t in [low, high] of the unit rows, and the constants that ReLU neurons lose.
+    """Return thresholds t in [low, high] for unit rows, and the constants that clipping removes.
 
-    s(nu w.h + b) = nu s(w.h + t) + kappa on the layer's input set, with
+    For a ReLU neuron with row nu w, w of length 1, the clip identity on the layer's input set is
 
-    t = clip(b / nu, low, high),   kappa = b - nu high where b / nu > high, else 0;
+        s(nu w.h + b) = nu s(w.h + t) + kappa,   t = clip(b / nu, low, high),
+        kappa = b - nu high where b / nu > high, else 0.
 
-    a zero row (nu = 0) has t = low and kappa = s(b). A ratio b / nu as near to an end as the slack is
-    put at it, and kappa is b - nu high on both sides of the upper end. The arithmetic is that of the
-    arguments: with `fractions.Fraction` entries and no slack the identity is exact.
+    A zero row (nu = 0) has t = low and kappa = s(b). A ratio b / nu within the margin of an end is
+    set to that end; at the upper one kappa = b - nu high whatever its sign. The arithmetic is that
+    of the arguments: with `fractions.Fraction` entries and no margin the identity is exact.
 
     Parameters
     ----------
-    b, norms, low, high, slack : arrays (n_neurons,)
+    b, norms, low, high, margin : arrays (n_neurons,)
 
     References
     ----------
@@ -76,44 +81,46 @@ def clip_thresholds(
     zero = norms == 0
     with np.errstate(over="ignore"):
         ratios = b / np.where(zero, 1, norms)
-    above, below = ratios - low, high - ratios
-    near = np.where(below <= above, high, low)
-    t = np.where((above <= slack) | (below <= slack), near, ratios)
+    from_low, to_high = ratios - low, high - ratios
+    nearest_end = np.where(to_high <= from_low, high, low)
+    t = np.where((from_low <= margin) | (to_high <= margin), nearest_end, ratios)
     t = np.where(zero | (ratios <= low), low, np.where(ratios >= high, high, t))
     constants = np.where((t == high) & (ratios > low), b - norms * high, 0 * high)
     return t, np.where(zero, np.maximum(b, 0), constants)
 
 
-def push_up(above: Affine, norms: Array, constants: Array) -> tuple[Affine, Array]:
-    """Return the map above after its columns took the norms and its bias the constants.
+def absorb(above: Affine, norms: Array, constants: Array) -> tuple[Affine, Array]:
+    """Return the map above with the norms in its columns and the constants in its bias.
 
-    C <- C diag(nu),   b <- b + C kappa; without a bias C kappa is returned as left over.
+    C <- C diag(nu),   b <- b + C kappa
+
+    The second result is what could not be absorbed: C kappa if there is no bias, else zeros.
     """
-    leftover = above.W @ constants
+    total = above.W @ constants
     W = above.W * norms
     if above.b is None:
-        return Affine(W, None), leftover
-    return Affine(W, above.b + leftover), 0 * leftover
+        return Affine(W, None), total
+    return Affine(W, above.b + total), 0 * total
 
 
 def clip_binary_thresholds(b: Array, norms: Array, low: Array, high: Array, margin: float) -> Array:
     """Return the thresholds of binary neurons on unit rows.
 
-    A ratio b / nu is lowered by the margin where the row changes, so that a computed tie z = 0
-    stays 0 after rounding; a neuron that is constant sits at an end of its interval, which is
-    widened by the margin.
+    Where normalising changes the row, the ratio b / nu is lowered by the margin: a neuron that
+    is off because z = 0 exactly then stays off in spite of rounding. A stable neuron gets an end of
+    its interval, which is wider by the margin (`LayerSpace.intervals`).
     """
     zero = norms == 0.0
     with np.errstate(over="ignore"):
         ratios = b / np.where(zero, 1.0, norms)
     lowered = np.where(norms == 1.0, ratios, ratios - margin)
     always_on = np.where(zero, b > 0.0, ratios >= high - margin / 2)
-    dead = zero | (lowered <= low + 1.5 * margin)  # as when reduced again
+    dead = zero | (lowered <= low + 1.5 * margin)  # a second reduction decides the same
     return np.where(always_on, high, np.where(dead, low, np.clip(lowered, low, high)))
 
 
-def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -> Reduced:
-    """Return the layer in its reduced space, and the map above that makes up for it.
+def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -> ReducedLayer:
+    """Return the reduced layer, with the map above changed so that the function stays the same.
 
     Raises
     ------
@@ -125,17 +132,17 @@ def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -
     assert layer.b is not None
     if space.activation.name == "binary":
         b = clip_binary_thresholds(layer.b, norms, low, high, space.margin)
-        return Reduced(W, b, above, np.zeros(len(above.W)), np.zeros(len(b), dtype=bool))
+        return ReducedLayer(W, b, above, np.zeros(len(above.W)), np.zeros(len(b), dtype=bool))
     with np.errstate(over="ignore", invalid="ignore"):
-        b, constants = clip_thresholds(layer.b, norms, low, high, space.rounding(W))
-        if above.b is None:  # a pair of neurons is not added for what may be nothing but rounding
-            constants[np.abs(constants) <= norms * space.rounding(W)] = 0.0
-        above, leftover = push_up(above, norms, constants)
+        b, constants = clip_thresholds(layer.b, norms, low, high, space.rounding_error(W))
+        if above.b is None:  # what may be a mere rounding error is not worth two neurons
+            constants[np.abs(constants) <= norms * space.rounding_error(W)] = 0.0
+        above, leftover = absorb(above, norms, constants)
     for array in (above.W, above.b, leftover):
         if array is not None:
             finite_result(array, f"layer {number}: an outgoing weight times the norm of its neuron")
-    free = (norms == 0.0) | ((b == high) & (high - low <= space.rounding(W)))
-    return Reduced(W, b, above, leftover, free)
+    spare = (norms == 0.0) | ((b == high) & (high - low <= space.rounding_error(W)))
+    return ReducedLayer(W, b, above, leftover, spare)
 
 
 def widest_axis(space: LayerSpace) -> Array:
@@ -145,13 +152,13 @@ def widest_axis(space: LayerSpace) -> Array:
     return axes[[np.argmax(high - low)]]
 
 
-def carry_constants(layer: Reduced, space: LayerSpace) -> Reduced:
-    """Return the layer with its left-over constants carried by a pair of ReLU neurons.
+def represent_constants(layer: ReducedLayer, space: LayerSpace) -> ReducedLayer:
+    """Return the layer with its left-over constants represented by a pair of ReLU neurons.
 
     s(u.h + high) + s(-u.h - low) = high - low on the input set, so both neurons take the extra
     outgoing weight constants / (high - low). The first is the always-on neuron of largest width
-    or, where none has width, a free place with the widest axis; the second takes a free place or
-    is added.
+    high - low; if none has positive width, it is a spare neuron along the widest axis. The second
+    is a spare neuron, or a new one if none is left.
 
     References
     ----------
@@ -159,21 +166,21 @@ def carry_constants(layer: Reduced, space: LayerSpace) -> Reduced:
     """
     if not layer.constants.any():
         return layer
-    W, b, C, free = layer.W.copy(), layer.b.copy(), layer.above.W.copy(), layer.free.copy()
+    W, b, C, spare = layer.W.copy(), layer.b.copy(), layer.above.W.copy(), layer.spare.copy()
     low, high = space.intervals(W).T
-    widths = np.where((b == high) & ~free, high - low, 0.0)
+    widths = np.where((b == high) & ~spare, high - low, 0.0)
     first = int(np.argmax(widths))
     if widths[first] == 0.0:
-        first = int(np.argmax(free))
-        W[first], C[:, first], free[first] = widest_axis(space), 0.0, False
+        first = int(np.argmax(spare))
+        W[first], C[:, first], spare[first] = widest_axis(space), 0.0, False
     (low_u, high_u), = space.intervals(W[[first]])
     b[first] = high_u
-    if not free.any():
+    if not spare.any():
         W, b = np.vstack([W, W[[first]]]), np.append(b, high_u)
-        C, free = np.column_stack([C, C[:, first]]), np.append(free, True)
-    second = int(np.argmax(free))
-    W[second], b[second], C[:, second], free[second] = -W[first], -low_u, 0.0, False
+        C, spare = np.column_stack([C, C[:, first]]), np.append(spare, True)
+    second = int(np.argmax(spare))
+    W[second], b[second], C[:, second], spare[second] = -W[first], -low_u, 0.0, False
     with np.errstate(over="ignore"):
         C[:, [first, second]] += (layer.constants / (high_u - low_u))[:, np.newaxis]
     finite_result(C, "the outgoing weight of the pair of neurons that carries a constant")
-    return Reduced(W, b, Affine(C, layer.above.b), 0.0 * layer.constants, free)
+    return ReducedLayer(W, b, Affine(C, layer.above.b), 0.0 * layer.constants, spare)

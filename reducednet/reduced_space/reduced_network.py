@@ -1,4 +1,4 @@
-"""The record of a network in the reduced parameter space: unit rows, thresholds in I(w)."""
+"""Define the reduced network: unit rows, thresholds in I(w), and a domain (THEORY, section 3)."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from .intervals import BOUNDS, LayerSpace, layer_spaces
 
 
 class Feasibility(NamedTuple):
-    """Whether a network lies in the reduced space, and if not, what is wrong first.
+    """Whether a network lies in the reduced space and, if not, the first reason why.
 
     Its truth value is `ok`.
     """
@@ -34,9 +34,8 @@ class Feasibility(NamedTuple):
 class ReducedNetwork(Network):
     """A network in the reduced parameter space of its domain: unit rows, thresholds in I(w).
 
-    It is a standard network that knows its domain. Whether its rows are unit and its thresholds
-    inside their intervals is told by `feasibility`, not enforced: `reduce` and `random` make
-    networks that are feasible.
+    It is a standard network that knows its domain. Unit rows and thresholds inside their intervals
+    are not enforced, but `feasibility` checks them, and what `reduce` and `random` return has them.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ class ReducedNetwork(Network):
     domain : Domain
         The set of inputs, of the network's dimension.
     bound : "support" or "ball"
-        Which intervals: the range of w.x over the domain, or the paper's [-X_B, X_B].
+        Which intervals: from the range of w.x over the domain, or the paper's [-X_B, X_B].
 
     Attributes
     ----------
@@ -79,7 +78,7 @@ class ReducedNetwork(Network):
 
     @property
     def domain(self) -> Domain:
-        """The set of inputs that the network is made for."""
+        """The set of inputs on which the network is to be used."""
         return self._domain
 
     @property
@@ -95,7 +94,7 @@ class ReducedNetwork(Network):
 
     @cached_property
     def intervals(self) -> tuple[Array, ...]:
-        """I(w) = [low, high] of each neuron, an array (n_l, 2) a hidden layer."""
+        """I(w) = [low, high] of each neuron, one array (n_l, 2) for each hidden layer."""
         intervals = tuple(space.intervals(W) for space, W in zip(self.layer_spaces, self.weights))
         for interval in intervals:
             interval.setflags(write=False)
@@ -103,16 +102,16 @@ class ReducedNetwork(Network):
 
     @property
     def dimension(self) -> int:
-        """The dimension of the reduced space: one less for each neuron than `n_parameters`."""
+        """The dimension of the reduced space: `n_parameters` less one for each hidden neuron."""
         return self.n_parameters - sum(self.sizes[1:-1])
 
     def feasibility(self) -> Feasibility:
-        """Tell whether every row is unit and every threshold in its interval, to rounding.
+        """Check that rows are unit vectors and thresholds in their intervals, up to rounding error.
 
         Returns
         -------
         Feasibility(ok, reason)
-            The reason names the first offending neuron and how far off it is.
+            The reason names the first neuron at fault, and by how much.
         """
         layers = zip(self.weights, self.thresholds, self.intervals, self.layer_spaces)
         for number, (W, b, interval, space) in enumerate(layers, start=1):
@@ -122,7 +121,7 @@ class ReducedNetwork(Network):
                 j = int(np.argmax(wrong))
                 return Feasibility(False, f"layer {number}, neuron {j}: weights of norm {norms[j]:.17g}, not 1")
             outside = np.maximum(interval[:, 0] - b, b - interval[:, 1])
-            wrong = outside > space.margin + 2.0 * space.rounding(W)
+            wrong = outside > space.margin + 2.0 * space.rounding_error(W)
             if wrong.any():
                 j = int(np.argmax(wrong))
                 low, high = interval[j]
@@ -135,11 +134,11 @@ class ReducedNetwork(Network):
         cls, sizes: Iterable[int], domain: Domain, rng: RandomLike = None, *, bound: str = "support",
         output_bias: bool = False, activation: str = "relu",
     ) -> ReducedNetwork:
-        """Return the natural start: every neuron's hyperplane cuts the domain.
+        """Return a random network, the natural start: every neuron's hyperplane meets the domain.
 
         First layer: w uniform on the sphere, -b uniform on the range of w.x over the domain.
         Deeper layers: w uniform on the sphere, the hyperplane through the image of a random point
-        of the domain. Outgoing weights: N(0, 1 / n_L); the output bias is 0.
+        of the domain. Outgoing weights: N(0, 1 / n_L). Output bias: 0.
 
         Parameters
         ----------
@@ -172,7 +171,10 @@ class ReducedNetwork(Network):
         return ReducedNetwork(weights, thresholds, C, bias, kind.name, domain=domain, bound=bound)
 
     def layer_table(self) -> list[dict[str, Any]]:
-        """Return one row a layer, with the widest interval and how many thresholds lie at an end."""
+        """Return a table with one row for each layer, as `Network.layer_table`.
+
+        Two more columns: the union of the intervals, and how many thresholds lie at an end.
+        """
         rows = super().layer_table()
         for row, b, interval in zip(rows, self.thresholds, self.intervals):
             row["intervals"] = f"{interval[:, 0].min():z.4g} .. {interval[:, 1].max():z.4g}"
@@ -196,8 +198,8 @@ def natural_neurons(
 ) -> tuple[Array, Array]:
     """Return random unit rows and thresholds for a layer above the given ones.
 
-    In the first layer -b is uniform on the range of w.x over the domain; above it -b = w.h(x) for
-    a random point x of the domain, for there the range of w.h is known by a loose bound only.
+    In the first layer -b is uniform on the range of w.x over the domain. In deeper layers only a
+    loose bound of the range of w.h is known, so -b = w.h(x) for a random point x of the domain.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The mapping that the paper claims: every network equals one of the reduced parameter space.
+"""Map any network to the reduced parameter space without changing its function on the domain.
 
-`reduce` keeps the widths (THEORY, Prop. 4); `reduce_paper` takes two neurons for each always-on
-one (Prop. 3, a reconstruction: the paper's own construction was not at hand).
+`reduce` keeps the widths (THEORY, Prop. 4). `reduce_paper` uses two neurons for each always-on one
+(Prop. 3, a reconstruction: the paper's own construction was not at hand).
 """
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..networks.network import Network, check_domain, check_network
 from ..networks.parameters import Affine
 from ..numerics.sphere import row_norms
 from .intervals import BOUNDS, SPARE, LayerSpace
-from .layer_reduction import carry_constants, clip_thresholds, reduce_layer, unit_directions
+from .layer_reduction import clip_thresholds, reduce_layer, represent_constants, unit_directions
 from .reduced_network import ReducedNetwork
-from .spare_neurons import draw_free, free_spare
+from .spare_neurons import make_spare, redraw_spare
 
 
 def reduce(
@@ -28,30 +28,30 @@ def reduce(
 
     Layer by layer, with nu_j = |w_j| and [low_j, high_j] = I(w_j / nu_j):
 
-    w_j <- w_j / nu_j,   b_j <- clip(b_j / nu_j, low_j, high_j),   c_j <- nu_j c_j  (ReLU),
+    w_j <- w_j / nu_j,   b_j <- clip(b_j / nu_j, low_j, high_j),   c_j <- nu_j c_j  (ReLU).
 
-    and what an always-on ReLU neuron loses by the clipping, kappa_j = b_j - nu_j high_j, enters
-    the next layer's thresholds, or the output bias, as the constant c_j kappa_j. Without an output
-    bias two neurons (u, high) and (-u, -low), whose sum is high - low on the domain, carry it.
+    Clipping an always-on ReLU neuron removes the constant kappa_j = b_j - nu_j high_j. The next
+    layer's thresholds, or the output bias, absorb it as c_j kappa_j. Without an output bias, two
+    neurons (u, high) and (-u, -low) represent it: their sum is high - low on the domain.
 
-    Widths stay as they are, but that a ReLU network without output bias may need one neuron more
-    in its last hidden layer. Reducing twice changes nothing.
+    Widths stay the same, except that a ReLU network without output bias may need one more neuron
+    in its last hidden layer. Reducing a second time changes nothing.
 
     Parameters
     ----------
     network : Network
         ReLU or binary, of any depth.
     domain : Domain
-        The inputs on which the function is to be the same, of the network's dimension.
+        The inputs on which the function must stay the same; of the network's dimension.
     bound : "support" or "ball"
-        The intervals: the range of w.x over the domain (in deep layers over the box of their
-        inputs), or the paper's [-X_B, X_B].
+        The intervals: the range of w.x over the domain (in deep layers, of w.h over a box that
+        contains the layer's inputs), or the paper's [-X_B, X_B].
     spare : "keep" or "redraw"
-        ``"keep"`` leaves neurons that do nothing at their interval's end. ``"redraw"`` replaces the
-        always-on neurons of the last hidden layer by as many as the linear part of their sum has
-        rank (without an output bias by one more, for the constant), if those are fewer. It then
-        redraws the spare and the dead neurons inside the domain with zero outgoing weight: the
-        function is the same, and training can use them.
+        ``"keep"`` leaves dead and always-on neurons at an end of their interval. ``"redraw"``
+        replaces the always-on neurons of the last hidden layer by as many as the linear part of
+        their sum has rank (one more, for the constant, without an output bias), if that is fewer.
+        It then redraws the spare and the dead neurons inside the domain with zero outgoing weight:
+        the function is the same, and training can use them.
     rng : None, int, Generator or SeedSequence
         For ``spare="redraw"``.
 
@@ -67,13 +67,14 @@ def reduce(
 
     Notes
     -----
-    A threshold within rounding of an end is put at it, so that every network of one orbit comes
-    back to the same reduced network; what it loses at the upper end is moved too, but not where only a pair
-    of neurons could carry it. A zero row is a constant: it becomes the first unit vector
-    with zero outgoing weight, and the constant is moved like those above. Binary neurons keep
-    their outgoing weights, and a constant one sits at an end of its interval; their thresholds are
-    lowered by the rounding margin where the row changes, so that ties z = 0 stay 0.
-    `reduction_bound` bounds what rounding, and all of this, does to the function.
+    A threshold within rounding error of an interval's end is set to that end, so that all networks
+    of one orbit give the same reduced network. What this removes at the upper end is absorbed too,
+    unless it would take a pair of neurons. A zero row is a constant: it becomes the first unit
+    vector with zero outgoing weight, and the constant is absorbed like those above.
+
+    Binary neurons keep their outgoing weights, and a stable one sits at an end of its interval.
+    Where the row changes, the threshold is lowered by the rounding margin: a tie z = 0 stays 0.
+    `reduction_bound` bounds what all of this, rounding included, does to the function.
 
     References
     ----------
@@ -99,10 +100,10 @@ def reduce(
     for number, above in enumerate(maps, start=1):
         reduced = reduce_layer(layer, above, space, number)
         if redraw:
-            reduced = free_spare(reduced, space, is_last=number == len(maps))
-        reduced = carry_constants(reduced, space)
+            reduced = make_spare(reduced, space, is_last=number == len(maps))
+        reduced = represent_constants(reduced, space)
         if redraw:
-            reduced = draw_free(reduced, space, domain, below, rng)
+            reduced = redraw_spare(reduced, space, domain, below, rng)
         space = space.next_layer(reduced.W, reduced.b)
         below.append((reduced.W, reduced.b))
         layer = reduced.above
@@ -112,11 +113,11 @@ def reduce(
 def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
     """Return a reduced network with two neurons for each always-on one.
 
-    The paper claims that the reduced space loses nothing; this is a reconstruction of how.
+    The paper claims that the reduced space contains every network; this reconstructs how. For a
+    unit row w and b > X, where X is X_B in the first layer and the norm bound in deeper ones,
 
-    w.x + b = A s(w.x + X) + B s(-w.x + X) on |x| <= X, with A = (1 + b/X)/2, B = (b/X - 1)/2
+    w.x + b = A s(w.x + X) + B s(-w.x + X) on |x| <= X, with A = (1 + b/X)/2, B = (b/X - 1)/2.
 
-    for a unit row w and b > X, X being X_B in the first layer and the norm bound in deeper ones.
     So N neurons become at most 2N, and no output bias is needed.
 
     Parameters
@@ -152,8 +153,8 @@ def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
     layer, *maps = affine_maps(network)
     below: list[tuple[Array, Array]] = []
     for number, above in enumerate(maps, start=1):
-        slack = space.rounding(unit_directions(layer.W)[0])
-        W, b, C = replace_always_on(layer, above.W, space.domain.norm_bound, slack)
+        margin = space.rounding_error(unit_directions(layer.W)[0])
+        W, b, C = replace_always_on(layer, above.W, space.domain.norm_bound, margin)
         finite_result(C, f"layer {number}: an outgoing weight of the pair that replaces an always-on neuron")
         space = space.next_layer(W, b)
         below.append((W, b))
@@ -162,16 +163,16 @@ def reduce_paper(network: Network, domain: Domain) -> ReducedNetwork:
 
 
 def replace_always_on(
-    layer: Affine, C: Array, X: float, slack: Array | float = 0.0
+    layer: Affine, C: Array, X: float, margin: Array | float = 0.0
 ) -> tuple[Array, Array, Array]:
     """Return (W, b, C) with unit rows, |b| <= X and each always-on neuron replaced by two.
 
-    With nu = |w|: columns c (nu + b/X)/2 and c (b/X - nu)/2, which are c nu A and c nu B of Prop. 3
-    and hold for a zero row too.
+    With nu = |w|, their outgoing columns are c (nu + b/X)/2 and c (b/X - nu)/2. These are c nu A
+    and c nu B of Prop. 3, in a form that holds for a zero row too.
     """
     assert layer.b is not None
     W, norms = unit_directions(layer.W)
-    t, _ = clip_thresholds(layer.b, norms, np.full(len(W), -X), np.full(len(W), X), slack)
+    t, _ = clip_thresholds(layer.b, norms, np.full(len(W), -X), np.full(len(W), X), margin)
     on = layer.b > norms * X
     with np.errstate(over="ignore", invalid="ignore"):
         plus = C * np.where(on, (norms + layer.b / X) / 2, norms)
@@ -181,22 +182,22 @@ def replace_always_on(
 
 
 class LayerReport(NamedTuple):
-    """What the reduction meets in one hidden layer.
+    """What `reduce` finds in one hidden layer.
 
     Attributes
     ----------
     neurons : int
     norms : (float, float)
-        Smallest and largest row norm of the network as it is given.
+        Smallest and largest row norm, before the reduction.
     norm_bound : float
         X_B of the layer's input set.
     outside : int
         Neurons whose threshold, for a unit row, lies outside [-X_B, X_B].
     dead, always_on : int
-        Neurons at or beyond an end of their interval. One that is at both, of zero width, is dead.
-        In deep layers `stable_neurons` knows of more.
+        Neurons at or beyond an end of their interval; one of zero width counts as dead. In deep
+        layers `stable_neurons` finds more.
     zero_rows : int
-        Neurons without a direction; counted there only.
+        Neurons without a direction; they are not counted as dead or always on.
     """
 
     neurons: int
@@ -209,7 +210,7 @@ class LayerReport(NamedTuple):
 
 
 def reduction_report(network: Network, domain: Domain, bound: str = "support") -> list[LayerReport]:
-    """Return, layer by layer, what `reduce` meets: norms, thresholds outside, neurons that do nothing.
+    """Return, for each layer, what `reduce` finds: norms, thresholds, stable neurons.
 
     Parameters
     ----------
@@ -218,7 +219,8 @@ def reduction_report(network: Network, domain: Domain, bound: str = "support") -
 
     Returns
     -------
-    list of LayerReport, one a hidden layer
+    list of LayerReport
+        One for each hidden layer.
 
     Examples
     --------

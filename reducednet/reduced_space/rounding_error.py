@@ -1,4 +1,4 @@
-"""What rounding can do to a network on a domain: bounds that hold for every input of it.
+"""Bound the rounding errors of a network's evaluation, for all inputs of a domain at once.
 
 The property tests assert these bounds instead of guessed tolerances (THEORY, section 7).
 """
@@ -22,22 +22,23 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
 
     With A >= |h| on the domain and e the error of the layer below, one layer has
 
-    err = |W| e + gamma_(n+2+extra) (|W| (A + e) + |b|) + underflow,   e <- clip(sup z + 2 err, 0, err);
+    err = |W| e + gamma_(n+2+extra) (|W| (A + e) + |b|) + underflow,
+    e <- clip(sup z + 2 err, 0, err):
 
-    a ReLU neuron that is dead by more than its error has none. The order in which sums are taken
-    does not matter. For a binary network the bound holds at `decided` points.
+    a ReLU neuron that is dead by more than its error outputs 0 exactly. The bound holds for sums
+    taken in any order. For a binary network it holds at `decided` points.
 
     Parameters
     ----------
     network : Network
     domain : Domain
     extra_roundings : int
-        Charged on top for each entry of each layer, for parameters that carry roundings themselves.
+        Added to the count for each entry of each layer, for parameters that are rounded themselves.
 
     Returns
     -------
     array (n_outputs,)
-        inf where a bound leaves the range of float64.
+        inf where the bound leaves the range of float64.
 
     References
     ----------
@@ -78,23 +79,24 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
 def _affine_error(
     W: Array, b: Array, A: Array, e: Array, extra: int, half: Array
 ) -> tuple[Array, Array]:
-    """Return the error bound of the computed W h + b, where |h| <= A carries the error e, and |W| half."""
+    """Return the error bound of the computed W h + b, for |h| <= A of error e; and |W| half."""
     n = W.shape[1]
-    terms, carried, spread = (np.abs(W) @ np.stack([A + e, e, half], axis=1)).T
+    terms, propagated, spread = (np.abs(W) @ np.stack([A + e, e, half], axis=1)).T
     underflow = 4.0 * SMALLEST * (n + 2 + (A + e).sum())
-    lost = gamma(n + 2 + extra) * (terms + np.abs(b))
-    return (carried + lost) * (1.0 + gamma(2 * n + 8)) + underflow, spread
+    local = gamma(n + 2 + extra) * (terms + np.abs(b))
+    return (propagated + local) * (1.0 + gamma(2 * n + 8)) + underflow, spread
 
 
 def evaluation_margin(network: Network, domain: Domain) -> float:
-    """Return how far from every hyperplane of the first layer float64 finds all neurons of a binary network right.
+    """Return a distance from the hyperplanes beyond which rounding switches no binary neuron.
+
+    For the hyperplanes of the first layer,
 
     |fl(w.x + b) - (w.x + b)| <= gamma_(n+2) (|w|.A + |b|) + underflow <= margin |w|
 
-    A neuron with |z| above its error on all of the domain needs no margin. In the layers above,
-    whose inputs are 0 or 1, whole cells can lie on a hyperplane. There every sum has to be exact,
-    in any order: numbers that are multiples of q with absolute values that add up to 2^52 q at
-    most.
+    A neuron with |z| above its error on the whole domain needs no margin. In deeper layers, whose
+    inputs are 0 or 1, whole cells can lie on a hyperplane. There every sum must be exact in any
+    order, as are sums of multiples of some q whose absolute values add up to at most 2^52 q.
 
     Parameters
     ----------
@@ -126,15 +128,15 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
     n, norms = network.n_inputs, sphere.row_norms(W)
     A = np.abs(domain.bounding_box()).max(axis=0) * (1.0 + gamma(n + 4))
     with np.errstate(over="ignore", invalid="ignore"):
-        lost = gamma(n + 4) * (np.abs(W) @ A + np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())
-        nearest = np.maximum(-b - domain.support(W), b - domain.support(-W))  # |z| on the domain is no less
-        cuts = (norms > 0.0) & ~(nearest > 2.0 * lost)
-        margins = np.divide(lost, norms, out=np.zeros_like(lost), where=cuts)
+        error = gamma(n + 4) * (np.abs(W) @ A + np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())
+        least = np.maximum(-b - domain.support(W), b - domain.support(-W))  # <= |z|
+        uncertain = (norms > 0.0) & ~(least > 2.0 * error)
+        margins = np.divide(error, norms, out=np.zeros_like(error), where=uncertain)
     return float(np.where(np.isnan(margins), np.inf, margins).max()) * (1.0 + gamma(2 * n + 16))
 
 
 def _sums_are_exact(W: Array, b: Array) -> bool:
-    """Tell whether no partial sum of any row's w h + b, h of 0 and 1, is rounded in whatever order."""
+    """Return True if all partial sums of w.h + b, h of 0 and 1, are exact in any order."""
     entries = np.column_stack([W, b])
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.abs(entries).sum(axis=1) * (1.0 + gamma(entries.shape[1] + 1))
@@ -145,16 +147,16 @@ def _sums_are_exact(W: Array, b: Array) -> bool:
 
 
 def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:
-    """Tell at which points rounding cannot change a binary neuron, in the network or its reduction.
+    """Return at which points rounding cannot switch a neuron, in a binary network or its reduction.
 
-    A point is decided where every pre-activation is further from 0 than the lowering of its
-    threshold in `reduce` and all roundings together. ReLU is continuous: all points are decided.
+    A point is decided if every pre-activation is further from 0 than all roundings and the lowering
+    of the threshold in `reduce` together. ReLU is continuous: there all points are decided.
 
     Parameters
     ----------
     network : Network
     domain : Domain
-        Holds the points; its size scales the margin.
+        The set that contains the points; the margin is proportional to its norm bound.
     X : array (n_samples, n_inputs)
 
     Returns

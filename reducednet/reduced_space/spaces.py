@@ -1,8 +1,8 @@
-"""The two parameter spaces: where an optimiser moves, and how.
+"""Define the two parameter spaces, standard and reduced, that an optimiser can move in.
 
 Both work on flat vectors (see `Layout`) and have the same four methods: ``contains``, ``sample``,
-``gradient`` (Euclidean to Riemannian) and ``step`` (a retraction). Optimisers are written once,
-against a space.
+``gradient`` (from the Euclidean to the Riemannian one) and ``step`` (a retraction). An optimiser
+is written once and runs in either. THEORY, section 4.
 """
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..networks.activations import activation_named
 from ..networks.network import Network
 from ..networks.parameters import Layout, Parameters
 from ..numerics import sphere
-from .in_place import MovingPoint, ReducedMovingPoint
+from .in_place import InPlaceReducedSpace, InPlaceSpace
 from .intervals import BOUNDS, LayerSpace
 from .reduced_network import Feasibility, ReducedNetwork
 
 
 class StandardSpace:
-    """All parameters of standard networks: a flat space R^p.
+    """The space of standard networks: all of R^p.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class StandardSpace:
         return Network(p.weights, p.thresholds, p.output_weights, p.output_bias, self.activation)
 
     def contains(self, theta: Any) -> Feasibility:
-        """Tell whether theta lies in the space, and if not, why."""
+        """Return whether theta lies in the space and, if not, why."""
         self._vector(theta, "theta")
         return Feasibility(True, "")
 
@@ -68,9 +68,9 @@ class StandardSpace:
         """Return theta + direction."""
         return self._vector(theta, "theta") + self._vector(direction, "direction")
 
-    def moving_point(self, vector: Array, *, tangent: bool = False) -> MovingPoint:
-        """Return the space's geometry at a vector that an optimiser moves in place."""
-        return MovingPoint()
+    def in_place(self, vector: Array, *, tangent: bool = False) -> InPlaceSpace:
+        """Return this space's operations at a vector that an optimiser changes in place."""
+        return InPlaceSpace()
 
 
 class ReducedSpace(StandardSpace):
@@ -81,8 +81,8 @@ class ReducedSpace(StandardSpace):
     sizes : (n_inputs, n_1, ..., n_outputs)
     domain : Domain
     bound : "support" or "ball"
-        With ``"support"`` the intervals of deep layers depend on the parameters before them; `step`
-        and `contains` take them at the parameters they are given.
+        With ``"support"`` the intervals of deep layers depend on the parameters of the layers
+        below; `step` and `contains` compute them from the parameters they are given.
     output_bias : bool
     activation : "relu" or "binary"
 
@@ -120,18 +120,18 @@ class ReducedSpace(StandardSpace):
         )
 
     def contains(self, theta: Any) -> Feasibility:
-        """Tell whether theta has unit rows and thresholds in their intervals; if not, why."""
+        """Return whether theta has unit rows and thresholds in their intervals and, if not, why."""
         return self.network(theta).feasibility()
 
     def sample(self, rng: RandomLike = None) -> Array:
-        """Return the natural start: see `ReducedNetwork.random`."""
+        """Return a random point, the natural start; see `ReducedNetwork.random`."""
         return ReducedNetwork.random(
             self.layout.sizes, self.domain, rng, bound=self.bound, output_bias=self.layout.output_bias,
             activation=self.activation,
         ).to_vector()
 
     def gradient(self, theta: Any, euclidean: Any) -> Array:
-        """Return the Riemannian gradient: each row's part along itself is taken away."""
+        """Return the Riemannian gradient: dw <- dw - (w.dw) w for each unit row w."""
         result = self._vector(euclidean, "euclidean")
         blocks = zip(self.layout.blocks(self._vector(theta, "theta")), self.layout.blocks(result))
         for block, gradient in list(blocks)[:-1]:
@@ -139,29 +139,29 @@ class ReducedSpace(StandardSpace):
         return result
 
     def step(self, theta: Any, direction: Any) -> Array:
-        """Return the retraction along the direction, which keeps the function's scale.
+        """Return the point after a step: a retraction that keeps the function's scale.
 
         v = w + dw, t = b + db:   w <- v / |v|,   b <- clip(t / |v|, low, high),   c <- |v| (c + dc)
 
-        (ReLU; binary keeps c + dc.) Before the clipping this is the function of v and t. Where
-        v = 0 the row stays as it was.
+        (ReLU; binary has c + dc.) Clipping aside, the function is that of the parameters v, t and
+        c + dc. Where v = 0 the row stays as it was.
         """
         direction = self._vector(direction, "direction")
         result = self._vector(theta, "theta") + direction
         for block, moved in zip(self.layout.blocks(result)[:-1], self.layout.blocks(direction)):
-            stuck = ~block[:-1].any(axis=0)
-            block[:-1, stuck] = -moved[:-1, stuck]  # w + dw = 0 in floating point only where w = -dw
-        self.moving_point(result).retract()
+            vanished = ~block[:-1].any(axis=0)  # w + dw = 0 as computed only where w = -dw
+            block[:-1, vanished] = -moved[:-1, vanished]
+        self.in_place(result).retract()
         return result
 
-    def moving_point(self, vector: Array, *, tangent: bool = False) -> ReducedMovingPoint:
-        """Return the space's geometry at a vector that an optimiser moves in place."""
+    def in_place(self, vector: Array, *, tangent: bool = False) -> InPlaceReducedSpace:
+        """Return this space's operations at a vector that an optimiser changes in place."""
         first = LayerSpace(self.domain, activation_named(self.activation), self.bound)
-        return ReducedMovingPoint(self.layout, first, vector, tangent)
+        return InPlaceReducedSpace(self.layout, first, vector, tangent)
 
 
 def space_of(network: Network) -> StandardSpace | ReducedSpace:
-    """Return the space that the network lies in.
+    """Return the parameter space of the network.
 
     Examples
     --------

@@ -1,4 +1,10 @@
-"""Spare neurons put to use: always-on ones folded, freed and dead ones drawn anew."""
+"""Put neurons to use that contribute little: absorb always-on ones, redraw spare ones.
+
+A layer's always-on neurons add an affine function to the map above, and as many neurons as its
+linear part has rank are enough for that. The others, and the dead ones, are spare: redrawn inside
+the domain with zero outgoing weight, they do not change the function, but training can use them
+(``reduce(..., spare="redraw")``; THEORY, section 3).
+"""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,75 +16,81 @@ from ..domains import Domain
 from ..networks.parameters import Affine
 from ..numerics.low_rank import row_space
 from .intervals import LayerSpace
-from .layer_reduction import Reduced
+from .layer_reduction import ReducedLayer
 from .reduced_network import natural_neurons
 
 
-def constant_neurons(layer: Reduced, space: LayerSpace) -> tuple[np.ndarray, np.ndarray]:
-    """Return which neurons are dead and which always on, by the support function of the input set."""
+def dead_and_always_on(layer: ReducedLayer, space: LayerSpace) -> tuple[np.ndarray, np.ndarray]:
+    """Return which neurons are dead and which always on, from the input set's support function."""
     low, high = -space.domain.support(layer.W), space.domain.support(-layer.W)
     on = layer.b > high if space.activation.name == "binary" else layer.b >= high
     return layer.b <= low, on
 
 
-def fold_affine_sum(layer: Reduced, space: LayerSpace) -> Reduced:
-    """Return the layer with its always-on ReLU neurons replaced by as many as their sum has rank.
+def absorb_affine_sum(layer: ReducedLayer, space: LayerSpace) -> ReducedLayer:
+    """Return the layer with as few always-on ReLU neurons as their sum needs.
 
-    sum_j c_j (w_j.h + b_j) = alpha.h + beta over the always-on neurons, with alpha = M Q of rank r:
-    neurons (q_i, high_i) with outgoing columns M_i, and the constant beta - sum_i M_i high_i for
-    the bias, or left over. Dead neurons and those no longer needed come out free.
+    Over the always-on neurons, sum_j c_j (w_j.h + b_j) = alpha.h + beta. With alpha = M Q of rank
+    r, the r neurons (q_i, high_i) with outgoing columns M_i give alpha.h + sum_i M_i high_i; the
+    constant beta - sum_i M_i high_i goes to the bias, or is left over. All others become spare, as
+    do the dead ones.
 
     References
     ----------
     THEORY, section 3. On a flat domain fewer may do (Prop. 6).
     """
-    dead, on = constant_neurons(layer, space)
-    free, C = layer.free | dead, layer.above.W
+    dead, on = dead_and_always_on(layer, space)
+    spare, C = layer.spare | dead, layer.above.W
     alpha, beta = C[:, on] @ layer.W[on], C[:, on] @ layer.b[on]
     box = np.abs(space.domain.bounding_box()).max(axis=0)
     factors = row_space(alpha, np.abs(C[:, on]) @ np.abs(layer.W[on]), box)
     if factors is None or len(factors[1]) >= on.sum():
-        return layer._replace(free=free)
+        return layer._replace(spare=spare)
     M, Q = factors
-    places = np.flatnonzero(on)[:len(Q)]
+    kept = np.flatnonzero(on)[:len(Q)]
     W, b, C = layer.W.copy(), layer.b.copy(), C.copy()
-    C[:, on | free] = 0.0
-    W[places], b[places], C[:, places] = Q, space.intervals(Q)[:, 1], M
-    free = (free | on) & ~np.isin(np.arange(len(b)), places)
-    constants = beta - M @ b[places]
+    C[:, on | spare] = 0.0
+    W[kept], b[kept], C[:, kept] = Q, space.intervals(Q)[:, 1], M
+    spare = (spare | on) & ~np.isin(np.arange(len(b)), kept)
+    constants = beta - M @ b[kept]
     if layer.above.b is None:
-        return Reduced(W, b, Affine(C, None), layer.constants + constants, free)
-    return Reduced(W, b, Affine(C, layer.above.b + constants), layer.constants, free)
+        return ReducedLayer(W, b, Affine(C, None), layer.constants + constants, spare)
+    return ReducedLayer(W, b, Affine(C, layer.above.b + constants), layer.constants, spare)
 
 
-def fold_constants(layer: Reduced, space: LayerSpace) -> Reduced:
-    """Return the layer with its always-on binary neurons folded into the bias, or else into one."""
-    dead, on = constant_neurons(layer, space)
+def absorb_ones(layer: ReducedLayer, space: LayerSpace) -> ReducedLayer:
+    """Return the layer with its always-on binary neurons, which output 1, absorbed by the bias.
+
+    Without a bias one of them stays, with the sum of their outgoing weights.
+    """
+    dead, on = dead_and_always_on(layer, space)
     C, bias, total = layer.above.W.copy(), layer.above.b, layer.above.W[:, on].sum(axis=1)
     C[:, on] = 0.0
     if bias is not None:
         bias = bias + total
     elif on.any():
-        first = int(np.argmax(on))
-        C[:, first], on[first] = total, False
-    return layer._replace(above=Affine(C, bias), free=on | dead)
+        kept = int(np.argmax(on))
+        C[:, kept], on[kept] = total, False
+    return layer._replace(above=Affine(C, bias), spare=on | dead)
 
 
-def free_spare(layer: Reduced, space: LayerSpace, is_last: bool) -> Reduced:
-    """Return the layer with its dead neurons free and, if it is the last, its always-on ones folded."""
+def make_spare(layer: ReducedLayer, space: LayerSpace, is_last: bool) -> ReducedLayer:
+    """Return the layer with dead neurons spare and, if it is the last, always-on ones absorbed."""
     if is_last:
-        return (fold_affine_sum if space.activation.name == "relu" else fold_constants)(layer, space)
-    return layer._replace(free=layer.free | constant_neurons(layer, space)[0])
+        absorb_always_on = absorb_affine_sum if space.activation.name == "relu" else absorb_ones
+        return absorb_always_on(layer, space)
+    return layer._replace(spare=layer.spare | dead_and_always_on(layer, space)[0])
 
 
-def draw_free(
-    layer: Reduced, space: LayerSpace, domain: Domain, below: Sequence[tuple[Array, Array]],
+def redraw_spare(
+    layer: ReducedLayer, space: LayerSpace, domain: Domain, below: Sequence[tuple[Array, Array]],
     rng: np.random.Generator,
-) -> Reduced:
-    """Return the layer with its free neurons drawn anew inside the domain, with zero outgoing weight."""
-    if not layer.free.any():
+) -> ReducedLayer:
+    """Return the layer with spare neurons redrawn inside the domain, with zero outgoing weight."""
+    spare = layer.spare
+    if not spare.any():
         return layer
     W, b, C = layer.W.copy(), layer.b.copy(), layer.above.W.copy()
-    W[layer.free], b[layer.free] = natural_neurons(int(layer.free.sum()), space, domain, below, rng)
-    C[:, layer.free] = 0.0
-    return layer._replace(W=W, b=b, above=Affine(C, layer.above.b), free=np.zeros_like(layer.free))
+    W[spare], b[spare] = natural_neurons(int(spare.sum()), space, domain, below, rng)
+    C[:, spare] = 0.0
+    return layer._replace(W=W, b=b, above=Affine(C, layer.above.b), spare=np.zeros_like(spare))

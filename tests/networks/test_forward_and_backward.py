@@ -1,4 +1,4 @@
-"""Laws of the forward and backward passes: against loops over samples, in exact numbers and in blocks."""
+"""Laws of the forward and backward passes: against loops, in exact numbers, in chunks."""
 import numpy as np
 from oracles import path_sums
 import pytest
@@ -50,7 +50,7 @@ def quarters(network):
 
 @st.composite
 def smooth_cases(draw, **options):
-    """(network, X, loss, y) of real numbers, whose neurons cut the domain: no value is near a kink."""
+    """(network, X, loss, y) of real numbers; hyperplanes meet the domain, no sample is near one."""
     network, domain = draw(strategies.networks_with_domains(
         numbers=("normal",), kinds=("cut", "duplicate", "opposite"), domain=clear_boxes, **options))
     rng = np.random.default_rng(draw(seeds))
@@ -62,7 +62,7 @@ cases = st.one_of(exact_cases(), smooth_cases())
 
 
 def evaluate(network, X, loss, y):
-    """Return (value, flat gradient) by the kernel."""
+    """Return (value, flat gradient) by the fast passes."""
     value, gradient = Objective(network, X, y, loss)(network.to_vector())
     return value, gradient.copy()
 
@@ -72,9 +72,9 @@ def outputs(network, X):
     return forward.outputs(network.layout, network.to_vector(), H, activation_named(network.activation))
 
 
-def forced_blocks(monkeypatch, n_samples):
-    monkeypatch.setattr(forward, "BLOCK_BYTES", 0)
-    monkeypatch.setattr(forward, "BLOCK_SAMPLES", n_samples)
+def forced_chunks(monkeypatch, n_samples):
+    monkeypatch.setattr(forward, "CHUNK_BYTES", 0)
+    monkeypatch.setattr(forward, "CHUNK_SAMPLES", n_samples)
 
 
 # against the loops
@@ -170,16 +170,16 @@ def test_gradient_of_one_output_is_that_of_two_with_one_of_no_weight(case):
 
 
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("block", [None, 3])
+@pytest.mark.parametrize("chunk", [None, 3])
 @pytest.mark.parametrize("d, units", [(1, 3), (2, 7), (3, 5)])
-def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, units, block, bias):
+def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, units, chunk, bias):
     network, rng = Network.random((d, units, 1), d, output_bias=bias), np.random.default_rng(units)
     X, y = rng.standard_normal((10, d)), rng.standard_normal((10, 1))
     blocks, delta = network.layout.blocks(network.to_vector()), np.empty((1, 10))
-    assert backward.OuterBackwardPass.serves(blocks, delta, activation_named("relu"))
+    assert backward.OuterBackwardPass.applies(blocks, delta, activation_named("relu"))
     with pytest.MonkeyPatch.context() as patch:
-        if block:
-            forced_blocks(patch, block)
+        if chunk:
+            forced_chunks(patch, chunk)
         computed = evaluate(network, X, "mse", y)[1]
     expected = reference.flat(reference.backward(network, X, y, "mse")[1])
     assert_close(computed, expected, path_sums.gradient_tolerance(network, X, y, "mse"), repr(network))
@@ -202,29 +202,29 @@ def test_loss_and_gradient_of_repeated_samples_are_the_same(case, times):
     assert_close(gradient, twice, path_sums.gradient_tolerance(network, X, y, loss, extra), repr(network))
 
 
-# blocks of samples
+# chunks of samples
 
 
-@pytest.mark.parametrize("block", [1, 2, 5])
+@pytest.mark.parametrize("chunk", [1, 2, 5])
 @given(case=smooth_cases())
-def test_blocks_of_samples_change_nothing(block, case):
+def test_chunks_of_samples_change_nothing(chunk, case):
     network, X, loss, y = case
     value, gradient = evaluate(network, X, loss, y)
     with pytest.MonkeyPatch.context() as patch:
-        forced_blocks(patch, block)
-        assert forward.Workspace(network.layout, len(X)).block_size == min(block, len(X))
-        block_value, block_gradient = evaluate(network, X, loss, y)
+        forced_chunks(patch, chunk)
+        assert forward.Workspace(network.layout, len(X)).chunk_size == min(chunk, len(X))
+        chunk_value, chunk_gradient = evaluate(network, X, loss, y)
         assert_close(outputs(network, X), reference.outputs(network, X),
                      path_sums.outputs_tolerance(network, X), repr(network))
-    assert_close(block_value, value, path_sums.loss_tolerance(network, X, y, loss), repr(network))
-    assert_close(block_gradient, gradient, path_sums.gradient_tolerance(network, X, y, loss), repr(network))
+    assert_close(chunk_value, value, path_sums.loss_tolerance(network, X, y, loss), repr(network))
+    assert_close(chunk_gradient, gradient, path_sums.gradient_tolerance(network, X, y, loss), repr(network))
 
 
 @given(cases, st.integers(1, 3))
-def test_gradient_with_the_first_weights_held_is_that_of_all_others(case, block):
+def test_gradient_with_the_first_weights_fixed_is_that_of_all_others(case, chunk):
     network, X, loss, y = case
     with pytest.MonkeyPatch.context() as patch:
-        forced_blocks(patch, block)
+        forced_chunks(patch, chunk)
         objective = Objective(network, X, y, loss)
         value, gradient = objective(network.to_vector())
         expected = gradient.copy()
@@ -241,35 +241,35 @@ def large_case(n_samples=1300, sizes=(3, 60, 40, 2)):
     return network, rng.random((n_samples, 3)), rng.random((n_samples, sizes[-1]))
 
 
-def test_many_samples_are_worked_through_in_blocks_of_520():
+def test_many_samples_are_taken_in_chunks_of_520():
     network, X, _ = large_case()
     workspace = forward.Workspace(network.layout, len(X))
     assert [s.stop - s.start for s in workspace.slices(len(X))] == [520, 520, 260]
 
 
-def test_few_samples_are_one_block():
+def test_few_samples_are_one_chunk():
     network, X, _ = large_case(300)
     assert list(forward.Workspace(network.layout, 300).slices(300)) == [slice(0, 300)]
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_blocks_of_520_give_the_same_as_one_block(n_outputs):
+def test_chunks_of_520_give_the_same_as_one_chunk(n_outputs):
     network, X, y = large_case(sizes=(3, 60, 40, n_outputs))
     value, gradient = evaluate(network, X, "mse", y)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forward, "BLOCK_BYTES", 1 << 40)
+        patch.setattr(forward, "CHUNK_BYTES", 1 << 40)
         one_value, one_gradient = evaluate(network, X, "mse", y)
     assert_close(value, one_value, path_sums.loss_tolerance(network, X, y, "mse"), "loss")
     assert_close(gradient, one_gradient, path_sums.gradient_tolerance(network, X, y, "mse"), "gradient")
 
 
-@pytest.mark.parametrize("block", [None, 3])
+@pytest.mark.parametrize("chunk", [None, 3])
 @given(case=cases, seed=seeds)
-def test_workspace_used_again_gives_the_same_bytes(block, case, seed):
+def test_workspace_used_again_gives_the_same_bytes(chunk, case, seed):
     network, X, loss, y = case
     with pytest.MonkeyPatch.context() as patch:
-        if block:
-            forced_blocks(patch, block)
+        if chunk:
+            forced_chunks(patch, chunk)
         objective, theta = Objective(network, X, y, loss), network.to_vector()
         value, gradient = objective(theta)
         gradient = gradient.copy()
@@ -288,7 +288,7 @@ def test_passes_do_not_change_their_arguments(case):
     np.testing.assert_array_equal(y, before[1])
 
 
-def test_gradients_buffer_of_the_first_block_is_overwritten():
+def test_gradients_buffer_of_the_first_chunk_is_overwritten():
     network, X, y = large_case()
     objective = Objective(network, X, y, "mse")
     first = objective(network.to_vector())[1].copy()

@@ -12,7 +12,7 @@ import reducednet as rn
 from oracles.assertions import (
     assert_close, assert_equal_bits, assert_feasible, assert_same_network, path_sums, roundings,
 )
-from reducednet.networks.forward import BLOCK_BYTES
+from reducednet.networks.forward import CHUNK_BYTES
 from reducednet.numerics.rounding import gamma
 from oracles.reference import as_lists, layers, outputs
 from oracles.strategies import BOUNDS, cases, domains, networks, networks_with_domains, points_of, seeds
@@ -61,9 +61,9 @@ def test_a_batch_is_its_samples_one_by_one(pair, seed):
     assert_close(network(X), one_by_one, 2.0 * rn.evaluation_bound(network, domain), f"{network!r}")
 
 
-def test_a_batch_larger_than_a_block_is_its_parts():
+def test_a_batch_larger_than_a_chunk_is_its_parts():
     net = rn.Network.random((3, 40, 40, 2), rng=0, output_bias=True)
-    n = BLOCK_BYTES // 8 // 60
+    n = CHUNK_BYTES // 8 // 60
     X = np.random.default_rng(0).random((n, 3))
     halves = np.vstack([net(X[:7]), net(X[7:])])
     box = rn.Box([0] * 3, [1] * 3)
@@ -355,8 +355,8 @@ def test_natural_start_has_no_dead_or_always_on_neuron_in_the_first_layer(domain
     W, b = red.weights[0], red.thresholds[0]
     top = np.einsum("ij,ij->i", domain.support_points(W), W) + b
     bottom = np.einsum("ij,ij->i", domain.support_points(-W), W) + b
-    slack = gamma(4 * domain.n_inputs + 16) * domain.norm_bound
-    assert (top >= -slack).all() and (bottom <= slack).all()
+    allowed = gamma(4 * domain.n_inputs + 16) * domain.norm_bound
+    assert (top >= -allowed).all() and (bottom <= allowed).all()
     if fat(domain):
         assert (top > 0.0).all() and (bottom < 0.0).all()
 

@@ -9,11 +9,11 @@ from oracles.assertions import (
     assert_close, assert_equal_bits, assert_same_hidden_layers, assert_same_network, gamma,
 )
 from oracles.reference import exact_forward
-from oracles.strategies import cases, kink_points, networks, points_of, seeds
+from oracles.strategies import cases, hyperplane_points, networks, points_of, seeds
 
 
 def hard(network, domain):
-    return network, domain, np.vstack([points_of(domain, 0), kink_points(network, domain)])
+    return network, domain, np.vstack([points_of(domain, 0), hyperplane_points(network, domain)])
 
 
 def one_neuron(w, b, c=1.0, activation="relu"):
@@ -42,8 +42,8 @@ def test_rescaled_network_is_the_same_function_in_rationals(case):
 def test_rescaled_rows_have_norms_from_one_to_two(network):
     for W in rn.rescale(network).weights:
         norms = rn.sphere.row_norms(W)
-        slack = gamma(W.shape[1] + 4)  # of the measured norm
-        assert ((norms == 0.0) | ((norms >= 1.0 - slack) & (norms < 2.0 * (1.0 + slack)))).all()
+        allowed = gamma(W.shape[1] + 4)  # of the measured norm
+        assert ((norms == 0.0) | ((norms >= 1.0 - allowed) & (norms < 2.0 * (1.0 + allowed)))).all()
 
 
 @given(networks())
@@ -130,9 +130,9 @@ def test_expanding_keeps_sizes_and_scales_each_row_by_at_most_e_cubed(network, s
     expanded = rn.expand(network, seed)
     assert expanded.sizes == network.sizes and expanded.activation == network.activation
     before, after = rn.sphere.row_norms(network.weights[0]), rn.sphere.row_norms(expanded.weights[0])
-    live, slack = before > 0.0, 1.0 + gamma(32)
+    live, allowed = before > 0.0, 1.0 + gamma(32)
     ratios = after[live] / before[live]
-    assert ((ratios >= np.exp(-3) / slack) & (ratios <= np.exp(3) * slack)).all()
+    assert ((ratios >= np.exp(-3) / allowed) & (ratios <= np.exp(3) * allowed)).all()
     assert not after[~live].any()
 
 

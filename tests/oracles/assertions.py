@@ -1,7 +1,7 @@
-"""What equal means for computed numbers: every tolerance of the tests is derived here.
+"""Assert that computed numbers are equal up to tolerances that are derived, not chosen.
 
-All tolerances are counts of roundings (`gamma(n)`, THEORY section 7) times sums of absolute terms,
-or bounds that the library proves. A failure prints what was compared, where, and both values.
+A tolerance is a count of roundings (`gamma(n)`, THEORY section 7) times a sum of absolute values of
+terms, or a bound that the library proves. A failure names the comparison, the index, both values.
 """
 import numpy as np
 
@@ -42,7 +42,7 @@ def assert_same_function(network, reduced, X, same_widths=True):
     """Assert that a reduction is the same function at X, points of its domain.
 
     ReLU: |N - R| <= rn.reduction_bound for each output. Binary: at every decided point, all hidden
-    layers are equal (where the widths allow it to be asked) and the outputs within the bound.
+    layers are equal (if the widths are the same) and the outputs agree within the bound.
     """
     bound = rn.reduction_bound(network, reduced)
     assert np.isfinite(bound).all(), f"the bound {bound} says nothing"
@@ -63,7 +63,7 @@ def assert_same_hidden_layers(network, reduced, X):
 
 
 def assert_feasible(reduced):
-    """Assert unit rows to rounding, and thresholds inside the closed intervals without any tolerance."""
+    """Assert unit rows up to rounding, and thresholds in the closed intervals with no tolerance."""
     verdict = reduced.feasibility()
     assert verdict.ok, verdict.reason
     for layer, (b, interval) in enumerate(zip(reduced.thresholds, reduced.intervals), start=1):
@@ -90,7 +90,7 @@ def assert_same_network(left, right, what):
 def path_sums(network, domain):
     """Return the sums of absolute terms that each entry of each layer, and the output, is made of.
 
-    S^0 = sup |x|,   S^l = |W^l| S^(l-1) + |b^l|: what relative errors of single terms are scaled by.
+    S^0 = sup |x|,   S^l = |W^l| S^(l-1) + |b^l|: the scale of the errors of single terms.
     """
     low, high = domain.bounding_box()
     S, sums = np.maximum(np.abs(low), np.abs(high)), []
@@ -115,7 +115,7 @@ def assert_same_up_to_rounding(left, right, what):
     """Assert that two reduced networks of one orbit have the same parameters to rounding.
 
     Weights: relative to each entry. Thresholds: relative to the sum of absolute terms of their
-    neuron (`path_sums`), and for binary two margins of decision on top, by which reducing lowers.
+    neuron (`path_sums`); for binary plus twice the margin by which `reduce` lowers a threshold.
     """
     assert left.sizes == right.sizes, f"{what}: sizes {left.sizes} and {right.sizes}"
     counts, sums = roundings(right), path_sums(right, right.domain)
@@ -134,7 +134,7 @@ def assert_same_up_to_rounding(left, right, what):
 
 
 def pair_tolerance(network, reduced, ratio):
-    """Return the tolerance for a network without output bias whose constant a pair of neurons carries.
+    """Return the tolerance for a network without output bias, with a constant as a pair of neurons.
 
     The pair's outgoing weights are constant / width, so its roundings, of the size of the layer's
     inputs, are multiplied by ratio = (size of the inputs) / (width along the pair).

@@ -1,4 +1,4 @@
-"""Sums of absolute path products: what the rounding of a network, its loss and its gradient is measured by.
+"""Sum absolute products over paths: the scale of rounding errors of outputs, losses and gradients.
 
 A computed output is a sum over paths of products, each with at most K rounding factors (1 + delta);
 so it differs from the exact one by at most gamma(K) times the sum of the absolute products, as long
@@ -34,15 +34,15 @@ def roundings(network, n_samples=1):
 
 
 def outputs_tolerance(network, X, extra=0):
-    """Bound of the difference of two computations of the outputs, (n_samples, n_outputs)."""
+    """Return a bound of the difference of two computations of the outputs, of their shape."""
     return 2 * gamma(roundings(network) + extra) * layers(network, X)[-1]
 
 
 def delta(network, X, y, loss):
-    """Return absolute sums of the loss's derivative by the outputs.
+    """Return absolute sums for the derivative of the loss with respect to the outputs.
 
-    The derivative of the cross entropy is at most 2, errs by a few roundings of the outputs' size and
-    by at most twice the largest error of the outputs.
+    The derivative of the cross entropy is at most 2. Its error is a few roundings of numbers as
+    large as the outputs, plus at most twice the largest error of the outputs.
     """
     out = layers(network, X)[-1]
     if loss == "mse":
@@ -51,7 +51,7 @@ def delta(network, X, y, loss):
 
 
 def loss(network, X, y, loss):
-    """Return the absolute sum that the rounding of the loss is measured by."""
+    """Return the absolute sum that scales the rounding error of the loss."""
     out = layers(network, X)[-1]
     if loss == "mse":
         return float(((out + np.abs(np.reshape(y, out.shape))) ** 2).sum()) / len(X)
@@ -59,7 +59,7 @@ def loss(network, X, y, loss):
 
 
 def loss_tolerance(network, X, y, loss_name, extra=0):
-    """Bound of the difference of two computations of the loss."""
+    """Return a bound of the difference of two computations of the loss."""
     return 4 * gamma(roundings(network, len(X)) + extra) * loss(network, X, y, loss_name)
 
 
@@ -78,5 +78,5 @@ def gradient(network, X, y, loss):
 
 
 def gradient_tolerance(network, X, y, loss, extra=0):
-    """Bound of the difference of two computations of the gradient, a flat vector."""
+    """Return a bound of the difference of two computations of the gradient, a flat vector."""
     return 4 * gamma(roundings(network, len(X)) + extra) * gradient(network, X, y, loss)

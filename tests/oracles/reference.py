@@ -1,7 +1,7 @@
-"""Networks, losses and gradients once more: one sample at a time, in plain Python loops.
+"""Evaluate networks, losses and gradients one sample at a time, in plain Python loops.
 
-What the vectorised kernels are held against. Nothing here uses the library's arithmetic; the
-`exact_...` functions take the stored numbers as rationals and make no rounding at all.
+The tests compare the library's forward and backward passes with these. Nothing here uses the
+library's arithmetic; the `exact_...` functions compute in rationals, without any rounding.
 """
 import math
 from fractions import Fraction
@@ -65,7 +65,7 @@ def forward(network, x):
 
 
 def exact_forward(network, x):
-    """Return the outputs at one sample as fractions: those of the stored numbers, not rounded."""
+    """Return the outputs at one sample as fractions, without rounding."""
     return layers(network, x, Fraction)[2]
 
 

@@ -1,8 +1,8 @@
-"""Hypothesis strategies for networks, domains and points. They construct; nothing is filtered.
+"""Generate networks, domains and points for Hypothesis. All are constructed; nothing is filtered.
 
-Every hard feature is planted on purpose and can be switched: a neuron's kind is one of `KINDS`,
-rows have scales 2^-60 .. 2^60, and dead, always-on and touching neurons are so relative to the
-domain, by a box that is propagated through the layers here.
+Every hard feature is planted on purpose and can be switched off: a neuron's kind is one of `KINDS`,
+and rows have scales 2^-60 .. 2^60. Whether a neuron is dead, always on or touching depends on the
+domain; a box is propagated through the layers here to plant such neurons.
 """
 import numpy as np
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import reducednet as rn
 
 KINDS = ("cut", "zero", "duplicate", "opposite", "dead", "on", "touch", "axis")
-"""What a neuron can be on its layer's input set.
+"""The kinds of neurons, relative to their layer's input set.
 
 cut: its hyperplane meets the set's box; zero: a zero row; duplicate, opposite: row and threshold of
 the neuron before, or minus them; dead, on: constant zero, or affine, on the set, by some distance;
@@ -232,7 +232,7 @@ def points_of(domain, seed, n=8):
     return np.vstack([domain.sample(n, rng), domain.support_points(directions)])
 
 
-def kink_points(network, domain):
+def hyperplane_points(network, domain):
     """Return points of the domain where the neurons of the first layer are largest, smallest and near 0."""
     W, b = network.weights[0], network.thresholds[0]
     top, bottom = domain.support_points(W), domain.support_points(-W)
@@ -245,9 +245,9 @@ def kink_points(network, domain):
 
 @st.composite
 def cases(draw, **options):
-    """Triples (network, domain, X) with X points of the domain, the hard ones of the network among them."""
+    """Triples (network, domain, X): X are points of the domain, those on hyperplanes among them."""
     network, domain = draw(networks_with_domains(**options))
-    return network, domain, np.vstack([draw(points(domain)), kink_points(network, domain)])
+    return network, domain, np.vstack([draw(points(domain)), hyperplane_points(network, domain)])
 
 
 BOUNDS = st.sampled_from(["support", "ball"])
@@ -255,15 +255,15 @@ BOUNDS = st.sampled_from(["support", "ball"])
 
 def touching(rng, W, support):
     """Return thresholds at an end of their interval, up to 3 units in the last place, on this support function."""
-    ends = np.where(rng.random(len(W)) < 0.5, [support(w) for w in W], [-support(-w) for w in W])
-    return -ends * (1.0 + rng.integers(-3, 4, len(W)) * 2.0**-52)
+    extremes = np.where(rng.random(len(W)) < 0.5, [support(w) for w in W], [-support(-w) for w in W])
+    return -extremes * (1.0 + rng.integers(-3, 4, len(W)) * 2.0**-52)
 
 
 def ill_conditioned_of(seed):
-    """Return (network, domain): ReLU, rows and thresholds of sizes 1e-12 .. 1e16, many neurons constant.
+    """Return (network, domain): ReLU, entries of sizes 1e-12 .. 1e16, most neurons stable.
 
-    Sizes are drawn for each row and each threshold alone, so that most layers are constant; a third of the
-    thresholds lie within units in the last place of an end of their interval.
+    A size is drawn for each row and each threshold by itself, so that most neurons are stable. A
+    third of the thresholds lie within a few units in the last place of an end of their interval.
     """
     rng = np.random.default_rng(seed)
     n_inputs, depth = int(rng.integers(1, 3)), int(rng.integers(1, 7))

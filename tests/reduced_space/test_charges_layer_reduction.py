@@ -1,6 +1,4 @@
-"""Thresholds that are put at the ends of their intervals, and constants that are nothing but
-rounding.
-"""
+"""Thresholds set to the ends of their intervals, and constants that are mere rounding errors."""
 
 import numpy as np
 
@@ -13,7 +11,7 @@ from reducednet.reduced_space.layer_reduction import (
 )
 
 
-def test_thresholds_within_the_slack_of_an_end_are_there():
+def test_thresholds_within_the_margin_of_an_end_are_set_to_it():
     one = np.ones(4)
     ratios = np.array([0.75, -0.75, 0.74, -0.74])
     t, constants = clip_thresholds(ratios, one, -one, one, 0.25)
@@ -35,28 +33,28 @@ def test_binary_thresholds_are_lowered_by_the_margin():
     )
 
 
-def test_a_constant_that_is_rounding_is_dropped_only_without_a_bias_that_takes_it():
+def test_a_constant_within_rounding_error_is_dropped_only_if_no_bias_absorbs_it():
     """The threshold is above its end by half of, or by twice, what counts as rounding."""
     space = LayerSpace(rn.Box([-1.0], [1.0]), ACTIVATIONS["relu"], "support")
-    rounding = space.rounding(np.ones((1, 1)))
-    for share, carried in ((0.5, False), (2.0, True)):
+    rounding = space.rounding_error(np.ones((1, 1)))
+    for share, kept in ((0.5, False), (2.0, True)):
         layer = Affine(np.ones((1, 1)), 1.0 + share * rounding)
         assert (
             bool(reduce_layer(layer, Affine(np.ones((1, 1)), None), space, 1).constants[0])
-            == carried
+            == kept
         )
         above = reduce_layer(layer, Affine(np.ones((1, 1)), np.zeros(1)), space, 1).above
         assert above.b[0] == layer.b[0] - 1.0 > 0.0
 
 
-def test_an_always_on_neuron_is_free_only_where_its_width_is_rounding():
+def test_an_always_on_neuron_is_spare_only_where_its_width_is_within_rounding_error():
     flat, thin = rn.Box([0.1, 0.0], [0.1, 1.0]), rn.Box([0.1, 0.0], [0.1 + 2.0**-40, 1.0])
-    for box, free in ((flat, True), (thin, False)):
+    for box, spare in ((flat, True), (thin, False)):
         space = LayerSpace(box, ACTIVATIONS["relu"], "support")
         layer = reduce_layer(
             Affine(np.eye(2)[:1], np.full(1, 9.0)), Affine(np.ones((1, 1)), None), space, 1
         )
-        assert bool(layer.free[0]) == free
+        assert bool(layer.spare[0]) == spare
     box = rn.Box(
         [0.1, 0.2, 0.0], [0.1, np.nextafter(0.2, 1.0), 1.0]
     )  # one unit wide, which is rounding
@@ -67,4 +65,4 @@ def test_an_always_on_neuron_is_free_only_where_its_width_is_rounding():
         space,
         1,
     )
-    assert layer.free[0]
+    assert layer.spare[0]

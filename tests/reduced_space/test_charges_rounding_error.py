@@ -1,4 +1,4 @@
-"""Errors of evaluation: sums that lose half a unit in each addition, and binary neurons next to
+"""Rounding errors of evaluation: sums that round in each addition, and binary neurons next to
 their hyperplanes.
 """
 

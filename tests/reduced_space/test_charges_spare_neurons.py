@@ -1,4 +1,4 @@
-"""The rank of what always-on neurons add: rounding is no rank, and what is above it is."""
+"""The rank of the sum of always-on neurons: rounding errors do not add to it, more does."""
 
 import numpy as np
 
@@ -24,9 +24,7 @@ def test_a_direction_a_few_times_above_rounding_is_kept():
 
 
 def test_rows_that_do_not_give_the_matrix_back_are_no_answer():
-    """The second row is 1e-9 of the first and of its own direction, but for sizes of terms that do
-    not allow a loss.
-    """
+    """The rows differ by one unit in the last place, and the magnitudes allow no error that large."""
     alpha = np.array([[1.0, 1.0 + 2.0**-52], [1.0, 1.0]])
     found = row_space(alpha, 2.0**-20 * np.abs(alpha), np.ones(2))
     assert found is None or np.abs(found[0] @ found[1] - alpha).sum() <= gamma(32) * 2.0**-19

@@ -17,11 +17,11 @@ from reducednet.networks.parameters import Affine
 from reducednet.numerics.rounding import gamma
 from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.reduced_space.layer_reduction import (
-    Reduced, carry_constants, clip_thresholds, push_up,
+    ReducedLayer, absorb, clip_thresholds, represent_constants,
 )
 from reducednet.reduced_space.reduction import replace_always_on
 from oracles.reference import exact_forward, exact_layers
-from oracles.strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.strategies import BOUNDS, cases, hyperplane_points, networks_with_domains, points_of, seeds
 
 TENTHS = np.array([
     [3, 1, 2], [-3, -3, -1], [-3, -3, 1], [0, 0, 1], [2, -3, 2], [-2, 1, 2], [3, 2, 1], [-1, -1, 2], [-2, -2, -2],
@@ -32,7 +32,7 @@ TENTHS = np.array([
 
 def hard(network, domain):
     """Return (network, domain, X) for an `example`."""
-    return network, domain, np.vstack([points_of(domain, 0), kink_points(network, domain)])
+    return network, domain, np.vstack([points_of(domain, 0), hyperplane_points(network, domain)])
 
 
 def one_neuron(w, b, c=1.0, a=None, activation="relu"):
@@ -136,7 +136,7 @@ def test_small_difference_of_large_terms_survives():
 
 def test_two_neurons_by_hand():
     # N(x) = 3 s(2 x + 5) - s(-4 x + 1) on [0, 1]
-    # neuron 0: norm 2, unit 1, b/norm = 2.5, I(1) = [-1, 0]: always on, t = 0, lost 5 - 2*0 = 5, column 3*2 = 6,
+    # neuron 0: norm 2, unit 1, b/norm = 2.5, I(1) = [-1, 0]: always on, t = 0, kappa 5 - 2*0 = 5, column 3*2 = 6,
     #           constant 3*5 = 15
     # neuron 1: norm 4, unit -1, b/norm = 0.25 in I(-1) = [0, 1]: column -1*4 = -4
     net = rn.Network([[[2.0], [-4.0]]], [[5.0, 1.0]], [[3.0, -1.0]], [0.5])
@@ -368,13 +368,13 @@ def fractions(rng, *shape):
     return np.array(values, dtype=object).reshape(shape)
 
 
-def rational_unit(rng, places, n):
-    """Return a random rational unit vector that is 0 outside the places (stereographic projection)."""
-    t = [fraction(rng) for _ in places[1:]]
+def rational_unit(rng, nonzero, n):
+    """Return a random rational unit vector, 0 outside `nonzero` (stereographic projection)."""
+    t = [fraction(rng) for _ in nonzero[1:]]
     square = sum((value * value for value in t), Fraction(0))
     unit = np.array([Fraction(0)] * n, dtype=object)
-    unit[places[0]] = (square - 1) / (square + 1)
-    for place, value in zip(places[1:], t):
+    unit[nonzero[0]] = (square - 1) / (square + 1)
+    for place, value in zip(nonzero[1:], t):
         unit[place] = 2 * value / (square + 1)
     return unit
 
@@ -384,11 +384,11 @@ def rational_maps(rng, d, widths, n_outputs, output_bias):
     maps, below = [], np.array([Fraction(1)] * d, dtype=object)
     for n in widths:
         W, norms = fractions(rng, n, len(below)), []
-        places = np.flatnonzero(below != 0)
+        nonzero = np.flatnonzero(below != 0)
         for j in range(n):
-            norms.append(abs(fraction(rng)) if len(places) and rng.random() < 0.8 else Fraction(0))
-            unit = rational_unit(rng, places, len(below)) if len(places) else below
-            for i in places:  # where the neuron below has norm 0 the entry is free
+            norms.append(abs(fraction(rng)) if len(nonzero) and rng.random() < 0.8 else Fraction(0))
+            unit = rational_unit(rng, nonzero, len(below)) if len(nonzero) else below
+            for i in nonzero:  # where the neuron below has norm 0 the entry is free
                 W[j, i] = norms[j] * unit[i] / below[i]
         maps.append(Affine(W, fractions(rng, n)))
         below = np.array(norms, dtype=object)
@@ -423,7 +423,7 @@ def reduce_rationally(maps, low, high):
         least, largest = rational_range(units, low, high)
         t, constants = clip_thresholds(layer.b, norms, -largest, -least)
         assert (-largest <= t).all() and (t <= -least).all()
-        above, leftover = push_up(above, norms, constants)
+        above, leftover = absorb(above, norms, constants)
         result.append(Affine(units, t))
         low, high = np.maximum(least + t, 0), np.maximum(largest + t, 0)
         layer = above
@@ -452,22 +452,22 @@ def test_mapping_is_an_exact_identity_in_rationals(d, widths, n_outputs, output_
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 2), st.integers(1, 2), seeds())
-def test_pair_adds_exactly_the_left_over_constants(d, n_on, n_free, n_outputs, seed):
+def test_pair_adds_exactly_the_left_over_constants(d, n_on, n_spare, n_outputs, seed):
     # sides are powers of two and all numbers sixteenths, so that the computed pair is exact
     rng = np.random.default_rng(seed)
     low = rng.integers(-32, 33, d) / 16.0
     box = rn.Box(low, low + 2.0 ** rng.integers(-2, 3, d))
     space = LayerSpace(box, rn.activations.ACTIVATIONS["relu"], "support")
-    W = np.zeros((n_on + n_free, d))
+    W = np.zeros((n_on + n_spare, d))
     W[np.arange(len(W)), rng.integers(0, d, len(W))] = rng.choice([-1.0, 1.0], len(W))
-    free = np.arange(len(W)) >= n_on
-    b = np.where(free, *space.intervals(W).T)
-    C = np.where(free, 0.0, rng.integers(-32, 33, (n_outputs, len(W))) / 16.0)
+    spare = np.arange(len(W)) >= n_on
+    b = np.where(spare, *space.intervals(W).T)
+    C = np.where(spare, 0.0, rng.integers(-32, 33, (n_outputs, len(W))) / 16.0)
     constants = rng.integers(1, 64, n_outputs) / 16.0
-    layer = Reduced(W, b, Affine(C, None), constants, free)
-    carried = carry_constants(layer, space)
-    assert not carried.constants.any() and len(carried.W) == len(W) + (n_free == 0)
-    before, after = rn.Network([W], [b], C), rn.Network([carried.W], [carried.b], carried.above.W)
+    layer = ReducedLayer(W, b, Affine(C, None), constants, spare)
+    result = represent_constants(layer, space)
+    assert not result.constants.any() and len(result.W) == len(W) + (n_spare == 0)
+    before, after = rn.Network([W], [b], C), rn.Network([result.W], [result.b], result.above.W)
     for x in box.low + rng.integers(0, 17, (10, d)) / 16.0 * (box.high - box.low):
         left, right = exact_forward(before, x), exact_forward(after, x)
         assert [value + Fraction(c) for value, c in zip(left, constants)] == right

@@ -13,7 +13,7 @@ import reducednet as rn
 from oracles.assertions import assert_equal_bits, fail_at, gamma, hidden_outputs, path_sums
 from reducednet.numerics.rounding import UNIT_ROUNDOFF
 from oracles.reference import exact_forward, exact_layers, outputs
-from oracles.strategies import BOUNDS, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.strategies import BOUNDS, cases, hyperplane_points, networks_with_domains, points_of, seeds
 
 
 """Rational arithmetic is slow."""
@@ -36,7 +36,7 @@ def exact_errors(network, X):
 
 
 def hard(network, domain):
-    return network, domain, np.vstack([points_of(domain, 0), kink_points(network, domain)])
+    return network, domain, np.vstack([points_of(domain, 0), hyperplane_points(network, domain)])
 
 
 HARD = [
@@ -137,17 +137,17 @@ def test_evaluation_bound_is_near_the_error_of_cancelling_terms():
 @pytest.mark.parametrize("n", [2, 10, 100])
 @pytest.mark.parametrize("deep", [False, True])
 def test_evaluation_bound_holds_where_every_addition_loses_half_a_unit(n, deep):
-    # 1 + u + u + ... from the left: each u is a tie and is rounded away, n - 1 units are lost in all
+    # 1 + u + u + ... from the left: each u is a tie and is rounded away: the error is n - 1 units in all
     row = [[1.0] + [UNIT_ROUNDOFF] * (n - 1)]
     if deep:  # the sum's terms are n copies of x
         net, d = rn.Network([[[1.0]] * n, row], [[0.0] * n, [0.0]], [[1.0]]), 1
     else:
         net, d = rn.Network([row], [[0.0]], [[1.0]]), n
     (computed,), (exact,) = outputs(net, [[1.0] * d])[0], exact_forward(net, [1.0] * d)
-    lost = exact - Fraction(computed)
-    assert lost == (n - 1) * Fraction(UNIT_ROUNDOFF)
+    error = exact - Fraction(computed)
+    assert error == (n - 1) * Fraction(UNIT_ROUNDOFF)
     bound = Fraction(float(rn.evaluation_bound(net, rn.Box([0.5] * d, [1.0] * d))[0]))
-    assert lost <= bound <= (lost if n > 2 else 2 * lost) * 8
+    assert error <= bound <= (error if n > 2 else 2 * error) * 8
 
 
 def test_evaluation_bound_holds_for_a_dead_neuron_that_some_order_of_summation_switches_on():

@@ -38,7 +38,7 @@ def hidden_blocks(space, *vectors):
 def interior_point(space, rng):
     """Return a sample with thresholds drawn anew from the middle 80 % of their intervals.
 
-    A sample itself may have b = 0 over a layer that is 0 at some x: a kink that no small step clears.
+    A sample may have b = 0 over a layer that is 0 at some x: a small step does not leave that hyperplane.
     """
     theta = space.sample(rng)
     for layer, (block,) in enumerate(hidden_blocks(space, theta)):
@@ -155,7 +155,7 @@ def arrays(space, vector):
 
 
 @given(reduced_spaces(activation="relu"), seeds)
-def test_step_gives_the_lost_norm_to_the_outgoing_weights(space, seed):
+def test_step_gives_the_row_norm_to_the_outgoing_weights(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
     moved = rn.Network(**arrays(space, theta + step))
     lengths = [np.linalg.norm(moved.weights[0], axis=1)]
@@ -239,8 +239,8 @@ def test_loss_changes_along_a_step_as_the_gradient_says(bound, hidden, seed):
         abs((objective(space.step(theta, s * V))[0] - objective(space.step(theta, -s * V))[0]) / (2 * s) - slope)
         for s in (t, t / 4)
     ]
-    noise = path_sums.loss_tolerance(network, X, y, "mse") / t * 4
-    assert errors[1] <= errors[0] / 8 + noise and errors[0] <= t * path_sums.loss(network, X, y, "mse")
+    rounding = path_sums.loss_tolerance(network, X, y, "mse") / t * 4
+    assert errors[1] <= errors[0] / 8 + rounding and errors[0] <= t * path_sums.loss(network, X, y, "mse")
 
 
 @given(seeds)
@@ -251,14 +251,14 @@ def test_on_the_line_a_tangent_step_does_not_move_the_signs(seed):
     np.testing.assert_array_equal(space.layout.blocks(moved)[0][0], space.layout.blocks(theta)[0][0])
 
 
-# a point that moves in place
+# a point that changes in place
 
 
 @given(reduced_spaces(), seeds)
 def test_point_moved_in_place_is_the_step(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
     vector = theta.copy()
-    point = space.moving_point(vector)
+    point = space.in_place(vector)
     vector += step
     point.retract()
     assert vector.tobytes() == space.step(theta, step).tobytes()
@@ -269,8 +269,8 @@ def test_projection_in_place_is_the_gradient(space, seed, k):
     theta, vectors = space.sample(seed), np.array([direction(space, seed + i) for i in range(k)])
     expected = [space.gradient(theta, v) for v in vectors]
     sizes = np.abs(vectors)
-    point = space.moving_point(theta)
-    point.project(point.rows(vectors))
+    point = space.in_place(theta)
+    point.project(point.weight_views(vectors))
     for v, tangent, size in zip(vectors, expected, sizes):
         allowed = gamma(4 * max(space.layout.sizes) + 8) * size.sum()
         assert_close(v, tangent, allowed, "projection")
@@ -279,11 +279,11 @@ def test_projection_in_place_is_the_gradient(space, seed, k):
 @given(reduced_spaces(), seeds)
 def test_point_that_moves_along_tangents_stays_in_the_space(space, seed):
     vector = space.sample(seed)
-    point, steps = space.moving_point(vector, tangent=True), np.empty((1, len(vector)))
-    rows = point.rows(steps)
+    point, steps = space.in_place(vector, tangent=True), np.empty((1, len(vector)))
+    rows = point.weight_views(steps)
     for k in range(4):
         steps[0] = direction(space, seed + k)
-        if point.first_weights_stay:
+        if point.first_weights_fixed:
             space.layout.blocks(steps[0])[0][:-1] = 0.0
         point.project(rows)
         vector += steps[0]
@@ -298,7 +298,7 @@ def test_point_that_moves_along_tangents_goes_where_steps_go(space, seed):
     theta, step = space.sample(seed), direction(space, seed)
     step = space.gradient(theta, step)
     expected, vector = space.step(theta, step), theta.copy()
-    point = space.moving_point(vector, tangent=True)
+    point = space.in_place(vector, tangent=True)
     vector += step
     point.retract()
     n = max(space.layout.sizes)

@@ -10,7 +10,7 @@ from oracles.assertions import (
     hidden_outputs, path_sums, roundings,
 )
 from reducednet.numerics.low_rank import row_space
-from oracles.strategies import BOUNDS, boxes, cases, kink_points, networks_with_domains, points_of, seeds
+from oracles.strategies import BOUNDS, boxes, cases, hyperplane_points, networks_with_domains, points_of, seeds
 
 
 def redrawn(network, domain, bound="support", rng=0):
@@ -31,7 +31,7 @@ def fat_boxes(n):
 
 
 def hard(network, domain):
-    return network, domain, np.vstack([points_of(domain, 0), kink_points(network, domain)])
+    return network, domain, np.vstack([points_of(domain, 0), hyperplane_points(network, domain)])
 
 
 RANK_TWO = rn.Network(
@@ -164,7 +164,7 @@ def test_rank_of_the_affine_sum_counts_for_several_outputs():
 
 
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e12])
-def test_folding_keeps_the_accuracy_of_an_output_that_does_not_see_the_large_input(size):
+def test_absorbing_keeps_the_accuracy_of_an_output_that_does_not_see_the_large_input(size):
     # output 0 is x_2 + constants, of size 40; x_1 is as large as `size` and concerns output 1 only
     box = rn.Box([-size, -1.0], [size, 1.0])
     W, b = np.array([[0.0, 1.0], [1e-3, 1.0], [1e-3, 2.0]]), np.array([9.0, size, size])
@@ -172,7 +172,7 @@ def test_folding_keeps_the_accuracy_of_an_output_that_does_not_see_the_large_inp
     net = rn.Network([W], [b], C, [0.0, 0.0])
     red, X = redrawn(net, box), box.sample(50, 0)
     allowed = gamma(int(2 * roundings(red)[-1])) * 3 * path_sums(net, box)[-1]
-    assert_close(red(X), net(X), allowed, "folded")
+    assert_close(red(X), net(X), allowed, "absorbed")
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 4), seeds(), st.booleans())

@@ -37,7 +37,7 @@ def test_hyperplane_of_every_neuron_goes_through_the_image_of_a_sample(sizes, do
         size = np.abs(H) @ np.abs(W).T + np.abs(b)
         # rounding, and that of the ends that the threshold is clipped to
         allowed = gamma(4 * W.shape[1] + 32) * (size + space.domain.norm_bound)
-        distance = np.abs(Z) - allowed - space.rounding(W)
+        distance = np.abs(Z) - allowed - space.rounding_error(W)
         assert (distance.min(axis=0) <= 0.0).all(), f"nearest images {np.abs(Z).min(axis=0)}"
         H = activation_named(activation).value(Z)
 
@@ -76,7 +76,7 @@ def test_spread_hyperplane_of_every_neuron_cuts_the_images_of_the_samples(sizes,
     for W, b, space in zip(network.weights, network.thresholds, network.layer_spaces):
         Z = H @ W.T + b
         size = np.abs(H) @ np.abs(W).T + np.abs(b)
-        allowed = gamma(4 * W.shape[1] + 32) * (size + space.domain.norm_bound) + space.rounding(W)
+        allowed = gamma(4 * W.shape[1] + 32) * (size + space.domain.norm_bound) + space.rounding_error(W)
         assert ((Z - allowed).min(axis=0) <= 0.0).all() and ((Z + allowed).max(axis=0) >= 0.0).all()
         H = np.maximum(Z, 0.0)
 

@@ -7,7 +7,7 @@ import pytest
 
 import reducednet as rn
 from oracles.assertions import assert_close, assert_feasible, assert_same_function, assert_same_network
-from oracles.strategies import kink_points
+from oracles.strategies import hyperplane_points
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("REDUCEDNET_NETS", ROOT / ".." / "shared" / "nets"))
@@ -31,7 +31,7 @@ def real(request):
     network = rn.load(request.param)
     box, rng = box_of(request.param, network), np.random.default_rng(0)
     corners = np.where(rng.random((50, box.n_inputs)) < 0.5, box.low, box.high)
-    return network, box, np.vstack([box.sample(200, rng), corners, kink_points(network, box)])
+    return network, box, np.vstack([box.sample(200, rng), corners, hyperplane_points(network, box)])
 
 
 @pytest.mark.parametrize("bound", ["support", "ball"])

@@ -11,7 +11,7 @@ from reducednet.reduced_space.intervals import LayerSpace
 from reducednet.verification.reduction_bound import mapping_bound
 from oracles.reference import exact_forward
 from oracles.strategies import (
-    cases, ill_conditioned, ill_conditioned_of, kink_points, networks_with_domains, points_of, seeds,
+    cases, hyperplane_points, ill_conditioned, ill_conditioned_of, networks_with_domains, points_of, seeds,
 )
 
 """Rational arithmetic is slow."""
@@ -35,7 +35,7 @@ ways = pytest.mark.parametrize("way", WAYS)
 
 def points(network, domain):
     """Return the hardest points of the domain, few of them."""
-    return np.vstack([points_of(domain, 0, 2)[:6], kink_points(network, domain)[:6]])
+    return np.vstack([points_of(domain, 0, 2)[:6], hyperplane_points(network, domain)[:6]])
 
 
 def assert_within(network, reduced, X, bound):
@@ -147,7 +147,7 @@ def test_thresholds_of_the_ill_conditioned_networks_are_put_at_ends(monkeypatch)
     # without the margin a threshold is set to an end only if it lies at or beyond it
     pairs = [ill_conditioned_of(seed) for seed in range(100)]
     put = [rn.reduce(*pair).thresholds for pair in pairs]
-    monkeypatch.setattr(LayerSpace, "rounding", lambda space, units: np.zeros(len(units)))
+    monkeypatch.setattr(LayerSpace, "rounding_error", lambda space, units: np.zeros(len(units)))
     left = [rn.reduce(*pair).thresholds for pair in pairs]
     differ = [any(len(b) != len(c) or (b != c).any() for b, c in zip(*two)) for two in zip(put, left)]
     assert np.mean(differ) >= 0.25

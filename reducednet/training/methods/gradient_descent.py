@@ -30,7 +30,7 @@ from ..._validation import (
     Array, RandomLike, fraction, generator, instance, integer, message, number, real_array,
 )
 from ...networks.network import Network
-from ...reduced_space.in_place import MovingPoint
+from ...reduced_space.in_place import InPlaceSpace
 from ...reduced_space.spaces import space_of
 from ..monitor import Monitor, NotFinite
 from ..objective import Objective
@@ -49,7 +49,7 @@ class _Rule(Protocol):
     name: str
     n_moments: int
 
-    def begin(self, rows: Array, point: MovingPoint) -> None: ...
+    def begin(self, rows: Array, point: InPlaceSpace) -> None: ...
 
     def write_step(self, t: int, step: Array) -> None:
         """Write step number t = 1, 2, ..., and bring the moments up to date."""
@@ -64,7 +64,7 @@ class _HeavyBall:
         self._rate = np.array(-number(learning_rate, "learning_rate", above=0.0))
         self._momentum = np.array(fraction(momentum, "momentum"))
 
-    def begin(self, rows: Array, point: MovingPoint) -> None:
+    def begin(self, rows: Array, point: InPlaceSpace) -> None:
         self._gradient, self._moment = rows[0], rows[2]
 
     def write_step(self, t: int, step: Array) -> None:
@@ -90,12 +90,12 @@ class _Adam:
         self._epsilon = number(epsilon, "epsilon", above=0.0)
         self._rate, self._floor = np.empty(()), np.empty(())
 
-    def begin(self, rows: Array, point: MovingPoint) -> None:
+    def begin(self, rows: Array, point: InPlaceSpace) -> None:
         self._gradient, self._squares, self._mean, self._square = rows[:4]
         self._additions, self._moments = rows[:2], rows[2:4]
         # written out: an array of one shape with the moments is multiplied sooner than two numbers
         self._decays = np.repeat(self._betas, rows.shape[1]).reshape(self._moments.shape)
-        self._point, self._rows = point, point.rows(rows[1:2])
+        self._point, self._rows = point, point.weight_views(rows[1:2])
 
     def write_step(self, t: int, step: Array) -> None:
         beta1, beta2 = self._betas
@@ -103,7 +103,7 @@ class _Adam:
         self._rate.fill(-self._learning_rate * (1.0 - beta1) / ((1.0 - beta1**t) * s))
         self._floor.fill(self._epsilon / s)
         np.multiply(self._gradient, self._gradient, out=self._squares)
-        self._point.pool(self._rows)
+        self._point.sum_over_rows(self._rows)
         moments = self._moments
         moments *= self._decays
         moments += self._additions
@@ -156,10 +156,11 @@ class _Run:
         if state is not None:
             self.vector[...], self.t = state["vector"], int(state["n_steps"])
             rng.bit_generator.state = state["rng"]
-        self.point = space_of(network).moving_point(self.vector, tangent=True)
-        if self.point.first_weights_stay:
+        self.point = space_of(network).in_place(self.vector, tangent=True)
+        if self.point.first_weights_fixed:
             objective.hold_first_weights()
-        self._tangents, self._moment = self.point.rows(self.rows[0:3:2]), self.point.rows(self.rows[2:3])
+        self._tangents = self.point.weight_views(self.rows[0:3:2])
+        self._moment = self.point.weight_views(self.rows[2:3])
         rule.begin(self.rows, self.point)
         full = batch_size is None or batch_size >= objective.n_samples
         self.batches = None if full else _Batches(objective.n_samples, batch_size or 1, rng, state)
