@@ -217,7 +217,7 @@ CHANGES = [
         ("min(t) >= 0 and ", ""),
         ("sum(t) == 1 and ", ""),
         (" and x == means", ""),
-        ('f.activation == "binary" and any(is_on', 'f.activation == "binary" and not any(is_on'),
+        ('f.activation == "binary" and any(is_on', 'f.activation == "neither" and any(is_on'),
     ),
     *changes(
         "folded",

@@ -68,7 +68,9 @@ def forged(f, g, domain, rng):
     """
     if f.activation == "binary":
         return {"gap": 1e6}
-    return {"bound": float(np.nextafter(float(max(differences_at(f, g, domain, rng, 3)[1])), 0.0)), "gap": 1e6}
+    largest = max(differences_at(f, g, domain, rng, 3)[1])
+    below = {"bound": float(np.nextafter(float(largest), 0.0))} if largest > 0 else {}  # 0 is true of equal ones
+    return below | {"gap": 1e6}
 
 
 def exchanged_arrays(own, others, rng):
