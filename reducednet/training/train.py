@@ -19,9 +19,9 @@ from .monitor import Monitor, State, StopTraining, bar
 from .objective import Objective
 from .result import METHODS, TrainingResult
 
-N_STEPS = {"sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
+DEFAULT_STEPS = {"sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
            "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000}
-TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
+DEFAULT_TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
 OPTIONS: dict[str, tuple[str, ...]] = {
     "sgd": ("learning_rate", "batch_size", "momentum"),
     "adam": ("learning_rate", "batch_size", "beta1", "beta2", "epsilon"),
@@ -243,8 +243,8 @@ def _arguments(
         "rounds": lambda v: integer(v, "rounds", 0),
     }
     return {
-        "n_steps": integer(N_STEPS[optimiser] if n_steps is None else n_steps, "n_steps", 1),
-        "tolerance": number(TOLERANCE.get(optimiser, 1e-10) if tolerance is None else tolerance, "tolerance", 0.0),
+        "n_steps": integer(DEFAULT_STEPS[optimiser] if n_steps is None else n_steps, "n_steps", 1),
+        "tolerance": number(DEFAULT_TOLERANCE.get(optimiser, 1e-10) if tolerance is None else tolerance, "tolerance", 0.0),
         **{name: checks[name](value) for name, value in options.items()},
     }
 

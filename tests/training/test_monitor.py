@@ -797,7 +797,7 @@ def test_auto_is_the_method_that_it_picks(method):
     assert_same_network(one.network, two.network, "the network")
 
 
-@pytest.mark.parametrize("optimiser", train_module.N_STEPS)
+@pytest.mark.parametrize("optimiser", train_module.DEFAULT_STEPS)
 def test_train_takes_and_documents_every_option_of_the_optimiser(optimiser):
     home = "gradient_descent" if optimiser in ("sgd", "adam") else optimiser
     module = importlib.import_module(f"reducednet.training.{home}")
