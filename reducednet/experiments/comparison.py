@@ -10,9 +10,7 @@ import numpy as np
 from .._validation import Array
 from ..numerics.records import read_only, record
 from ..training.result import TrainingResult
-
-FAILURE = 1e-2
-"""A test error that counts as a failure: the fit misses at least a wave's top."""
+from .study import FAILURE
 
 
 @dataclass(frozen=True)

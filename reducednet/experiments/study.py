@@ -17,6 +17,7 @@ from .methods import Method, Run
 from .study_file import read_study, study_bytes
 
 FAILURE = 1e-2
+"""Test errors above count as failures: on sin(4 pi x) such a fit misses at least the top of a wave."""
 RESAMPLES = 2000
 
 
