@@ -1,4 +1,4 @@
-"""Laws of the exchange of hyperplanes, against brute force and an exact dynamic programme.
+"""Laws of the exchange of hyperplanes, against brute force and an exact dynamic program.
 
 N binary neurons on the line jump at N points at most. With an output bias they are all piecewise
 constant functions of N + 1 pieces. Without one, the level left of all jumps must be the sum of

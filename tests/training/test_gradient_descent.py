@@ -6,7 +6,7 @@ from oracles.assertions import assert_close, assert_equal_bits, assert_feasible,
 import reducednet as rn
 from reducednet.training.methods import gradient_descent
 from reducednet.training.methods.gradient_descent import (
-    FLUSH_EVERY, SMALL, minimise_adam, minimise_sgd,
+    FLUSH_EVERY, NEGLIGIBLE, minimise_adam, minimise_sgd,
 )
 from reducednet.training.monitor import Monitor, NotFinite, StopTraining
 from reducednet.training.objective import Objective
@@ -375,7 +375,7 @@ def test_subnormals_are_flushed(minimise):
     state["n_steps"] = FLUSH_EVERY - 1
     state = run(minimise, network, 1, state=state, learning_rate=1e-300).state
     for array in (state["vector"], state["moments"]):
-        small = np.abs(array) < SMALL
+        small = np.abs(array) < NEGLIGIBLE
         assert not array[small].any()
     assert state["vector"][2] == 1e-280
 

@@ -341,7 +341,8 @@ def test_start_that_was_interrupted_while_it_was_recorded_is_there_once(monkeypa
     def interrupt(step):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_module, "bar", lambda *arguments: contextlib.nullcontext(interrupt))
+    monkeypatch.setattr(
+        train_module, "progress_bar", lambda *arguments: contextlib.nullcontext(interrupt))
     result = train("adam")
     assert result.message == "interrupted" and result.history["step"].tolist() == [0]
 
@@ -469,7 +470,7 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(method, options, monkeypa
 
 
 @every_method
-@pytest.mark.parametrize("at", ["count_constant", "value"])
+@pytest.mark.parametrize("at", ["count_stable", "value"])
 def test_interrupt_while_a_step_is_recorded_keeps_it_and_its_state(method, at, monkeypatch):
     network, options = start(method, True, (2, 8, 1)), {"tolerance": 0.0, "validation": problem(9, 5)}
     whole = train(method, network, n_steps=20, rng=5, **options)
