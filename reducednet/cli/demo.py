@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _lines(report: Mapping[str, Any]) -> list[str]:
     from ..experiments.demo import N_STEPS, SIZES
-    from ..experiments.study import FAILURE
+    from ..experiments.methods import FAILURE
 
     mapping = [{"space": space, "neurons": f"{SIZES[1]}-{e['neurons']}",
                 "largest difference": short(e["largest_difference"]),

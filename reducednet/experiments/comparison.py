@@ -10,7 +10,7 @@ import numpy as np
 from .._validation import Array
 from ..numerics.records import read_only, record
 from ..training.result import TrainingResult
-from .study import FAILURE
+from .methods import FAILURE
 
 
 @dataclass(frozen=True)

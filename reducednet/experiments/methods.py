@@ -16,6 +16,9 @@ from ..training.result import METHODS
 SPACES = ("standard", "reduced")
 STARTS = ("normal", "he", "uniform", "natural", "placed", "greedy")
 
+FAILURE = 1e-2
+"""A larger test error counts as a failure: such a fit of sin(4 pi x) misses the top of a wave."""
+
 
 @record
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,8 @@ from .._validation import Array, choice, integer, message, number
 from ..files.archives import checked_path, naming, write_whole
 from ..networks.network import Network
 from ..numerics.records import record
-from .methods import Method, Run
+from .methods import FAILURE, Method, Run
 from .study_file import read_study, study_bytes
-
-FAILURE = 1e-2
-"""A larger test error counts as a failure: such a fit of sin(4 pi x) misses the top of a wave."""
 
 RESAMPLES = 2000
 """How many resamples the bootstrap draws."""
