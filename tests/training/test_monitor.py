@@ -78,7 +78,7 @@ def test_history_has_its_columns_for_every_method(method, reduced):
 
 
 @every_method
-def test_history_tells_the_losses_and_constant_neurons_of_its_networks(method):
+def test_history_has_the_losses_and_stable_neurons_of_its_networks(method):
     states = []
     result = train(method, callback=states.append)
     X, _ = problem()
@@ -260,7 +260,7 @@ def test_bar_is_closed_where_a_run_stops_early(capsys):
 
 @pytest.mark.parametrize("method", RELU)
 @both
-def test_loss_that_is_no_number_ends_a_run_with_its_best_network(method, reduced, monkeypatch):
+def test_loss_that_is_not_finite_ends_a_run_with_its_best_network(method, reduced, monkeypatch):
     original, calls = Monitor.record, [0]
 
     def record(self, vector, loss, gradient_norm=np.nan, *, state=None):
@@ -828,6 +828,7 @@ X, Y = problem(6)
 RELU_NET, BINARY_NET = rn.Network.random((2, 3, 1), 0), rn.Network.random((2, 3, 1), 0, activation="binary")
 DEEP_BINARY = rn.Network.random((2, 3, 3, 1), 0, activation="binary")
 CLASSES = rn.Network.random((2, 3, 2), 0)
+BINARY_CLASSES = rn.Network.random((2, 3, 2), 0, activation="binary")
 
 
 @pytest.mark.parametrize("network, options, error, match", [
@@ -835,6 +836,8 @@ CLASSES = rn.Network.random((2, 3, 2), 0)
     (CLASSES, {"method": "varpro", "loss": "cross_entropy", "y": [0, 1] * 3}, ValueError, "loss='cross_entropy'"),
     (RELU_NET, {"method": "exchange"}, ValueError, "'exchange' needs a binary network of one hidden layer"),
     (DEEP_BINARY, {"method": "exchange"}, ValueError, "got a binary network of depth 2"),
+    (BINARY_CLASSES, {"method": "exchange", "loss": "cross_entropy", "y": [0, 1] * 3}, ValueError,
+     "'exchange' needs a binary network of one hidden layer and loss='mse'"),
     (RELU_NET, {"method": "surrogate"}, ValueError, "'surrogate' needs a binary network, got a relu network"),
     (RELU_NET, {"method": "newton"}, ValueError, "`method` must be one of"),
     (RELU_NET, {"loss": "hinge"}, ValueError, "`loss` must be one of"),

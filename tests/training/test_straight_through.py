@@ -1,6 +1,5 @@
 """Laws of the straight-through estimator: its gradient, its space, and the best network it keeps."""
 import numpy as np
-import pytest
 from oracles import reference
 from oracles import strategies
 from oracles.assertions import assert_close, assert_feasible, assert_same_network
@@ -190,8 +189,3 @@ def test_neuron_with_constant_input_has_no_gradient():
     objective = Objective(network, [[0.0], [1.0]], [0.0, 1.0])
     gradient = straight_through.gradient_estimate(network, objective, network.to_vector())[1]
     assert gradient.tolist() == [0.0, 0.0, 3.0]
-
-
-def test_relu_networks_are_refused():
-    with pytest.raises(ValueError, match="`method` 'surrogate' is for binary networks"):
-        run(rn.Network.random((1, 2, 1), 0), [[0.0]], [0.0])

@@ -35,7 +35,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._validation import Array, RandomLike, generator
-from ...networks.losses import mean_squared_error
 from ...networks.network import Network
 from ...numerics.rounding import gamma
 from ..monitor import Monitor
@@ -83,13 +82,7 @@ def minimise(
     Returns
     -------
     (converged, message)
-
-    Raises
-    ------
-    ValueError
-        If the network is not binary or is deeper, or the loss is another one.
     """
-    _check(network, objective)
     state = matching_state(objective, state)
     rng = generator(rng) if state is None else restore_generator(state["rng"])
     best = current = _point(objective, network.to_vector())
@@ -132,15 +125,6 @@ class _Point(NamedTuple):
 def _loss(point: _Point) -> float:
     """Return the point's loss."""
     return point.loss
-
-
-def _check(network: Network, objective: Objective) -> None:
-    """Raise if the exchange of hyperplanes cannot train this network with this loss."""
-    kind = f"a {network.activation} network of {network.depth} hidden layers"
-    if network.activation != "binary" or network.depth != 1:
-        raise ValueError(f"`method` 'exchange' is for binary networks of one hidden layer, got {kind}")
-    if objective.loss is not mean_squared_error:
-        raise ValueError("`method` 'exchange' needs loss 'mse', got 'cross_entropy'")
 
 
 def _rounding_floor(objective: Objective) -> float:
@@ -281,7 +265,9 @@ class Exchange:
         self.squared_distances += products
 
 
-def _sweep(network: Network, objective: Objective, point: _Point, rng: np.random.Generator) -> _Point:
+def _sweep(
+    network: Network, objective: Objective, point: _Point, rng: np.random.Generator
+) -> _Point:
     """Try to exchange each neuron once, spare ones first; return a point that is not worse."""
     block = network.layout.blocks(point.vector.copy())[0]
     X = objective.H[:-1].T
@@ -313,7 +299,9 @@ def _solve(network: Network, objective: Objective, block: Array) -> _Point:
     return _Point(vector, objective.value(vector))
 
 
-def _displace(network: Network, objective: Objective, point: _Point, rng: np.random.Generator) -> _Point:
+def _displace(
+    network: Network, objective: Objective, point: _Point, rng: np.random.Generator
+) -> _Point:
     """Return the point with a few neurons replaced by random candidates."""
     block = network.layout.blocks(point.vector.copy())[0]
     X = objective.H[:-1].T

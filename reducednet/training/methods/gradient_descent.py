@@ -6,7 +6,8 @@ batch (THEORY, section 4):
 * SGD with Polyak's heavy ball (not Nesterov's momentum):   M <- momentum M + g,
   step = -learning_rate M
 * Adam:   m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2,
-  step = -learning_rate mhat / (sqrt(vhat) + epsilon),   mhat = m / (1 - beta1^t),   vhat = v / (1 - beta2^t)
+  step = -learning_rate mhat / (sqrt(vhat) + epsilon),
+  mhat = m / (1 - beta1^t),   vhat = v / (1 - beta2^t)
 
 After a step the point is retracted (`ReducedSpace.step`) and the momentum is projected onto the new
 tangent space. In the reduced space the square in Adam's v is that of the whole weight row, |g_j|^2,
@@ -28,9 +29,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..._validation import (
-    Array, RandomLike, fraction, generator, instance, integer, message, number, real_array,
-)
+from ..._validation import Array, RandomLike, generator, message, real_array
 from ...networks.network import Network
 from ...reduced_space.in_place import MovingPoint
 from ...reduced_space.spaces import space_of
@@ -65,8 +64,7 @@ class _HeavyBall:
     name, n_moments = "sgd", 1
 
     def __init__(self, learning_rate: float, momentum: float) -> None:
-        self._rate = np.array(-number(learning_rate, "learning_rate", above=0.0))
-        self._momentum = np.array(fraction(momentum, "momentum"))
+        self._rate, self._momentum = np.array(-learning_rate), np.array(momentum)
 
     def begin(self, rows: Array, point: MovingPoint) -> None:
         self._gradient, self._moment = rows[0], rows[2]
@@ -90,9 +88,7 @@ class _Adam:
     name, n_moments = "adam", 2
 
     def __init__(self, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> None:
-        self._learning_rate = number(learning_rate, "learning_rate", above=0.0)
-        self._betas = fraction(beta1, "beta1"), fraction(beta2, "beta2")
-        self._epsilon = number(epsilon, "epsilon", above=0.0)
+        self._learning_rate, self._betas, self._epsilon = learning_rate, (beta1, beta2), epsilon
         self._rate, self._floor = np.empty(()), np.empty(())
 
     def begin(self, rows: Array, point: MovingPoint) -> None:
@@ -121,7 +117,9 @@ class _Adam:
 class _Batches:
     """Mini-batches: each epoch has every sample once, in a new order; the last may be smaller."""
 
-    def __init__(self, n_samples: int, size: int, rng: np.random.Generator, state: dict[str, Any] | None) -> None:
+    def __init__(
+        self, n_samples: int, size: int, rng: np.random.Generator, state: dict[str, Any] | None
+    ) -> None:
         self._n_samples, self._size, self._rng = n_samples, size, rng
         if state is None:
             self._draw()
@@ -226,8 +224,6 @@ def _minimise(
     rng: RandomLike, batch_size: int | None, state: dict[str, Any] | None,
 ) -> tuple[bool, str]:
     """Run the rule from the network, or from the state of an earlier run."""
-    batch_size = None if batch_size is None else integer(batch_size, "batch_size", 1)
-    n_steps, tolerance = integer(n_steps, "n_steps", 0), number(tolerance, "tolerance", minimum=0.0)
     rng = generator(rng)
     if state is not None:
         _check_state(state, rule, network, objective, rng, batch_size)
@@ -257,11 +253,10 @@ def _check_state(
     state: Any, rule: _Rule, network: Network, objective: Objective, rng: np.random.Generator,
     batch_size: int | None,
 ) -> None:
-    """Raise if a state comes from another method, shape, or kind of batches or generator."""
-    instance(state, "state", dict, "a dict that an earlier run left")
-    if state.get("method") != rule.name:
-        raise ValueError(message("state", f"one of method {rule.name!r}", repr(state.get("method"))))
-    real_array(state["vector"], "state['vector']", (network.n_parameters,))
+    """Raise if a state comes from other samples, batches or another kind of generator.
+
+    `train` has checked its method and its vector.
+    """
     real_array(state["moments"], "state['moments']", (rule.n_moments, network.n_parameters))
     kind = rng.bit_generator.state["bit_generator"]
     if state["rng"]["bit_generator"] != kind:

@@ -76,14 +76,7 @@ def minimise(
     Returns
     -------
     (converged, message)
-
-    Raises
-    ------
-    ValueError
-        If the network is not binary.
     """
-    if network.activation != "binary":
-        raise ValueError(f"`method` 'surrogate' is for binary networks, got a {network.activation} network")
     space, theta, n_done = space_of(network), network.to_vector(), 0
     moments = np.zeros((2, len(theta)))
     if state is not None:
