@@ -181,7 +181,8 @@ def _seed(rng: RandomLike) -> np.random.SeedSequence:
 # ------------------------------------------------------------------------------------------- the data
 
 def _data(
-    target: Any, sizes: tuple[int, ...], n: int | None, test_points: int, test: Any, rng: np.random.Generator
+    target: Any, sizes: tuple[int, ...], n: int | None, test_points: int, test: Any,
+    rng: np.random.Generator,
 ) -> tuple[str, tuple[Array, Array, Array, Array]]:
     """Return the name of the target or of samples, and (X, y, X_test, y_test)."""
     if isinstance(target, str):
@@ -203,7 +204,8 @@ def _data(
 
 
 def _sampled(
-    target: Target, sizes: tuple[int, ...], n: int | None, test_points: int, rng: np.random.Generator
+    target: Target, sizes: tuple[int, ...], n: int | None, test_points: int,
+    rng: np.random.Generator,
 ) -> tuple[Array, Array, Array, Array]:
     """Return (X, y, X_test, y_test) of a target."""
     if (sizes[0], sizes[-1]) != (target.n_inputs, 1):

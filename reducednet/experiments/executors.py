@@ -203,7 +203,7 @@ def report_progress(
     try:
         progress(done, total)
     except Exception as error:
-        text = f"`progress` raised {type(error).__name__}: {error}; the work goes on without it"
+        text = f"`progress` raised {type(error).__name__}: {error}; the work continues without it"
         warnings.warn(text, RuntimeWarning, stacklevel=stacklevel)
         return None
     return progress

@@ -87,8 +87,8 @@ class Monitor:
 
     def __init__(
         self, network: Network, objective: Objective, validation: Objective | None = None,
-        callback: Callable[[State], Any] | None = None, patience: int | None = None, record_every: int = 1,
-        earlier: TrainingResult | None = None,
+        callback: Callable[[State], Any] | None = None, patience: int | None = None,
+        record_every: int = 1, earlier: TrainingResult | None = None,
     ) -> None:
         self.network, self.objective, self.validation = network, objective, validation
         self.callback, self.patience, self.record_every = callback, patience, record_every
@@ -122,14 +122,16 @@ class Monitor:
         else:
             self.best_value = self.validation.value(self.best_vector)
         self.best_record = len(self.rows)
-        losses = earlier.history.get("loss" if self.validation is None else "validation_loss", np.empty(0))
+        criterion = "loss" if self.validation is None else "validation_loss"
+        losses = earlier.history.get(criterion, np.empty(0))
         if len(losses) and self.patience is not None and np.isfinite(losses).any():
             best = int(np.nanargmin(losses))
             if len(self.rows) - best < self.patience:
                 self.best_record = best
 
     def record(
-        self, vector: Array, loss: float, gradient_norm: float = np.nan, *, state: Mapping[str, Any] | None = None
+        self, vector: Array, loss: float, gradient_norm: float = np.nan, *,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         """Record the network with this flat vector, reached by one more step.
 
@@ -185,7 +187,8 @@ class Monitor:
             self.best_vector, self.best_value, self.best_record = vector, criterion, len(self.rows) - 1
         self._pending = None
         if self.callback is not None and call_back:
-            state = State(step, loss, validation_loss, gradient_norm, lambda: self.network.with_vector(vector))
+            state = State(step, loss, validation_loss, gradient_norm,
+                          lambda: self.network.with_vector(vector))
             if self.callback(state):
                 raise StopTraining("stopped by the callback")
         if self.patience is not None and len(self.rows) - 1 - self.best_record >= self.patience:
@@ -210,8 +213,8 @@ class Monitor:
             del history["validation_loss"]
         for column in history.values():
             column.setflags(write=False)
-        history = MappingProxyType(history)
-        return TrainingResult(self.network.with_vector(self.best_vector), history, converged, message, self.state)
+        best = self.network.with_vector(self.best_vector)
+        return TrainingResult(best, MappingProxyType(history), converged, message, self.state)
 
 
 @contextmanager

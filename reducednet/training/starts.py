@@ -22,7 +22,9 @@ from ..reduced_space.reduced_network import ReducedNetwork, natural_neurons
 N_CANDIDATES = 2000
 
 
-def placed_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def placed_neurons(
+    n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
     """Draw unit rows, uniform on the sphere, and thresholds: the hyperplanes go through rows of H.
 
     Parameters
@@ -48,7 +50,9 @@ def placed_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.G
     return W, np.clip(b, low, high)
 
 
-def spread_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def spread_neurons(
+    n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
     """Draw unit rows w, uniform on the sphere, and thresholds b, -b uniform on [min w.h, max w.h].
 
     The minimum and the maximum are over the rows h of H.
@@ -102,8 +106,10 @@ def data_placed(
     True
     """
     sizes, kind = layer_sizes(sizes), activation_named(activation)
-    space, X, rng = _first_space(domain, sizes[0], kind.name, bound), samples(X, sizes[0]), generator(rng)
-    weights, thresholds, H, draw = [], [], X, spread_neurons if flag(spread, "spread") else placed_neurons
+    space = _first_space(domain, sizes[0], kind.name, bound)
+    X, rng = samples(X, sizes[0]), generator(rng)
+    draw = spread_neurons if flag(spread, "spread") else placed_neurons
+    weights, thresholds, H = [], [], X
     for n_neurons in sizes[1:-1]:
         W, b = draw(n_neurons, space, H, rng)
         weights.append(W)
@@ -115,8 +121,8 @@ def data_placed(
 
 
 def greedy(
-    sizes: Iterable[int], domain: Domain, X: Any, y: Any, rng: RandomLike = None, *, bound: str = "support",
-    output_bias: bool = False, n_candidates: int = N_CANDIDATES,
+    sizes: Iterable[int], domain: Domain, X: Any, y: Any, rng: RandomLike = None, *,
+    bound: str = "support", output_bias: bool = False, n_candidates: int = N_CANDIDATES,
 ) -> ReducedNetwork:
     """Build a ReLU network of one hidden layer neuron by neuron from random candidates.
 
@@ -142,7 +148,8 @@ def greedy(
 
     References
     ----------
-    THEORY, section 8; Y. C. Pati, R. Rezaiifar, P. S. Krishnaprasad, *Orthogonal matching pursuit* (1993).
+    THEORY, section 8. Y. C. Pati, R. Rezaiifar, P. S. Krishnaprasad, *Orthogonal matching pursuit*
+    (1993).
 
     Examples
     --------

@@ -45,8 +45,8 @@ MINIMISERS = {
 
 def train(
     network: Network | TrainingResult, X: Any, y: Any, method: str = "auto", *, loss: str = "mse",
-    sample_weight: Any = None, n_steps: int | None = None, tolerance: float | None = None, rng: RandomLike = 0,
-    validation: tuple[Any, ...] | None = None, patience: int | None = None,
+    sample_weight: Any = None, n_steps: int | None = None, tolerance: float | None = None,
+    rng: RandomLike = 0, validation: tuple[Any, ...] | None = None, patience: int | None = None,
     callback: Callable[[State], Any] | None = None, record_every: int = 1, progress: bool = False,
     allow_outside: bool = False, **options: Any,
 ) -> TrainingResult:
@@ -185,7 +185,8 @@ def train(
 
 
 def _run(
-    optimiser: str, network: Network, objective: Objective, monitor: Monitor, arguments: dict[str, Any]
+    optimiser: str, network: Network, objective: Objective, monitor: Monitor,
+    arguments: dict[str, Any],
 ) -> TrainingResult:
     """Run an optimiser and return its result, also if it is stopped or interrupted."""
     try:
@@ -223,7 +224,7 @@ def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
     suitable, what = needs.get(method, (True, ""))
     if not suitable:
         got = f"a {network.activation} network of depth {network.depth} and loss={loss!r}"
-        raise ValueError(message("method", f"one that serves the network: {method!r} needs {what}", got))
+        raise ValueError(message("method", f"one that can train the network: {method!r} needs {what}", got))
     return "levenberg_marquardt" if method == "varpro" and not shallow else method
 
 
@@ -296,4 +297,4 @@ def _check_inside(network: Network, X: np.ndarray, allow_outside: bool, name: st
     outside = int((~network.domain.contains(X)).sum())
     if outside:
         raise ValueError(f"`{name}` must lie in the network's domain {network.domain!r}, got {outside} of "
-                         f"{len(X)} samples outside (allow_outside=True goes on all the same)")
+                         f"{len(X)} samples outside (allow_outside=True accepts them)")

@@ -471,7 +471,7 @@ def failing_progress(calls):
     return progress
 
 
-WARNED = "`progress` raised ZeroDivisionError: no bar; the work goes on without it"
+WARNED = "`progress` raised ZeroDivisionError: no bar; the work continues without it"
 
 
 @pytest.mark.parametrize("executor", [None, map])

@@ -93,7 +93,7 @@ def test_method_that_fits_runs(monkeypatch):
         rn.train(network, X, y, "slsqp")
 
 
-def test_memory_that_runs_out_on_the_way_is_told_with_the_number(monkeypatch):
+def test_memory_that_runs_out_on_the_way_is_reported_with_the_number(monkeypatch):
     network, X, y = problem((2, 5, 1), 20)
     monkeypatch.setattr(memory, "bytes_needed", lambda *arguments: 3 * GIB)
     monkeypatch.setattr(memory, "machine_bytes", lambda: np.inf)
@@ -139,7 +139,7 @@ def test_auto_leaves_steps_that_need_a_gigabyte_or_ten_billion_operations(sizes,
     assert set(small) == {True, False}
 
 
-def test_constant_neurons_are_counted_block_by_block():
+def test_stable_neurons_are_counted_block_by_block():
     network, X, y = problem((2, 50, 1), 40_000)
     objective = rn.gradients.Objective(network, X, y)
     tracemalloc.start()

@@ -77,7 +77,7 @@ def test_derivatives_of_the_constraints_are_their_differences(monkeypatch, bound
 
 @both_bounds
 @some_sizes
-def test_places_are_bounded(monkeypatch, bound, sizes):
+def test_positions_are_bounded(monkeypatch, bound, sizes):
     network = reduced(sizes, bound)
     limits = call_of_scipy(monkeypatch, network)["bounds"]
     edge = CLEARANCE if bound == "support" else 0.0
@@ -220,7 +220,7 @@ def test_first_steps_are_those_of_plain_scipy():
 
 
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
-def test_loss_that_is_no_number_ends_the_run_with_the_best_network(monkeypatch, bad):
+def test_loss_that_is_not_finite_ends_the_run_with_the_best_network(monkeypatch, bad):
     original, count = Objective.__call__, [0]
 
     def call(self, theta):

@@ -154,7 +154,7 @@ def test_pursuit_finds_the_columns_that_the_responses_are_made_of():
     np.testing.assert_array_equal(starts.pursue(A, np.zeros((6, 0)), Y, 2), [2, 0])
 
 
-def test_pursuit_takes_useless_columns_last_and_none_twice():
+def test_pursuit_takes_dependent_columns_last_and_none_twice():
     rng = np.random.default_rng(0)
     a, c = rng.standard_normal((2, 8))
     A = np.column_stack([0.0 * a, a, a, 2.0 * a, c])  # dead, three of one direction, another

@@ -93,7 +93,8 @@ def test_start_of_coordinates_is_the_network(case):
     moved = 0.0
     for space, before, after in zip(red.layer_spaces, old, new):
         np.testing.assert_array_equal(after[:-1], before[:-1])
-        # position and threshold carry n + 8 roundings of the interval's ends; the layer's set moved with those below
+        # position and threshold carry n + 8 roundings of the interval's bounds; the layer's set
+        # moved with those below
         n = len(before)
         allowed = 4 * gamma(4 * n + 16) * (space.domain.norm_bound + np.abs(before[-1])) + 2 * np.sqrt(n) * moved
         assert (np.abs(after[-1] - before[-1]) <= allowed).all()

@@ -348,7 +348,7 @@ def test_thresholds_that_descent_would_push_out_are_frozen(bound):
 
 
 @pytest.mark.parametrize("bound, edge", [("support", CLEARANCE), ("ball", 0.0)])
-def test_limits_keep_thresholds_from_the_ends_but_those_that_start_there(bound, edge):
+def test_limits_keep_thresholds_inside_unless_they_start_at_an_end(bound, edge):
     network = start(bound, 3)
     low, high = network.intervals[0].T
     b = np.array([low[0], high[1], (low[2] + high[2]) / 2.0])

@@ -76,7 +76,8 @@ def minimise(
     -------
     (converged, message)
     """
-    theta, damping, before, largest = network.to_vector(), FIRST_DAMPING, np.inf, np.zeros(network.n_parameters)
+    theta, damping, before = network.to_vector(), FIRST_DAMPING, np.inf
+    largest = np.zeros(network.n_parameters)
     state = matching_state(objective, state)
     if state is not None:
         theta, largest = np.array(state["vector"]), np.array(state["scales"])
@@ -90,7 +91,7 @@ def minimise(
             "damping": damping, "scales": largest,
         } if done else None)
         if before - loss <= tolerance * before < np.inf:
-            return True, "converged: the loss stands still"
+            return True, "converged: the loss no longer decreases"
         if done == n_steps:
             break
         before = loss

@@ -61,8 +61,11 @@ class Projection:
         The responses, with their rows multiplied by these roots.
     """
 
-    def __init__(self, network: Network, X: Array, Y: Array, sample_weight: Array | None = None) -> None:
-        self.roots = np.ones((len(X), 1)) if sample_weight is None else np.sqrt(sample_weight)[:, np.newaxis]
+    def __init__(
+        self, network: Network, X: Array, Y: Array, sample_weight: Array | None = None
+    ) -> None:
+        u = np.ones(len(X)) if sample_weight is None else np.sqrt(sample_weight)
+        self.roots = u[:, np.newaxis]
         self.X, self.Y, self.bias = X, Y * self.roots, network.output_bias is not None
         self.network = network
         self.space = network.layer_spaces[0] if isinstance(network, ReducedNetwork) else None
@@ -72,7 +75,8 @@ class Projection:
         if self.space is not None:
             return self.space
         several = (self.X != self.X[0]).any()
-        return LayerSpace(Hull(self.X) if several else Ball(self.X[0], 1.0), activation_named("relu"), "support")
+        domain = Hull(self.X) if several else Ball(self.X[0], 1.0)
+        return LayerSpace(domain, activation_named("relu"), "support")
 
     def columns(self, W: Array, b: Array) -> tuple[Array, np.ndarray]:
         """Return the weighted activations, with a last column for a bias, and the mask Z > 0."""
@@ -142,7 +146,9 @@ class Projection:
         """Return the norm of the loss's gradient, 2 / n_samples |slope| (0 by outgoing weights)."""
         return 2.0 / len(self.Y) * float(np.linalg.norm(slope))
 
-    def move(self, solved: Solved, directions: Array, step: Array, limits: Array | None) -> tuple[Array, Array]:
+    def move(
+        self, solved: Solved, directions: Array, step: Array, limits: Array | None
+    ) -> tuple[Array, Array]:
         """Return the hidden parameters after the step; for a reduced network, within its space."""
         step = step.reshape(len(solved.W), -1)
         W = solved.W + np.einsum("jk,jkd->jd", step[:, :-1], directions)

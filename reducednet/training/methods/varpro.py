@@ -90,7 +90,9 @@ def minimise(
         number += 1
 
 
-def exchange(projection: Projection, solved: Solved, count: int, rng: np.random.Generator) -> Solved:
+def exchange(
+    projection: Projection, solved: Solved, count: int, rng: np.random.Generator
+) -> Solved:
     """Replace the `count` neurons whose removal costs least by the best candidates."""
     H, _ = projection.columns(solved.W, solved.b)
     growth = growth_without(H, solved.C)[:len(solved.b)]
@@ -98,7 +100,8 @@ def exchange(projection: Projection, solved: Solved, count: int, rng: np.random.
     W, b = candidate_neurons(N_CANDIDATES, projection.candidate_space(), projection.X, rng)
     A_new, fixed = projection.columns(W, b)[0][:, :len(b)], H[:, len(solved.b):]
     chosen = pursue(A_new, np.column_stack([H[:, kept], fixed]), projection.Y, count)
-    return projection.solve(np.vstack([solved.W[kept], W[chosen]]), np.append(solved.b[kept], b[chosen]))
+    W, b = np.vstack([solved.W[kept], W[chosen]]), np.append(solved.b[kept], b[chosen])
+    return projection.solve(W, b)
 
 
 class Descent:
@@ -119,7 +122,8 @@ class Descent:
     """
 
     def __init__(self, projection: Projection, solved: Solved) -> None:
-        self.projection, self.solved, self.damping, self.previous = projection, solved, FIRST_DAMPING, np.inf
+        self.projection, self.solved = projection, solved
+        self.damping, self.previous = FIRST_DAMPING, np.inf
         self.origin = projection.vector(solved)
         self.limits = projection.position_limits(solved.W, solved.b)
         self.kept: dict[str, Any] = {}
@@ -150,7 +154,7 @@ class Descent:
         """Make up to `n_steps` steps, record them, and return (converged, message)."""
         for done in range(n_steps + 1):
             if self.previous - self.solved.loss <= tolerance * self.previous < np.inf:
-                return True, "converged: the loss stands still"
+                return True, "converged: the loss no longer decreases"
             if done == n_steps:
                 break
             if not self.step():
