@@ -151,8 +151,9 @@ def compare(
     order = {method.label: index for index, method in enumerate(chosen)}
     runs.sort(key=lambda run: (run.start, order[run.label]))
     key = f", spawn_key={root.spawn_key}" if root.spawn_key else ""
-    return Study(name, layout[0], len(data[0]), len(data[2]), f"SeedSequence({root.entropy}{key})", starts,
-                 chosen, tuple(runs), ending)
+    seed = f"SeedSequence({root.entropy}{key})"
+    n_samples, n_test = len(data[0]), len(data[2])
+    return Study(name, layout[0], n_samples, n_test, seed, starts, chosen, tuple(runs), ending)
 
 
 def _methods(methods: Any) -> tuple[Method, ...]:
@@ -160,7 +161,8 @@ def _methods(methods: Any) -> tuple[Method, ...]:
     if isinstance(methods, (str, Method)):
         methods = [methods]
     instance(methods, "methods", Iterable, "a list of names or Methods")
-    chosen = tuple(method if isinstance(method, Method) else method_named(method) for method in methods)
+    chosen = tuple(
+        method if isinstance(method, Method) else method_named(method) for method in methods)
     labels = [method.label for method in chosen]
     if not chosen or len(set(labels)) != len(labels):
         raise ValueError(message("methods", "a list of at least one method, with different labels", labels))
@@ -212,7 +214,8 @@ def _sampled(
         expected = f"({target.n_inputs}, ..., 1), the inputs and the output of {target.name}"
         raise ValueError(message("sizes", expected, sizes))
     if target.n_inputs == 1:
-        X, X_test = target.grid(integer(200 if n is None else n, "samples", 2)), target.grid(test_points)
+        X = target.grid(integer(200 if n is None else n, "samples", 2))
+        X_test = target.grid(test_points)
     else:
         X = target.sample(integer(500 if n is None else n, "samples", 2), rng)
         X_test = target.sample(test_points, rng)
@@ -345,11 +348,13 @@ def _trained(problem: Problem, method: Method, rng: np.random.Generator) -> Trai
 
 def start_network(problem: Problem, start: str, rng: np.random.Generator) -> Network:
     """Draw the function of a start as a standard network."""
-    sizes, bias, kind, domain = problem.sizes, problem.output_bias, problem.activation, problem.domain
+    sizes, domain = problem.sizes, problem.domain
+    bias, kind = problem.output_bias, problem.activation
     if start == "natural":
         drawn = ReducedNetwork.random(sizes, domain, rng, output_bias=bias, activation=kind)
     elif start == "placed":
-        drawn = start_networks.data_placed(sizes, domain, problem.X, rng, output_bias=bias, activation=kind)
+        drawn = start_networks.data_placed(
+            sizes, domain, problem.X, rng, output_bias=bias, activation=kind)
     elif start == "greedy":
         drawn = start_networks.greedy(sizes, domain, problem.X, problem.y, rng, output_bias=bias)
     else:

@@ -42,7 +42,8 @@ def study_bytes(study: Mapping[str, Any]) -> bytes:
     columns["vectors"] = np.concatenate([network.to_vector() for network in networks])
     domain = next((network.domain for network in networks if isinstance(network, ReducedNetwork)), None)
     header = {name: study[name] for name in ("sizes", *_PLAIN, *_NUMBERS)} | {
-        "methods": [_plain(method) for method in study["methods"]], "messages": [run.message for run in runs],
+        "methods": [_plain(method) for method in study["methods"]],
+        "messages": [run.message for run in runs],
         "activation": networks[0].activation, "output_bias": networks[0].output_bias is not None,
         "domain": None if domain is None else choice(type(domain).__name__, "domain", DOMAINS),
     }
@@ -67,18 +68,22 @@ def read_study(path: str) -> dict[str, Any]:
         of the file justifies.
     """
     header, members = read_archive(path, FORMAT, VERSION)
-    study: dict[str, Any] = {name: instance(header.get(name), name, kind, "text") for name, kind in _PLAIN.items()}
+    study: dict[str, Any] = {
+        name: instance(header.get(name), name, kind, "text") for name, kind in _PLAIN.items()}
     study |= {name: integer(header.get(name), name, 1) for name in _NUMBERS}
     study["sizes"] = layer_sizes(header.get("sizes"))
     entries = instance(header.get("methods"), "methods", list, "a list")
-    study["methods"] = tuple(Method(**instance(entry, "methods", dict, "a list of dicts")) for entry in entries)
+    study["methods"] = tuple(
+        Method(**instance(entry, "methods", dict, "a list of dicts")) for entry in entries)
     if len({method.label for method in study["methods"]}) != len(entries):
         raise ValueError("two methods have the same label")
     study["runs"] = _runs(header, members, study)
     return study
 
 
-def _runs(header: Mapping[str, Any], members: Mapping[str, bytes], study: Mapping[str, Any]) -> tuple[Run, ...]:
+def _runs(
+    header: Mapping[str, Any], members: Mapping[str, bytes], study: Mapping[str, Any]
+) -> tuple[Run, ...]:
     """Return the runs from the file's arrays and the study's methods."""
     messages = instance(header.get("messages"), "messages", list, "a list of texts")
     columns: dict[str, Any] = {name: _column(members, name, len(messages)) for name in _FLOATS}
@@ -122,12 +127,16 @@ def _whole(values: list[float], name: str, limit: int) -> list[int]:
 
 
 def _networks(
-    header: Mapping[str, Any], members: Mapping[str, bytes], sizes: tuple[int, ...], methods: list[Method]
+    header: Mapping[str, Any], members: Mapping[str, bytes], sizes: tuple[int, ...],
+    methods: list[Method],
 ) -> list[Network | None]:
     """Return the network of each run, None if it failed."""
-    vector, output_bias = _member(members, "vectors").ravel(), flag(header.get("output_bias"), "output_bias")
-    widths = [_whole(row, "widths", 2**53) for row in _column(members, "widths", len(methods), len(sizes) - 2)]
-    layouts = [Layout((sizes[0], *row, sizes[-1]), output_bias) if all(row) else None for row in widths]
+    vector = _member(members, "vectors").ravel()
+    output_bias = flag(header.get("output_bias"), "output_bias")
+    rows = _column(members, "widths", len(methods), len(sizes) - 2)
+    widths = [_whole(row, "widths", 2**53) for row in rows]
+    layouts = [Layout((sizes[0], *row, sizes[-1]), output_bias) if all(row) else None
+               for row in widths]
     needed = sum(layout.n_parameters for layout in layouts if layout is not None)
     if needed != len(vector):
         raise ValueError(message("member vectors", f"of {needed} numbers", len(vector)))
@@ -149,7 +158,8 @@ def _domain(header: Mapping[str, Any], members: Mapping[str, bytes]) -> Domain |
     if header.get("domain") is None:
         return None
     kind = DOMAINS[choice(header["domain"], "domain", DOMAINS)]
-    return kind(**{name: _member(members, f"domain_{name}")[()] for name in inspect.signature(kind).parameters})
+    names = inspect.signature(kind).parameters
+    return kind(**{name: _member(members, f"domain_{name}")[()] for name in names})
 
 
 def _network(part: Parameters, activation: Any, method: Method, domain: Any) -> Network:

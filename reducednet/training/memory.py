@@ -123,7 +123,7 @@ def affordable(optimiser: str, network: Network, n_samples: int) -> bool:
     return fast and bytes_needed(optimiser, network, n_samples) <= AUTO_BYTES
 
 
-def too_much(method: str, network: Network, needed: float) -> str:
+def refusal_message(method: str, network: Network, needed: float) -> str:
     """Return the message of the error that a method needs too much memory."""
     text = f"method {method!r} needs about {needed / GIB:.3g} GiB of memory "
     text += "for this network and these samples"

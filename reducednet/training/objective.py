@@ -29,7 +29,9 @@ class Objective:
         At least 0. The loss is the mean with these weights.
     """
 
-    def __init__(self, network: Network, X: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> None:
+    def __init__(
+        self, network: Network, X: Any, y: Any, loss: str = "mse", sample_weight: Any = None
+    ) -> None:
         X = samples(X, network.n_inputs)
         self.loss = loss_named(loss)
         self.y = np.asfortranarray(check_responses(loss, y, len(X), network.n_outputs))
@@ -61,7 +63,7 @@ class Objective:
         )
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Return the loss at theta and its Euclidean gradient, in a buffer that the next call overwrites.
+        """Return the loss at theta and its Euclidean gradient; the next call overwrites that array.
 
         Pass the buffer `vector` itself as theta to avoid a copy.
         """

@@ -162,7 +162,7 @@ def train(
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
     needed = memory.bytes_needed(optimiser, network, len(X), arguments.get("rounds", 0))
     if needed > memory.machine_bytes():
-        raise MemoryError(memory.too_much(method, network, needed))
+        raise MemoryError(memory.refusal_message(method, network, needed))
     if optimiser in RANDOM:
         arguments["rng"] = generator(rng)
     if earlier is not None and earlier.state.get("method") == optimiser:
@@ -181,7 +181,7 @@ def train(
     except MemoryError as error:
         if needed < memory.AUTO_BYTES:
             raise  # the method itself needs little: something else used up the memory
-        raise MemoryError(memory.too_much(method, network, needed)) from error
+        raise MemoryError(memory.refusal_message(method, network, needed)) from error
 
 
 def _run(
@@ -224,7 +224,8 @@ def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
     suitable, what = needs.get(method, (True, ""))
     if not suitable:
         got = f"a {network.activation} network of depth {network.depth} and loss={loss!r}"
-        raise ValueError(message("method", f"one that can train the network: {method!r} needs {what}", got))
+        expected = f"one that can train the network: {method!r} needs {what}"
+        raise ValueError(message("method", expected, got))
     return "levenberg_marquardt" if method == "varpro" and not shallow else method
 
 

@@ -75,7 +75,7 @@ def test_gradient_is_the_directional_difference(case):
     value = [rn.loss_and_gradient(network.with_vector(theta + s * V), X, y)[0] for s in (t, -t)]
     numeric = (value[0] - value[1]) / (2 * t)
     analytic = float(rn.loss_and_gradient(network, X, y)[1].to_vector() @ V)
-    # between breakpoints the loss is a polynomial in t, sum a_i t^i, whose path sums bound sum |a_i| by G;
+    # between breakpoints the loss is a polynomial in t, sum a_i t^i; its path sums bound sum |a_i| by G;
     # the difference is off by a_3 t^2 + a_5 t^4 + ... <= G t^2, and by the rounding of two losses
     larger = network.with_vector(np.abs(theta) + np.abs(V))
     G = path_sums.loss(larger, X, np.abs(y), "mse")

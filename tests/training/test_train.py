@@ -43,7 +43,7 @@ def coordinates_and_points(draw):
 
 
 def random_point(coordinates, rng, length=1.0):
-    """Return coordinates with rows of any length and positions anywhere in their bounds, ends included."""
+    """Return coordinates with rows of any length and positions anywhere in their closed bounds."""
     u = coordinates.start()
     low, high = coordinates.bounds(u)
     for block, lower, upper in zip(*(coordinates.layout.blocks(v)[:-1] for v in (u, low, high))):

@@ -403,7 +403,7 @@ def joint_problem(network, X, Y):
 
 
 def smooth_problem(n_outputs=1):
-    """Samples around gaps, so that a breakpoint of the fit has room to move without meeting a sample."""
+    """Samples around gaps, so that a breakpoint of the fit can move without meeting a sample."""
     X = np.concatenate([np.linspace(*ends, 9) for ends in [(0.0, 0.25), (0.4, 0.6), (0.75, 1.0)]])[:, np.newaxis]
     noise = np.cos(40.0 * X) * (1.0 + 0.1 * np.arange(n_outputs))
     Y = np.abs(X - 0.33) - 1.5 * np.maximum(X - 0.68, 0.0) + 0.02 * noise

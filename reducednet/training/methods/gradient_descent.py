@@ -164,7 +164,8 @@ class _Run:
         if self.point.first_weights_stay:
             objective.hold_first_weights()
         # rows 0 and 2, the gradient and the first moment, and row 2 alone: what must be tangent
-        self._tangents, self._moment = self.point.rows(self.rows[0:3:2]), self.point.rows(self.rows[2:3])
+        self._tangents = self.point.rows(self.rows[0:3:2])
+        self._moment = self.point.rows(self.rows[2:3])
         rule.begin(self.rows, self.point)
         full = batch_size is None or batch_size >= objective.n_samples
         self.batches = None if full else _Batches(objective.n_samples, batch_size or 1, rng, state)
@@ -205,7 +206,8 @@ class _Run:
         """Save what `state` returns, in the other of two copies: an interrupt may come here too."""
         self._kept[self.t % 2] = self._moving
         batches = self.batches
-        self.saved = self.t, *((batches.permutation, batches.position, batches.rng_state) if batches else ())
+        order = (batches.permutation, batches.position, batches.rng_state) if batches else ()
+        self.saved = self.t, *order
 
     def state(self) -> dict[str, Any]:
         """Return the state after the last complete step, from which another run can continue."""
@@ -220,8 +222,8 @@ class _Run:
 
 
 def _minimise(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, rule: _Rule,
-    rng: RandomLike, batch_size: int | None, state: dict[str, Any] | None,
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float,
+    rule: _Rule, rng: RandomLike, batch_size: int | None, state: dict[str, Any] | None,
 ) -> tuple[bool, str]:
     """Run the rule from the network, or from the state of an earlier run."""
     rng = generator(rng)
@@ -232,7 +234,8 @@ def _minimise(
         full = run.batches is None
         try:
             for done in range(n_steps + 1):
-                observed = full or done in (0, n_steps) or (monitor.step + 1) % monitor.record_every == 0
+                recorded = (monitor.step + 1) % monitor.record_every == 0
+                observed = full or recorded or done in (0, n_steps)
                 if done:
                     run.step(observed)
                 if not (math.isfinite(run.loss) and math.isfinite(run.gradient_norm)):
@@ -260,7 +263,8 @@ def _check_state(
     real_array(state["moments"], "state['moments']", (rule.n_moments, network.n_parameters))
     kind = rng.bit_generator.state["bit_generator"]
     if state["rng"]["bit_generator"] != kind:
-        raise ValueError(message("rng", f"a generator of {state['rng']['bit_generator']}, as in `state`", kind))
+        expected = f"a generator of {state['rng']['bit_generator']}, as in `state`"
+        raise ValueError(message("rng", expected, kind))
     batches = batch_size is not None and batch_size < objective.n_samples
     if len(state.get("permutation", ())) != (objective.n_samples if batches else 0):
         raise ValueError(message("state", "one of the same samples and kind of batches", "another"))
@@ -268,8 +272,8 @@ def _check_state(
 
 def minimise_sgd(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2, momentum: float = 0.9,
-    state: dict[str, Any] | None = None,
+    rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2,
+    momentum: float = 0.9, state: dict[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Run gradient descent with heavy-ball momentum from the network and record it in the monitor.
 

@@ -125,7 +125,7 @@ def normal_equations(network: Network, objective: Objective, theta: Array) -> tu
 
 
 def gradient_norm(slope: Array, objective: Objective) -> float:
-    """Return the length of the loss's gradient, 2 / n_samples J^T r."""
+    """Return the norm of the loss's gradient, 2 / n_samples J^T r."""
     return 2.0 / objective.n_samples * float(np.linalg.norm(slope))
 
 

@@ -121,8 +121,9 @@ def minimise_slsqp(
     from scipy.optimize import Bounds, minimize
 
     if network.n_parameters > MANY_PARAMETERS:
-        warnings.warn(f"slsqp with {network.n_parameters} parameters: a step costs the cube of their number",
-                      stacklevel=3)
+        warnings.warn(
+            f"slsqp with {network.n_parameters} parameters: a step costs the cube of their number",
+            stacklevel=3)
     replay = Replay("slsqp", network, objective, monitor, state)
     coordinates = coordinates_of(replay.start)
     start = coordinates.start()

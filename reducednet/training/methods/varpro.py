@@ -59,7 +59,8 @@ def minimise(
     -------
     (converged, message)
     """
-    projection = Projection(network, objective.H[:-1].T, np.asarray(objective.y), objective.sample_weight)
+    X, Y = objective.H[:-1].T, np.asarray(objective.y)
+    projection = Projection(network, X, Y, objective.sample_weight)
     state = matching_state(objective, state)
     if state is None:
         theta = network.to_vector()
@@ -68,7 +69,8 @@ def minimise(
         best, number, count = descent.solved, 0, network.layout.sizes[1] // 4
     else:
         rng, descent = restore_generator(state["rng"]), Descent.from_state(projection, state)
-        best, number, count = projection.solve_at(state["best"]), int(state["round"]), int(state["count"])
+        best = projection.solve_at(state["best"])
+        number, count = int(state["round"]), int(state["count"])
         descent.kept = {name: state[name] for name in ("best", "round", "count", "rng")}
         descent.record(monitor)
     last_step = monitor.step + n_steps
