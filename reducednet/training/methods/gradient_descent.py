@@ -51,8 +51,7 @@ class _Rule(Protocol):
     name: str
     n_moments: int
 
-    def begin(self, rows: Array, point: MovingPoint) -> None:
-        """Keep views of the rows."""
+    def begin(self, rows: Array, point: MovingPoint) -> None: ...
 
     def write_step(self, t: int, step: Array) -> None:
         """Update the moments and write step number t = 1, 2, ... to `step`."""
@@ -146,7 +145,10 @@ class _Batches:
 
 
 class _Run:
-    """The current point and moments, in the rows of the objective, and a saved copy of them."""
+    """The current point and moments, in the rows of the objective, and a saved copy of them.
+
+    What must be tangent is rows 0 and 2, the gradient and the first moment, or the moment alone.
+    """
 
     def __init__(self, network: Network, objective: Objective, rule: _Rule, rng: np.random.Generator,
                  batch_size: int | None, state: dict[str, Any] | None) -> None:
@@ -163,9 +165,7 @@ class _Run:
         self.point = space_of(network).moving_point(self.vector, tangent=True)
         if self.point.first_weights_stay:
             objective.hold_first_weights()
-        # rows 0 and 2, the gradient and the first moment, and row 2 alone: what must be tangent
-        self._tangents = self.point.rows(self.rows[0:3:2])
-        self._moment = self.point.rows(self.rows[2:3])
+        self._tangents, self._moment = self.point.rows(self.rows[0:3:2]), self.point.rows(self.rows[2:3])
         rule.begin(self.rows, self.point)
         full = batch_size is None or batch_size >= objective.n_samples
         self.batches = None if full else _Batches(objective.n_samples, batch_size or 1, rng, state)
