@@ -130,7 +130,7 @@ def study_report(study: Any) -> dict[str, Any]:
 
 def study_lines(study: Any) -> list[str]:
     """Return the same for people."""
-    from ..experiments.study import FAILURE
+    from ..experiments.methods import FAILURE
 
     rows = study.table()
     return [

@@ -38,8 +38,8 @@ def run(options: argparse.Namespace) -> Answer:
 
 
 def _lines(report: Mapping[str, Any]) -> list[str]:
-    from ..experiments.comparison import FAILURE
     from ..experiments.demo import N_STEPS, SIZES
+    from ..experiments.methods import FAILURE
 
     mapping = [{"space": space, "neurons": f"{SIZES[1]}-{e['neurons']}",
                 "largest difference": short(e["largest_difference"]),

@@ -1,4 +1,4 @@
-"""Many training runs compared: studies, their files, targets and the demo.
+"""Compare many training runs: studies, their files, target functions and the demo.
 
 May import `verification` and the rooms below it.
 """

@@ -1,7 +1,7 @@
-"""Studies: several methods of training, each from the same random functions, many times.
+"""Compare training methods: `compare` runs each of them from the same random starts.
 
-All of a run is drawn from the seed of its start, so that the result depends neither on the other
-methods and starts, nor on their order or on what runs them.
+Each run draws all its random numbers from the seed of its start. Its result depends neither on the
+other methods and starts, nor on their order, nor on the executor.
 """
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ from .methods import Method, Run, method_named
 from .study import Study
 from .targets import Target, target_named
 
-METHODS = ("standard", "ball", "redrawn")
+COMPARED = ("standard", "ball", "redrawn")
+"""The methods that `compare` compares by default."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What all runs of a study share: arrays and numbers, so that it can be sent anywhere."""
+    """The settings that all runs of a study share; it can be pickled and sent to any worker."""
 
     sizes: tuple[int, ...]
     output_bias: bool
@@ -49,8 +50,8 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One run to be made."""
+class Task:
+    """One run to make."""
 
     method: Method
     start: int
@@ -58,71 +59,73 @@ class Unit:
 
 
 def compare(
-    target: Any, sizes: Iterable[int], starts: int = 100, methods: Sequence[str | Method] = METHODS,
-    rng: RandomLike = 0, executor: Any = None, *, samples: int | None = None, test_points: int = 4000,
-    test: tuple[Any, Any] | None = None, domain: Domain | None = None, output_bias: bool = False,
-    activation: str = "relu", n_steps: int | None = None,
+    target: Any, sizes: Iterable[int], starts: int = 100,
+    methods: Sequence[str | Method] = COMPARED, rng: RandomLike = 0, executor: Any = None, *,
+    samples: int | None = None, test_points: int = 4000, test: tuple[Any, Any] | None = None,
+    domain: Domain | None = None, output_bias: bool = False, activation: str = "relu",
+    n_steps: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Study:
-    """Train by several methods, every one from the same random functions, and return all results.
+    """Train by several methods, each from the same random functions, and return all results.
 
     Parameters
     ----------
     target : Target, str or pair of arrays (X, y)
-        A target, a target's name, or samples.
+        A target, the name of a target, or samples.
     sizes : (n_inputs, n_1, ..., n_outputs)
     starts : int
-        How many functions are drawn.
+        How many functions to draw.
     methods : list of str or Method
         Names: ``"standard"``, ``"ball"`` and ``"support"`` (the same N(0, 1) function reduced),
-        ``"redrawn"`` (support, spare neurons drawn anew), ``"ball-redrawn"``; ``"natural"``,
+        ``"redrawn"`` (support, spare neurons redrawn), ``"ball-redrawn"``; ``"natural"``,
         ``"placed"`` and ``"greedy"`` starts in the reduced space (support) or, as in
         ``"natural-standard"``, in the standard one; ``"natural-ball"``. An optimiser may follow, as
-        in ``"ball:lbfgs"``. Anything else is a `Method`.
+        in ``"ball:lbfgs"``. For anything else give a `Method`.
     rng : None, int, Generator or SeedSequence
         Start i is drawn from the i-th child of the seed, whatever `starts` and `methods` are.
     executor : None, concurrent.futures.Executor or callable
-        What runs the study: processes, threads, loky, the ``get_executor()`` of a dask client,
+        What makes the runs: processes, threads, loky, the ``get_executor()`` of a dask client,
         ``mpi4py.futures``; or a function like `map`. Scripts that start processes need the usual
-        ``if __name__ == "__main__":``. Runs that the executor loses, say with a killed worker, are
-        made again while it takes work. A pool of processes that has lost one takes no more; a
-        `reducednet.parallel.Processes` goes on with new ones.
+        ``if __name__ == "__main__":``. Runs that the executor loses, for instance with a killed
+        worker, are repeated as long as it accepts work. A pool of processes that has lost one
+        accepts no more; a `reducednet.experiments.executors.Processes` continues with new ones.
     samples : int, optional
-        Of a target: by default 200 equispaced ones of one input, else 500 uniform ones.
+        How many samples of a target to take: by default 200 equispaced ones for one input, else 500
+        uniform ones.
     test_points : int
-        Of a target: equispaced for one input, else uniform.
+        How many test points of a target to take: equispaced for one input, else uniform.
     test : pair of arrays (X, y), optional
-        Test data for samples; by default a fifth of them is held out, drawn from the seed.
+        Test data for samples; by default a fifth of the samples is held out, drawn from the seed.
     domain : Domain, optional
-        Of the reduced networks: by default the target's box, or the smallest around all inputs.
+        The domain of the reduced networks: by default the target's box, or the smallest box around
+        all inputs.
     output_bias : bool
     activation : "relu" or "binary"
     n_steps : int, optional
-        For the methods that do not have their own.
+        For methods that do not set their own.
     progress : callable, optional
-        Called as ``progress(done, total)`` with numbers of runs. If it raises, that is a
-        RuntimeWarning, and the study goes on without it.
+        Called as ``progress(done, total)`` with numbers of runs. If it raises, a RuntimeWarning
+        says so and the study continues without it.
 
     Returns
     -------
     Study
-        Runs that were lost are left out: its ``message`` then says "unfinished", and ``missing``
-        lists them.
+        Lost runs are left out: ``message`` then says "unfinished", and ``missing`` lists them.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is wrong, or every run failed or was lost; a single one that fails is
-        recorded as such.
+        If an argument is wrong, or if every run failed or was lost; a single run that fails is
+        recorded as failed.
     KeyboardInterrupt
-        If it comes before the first run is finished. Later the study ends with what is finished,
-        and says so in its ``message``.
+        If it comes before the first run is finished. After that, the study ends with the finished
+        runs, and its ``message`` says so.
 
     Notes
     -----
-    The results of all executors are the same bit for bit (but the seconds) where all workers have
-    the same libraries and processor, and as many BLAS threads as this process: set
-    ``OMP_NUM_THREADS=1`` (or what your BLAS reads) before starting, which is fastest too.
+    All executors give the same results bit for bit (except for the seconds) if all workers have the
+    same libraries and processor, and as many BLAS threads as this process: set
+    ``OMP_NUM_THREADS=1`` (or what your BLAS reads) before starting, which is also fastest.
 
     References
     ----------
@@ -142,20 +145,24 @@ def compare(
     steps = None if n_steps is None else integer(n_steps, "n_steps", 1)
     name, data = _data(target, layout[0], samples, test_points, test, np.random.default_rng(root))
     problem = Problem(*layout, _domain(target, domain, data), *data, steps)
-    units = [Unit(method, start, child) for start, child in enumerate(root.spawn(starts)) for method in chosen]
-    runs, ending = _collect(problem, units, executor, progress)
-    order = {method.label: place for place, method in enumerate(chosen)}
+    seeds = enumerate(root.spawn(starts))
+    tasks = [Task(method, start, seed) for start, seed in seeds for method in chosen]
+    runs, ending = _collect(problem, tasks, executor, progress)
+    order = {method.label: index for index, method in enumerate(chosen)}
     runs.sort(key=lambda run: (run.start, order[run.label]))
     key = f", spawn_key={root.spawn_key}" if root.spawn_key else ""
-    return Study(name, layout[0], len(data[0]), len(data[2]), f"SeedSequence({root.entropy}{key})", starts,
-                 chosen, tuple(runs), ending)
+    seed = f"SeedSequence({root.entropy}{key})"
+    n_samples, n_test = len(data[0]), len(data[2])
+    return Study(name, layout[0], n_samples, n_test, seed, starts, chosen, tuple(runs), ending)
 
 
 def _methods(methods: Any) -> tuple[Method, ...]:
+    """Return the methods that were given by name or as a `Method`, with their labels checked."""
     if isinstance(methods, (str, Method)):
         methods = [methods]
     instance(methods, "methods", Iterable, "a list of names or Methods")
-    chosen = tuple(method if isinstance(method, Method) else method_named(method) for method in methods)
+    chosen = tuple(
+        method if isinstance(method, Method) else method_named(method) for method in methods)
     labels = [method.label for method in chosen]
     if not chosen or len(set(labels)) != len(labels):
         raise ValueError(message("methods", "a list of at least one method, with different labels", labels))
@@ -163,7 +170,7 @@ def _methods(methods: Any) -> tuple[Method, ...]:
 
 
 def _seed(rng: RandomLike) -> np.random.SeedSequence:
-    """Return a SeedSequence of our own, so that spawning changes no argument."""
+    """Return a new SeedSequence, so that spawning does not change the argument."""
     drawn = generator(rng)
     if isinstance(rng, np.random.Generator):
         return np.random.SeedSequence(drawn.integers(2**32, size=4).tolist())
@@ -176,9 +183,10 @@ def _seed(rng: RandomLike) -> np.random.SeedSequence:
 # ------------------------------------------------------------------------------------------- the data
 
 def _data(
-    target: Any, sizes: tuple[int, ...], n: int | None, test_points: int, test: Any, rng: np.random.Generator
+    target: Any, sizes: tuple[int, ...], n: int | None, test_points: int, test: Any,
+    rng: np.random.Generator,
 ) -> tuple[str, tuple[Array, Array, Array, Array]]:
-    """Return the target's name and (X, y, X_test, y_test)."""
+    """Return the name of the target or of samples, and (X, y, X_test, y_test)."""
     if isinstance(target, str):
         target = target_named(target)
     if isinstance(target, Target):
@@ -198,13 +206,16 @@ def _data(
 
 
 def _sampled(
-    target: Target, sizes: tuple[int, ...], n: int | None, test_points: int, rng: np.random.Generator
+    target: Target, sizes: tuple[int, ...], n: int | None, test_points: int,
+    rng: np.random.Generator,
 ) -> tuple[Array, Array, Array, Array]:
+    """Return (X, y, X_test, y_test) of a target."""
     if (sizes[0], sizes[-1]) != (target.n_inputs, 1):
         expected = f"({target.n_inputs}, ..., 1), the inputs and the output of {target.name}"
         raise ValueError(message("sizes", expected, sizes))
     if target.n_inputs == 1:
-        X, X_test = target.grid(integer(200 if n is None else n, "samples", 2)), target.grid(test_points)
+        X = target.grid(integer(200 if n is None else n, "samples", 2))
+        X_test = target.grid(test_points)
     else:
         X = target.sample(integer(500 if n is None else n, "samples", 2), rng)
         X_test = target.sample(test_points, rng)
@@ -212,6 +223,7 @@ def _sampled(
 
 
 def _pair(value: Any, name: str, sizes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Check a pair (X, y) and return it as arrays."""
     expected = "a Target, a target's name or a pair (X, y)" if name == "target" else "a pair (X, y)"
     if len(instance(value, name, (tuple, list), expected)) != 2:
         raise ValueError(message(name, expected, f"{len(value)} entries"))
@@ -220,6 +232,7 @@ def _pair(value: Any, name: str, sizes: tuple[int, ...]) -> tuple[Array, Array]:
 
 
 def _domain(target: Any, domain: Domain | None, data: tuple[Array, Array, Array, Array]) -> Domain:
+    """Return the domain given, which must contain all inputs, or the default one."""
     X, _, X_test, _ = data
     if domain is None:
         if isinstance(target, str):
@@ -241,20 +254,21 @@ def _domain(target: Any, domain: Domain | None, data: tuple[Array, Array, Array,
 # ------------------------------------------------------------------------------------------- the runs
 
 def _collect(
-    problem: Problem, units: list[Unit], executor: Any, progress: Callable[[int, int], object] | None
+    problem: Problem, tasks: list[Task], executor: Any,
+    progress: Callable[[int, int], object] | None,
 ) -> tuple[list[Run], str]:
     """Return the runs, in any order, and how the study ended."""
     runs: list[Run] = []
     lost: list[executors.Lost] = []
-    ending, total = "finished", len(units)
+    ending, total = "finished", len(tasks)
     try:
-        results = executors.results(partial(work, problem), units, executor, lost)
+        results = executors.results(partial(work, problem), tasks, executor, lost)
         for finished, interrupted in results:
             runs += finished
             if interrupted:
                 raise KeyboardInterrupt
             if progress is not None and finished:
-                progress = executors.told(progress, len(runs), total, stacklevel=4)
+                progress = executors.report_progress(progress, len(runs), total, stacklevel=4)
     except KeyboardInterrupt:
         if not runs:
             raise
@@ -267,7 +281,7 @@ def _collect(
     if ending == "finished":
         if lost:
             ending = _unfinished(len(lost), total, lost[0].error)
-        _check_complete(runs, [unit for unit, _ in lost], units)
+        _check_complete(runs, [task for task, _ in lost], tasks)
     if not runs:
         raise ValueError(f"no run is left, {ending}")
     if all(run.failed for run in runs):
@@ -276,49 +290,51 @@ def _collect(
 
 
 def _unfinished(n_lost: int, total: int, error: Exception) -> str:
+    """Return the message of a study whose executor lost runs."""
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"unfinished: the executor lost {n_lost} of {total} runs with {reason}"
 
 
-def _check_complete(runs: list[Run], lost: list[Unit], units: list[Unit]) -> None:
-    """Refuse an executor that gave back another number of results than it was given work."""
+def _check_complete(runs: list[Run], lost: list[Task], tasks: list[Task]) -> None:
+    """Raise if the executor did not return each result, or report it lost, exactly once."""
     back = [(run.start, run.label) for run in runs]
-    back += [(unit.start, unit.method.label) for unit in lost]
-    if sorted(back) != sorted((unit.start, unit.method.label) for unit in units):
+    back += [(task.start, task.method.label) for task in lost]
+    if sorted(back) != sorted((task.start, task.method.label) for task in tasks):
         expected = "one that gives the result of every batch once"
-        raise ValueError(message("executor", expected, f"{len(runs)} results of {len(units)} runs"))
+        raise ValueError(message("executor", expected, f"{len(runs)} results of {len(tasks)} runs"))
 
 
-def work(problem: Problem, units: Sequence[Unit]) -> tuple[list[Run], bool]:
-    """Make runs, and say whether they were interrupted: then those that are finished come back."""
+def work(problem: Problem, tasks: Sequence[Task]) -> tuple[list[Run], bool]:
+    """Make runs; return those that finished, and True if an interrupt ended the work."""
     runs: list[Run] = []
     try:
-        for unit in units:
-            runs.append(_run(problem, unit))
+        for task in tasks:
+            runs.append(_run(problem, task))
     except KeyboardInterrupt:
         return runs, True
     return runs, False
 
 
-def _run(problem: Problem, unit: Unit) -> Run:
-    began, label = time.thread_time(), unit.method.label
+def _run(problem: Problem, task: Task) -> Run:
+    """Make one run and return its record, also if it failed."""
+    began, label = time.thread_time(), task.method.label
     try:
-        result = _trained(problem, unit.method, np.random.default_rng(unit.seed))
+        result = _trained(problem, task.method, np.random.default_rng(task.seed))
         error = float(np.mean(((result.network(problem.X_test) - problem.y_test) ** 2).sum(axis=1)))
-    except Exception as problem_met:  # whatever it is: the other runs go on, and this one says what it was
-        return Run.failure(label, unit.start, problem_met, time.thread_time() - began)
+    except Exception as exception:  # of any kind: it is recorded, and the other runs continue
+        return Run.failure(label, task.start, exception, time.thread_time() - began)
     history = result.history
     losses = history.get("validation_loss", history["loss"])
     best = int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
     return Run(
-        label, unit.start, float(history["loss"][0]), float(history["loss"][best]), error,
+        label, task.start, float(history["loss"][0]), float(history["loss"][best]), error,
         time.thread_time() - began, int(history["step"][-1]), bool(result.converged), result.message,
         int(history["dead"][best]), int(history["always_on"][best]), result.network,
     )
 
 
 def _trained(problem: Problem, method: Method, rng: np.random.Generator) -> TrainingResult:
-    """Draw the start, take it to the method's space and train, all from one generator."""
+    """Draw the start, map it into the method's space and train, all with one generator."""
     network = start_network(problem, method.start, rng)
     if method.space == "reduced":
         network = reduce(network, problem.domain, method.bound, method.spare, rng=rng)
@@ -331,12 +347,14 @@ def _trained(problem: Problem, method: Method, rng: np.random.Generator) -> Trai
 
 
 def start_network(problem: Problem, start: str, rng: np.random.Generator) -> Network:
-    """Return the standard network that is the function of a start."""
-    sizes, bias, kind, domain = problem.sizes, problem.output_bias, problem.activation, problem.domain
+    """Draw the function of a start as a standard network."""
+    sizes, domain = problem.sizes, problem.domain
+    bias, kind = problem.output_bias, problem.activation
     if start == "natural":
         drawn = ReducedNetwork.random(sizes, domain, rng, output_bias=bias, activation=kind)
     elif start == "placed":
-        drawn = start_networks.data_placed(sizes, domain, problem.X, rng, output_bias=bias, activation=kind)
+        drawn = start_networks.data_placed(
+            sizes, domain, problem.X, rng, output_bias=bias, activation=kind)
     elif start == "greedy":
         drawn = start_networks.greedy(sizes, domain, problem.X, problem.y, rng, output_bias=bias)
     else:

@@ -1,4 +1,4 @@
-"""What the demo found: training errors in each space, and how far the mapping was off."""
+"""The demo's records: test errors of training in each space, and a check of the mapping."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,25 +10,23 @@ import numpy as np
 from .._validation import Array
 from ..numerics.records import read_only, record
 from ..training.result import TrainingResult
-
-FAILURE = 1e-2
-"""A test error that counts as a failure: the fit misses at least a wave's top."""
+from .methods import FAILURE
 
 
 @dataclass(frozen=True)
 class Equivalence:
-    """How far the reduced networks of one space lie from the networks they were made of.
+    """How much the reduced networks of one space differ from the networks they were made from.
 
     Attributes
     ----------
     largest_difference : float
-        Over all starts, on the grid.
+        The largest difference over all starts and the grid.
     rounding_bound : float
-        What the largest difference must respect: the largest bound over all starts.
+        The largest rounding error bound over all starts.
     respected : bool
-        Whether every start's difference respects its own bound.
+        Whether each start's difference is within its own bound.
     neurons : int
-        The largest width met.
+        The largest width of a reduced network.
     """
 
     largest_difference: float
@@ -40,15 +38,15 @@ class Equivalence:
 @record
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The outcome of the demo.
+    """The results of the demo, in dicts by space.
 
     Attributes
     ----------
     errors : dict of arrays (n_starts,)
-        Test mean squared error of each start, a space a key; the first is the standard one.
+        The test mean squared error of each start; the first space is the standard one.
     results : dict of lists of TrainingResult
     equivalence : dict of Equivalence
-        One for each reduced space.
+        For the reduced spaces only.
     """
 
     errors: Mapping[str, Array]
@@ -56,10 +54,11 @@ class Comparison:
     equivalence: dict[str, Equivalence]
 
     def __post_init__(self) -> None:
+        """Make the arrays read-only."""
         object.__setattr__(self, "errors", read_only(self.errors))
 
     def table(self) -> list[dict[str, Any]]:
-        """Return a row a space: median, quartiles, worst, failures, and the ratio of medians."""
+        """Return one row per space: median, quartiles, worst, failures, ratio of medians."""
         reference = float(np.median(next(iter(self.errors.values()))))
         rows = []
         for space, errors in self.errors.items():

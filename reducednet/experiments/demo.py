@@ -1,8 +1,8 @@
-"""The main job in one function: the paper's idea on the paper's kind of problem.
+"""Show the paper's idea on sin(4 pi x) in one function.
 
-Standard 1-20-1 ReLU networks drawn from N(0, 1) are mapped into the reduced space, the mapping is
-checked on a fine grid against its rounding bound, and training from the same functions is compared
-in the two spaces (after [QZX]; the settings are this project's).
+Draw standard 1-20-1 ReLU networks from N(0, 1) and map them into the reduced space; check the
+mapping on a fine grid against its bound of the rounding error; compare training in both spaces from
+the same functions (after [QZX]; the settings are this project's).
 """
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from ..training.train import train
 from ..verification.reduction_bound import reduction_bound
 from . import targets
 from .comparison import Comparison, Equivalence
-from .executors import told
+from .executors import report_progress
 
 SIZES = (1, 20, 1)
 N_STEPS = 1000
 
-SPACES: dict[str, Callable[[Network, np.random.Generator], Network]] = {
+MAPPINGS: dict[str, Callable[[Network, np.random.Generator], Network]] = {
     "standard": lambda network, rng: network,
     "reduced, ball": lambda network, rng: reduce(network, Box(0, 1), "ball"),
     "reduced, support, redrawn": lambda network, rng: reduce(network, Box(0, 1), "support", "redraw", rng=rng),
 }
+"""For each space a function that maps a standard network into it."""
 
 
 def sin4pi_demo(
@@ -43,12 +44,12 @@ def sin4pi_demo(
     Parameters
     ----------
     starts : int
-        How many networks are drawn.
+        How many networks to draw.
     seed : int
         Start i is drawn from the i-th child of ``SeedSequence(seed)``.
     progress : callable, optional
-        Called as ``progress(done, total)`` after each start. If it raises, that is a
-        RuntimeWarning, and the demo goes on without it.
+        Called as ``progress(done, total)`` after each start. If it raises, a RuntimeWarning says so
+        and the demo continues without it.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def sin4pi_demo(
     Raises
     ------
     KeyboardInterrupt
-        Where the run is interrupted.
+        If the demo is interrupted.
 
     Examples
     --------
@@ -68,35 +69,36 @@ def sin4pi_demo(
     starts, seed = integer(starts, "starts", 1), integer(seed, "seed", 0)
     target = targets.sin4pi()
     X, X_test, grid = target.grid(200), target.grid(4000), target.grid(20001)
-    networks: dict[str, list[Network]] = {space: [] for space in SPACES}
-    results: dict[str, list[TrainingResult]] = {space: [] for space in SPACES}
+    networks: dict[str, list[Network]] = {space: [] for space in MAPPINGS}
+    results: dict[str, list[TrainingResult]] = {space: [] for space in MAPPINGS}
     for done, child in enumerate(np.random.SeedSequence(seed).spawn(starts), start=1):
         rng = np.random.default_rng(child)
         network = Network.random(SIZES, rng)
-        for space, into in SPACES.items():
-            networks[space].append(into(network, rng))
+        for space, mapped in MAPPINGS.items():
+            networks[space].append(mapped(network, rng))
             run = train(networks[space][-1], X, target(X), "lbfgs", n_steps=N_STEPS)
             results[space].append(_uninterrupted(run))
         if progress is not None:
-            progress = told(progress, done, starts, stacklevel=3)
+            progress = report_progress(progress, done, starts, stacklevel=3)
     y_test = target(X_test)
     errors = {
         space: np.array([np.mean((run.network(X_test)[:, 0] - y_test) ** 2) for run in runs])
         for space, runs in results.items()
     }
-    standard, *reduced = SPACES
+    standard, *reduced = MAPPINGS
     equivalence = {space: _equivalence(networks[standard], networks[space], grid) for space in reduced}
     return Comparison(errors, results, equivalence)
 
 
 def _uninterrupted(result: TrainingResult) -> TrainingResult:
-    """Turn an interrupted run, which `train` ends quietly, into an interrupted demo."""
+    """Return the result; raise KeyboardInterrupt if `train` noted an interrupt in it."""
     if result.message == "interrupted":
         raise KeyboardInterrupt
     return result
 
 
 def _equivalence(standard: list[Network], reduced: list[Network], grid: Array) -> Equivalence:
+    """Compare networks with their images in a reduced space on the grid."""
     differences, bounds = [], []
     for network, image in zip(standard, reduced):
         assert isinstance(image, ReducedNetwork)

@@ -1,8 +1,8 @@
-"""Work spread over an executor in batches: processes, threads, clusters, any function like `map`.
+"""Spread tasks over an executor in batches: processes, threads, clusters, any function like `map`.
 
-An executor may lose work: a worker is killed, and a pool of processes then drops all that it has
-not finished. Lost work is tried again, at last one unit after the other, so that a unit that kills
-its worker takes no other with it.
+An executor may lose tasks: if a worker is killed, a pool of processes drops everything unfinished.
+Lost tasks are tried again, in the end one at a time, so that a task that kills its worker takes no
+others with it.
 """
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .._validation import instance, message
 
 BATCHES_PER_WORKER = 8
 LARGEST_BATCH = 4
-"""So that little is lost where the work is interrupted."""
+"""Small, so that an interrupt loses little."""
 GRACE = 1.0
-"""Seconds in which interrupted workers may still hand in what they have finished."""
-HOPELESS = 3
-"""After so many groups in a row of which nothing came back, the rest is not tried."""
+"""For how many seconds interrupted workers may still return what they have finished."""
+FRUITLESS_GROUPS = 3
+"""After this many groups in a row that returned nothing, the rest is not tried."""
 
 Batch = Sequence[Any]
 Work = Callable[[Batch], tuple[list[Any], bool]]
@@ -29,18 +29,18 @@ Results = Iterator[Result]
 
 
 class Lost(NamedTuple):
-    """A unit of work that an executor has lost for good, and the error that it gave last."""
+    """A task that an executor has lost for good, and its last error."""
 
-    unit: Any
+    task: Any
     error: Exception
 
 
 class ExecutorFailed(Exception):
-    """A function like `map` raised; its own error is the cause."""
+    """A function like `map` raised an error, which is the cause of this one."""
 
 
-def batches(units: Batch, executor: Any) -> list[Batch]:
-    """Cut units of work, in their order, into batches: single ones for None, else about 8 a worker.
+def batches(tasks: Batch, executor: Any) -> list[Batch]:
+    """Divide tasks, in their order, into batches: of one task for None, else about 8 per worker.
 
     Examples
     --------
@@ -49,50 +49,51 @@ def batches(units: Batch, executor: Any) -> list[Batch]:
     """
     size = 1
     if executor is not None:
-        share = len(units) // (BATCHES_PER_WORKER * worker_count(executor))
+        share = len(tasks) // (BATCHES_PER_WORKER * worker_count(executor))
         size = min(max(share, 1), LARGEST_BATCH)
-    return [units[i:i + size] for i in range(0, len(units), size)]
+    return [tasks[i:i + size] for i in range(0, len(tasks), size)]
 
 
 def worker_count(executor: Any) -> int:
-    """Return how many workers an executor has, or else how many processors there are."""
+    """Return the number of workers of an executor, or of processors if it is unknown."""
     count = getattr(executor, "_max_workers", None)
     return count if isinstance(count, int) and count > 0 else os.cpu_count() or 1
 
 
-def results(work: Work, units: Batch, executor: Any, lost: list[Lost]) -> Results:
-    """Yield ``(results, interrupted)`` of each batch, as they come; closing it cancels what has not begun.
+def results(work: Work, tasks: Batch, executor: Any, lost: list[Lost]) -> Results:
+    """Yield ``(results, interrupted)`` for each batch as it finishes; closing cancels the rest.
 
     Parameters
     ----------
     work : callable
-        From a batch to a list of results, and whether it was interrupted; picklable where the
+        Maps a batch to a list of results and whether it was interrupted; must be picklable if the
         executor pickles.
-    units : list
+    tasks : list
     executor : None, Executor or callable
-        None: here, one after the other. A callable is one like `map`; its results may come in any order.
+        None runs the tasks here, one after the other. A callable must be like `map`, but may return
+        its results in any order.
     lost : list of Lost
-        At the end it has what the executor lost, three times or with its last worker.
+        Receives the tasks that the executor lost, three times or with its last worker.
 
     Raises
     ------
     TypeError
-        If the executor is none.
+        If `executor` is none of these.
     ExecutorFailed
         If a function like `map` raises.
     """
     if executor is None:
-        return map(work, batches(units, None))
+        return map(work, batches(tasks, None))
     if isinstance(executor, Executor):
-        return _submitted(work, units, executor, lost)
+        return _submitted(work, tasks, executor, lost)
     if callable(executor):
-        return _mapped(executor, work, batches(units, executor))
+        return _mapped(executor, work, batches(tasks, executor))
     expected = "None, a concurrent.futures.Executor (a dask client has get_executor()) or a callable like map"
     raise TypeError(message("executor", expected, type(executor).__name__))
 
 
 def _mapped(like_map: Callable[..., Any], work: Work, parts: list[Batch]) -> Results:
-    """Yield what a function like `map` gives, or refuse it."""
+    """Yield the results of a function like `map`, after a check that they are results."""
     expected = "a callable like map, which gives results"
     found = iter(instance(like_map(work, parts), "executor", Iterable, expected))
     while True:
@@ -108,65 +109,65 @@ def _mapped(like_map: Callable[..., Any], work: Work, parts: list[Batch]) -> Res
         yield result
 
 
-def _submitted(work: Work, units: Batch, executor: Executor, lost: list[Lost]) -> Results:
-    """Submit all batches at once, what is lost again a unit a worker, and the rest one by one."""
-    left = yield from _attempt(work, batches(units, executor), len(units), executor)
+def _submitted(work: Work, tasks: Batch, executor: Executor, lost: list[Lost]) -> Results:
+    """Submit all batches at once, then lost tasks one per worker, then the rest one by one."""
+    left = yield from _attempt(work, batches(tasks, executor), len(tasks), executor)
     for at_once in (worker_count(executor), 1):
-        left = yield from _attempt(work, [[unit] for unit, _ in left], at_once, executor)
+        left = yield from _attempt(work, [[task] for task, _ in left], at_once, executor)
     lost += left
 
 
 def _attempt(
     work: Work, parts: Sequence[Batch], at_once: int, executor: Executor
 ) -> Generator[Result, None, list[Lost]]:
-    """Submit batches, so many at once, yield their results and return what was lost."""
+    """Submit batches in groups of `at_once`, yield their results and return the lost tasks."""
     lost: list[Lost] = []
-    barren = 0
+    fruitless = 0
     for first in range(0, len(parts), at_once):
-        if barren == HOPELESS:
+        if fruitless == FRUITLESS_GROUPS:
             error = lost[-1].error
-            return lost + [Lost(unit, error) for part in parts[first:] for unit in part]
+            return lost + [Lost(task, error) for part in parts[first:] for task in part]
         before, group = len(lost), parts[first:first + at_once]
         pending: dict[Future[Result], Batch] = {}
         try:
             for part in group:
                 try:
                     pending[executor.submit(work, part)] = part
-                except Exception as error:  # a broken executor takes no more work
-                    lost += [Lost(unit, error) for unit in part]
+                except Exception as error:  # a broken executor accepts no more work
+                    lost += [Lost(task, error) for task in part]
             for future in as_completed(list(pending)):
-                yield _taken(future, pending.pop(future), lost)
+                yield _result_of(future, pending.pop(future), lost)
         except KeyboardInterrupt:
             running = [future for future in pending if not future.cancel()]
             for future in wait(running, GRACE).done:
-                yield _taken(future, pending.pop(future), lost)
+                yield _result_of(future, pending.pop(future), lost)
             raise
         finally:
             for future in pending:
                 future.cancel()
-        barren = barren + 1 if len(lost) - before == sum(map(len, group)) else 0
+        fruitless = fruitless + 1 if len(lost) - before == sum(map(len, group)) else 0
     return lost
 
 
-def _taken(future: Future[Result], part: Batch, lost: list[Lost]) -> Result:
-    """Return a batch's results, none where the executor has lost it, say with a worker."""
+def _result_of(future: Future[Result], part: Batch, lost: list[Lost]) -> Result:
+    """Return a batch's results, or none if the executor has lost it."""
     try:
         return future.result()
     except Exception as error:
-        lost += [Lost(unit, error) for unit in part]
+        lost += [Lost(task, error) for task in part]
         return [], False
     except BaseException:  # an interrupted worker
         return [], True
 
 
 class Processes(Executor):
-    """A pool of processes that is made anew after one of them was killed, for the next work.
+    """A pool of processes that is replaced by a new one after a process was killed.
 
     Parameters
     ----------
     max_workers : int
     options
-        Of `ProcessPoolExecutor`.
+        Keyword arguments of `ProcessPoolExecutor`.
     """
 
     def __init__(self, max_workers: int, **options: Any) -> None:
@@ -179,7 +180,7 @@ class Processes(Executor):
         return ProcessPoolExecutor(self._max_workers, **self._options)
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
-        """Submit work, to new processes where the old ones are gone."""
+        """Submit work, to new processes if the old ones are broken."""
         try:
             return self._pool.submit(work, *arguments, **options)
         except BrokenExecutor:
@@ -192,17 +193,17 @@ class Processes(Executor):
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
-def told(
+def report_progress(
     progress: Callable[[int, int], object], done: int, total: int, stacklevel: int
 ) -> Callable[[int, int], object] | None:
-    """Call a progress function and return it; one that raises is a warning and is called no more.
+    """Call a progress function and return it, or warn and return None if it raises.
 
-    The work that it reports on is worth more than the report.
+    An error in the report must not end the work that it reports on.
     """
     try:
         progress(done, total)
     except Exception as error:
-        text = f"`progress` raised {type(error).__name__}: {error}; the work goes on without it"
+        text = f"`progress` raised {type(error).__name__}: {error}; the work continues without it"
         warnings.warn(text, RuntimeWarning, stacklevel=stacklevel)
         return None
     return progress

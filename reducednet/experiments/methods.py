@@ -1,4 +1,4 @@
-"""What a study is made of: its methods, and the record of one run."""
+"""The parts of a study: its methods and the record of a run."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -16,34 +16,37 @@ from ..training.result import METHODS
 SPACES = ("standard", "reduced")
 STARTS = ("normal", "he", "uniform", "natural", "placed", "greedy")
 
+FAILURE = 1e-2
+"""A larger test error counts as a failure: such a fit of sin(4 pi x) misses the top of a wave."""
+
 
 @record
 @dataclass(frozen=True, eq=False)
 class Method:
-    """How the networks of a study are made and trained.
+    """How to draw and train the networks of a study.
 
     Parameters
     ----------
     space : "standard" or "reduced"
     start : str
-        The function that training begins at. ``"normal"``, ``"he"``, ``"uniform"``: a standard
-        network, the schemes of `Network.random`. ``"natural"``: `ReducedNetwork.random`.
+        The function that training starts from. ``"normal"``, ``"he"``, ``"uniform"``: a standard
+        network by that scheme of `Network.random`. ``"natural"``: `ReducedNetwork.random`.
         ``"placed"``: hyperplanes through samples. ``"greedy"``: orthogonal matching pursuit.
     bound, spare : str
-        As for `reduce`, which takes the start into the reduced space; of no use in the standard one.
+        As for `reduce`, which maps the start into the reduced space; ignored in the standard one.
     optimiser : str
         The `method` of `train`.
     n_steps : int, optional
-        By default the study's, or else that of `train`.
+        By default that of the study, or else of `train`.
     options : dict
-        Further keyword arguments of `train`.
+        Other keyword arguments of `train`.
     label : str
-        By default put together from the rest.
+        By default composed of the other arguments.
 
     Raises
     ------
     TypeError, ValueError
-        If a word is unknown.
+        If an argument is none of its choices or has the wrong type.
 
     Examples
     --------
@@ -73,6 +76,7 @@ class Method:
             object.__setattr__(self, "label", self._describe())
 
     def _describe(self) -> str:
+        """Return the default label."""
         reduced = self.space == "reduced"
         parts = {
             self.space: True, f"{self.start} start": self.start != "normal", self.bound: reduced,
@@ -95,16 +99,16 @@ NAMED: dict[str, dict[str, Any]] = {
     "greedy": {"start": "greedy"},
     "greedy-standard": {"space": "standard", "start": "greedy"},
 }
-"""What the names of methods stand for; the rest is the default of `Method`."""
+"""The arguments of `Method` that each name stands for; the others have their defaults."""
 
 
 def method_named(name: str) -> Method:
-    """Return the method of a name, which an optimiser may follow after a colon.
+    """Return the method with this name; an optimiser may follow the name after a colon.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no such method, or optimiser.
+        If there is no such method or optimiser.
 
     Examples
     --------
@@ -124,23 +128,23 @@ class Run:
     Attributes
     ----------
     label : str
-        Of its method.
+        The label of its method.
     start : int
-        The number of its start, from 0: runs of one number began at the same function.
+        The number of its start, from 0: runs with the same number start from the same function.
     start_loss, train_loss : float
-        The loss before training and of the network that came back.
+        The loss before training and that of the trained network.
     test_error : float
-        The mean squared error at the test points; inf where the run failed.
+        The mean squared error at the test points; inf if the run failed.
     seconds : float
-        Processor time of the run's own thread.
+        CPU time of the run's own thread.
     steps : int
     converged : bool
     message : str
-        Why the run ended; where it failed, the error.
+        Why the run ended; the error if it failed.
     dead, always_on : int
-        Hidden neurons that no sample, or every sample, activates, at the end.
+        How many hidden neurons no sample, or every sample, activates at the end.
     network : Network or None
-        None where the run failed.
+        None if the run failed.
     """
 
     label: str
@@ -158,11 +162,11 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether the run ended in an error."""
+        """Whether the run ended with an error."""
         return self.network is None
 
     @classmethod
     def failure(cls, label: str, start: int, error: Exception, seconds: float = 0.0) -> Run:
-        """Return the record of a run that ended in an error."""
+        """Return the record of a run that ended with an error."""
         text = f"{type(error).__name__}: {error}"
         return cls(label, start, np.inf, np.inf, np.inf, seconds, 0, False, text, 0, 0, None)

@@ -1,4 +1,4 @@
-"""The record of a study: its runs, its table and its file."""
+"""The record of a study: look up its runs, make its table, save and load it."""
 from __future__ import annotations
 
 import html
@@ -13,11 +13,11 @@ from .._validation import Array, choice, integer, message, number
 from ..files.archives import checked_path, naming, write_whole
 from ..networks.network import Network
 from ..numerics.records import record
-from .methods import Method, Run
+from .methods import FAILURE, Method, Run
 from .study_file import read_study, study_bytes
 
-FAILURE = 1e-2
 RESAMPLES = 2000
+"""How many resamples the bootstrap draws."""
 
 
 @record
@@ -28,18 +28,18 @@ class Study:
     Attributes
     ----------
     target : str
-        Its name; ``"data"`` where samples were given.
+        The target's name; ``"data"`` if samples were given.
     sizes : tuple of int
     n_samples, n_test : int
     seed : str
-        Of the starts, as an expression of NumPy.
+        The seed of the starts, as a NumPy expression.
     starts : int
-        How many were asked for.
+        How many starts were asked for.
     methods : tuple of Method
     runs : tuple of Run
         By start, then in the order of the methods.
     message : str
-        ``"finished"``, or that the study was interrupted, or is unfinished since runs were lost.
+        ``"finished"``, or that the study was interrupted or is unfinished because runs were lost.
 
     Examples
     --------
@@ -61,24 +61,24 @@ class Study:
 
     @property
     def missing(self) -> tuple[tuple[str, int], ...]:
-        """(label, start) of each run that an interrupted or unfinished study is without."""
+        """(label, start) of each run that is missing from an interrupted or unfinished study."""
         made = {(run.label, run.start) for run in self.runs}
         wanted = [(method.label, start) for start in range(self.starts) for method in self.methods]
         return tuple(run for run in wanted if run not in made)
 
     def errors(self) -> dict[str, Array]:
-        """Return the test errors of each method by start: inf where a run failed, nan where none is.
+        """Return the test errors of each method by start: inf if it failed, nan if it is missing.
 
-        The arrays end with the last start that was met.
+        The arrays end with the last start that has a run.
         """
-        met = max(run.start for run in self.runs) + 1
-        errors = {method.label: np.full(met, np.nan) for method in self.methods}
+        n_starts = max(run.start for run in self.runs) + 1
+        errors = {method.label: np.full(n_starts, np.nan) for method in self.methods}
         for run in self.runs:
             errors[run.label][run.start] = run.test_error
         return errors
 
     def network(self, label: str, start: int | None = None) -> Network:
-        """Return the trained network of a method, by default that of the smallest training loss.
+        """Return the trained network of a method, by default that with the smallest training loss.
 
         Raises
         ------
@@ -95,31 +95,33 @@ class Study:
         return best.network
 
     def table(self, failure: float = FAILURE) -> list[dict[str, Any]]:
-        """Return a row a method: how its test errors are spread, and against the first method's.
+        """Return one row per method: the spread of its test errors, also against the first method.
 
         Parameters
         ----------
         failure : float
-            A test error above it counts as a failure.
+            A larger test error counts as a failure.
 
         Returns
         -------
         list of dict
             ``"method"``, ``"runs"``; ``"median"`` with its bootstrap 95 % interval ``"low"``,
-            ``"high"``; ``"lower quartile"``, ``"upper quartile"``, ``"worst"``; ``"failures"``, failed
-            runs among them; ``"seconds"``, the mean; ``"ratio"``, the first method's median over this
-            one's; ``"won"``, the share of starts with a smaller error than the first method's, where a
-            tie is half a win. Where there is nothing to count the entry is nan.
+            ``"high"``; ``"lower quartile"``, ``"upper quartile"``, ``"worst"``; ``"failures"``,
+            including failed runs; ``"seconds"``, the mean; ``"ratio"``, the first method's median
+            divided by this one's; ``"won"``, the share of starts with a smaller error than the
+            first method's, a tie counted as half a win. An entry is nan if there is nothing to
+            compute it from.
 
         Notes
         -----
-        A failed run has the error inf. The bootstrap draws 2000 resamples with a fixed seed.
+        The error of a failed run is inf. The bootstrap draws 2000 resamples with a fixed seed.
         """
         failure, errors = number(failure, "failure", minimum=0.0), self.errors()
         first = next(iter(errors.values()))
         return [self._row(label, values, first, failure) for label, values in errors.items()]
 
     def _row(self, label: str, errors: Array, first: Array, failure: float) -> dict[str, Any]:
+        """Return the row of one method; `first` are the first method's errors."""
         seconds = [run.seconds for run in self.runs if run.label == label]
         finished, reference = errors[~np.isnan(errors)], first[~np.isnan(first)]
         if not len(finished):
@@ -137,14 +139,14 @@ class Study:
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the study with all its networks to a .npz file, whole or not at all, without pickle.
+        """Write the study with its networks to a .npz file, whole or not at all, without pickle.
 
-        Options of a method that JSON does not know are written as their text.
+        Options of a method that JSON cannot hold are written as their str.
 
         Raises
         ------
         TypeError, ValueError
-            If the name does not end in .npz, or the domain is not one of the library's.
+            If the path does not end in .npz, or the domain is not one of the library's.
         OSError
             If the file cannot be written.
         """
@@ -153,12 +155,12 @@ class Study:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Study:
-        """Read a study from a file that `save` wrote: the same one, bit for bit.
+        """Read a study from a file that `save` wrote, bit for bit.
 
         Raises
         ------
         TypeError, ValueError
-            If the name does not end in .npz, or the file is damaged or of another kind.
+            If the path does not end in .npz, or the file is damaged or of another kind.
         OSError
             If the file cannot be opened.
         """
@@ -180,7 +182,7 @@ class Study:
 
 
 def quantiles(values: Array, q: Sequence[float]) -> Array:
-    """Return the quantiles of the last axis, linear between order statistics; inf is a value like others.
+    """Return the quantiles along the last axis, linear between order statistics; values may be inf.
 
     Examples
     --------
@@ -188,14 +190,14 @@ def quantiles(values: Array, q: Sequence[float]) -> Array:
     [2.0, 3.0, inf]
     """
     ordered = np.sort(values, axis=-1)
-    place = np.asarray(q) * (ordered.shape[-1] - 1)
-    low, high = ordered[..., np.floor(place).astype(int)], ordered[..., np.ceil(place).astype(int)]
+    rank = np.asarray(q) * (ordered.shape[-1] - 1)
+    low, high = ordered[..., np.floor(rank).astype(int)], ordered[..., np.ceil(rank).astype(int)]
     with np.errstate(invalid="ignore"):
-        return np.where(low == high, low, low + (place - np.floor(place)) * (high - low))
+        return np.where(low == high, low, low + (rank - np.floor(rank)) * (high - low))
 
 
 def median_interval(values: Array) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of the median, with a fixed seed."""
+    """Return the 95 % percentile bootstrap interval of the median; the seed is fixed."""
     draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     medians = quantiles(values[draws], [0.5])[:, 0]
     low, high = quantiles(medians, [0.025, 0.975]).tolist()
@@ -203,6 +205,7 @@ def median_interval(values: Array) -> tuple[float, float]:
 
 
 def _ratio(reference: Array, median: float) -> float:
+    """Return the median of the reference over this one, nan without a reference."""
     if not len(reference):
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -210,7 +213,7 @@ def _ratio(reference: Array, median: float) -> float:
 
 
 def _share_won(errors: Array, first: Array) -> float:
-    """Return the share of starts that both have where the first one's error is larger; a tie is half."""
+    """Return the share of common starts with an error below the first method's; a tie is half."""
     pairs = ~np.isnan(errors) & ~np.isnan(first)
     if errors is first or not pairs.any():
         return float("nan")

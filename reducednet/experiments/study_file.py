@@ -1,8 +1,9 @@
-"""The .npz format of studies: a zip file of arrays, exact and without pickle.
+"""Write and read studies as .npz files: zip archives of arrays, exact and without pickle.
 
-A column a number of the runs; ``widths`` are the hidden widths of each run's network (0: the run
-failed), ``vectors`` the networks' flat vectors one after the other, ``domain_...`` the arguments of
-the domain that the reduced networks share. The header has the rest.
+There is an array for each number of a run, with one entry per run. ``widths`` has the hidden widths
+of each run's network (0 if the run failed), ``vectors`` the networks' flat vectors one after
+another, ``domain_...`` the arguments of the domain that the reduced networks share. The header has
+the rest.
 """
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ _NUMBERS = ("n_samples", "n_test", "starts")
 
 
 def study_bytes(study: Mapping[str, Any]) -> bytes:
-    """Return the attributes of a Study as the bytes of a .npz file; the same ones give the same bytes."""
+    """Return the attributes of a Study as the bytes of a .npz file, always the same."""
     runs, networks = study["runs"], [run.network for run in study["runs"] if run.network is not None]
     labels = [method.label for method in study["methods"]]
     numbers = {name: [getattr(run, name) for run in runs] for name in (*_FLOATS, *_COUNTS[1:])}
@@ -41,7 +42,8 @@ def study_bytes(study: Mapping[str, Any]) -> bytes:
     columns["vectors"] = np.concatenate([network.to_vector() for network in networks])
     domain = next((network.domain for network in networks if isinstance(network, ReducedNetwork)), None)
     header = {name: study[name] for name in ("sizes", *_PLAIN, *_NUMBERS)} | {
-        "methods": [_plain(method) for method in study["methods"]], "messages": [run.message for run in runs],
+        "methods": [_plain(method) for method in study["methods"]],
+        "messages": [run.message for run in runs],
         "activation": networks[0].activation, "output_bias": networks[0].output_bias is not None,
         "domain": None if domain is None else choice(type(domain).__name__, "domain", DOMAINS),
     }
@@ -51,7 +53,7 @@ def study_bytes(study: Mapping[str, Any]) -> bytes:
 
 
 def _plain(method: Method) -> dict[str, Any]:
-    """Return a method as JSON has it; an option that JSON does not know is written as its text."""
+    """Return a method as a dict for JSON; an option that JSON cannot hold becomes its str."""
     options: dict[str, Any] = json.loads(json.dumps(dict(method.options), default=str))
     return asdict(method) | {"options": options}
 
@@ -62,22 +64,27 @@ def read_study(path: str) -> dict[str, Any]:
     Raises
     ------
     TypeError, ValueError
-        If the file is not one that `study_bytes` makes. Memory is asked for only as far as the
-        file's own size can fill it.
+        If `study_bytes` does not write such files. Reading allocates no more memory than the size
+        of the file justifies.
     """
     header, members = read_archive(path, FORMAT, VERSION)
-    study: dict[str, Any] = {name: instance(header.get(name), name, kind, "text") for name, kind in _PLAIN.items()}
+    study: dict[str, Any] = {
+        name: instance(header.get(name), name, kind, "text") for name, kind in _PLAIN.items()}
     study |= {name: integer(header.get(name), name, 1) for name in _NUMBERS}
     study["sizes"] = layer_sizes(header.get("sizes"))
     entries = instance(header.get("methods"), "methods", list, "a list")
-    study["methods"] = tuple(Method(**instance(entry, "methods", dict, "a list of dicts")) for entry in entries)
+    study["methods"] = tuple(
+        Method(**instance(entry, "methods", dict, "a list of dicts")) for entry in entries)
     if len({method.label for method in study["methods"]}) != len(entries):
         raise ValueError("two methods have the same label")
     study["runs"] = _runs(header, members, study)
     return study
 
 
-def _runs(header: Mapping[str, Any], members: Mapping[str, bytes], study: Mapping[str, Any]) -> tuple[Run, ...]:
+def _runs(
+    header: Mapping[str, Any], members: Mapping[str, bytes], study: Mapping[str, Any]
+) -> tuple[Run, ...]:
+    """Return the runs from the file's arrays and the study's methods."""
     messages = instance(header.get("messages"), "messages", list, "a list of texts")
     columns: dict[str, Any] = {name: _column(members, name, len(messages)) for name in _FLOATS}
     limits = {"method": len(study["methods"]), "start": study["starts"], "converged": 2}
@@ -97,6 +104,7 @@ def _runs(header: Mapping[str, Any], members: Mapping[str, bytes], study: Mappin
 
 
 def _column(members: Mapping[str, bytes], name: str, *shape: int) -> list[Any]:
+    """Return an array of this shape as a list."""
     array = _member(members, name)
     if array.shape != shape:
         raise ValueError(message(f"member {name}", f"of shape {shape}", f"shape {array.shape}"))
@@ -111,7 +119,7 @@ def _member(members: Mapping[str, bytes], name: str) -> Array:
 
 
 def _whole(values: list[float], name: str, limit: int) -> list[int]:
-    """Return numbers as ints from 0 to limit - 1."""
+    """Check that the numbers are whole, from 0 to limit - 1, and return them as ints."""
     for value in values:
         if not (0 <= value < limit and value == int(value)):
             raise ValueError(message(f"member {name}", f"whole numbers from 0 to {limit - 1}", value))
@@ -119,33 +127,39 @@ def _whole(values: list[float], name: str, limit: int) -> list[int]:
 
 
 def _networks(
-    header: Mapping[str, Any], members: Mapping[str, bytes], sizes: tuple[int, ...], methods: list[Method]
+    header: Mapping[str, Any], members: Mapping[str, bytes], sizes: tuple[int, ...],
+    methods: list[Method],
 ) -> list[Network | None]:
-    """Return the network of each run."""
-    vector, output_bias = _member(members, "vectors").ravel(), flag(header.get("output_bias"), "output_bias")
-    widths = [_whole(row, "widths", 2**53) for row in _column(members, "widths", len(methods), len(sizes) - 2)]
-    layouts = [Layout((sizes[0], *row, sizes[-1]), output_bias) if all(row) else None for row in widths]
+    """Return the network of each run, None if it failed."""
+    vector = _member(members, "vectors").ravel()
+    output_bias = flag(header.get("output_bias"), "output_bias")
+    rows = _column(members, "widths", len(methods), len(sizes) - 2)
+    widths = [_whole(row, "widths", 2**53) for row in rows]
+    layouts = [Layout((sizes[0], *row, sizes[-1]), output_bias) if all(row) else None
+               for row in widths]
     needed = sum(layout.n_parameters for layout in layouts if layout is not None)
     if needed != len(vector):
         raise ValueError(message("member vectors", f"of {needed} numbers", len(vector)))
     domain = _domain(header, members) if any(method.space == "reduced" for method in methods) else None
     networks: list[Network | None] = []
-    place = 0
+    start = 0
     for layout, method in zip(layouts, methods):
         if layout is None:
             networks.append(None)
             continue
-        part = Parameters(layout, vector[place:place + layout.n_parameters])
-        place += layout.n_parameters
+        part = Parameters(layout, vector[start:start + layout.n_parameters])
+        start += layout.n_parameters
         networks.append(_network(part, header.get("activation"), method, domain))
     return networks
 
 
 def _domain(header: Mapping[str, Any], members: Mapping[str, bytes]) -> Domain | None:
+    """Return the domain of the reduced networks, None if there are none."""
     if header.get("domain") is None:
         return None
     kind = DOMAINS[choice(header["domain"], "domain", DOMAINS)]
-    return kind(**{name: _member(members, f"domain_{name}")[()] for name in inspect.signature(kind).parameters})
+    names = inspect.signature(kind).parameters
+    return kind(**{name: _member(members, f"domain_{name}")[()] for name in names})
 
 
 def _network(part: Parameters, activation: Any, method: Method, domain: Any) -> Network:

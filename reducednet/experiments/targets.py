@@ -1,12 +1,12 @@
-"""Functions to learn, each on its box: those of the paper's kind and those of numerical integration.
+"""Target functions to learn, each on a box: like the paper's, and from numerical integration.
 
-A target is called like a network, on X of shape (n_samples, n_inputs), and returns (n_samples,).
+A target is called like a network, with X of shape (n_samples, n_inputs), and returns (n_samples,).
 
 References
 ----------
 R. Franke, *Scattered data interpolation: tests of some methods*, Math. Comp. 38 (1982).
 A. Genz, *A package for testing multiple integration subroutines* (1987); the difficulties 9 and
-7.25 are those customary for the oscillatory and the product peak family.
+7.25 are customary for the oscillatory and the product peak family.
 """
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..numerics.records import key, read_only
 
 
 class Target:
-    """A function on a box, with samplers.
+    """A function on a box, with methods that sample the box.
 
     Attributes
     ----------
     name : str
     low, high : arrays (n_inputs,)
-        The ends of its domain, ``Box(target.low, target.high)``.
+        The bounds of its domain, ``Box(target.low, target.high)``.
     n_inputs : int
     """
 
@@ -41,7 +41,7 @@ class Target:
         return Target, (self.name, self._function, self.low, self.high)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether the other has the same name, function, numbers and box."""
+        """Return True if the other has the same name, function, parameters and box."""
         return self._key() == other._key() if isinstance(other, Target) else NotImplemented
 
     def __hash__(self) -> int:
@@ -63,12 +63,12 @@ class Target:
         return self._function(samples(X, self.n_inputs, allow_empty=True))
 
     def sample(self, n: int, rng: RandomLike = None) -> Array:
-        """Return n points drawn uniformly from the box, as (n, n_inputs)."""
+        """Draw n points uniformly from the box, as (n, n_inputs)."""
         t = generator(rng).random((integer(n, "n", 0), self.n_inputs))
         return (1.0 - t) * self.low + t * self.high
 
     def grid(self, n: int) -> Array:
-        """Return n equispaced points a side, ends included, as (n ** n_inputs, n_inputs)."""
+        """Return the grid of n equispaced points per side, as (n ** n_inputs, n_inputs)."""
         n = integer(n, "n", 2)
         if n**self.n_inputs > 10**8:
             raise ValueError(message("n", f"small enough for n**{self.n_inputs} <= 10**8", n))
@@ -80,6 +80,7 @@ class Target:
 
 
 def _on_unit_cube(name: str, function: Callable[[Array], Array], n_inputs: int = 1) -> Target:
+    """Return the target of this function on [0, 1]^n_inputs."""
     n_inputs = integer(n_inputs, "n_inputs", 1)
     return Target(name, function, np.zeros(n_inputs), np.ones(n_inputs))
 
@@ -100,7 +101,7 @@ def _sin4pi(X: Array) -> Array:
 
 
 def abs_sin4pi() -> Target:
-    """Return |sin(4 pi x)| on [0, 1]: four arches with kinks between.
+    """Return |sin(4 pi x)| on [0, 1]: four arches with breakpoints between them.
 
     Examples
     --------
@@ -168,7 +169,7 @@ def _gaussian_bump(X: Array, width: float) -> Array:
 
 
 def _genz_weights(n_inputs: int, difficulty: float) -> Array:
-    """Return weights c_i proportional to i that add up to the difficulty."""
+    """Return weights c_i proportional to i with sum `difficulty`."""
     d = integer(n_inputs, "n_inputs", 1)
     return number(difficulty, "difficulty", above=0.0) * 2.0 * np.arange(1, d + 1) / (d * (d + 1))
 
@@ -176,7 +177,7 @@ def _genz_weights(n_inputs: int, difficulty: float) -> Array:
 def genz_product(n_inputs: int = 4, difficulty: float = 7.25) -> Target:
     """Return Genz's product peak at 1/2, scaled to height 1: prod_i 1 / (1 + c_i^2 (x_i - 1/2)^2).
 
-    The weights c_i grow in proportion to i and add up to `difficulty`.
+    The weights c_i are proportional to i, with sum `difficulty`.
 
     Examples
     --------
@@ -194,7 +195,7 @@ def _genz_product(X: Array, c: Array) -> Array:
 def genz_oscillatory(n_inputs: int = 4, difficulty: float = 9.0) -> Target:
     """Return Genz's oscillatory function cos(2 pi / 4 + c.x) = -sin(c.x) on [0, 1]^d.
 
-    The weights c_i grow in proportion to i and add up to `difficulty`.
+    The weights c_i are proportional to i, with sum `difficulty`.
 
     Examples
     --------
@@ -216,7 +217,7 @@ TARGETS: dict[str, Callable[..., Target]] = {
 
 
 def target_named(name: str) -> Target:
-    """Return the target of that name, in its default dimension.
+    """Return the target with this name, in its default dimension.
 
     Raises
     ------

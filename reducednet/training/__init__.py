@@ -1,4 +1,4 @@
-"""Training in both parameter spaces: one function `train`, one module a method in `methods/`.
+"""Training in both parameter spaces: `train`, and one module per optimiser in `methods/`.
 
 May import `reduced_space` and the rooms below it.
 """

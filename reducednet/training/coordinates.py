@@ -1,13 +1,15 @@
-"""Coordinates of the two spaces in which an optimiser with simple bounds moves freely.
+"""Coordinates of the two spaces that need no constraints but bounds on single variables.
 
-Standard networks: the flat vector itself. Reduced networks: a row v that is normalised, and a
-place q in [0, 1] in the threshold's interval, counted in units of 1 / PLACE_SCALE,
+For a standard network the coordinates are the flat vector itself. For a reduced network they are a
+row v, which is normalised, and the position q in [0, 1] of the threshold in its interval,
+multiplied by POSITION_SCALE:
 
     w = v / |v|,   b = (1 - q) low + q high,
 
-so that every point of coordinates is a feasible network (THEORY, section 4). The support interval
-moves with w: b = -w.x_q with x_q = (1 - q) x*(w) + q x*(-w), a point that the neuron's hyperplane
-goes through. In deep layers the input set is the box [0, side], side_j = q_j width_j.
+so that all coordinates within the bounds give a feasible network (THEORY, section 4). The support
+interval changes with w: b = -w.x_q, where x_q = (1 - q) x*(w) + q x*(-w) is a point on the neuron's
+hyperplane and x*(w) maximises w.x over the domain. In deep layers the input set is the box
+[0, side], side_j = q_j width_j.
 """
 from __future__ import annotations
 
@@ -20,18 +22,17 @@ from ..networks.network import Network
 from ..numerics import sphere
 from ..reduced_space.reduced_network import ReducedNetwork
 
-EDGE = 0.025
-"""How near to an end of the support interval a place may come: no neuron dies in training."""
+CLEARANCE = 0.025
+"""The least distance of a position from 0 and 1 in a support interval, so that no neuron dies."""
 
-
-PLACE_SCALE = 2.0
-"""A place q is the coordinate 2 q, so that the interval has length 2, as [-1, 1] has. A quasi-Newton
-method feels this choice, as it feels the scale of a standard network's rows: on sin(4 pi x) a larger
-one is better, on other problems it is worse. It is not tuned."""
+POSITION_SCALE = 2.0
+"""The coordinate of a position q is 2 q: it varies over a length of 2, as on [-1, 1]. Quasi-Newton
+methods depend on this scale, as they do on that of a standard network's rows: on sin(4 pi x) a
+larger one is better, on other problems worse. It is not tuned."""
 
 
 class StandardCoordinates:
-    """The flat vector, free of bounds."""
+    """The flat vector itself, without bounds."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -41,7 +42,7 @@ class StandardCoordinates:
         return self.network.to_vector()
 
     def bounds(self, start: Array) -> tuple[Array, Array] | None:
-        """Return the bounds of each coordinate, or None."""
+        """Return the lower and upper bounds of the coordinates, or None."""
         return None
 
     def to_vector(self, u: Array) -> Array:
@@ -49,31 +50,31 @@ class StandardCoordinates:
         return u
 
     def pull_back(self, gradient: Array) -> Array:
-        """Return the gradient by the coordinates of the last `to_vector`."""
+        """Return the gradient with respect to the coordinates of the last `to_vector`."""
         return gradient
 
     def feasible_vector(self, u: Array) -> Array:
-        """Return the flat vector at the coordinates, in its space to the last bit."""
+        """Return the flat vector at the coordinates, feasible in floating point too."""
         return u
 
 
 class _Layer(NamedTuple):
-    """What `pull_back` needs of one layer at the last point."""
+    """One layer at the last point, as `pull_back` needs it."""
 
     units: Array
     norms: Array
     q: Array
     upper: Array
-    """x*(w), where w.x is largest."""
+    """x*(w), a point where w.x is largest."""
     lower: Array
-    """x*(-w)."""
+    """x*(-w), a point where w.x is smallest."""
     widths: Array
     from_below: bool
     """Whether the input set depends on the layer below."""
 
 
 class ReducedCoordinates(StandardCoordinates):
-    """Rows v and scaled places q, in the layout of the flat vector; outgoing weights as they are."""
+    """Rows v, scaled positions q and the outgoing weights, in the layout of the flat vector."""
 
     def __init__(self, network: ReducedNetwork) -> None:
         super().__init__(network)
@@ -82,27 +83,27 @@ class ReducedCoordinates(StandardCoordinates):
         self.layers: list[_Layer] = []
 
     def start(self) -> Array:
-        """Return the coordinates of the network: its rows, and each threshold's place."""
+        """Return the coordinates of the network: its rows and the positions of its thresholds."""
         u = self.network.to_vector()
         assert isinstance(self.network, ReducedNetwork)
         for block, interval in zip(self.layout.blocks(u), self.network.intervals):
             low, high = interval.T
             width = np.where(high > low, high - low, 1.0)
-            places = np.where(high > low, np.clip((block[-1] - low) / width, 0.0, 1.0), 0.5)
-            block[-1] = PLACE_SCALE * places
+            positions = np.where(high > low, np.clip((block[-1] - low) / width, 0.0, 1.0), 0.5)
+            block[-1] = POSITION_SCALE * positions
         return u
 
     def bounds(self, start: Array) -> tuple[Array, Array]:
-        """Return bounds on the places: [0, 1] for the ball, else away from the ends.
+        """Return bounds on the positions: [0, 1] for the ball, a little less for the support.
 
-        A neuron that starts nearer to an end may stay there.
+        A neuron that starts outside these bounds may stay there.
         """
-        edge = EDGE if self.bound == "support" else 0.0
+        clearance = CLEARANCE if self.bound == "support" else 0.0
         low, high = np.full_like(start, -np.inf), np.full_like(start, np.inf)
         parts = zip(*(self.layout.blocks(vector)[:-1] for vector in (start, low, high)))
         for u, lower, upper in parts:
-            lower[-1] = np.minimum(u[-1], PLACE_SCALE * edge)
-            upper[-1] = np.maximum(u[-1], PLACE_SCALE * (1.0 - edge))
+            lower[-1] = np.minimum(u[-1], POSITION_SCALE * clearance)
+            upper[-1] = np.maximum(u[-1], POSITION_SCALE * (1.0 - clearance))
         return low, high
 
     def to_vector(self, u: Array) -> Array:
@@ -110,7 +111,7 @@ class ReducedCoordinates(StandardCoordinates):
         theta, self.layers, side = u.copy(), [], None
         for index, block in enumerate(self.layout.blocks(theta)[:-1]):
             units, norms = sphere.normalise(block[:-1].T)
-            q = block[-1] / PLACE_SCALE
+            q = block[-1] / POSITION_SCALE
             layer = self._layer(index, units, norms, q, side)
             block[:-1] = units.T
             if self.bound == "ball":
@@ -122,7 +123,7 @@ class ReducedCoordinates(StandardCoordinates):
         return theta
 
     def _layer(self, index: int, units: Array, norms: Array, q: Array, side: Array | None) -> _Layer:
-        """Return the layer's input set as far as its neurons see it."""
+        """Return the layer's normalised rows and positions, and extreme points of its inputs."""
         if self.bound == "ball":
             width = np.full(len(q), 2.0 * self.spaces[index].domain.norm_bound)
             return _Layer(units, norms, q, units, units, width, False)
@@ -135,12 +136,13 @@ class ReducedCoordinates(StandardCoordinates):
         return _Layer(units, norms, q, upper, lower, widths, side is not None)
 
     def pull_back(self, gradient: Array) -> Array:
-        """Return the gradient by the coordinates of the last `to_vector`.
+        """Return the gradient with respect to the coordinates of the last `to_vector`.
 
-        With db, dside the derivatives of the loss by thresholds and by the sides of the layer's
-        image, D = x*(w) - x*(-w):
+        With db, dside the derivatives of the loss with respect to the thresholds and to the sides
+        of the box that holds the layer's outputs, and D = x*(w) - x*(-w):
 
-        dq = (db + dside) width / PLACE_SCALE,   dw += -db x_q + dside q D,   dv = (I - w w^T) dw / |v|
+        dw += -db x_q + dside q D,   dv = (I - w w^T) dw / |v|,
+        d(scaled q) = (db + dside) width / POSITION_SCALE
         """
         result = gradient.copy()
         blocks, dside = self.layout.blocks(result), np.zeros(0)
@@ -151,16 +153,16 @@ class ReducedCoordinates(StandardCoordinates):
                 dside = dside if len(dside) else np.zeros(len(q))
                 dW -= db[:, np.newaxis] * _between(layer)
                 dW += (dside * q)[:, np.newaxis] * (layer.upper - layer.lower)
-                block[-1] = (db + dside) * layer.widths / PLACE_SCALE
+                block[-1] = (db + dside) * layer.widths / POSITION_SCALE
                 dside = self._through_side(layer, db, dside)
             else:
-                block[-1] = db * layer.widths / PLACE_SCALE
+                block[-1] = db * layer.widths / POSITION_SCALE
             block[:-1] = (sphere.project(units, dW) / layer.norms[:, np.newaxis]).T
         return result
 
     @staticmethod
     def _through_side(layer: _Layer, db: Array, dside: Array) -> Array:
-        """Return the derivative by the sides of the layer's own input box.
+        """Return the derivative with respect to the sides of the layer's input box.
 
         b = -sum_i ((1 - q) max(w_i, 0) + q min(w_i, 0)) side_i,   width = sum_i |w_i| side_i
         """
@@ -169,7 +171,7 @@ class ReducedCoordinates(StandardCoordinates):
         return by_threshold + (dside * layer.q) @ np.abs(layer.units)
 
     def feasible_vector(self, u: Array) -> Array:
-        """Return `to_vector`, with thresholds that rounding took out of their interval clipped to it."""
+        """Return `to_vector`, with thresholds clipped that rounding took out of their interval."""
         theta, space = self.to_vector(u), self.spaces[0]
         hidden = self.layout.blocks(theta)[:-1]
         for number, block in enumerate(hidden, start=1):
@@ -182,7 +184,7 @@ class ReducedCoordinates(StandardCoordinates):
 
 
 def _between(layer: _Layer) -> Array:
-    """Return x_q = (1 - q) x*(w) + q x*(-w), the point of each neuron's hyperplane."""
+    """Return x_q = (1 - q) x*(w) + q x*(-w), a point on each neuron's hyperplane."""
     q = layer.q[:, np.newaxis]
     return (1.0 - q) * layer.upper + q * layer.lower
 
@@ -190,7 +192,8 @@ def _between(layer: _Layer) -> Array:
 def coordinates_of(network: Network) -> StandardCoordinates:
     """Return the coordinates of the network's space.
 
-    A binary network's hidden parameters have gradient 0 and stay where they are, bit for bit.
+    The hidden parameters of a binary network have gradient 0, so its flat vector serves: no step
+    changes them by a bit.
     """
     if isinstance(network, ReducedNetwork) and network.activation == "relu":
         return ReducedCoordinates(network)

@@ -1,4 +1,4 @@
-"""Loss and gradient of networks in both spaces, the Jacobian, and a check of gradients."""
+"""Compute the loss, its gradient in both spaces and the Jacobian, and check gradients."""
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from .objective import Objective
 def loss_and_gradient(
     network: Network, X: Any, y: Any, loss: str = "mse", *, sample_weight: Any = None
 ) -> tuple[float, Parameters]:
-    """Return the loss at the samples and its gradient by the network's parameters.
+    """Return the loss on the samples and its gradient with respect to the network's parameters.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def loss_and_gradient(
     loss : "mse" or "cross_entropy"
         The mean over the samples of the squared error (no 1/2), or of the softmax cross entropy.
     sample_weight : array (n_samples,), optional
-        At least 0. The mean is weighted: integers count a sample so many times, 0 leaves it out.
+        At least 0. The mean is weighted: an integer k counts a sample k times, 0 leaves it out.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def loss_and_gradient(
 
 
 def jacobian(network: Network, X: Any) -> Array:
-    """Return the derivatives of each output at each sample by the flat vector of parameters.
+    """Return the derivatives of each output at each sample with respect to the flat vector.
 
     Parameters
     ----------
@@ -91,17 +91,18 @@ def jacobian(network: Network, X: Any) -> Array:
 
 @record
 class GradientCheck(NamedTuple):
-    """What `check_gradient` found.
+    """The result of `check_gradient`.
 
     Attributes
     ----------
     analytic, numeric : float
-        The directional derivative by the backward pass and by differences.
+        The directional derivative by the backward pass and by central differences.
     difference : float
-        |analytic - numeric| over the largest of the two and of the loss's change over the longest step.
+        |analytic - numeric| relative to the largest of |analytic|, |numeric| and the loss's rate of
+        change along the line.
     slope : float
-        Of log|f(t) - f(0) - t analytic| over log t: 2 for a right gradient, 1 for a wrong one; nan
-        where the remainder is lost in rounding.
+        Slope of log|f(t) - f(0) - t analytic| against log t: 2 for a correct gradient, 1 for a
+        wrong one; nan if rounding errors hide the remainder.
     """
 
     analytic: float
@@ -115,9 +116,9 @@ def check_gradient(
 ) -> GradientCheck:
     """Compare the gradient with differences of the loss along a random line.
 
-    f(t) = loss(theta + t v), with v tangent to the spheres for a ReducedNetwork: the retraction of
-    its space keeps the function's scale, so this is f along the retraction too. Samples that cross a
-    neuron's hyperplane on the way are left out, for at a kink a difference means nothing.
+    f(t) = loss(theta + t v), with v tangent to the spheres for a ReducedNetwork. The retraction of
+    its space keeps the function's scale, so that f is the loss along the retraction too. Samples
+    that cross a neuron's hyperplane on the way are left out: the loss has no derivative there.
 
     Parameters
     ----------
@@ -146,8 +147,8 @@ def check_gradient(
     y = check_responses(loss, y, len(X), network.n_outputs)
     space = space_of(network)
     direction = space.gradient(theta, generator(rng).standard_normal(len(theta)))
-    far, largest = _away_from_kinks(network, direction, X)
-    objective = Objective(network, X[far], y[far], loss)
+    smooth, largest = _away_from_hyperplanes(network, direction, X)
+    objective = Objective(network, X[smooth], y[smooth], loss)
     value, euclidean = objective(theta)
     analytic = float(space.gradient(theta, euclidean) @ direction)
     t = np.ldexp(largest, -np.arange(8))
@@ -160,27 +161,29 @@ def check_gradient(
                          _log_slope(t, remainder, 1e3 * np.finfo(float).eps * abs(value)))
 
 
-def _away_from_kinks(network: Network, direction: Array, X: Array) -> tuple[np.ndarray, float]:
-    """Return which samples cross no hyperplane within a step of the line, and that step.
+def _away_from_hyperplanes(
+    network: Network, direction: Array, X: Array
+) -> tuple[np.ndarray, float]:
+    """Return a mask of the samples that cross no hyperplane in a step along the line, and the step.
 
-    The step is the largest power of two up to 2^-7 that keeps at least half of the samples.
+    The step is the largest power of two up to 2^-7 at which at least half of the samples are left.
     """
     theta, step = network.to_vector(), 2.0**-7
     signs = [Z > 0.0 for Z in network.pre_activations(X)]
     while True:
-        far = np.ones(len(X), dtype=bool)
+        smooth = np.ones(len(X), dtype=bool)
         for s in (step, step / 2, -step / 2, -step):
             moved = network.with_vector(theta + s * direction).pre_activations(X)
             for Z, before in zip(moved, signs):
-                far &= ((Z > 0.0) == before).all(axis=1)
-        if 2 * far.sum() >= len(X) or step < 2.0**-30:
-            return (far if far.any() else ~far), step
+                smooth &= ((Z > 0.0) == before).all(axis=1)
+        if 2 * smooth.sum() >= len(X) or step < 2.0**-30:
+            return (smooth if smooth.any() else ~smooth), step
         step /= 2.0
 
 
-def _log_slope(t: Array, remainder: Array, noise: float) -> float:
-    """Return the slope of log(remainder) over log(t), from the values above the noise."""
-    clear = remainder > noise
+def _log_slope(t: Array, remainder: Array, rounding_error: float) -> float:
+    """Return the slope of log(remainder) against log(t), from values above the rounding error."""
+    clear = remainder > rounding_error
     if clear.sum() < 2:
         return float("nan")
     return float(np.polyfit(np.log(t[clear]), np.log(remainder[clear]), 1)[0])

@@ -1,8 +1,8 @@
-"""How much memory and time a method asks for, before it asks.
+"""Estimate the memory and the time of a training method before it starts.
 
-Second-order methods hold matrices of n_parameters^2 or n_samples n_parameters entries, which leave
-any machine while network and samples are still small. Each factor below is the number of such
-arrays that exist at once in the method's code, rounded up.
+Second-order methods hold matrices of n_parameters^2 or n_samples n_parameters entries, which
+outgrow any machine while the network and the samples still look small. Each factor below is the
+number of such arrays that the method's code holds at once, rounded up.
 """
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from .starts import N_CANDIDATES
 
 GIB = 2**30
 AUTO_BYTES = GIB
-"""What ``"auto"`` lets a method ask for."""
+"""The most memory of a method that ``"auto"`` may choose."""
 
 AUTO_OPERATIONS = 10**10
-"""Operations in one step that ``"auto"`` lets a method make: a second or a few."""
+"""The most operations in a step of such a method: about a second, or a few."""
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-def unknowns(optimiser: str, network: Network) -> int:
-    """Return how many coordinates a second-order method searches at once."""
+def n_unknowns(optimiser: str, network: Network) -> int:
+    """Return the number of variables of a second-order method."""
     if optimiser != "varpro":
         return network.n_parameters
     n_inputs, n_neurons = network.sizes[:2]  # the outgoing weights are solved for
     return n_neurons * (n_inputs if isinstance(network, ReducedNetwork) else n_inputs + 1)
 
 
-def operations(optimiser: str, network: Network, n_samples: int) -> int:
-    """Return about how many operations a step makes of a method that ``"auto"`` may choose.
+def operations_needed(optimiser: str, network: Network, n_samples: int) -> int:
+    """Estimate the number of operations in a step of a method that ``"auto"`` may choose.
 
-    Least squares: n p^2 for J^T J, with n the rows of the Jacobian J and p its columns, and p^3 for
-    the linear system. Exchange: some 40 for each neuron and each candidate in its place.
+    Least squares: n p^2 for J^T J, where the Jacobian J has n rows and p columns, and p^3 for the
+    linear system. Exchange: about 40 for each pair of a neuron and a candidate to replace it.
     """
     if optimiser == "exchange":
         return 40 * network.sizes[1] * n_directions(network, n_samples) * n_samples
-    p = unknowns(optimiser, network)
+    p = n_unknowns(optimiser, network)
     return n_samples * network.n_outputs * p**2 + p**3
 
 
 def bytes_needed(optimiser: str, network: Network, n_samples: int, rounds: int = 0) -> int:
-    """Return about how much memory a method needs, beside what is linear in samples and parameters.
+    """Estimate the bytes that a method needs, beyond those linear in samples or parameters alone.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def bytes_needed(optimiser: str, network: Network, n_samples: int, rounds: int =
     network : Network
     n_samples : int
     rounds : int
-        Of ``"varpro"``: its exchanges hold the activations of all candidates.
+        Of ``"varpro"``, whose exchanges hold the activations of all candidates.
 
     Examples
     --------
@@ -70,41 +70,41 @@ def bytes_needed(optimiser: str, network: Network, n_samples: int, rounds: int =
 
 
 def _levenberg_marquardt(network: Network, n_samples: int) -> int:
-    """J with its parts, and J^T J, scaled, factorised."""
+    """Count the entries of J and its parts, and of J^T J, scaled and factorised."""
     p = network.n_parameters
     return 3 * n_samples * network.n_outputs * p + 5 * p**2
 
 
 def _varpro(network: Network, n_samples: int) -> int:
-    """The same of the hidden parameters, one Jacobian for all outputs; the activations' SVD."""
-    p = unknowns("varpro", network)
+    """Count the same for the hidden parameters, J for one output, and the activations' SVD."""
+    p = n_unknowns("varpro", network)
     return 3 * n_samples * p + 5 * p**2 + 6 * n_samples * network.sizes[1]
 
 
 def _slsqp(network: Network, n_samples: int) -> int:
-    """scipy's workspace, and the derivatives of the constraints."""
+    """Count the entries of SciPy's workspace and of the derivatives of the constraints."""
     return 12 * network.n_parameters**2
 
 
-def _surrogate(network: Network, n_samples: int) -> int:
-    """The activations and slopes of all layers, with what makes them."""
+def _straight_through(network: Network, n_samples: int) -> int:
+    """Count the entries of the activations and slopes of all layers, and temporary arrays."""
     return 5 * n_samples * sum(network.sizes)
 
 
 def _exchange(network: Network, n_samples: int) -> int:
-    """Some arrays of all candidates, and the present neurons' columns with their dual basis."""
-    candidates, columns = n_directions(network, n_samples), network.sizes[1] + 1
-    return n_samples * ((9 + network.n_outputs) * candidates + 6 * columns)
+    """Count the entries of the arrays over candidates, of the columns and of their dual basis."""
+    rows, columns = n_directions(network, n_samples), network.sizes[1] + 1
+    return n_samples * ((9 + network.n_outputs) * rows + 6 * columns)
 
 
 _ENTRIES: dict[str, Callable[[Network, int], int]] = {
     "levenberg_marquardt": _levenberg_marquardt, "varpro": _varpro, "slsqp": _slsqp,
-    "exchange": _exchange, "surrogate": _surrogate,
+    "exchange": _exchange, "surrogate": _straight_through,
 }
 
 
 def machine_bytes() -> float:
-    """Return the memory of the machine or of its container; inf where it is not told."""
+    """Return the memory in bytes of the machine or of its container; inf if unknown."""
     sizes = [np.inf]
     try:
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -117,14 +117,14 @@ def machine_bytes() -> float:
     return min(sizes)
 
 
-def served(optimiser: str, network: Network, n_samples: int) -> bool:
-    """Tell whether ``"auto"`` may choose the method: a step is not too much for memory or time."""
-    affordable = operations(optimiser, network, n_samples) <= AUTO_OPERATIONS
-    return affordable and bytes_needed(optimiser, network, n_samples) <= AUTO_BYTES
+def affordable(optimiser: str, network: Network, n_samples: int) -> bool:
+    """Return True if a step needs little enough time and memory for ``"auto"``."""
+    fast = operations_needed(optimiser, network, n_samples) <= AUTO_OPERATIONS
+    return fast and bytes_needed(optimiser, network, n_samples) <= AUTO_BYTES
 
 
-def refusal(method: str, network: Network, needed: float) -> str:
-    """Return the sentence for a method that does not find its memory."""
+def refusal_message(method: str, network: Network, needed: float) -> str:
+    """Return the message of the error that a method needs too much memory."""
     text = f"method {method!r} needs about {needed / GIB:.3g} GiB of memory "
     text += "for this network and these samples"
     total = machine_bytes()

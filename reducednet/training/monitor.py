@@ -1,4 +1,4 @@
-"""What watches a run: the history, the best network so far, callbacks and early stopping."""
+"""Watch a training run: history, best network so far, callbacks, early stopping, progress bar."""
 from __future__ import annotations
 
 import math
@@ -18,7 +18,7 @@ from .result import TrainingResult
 
 
 class StopTraining(Exception):
-    """Ends a run early; its text is the result's message."""
+    """Ends a run early; its text becomes the result's message."""
 
 
 class NotFinite(StopTraining):
@@ -29,15 +29,15 @@ class NotFinite(StopTraining):
 
 
 class State:
-    """What a callback sees after a step.
+    """The run after a step, as a callback sees it.
 
     Attributes
     ----------
     step : int
     loss, validation_loss, gradient_norm : float
-        nan where there is no such thing.
+        nan if not available.
     network : Network
-        The network at this step.
+        The network after this step.
     """
 
     def __init__(self, step: int, loss: float, validation_loss: float, gradient_norm: float,
@@ -48,46 +48,47 @@ class State:
 
     @property
     def network(self) -> Network:
-        """The network at this step."""
+        """The network after this step."""
         return self._make_network()
 
 
 class _Pending(NamedTuple):
-    """A step that is not, or not wholly, in the history."""
+    """A step that is not yet in the history, or not completely recorded."""
 
     step: int
     vector: Array
     loss: float
     gradient_norm: float
-    passed_over: bool
+    skipped: bool
     state: Mapping[str, Any] | None
 
 
 class Monitor:
-    """Records a run and keeps its best network: by validation loss if there is one, else by loss.
+    """Record a run and keep its best network: by validation loss if there is one, else by loss.
 
     Parameters
     ----------
     network : Network
-        The start; the runs' vectors are flat vectors of networks like it.
+        The start, which also gives the shape of the flat vectors.
     objective : Objective
     validation : Objective, optional
     callback : callable, optional
-        Called with a `State` after each recorded step; a true answer ends the run.
+        Called with a `State` after each recorded step; the run ends if it returns a true value.
     patience : int, optional
-        End the run after so many records without a better validation loss (without validation: loss).
+        End the run after this many records without a smaller validation loss (or loss, if there is
+        no validation).
     record_every : int
         Steps between records; the start and the last step are always recorded.
     earlier : TrainingResult, optional
-        The run that is continued: its history goes on.
+        The run to continue; its history is extended.
     """
 
     COLUMNS = ("step", "loss", "validation_loss", "gradient_norm", "dead", "always_on", "seconds")
 
     def __init__(
         self, network: Network, objective: Objective, validation: Objective | None = None,
-        callback: Callable[[State], Any] | None = None, patience: int | None = None, record_every: int = 1,
-        earlier: TrainingResult | None = None,
+        callback: Callable[[State], Any] | None = None, patience: int | None = None,
+        record_every: int = 1, earlier: TrainingResult | None = None,
     ) -> None:
         self.network, self.objective, self.validation = network, objective, validation
         self.callback, self.patience, self.record_every = callback, patience, record_every
@@ -100,12 +101,12 @@ class Monitor:
         self._pending: _Pending | None = None
         self._earlier: list[tuple[float, ...]] = []
         if earlier is not None:
-            self._take_over(earlier)
+            self._continue_history(earlier)
 
-    def _take_over(self, earlier: TrainingResult) -> None:
-        """Go on with an earlier run's history; its last record is the start of this run.
+    def _continue_history(self, earlier: TrainingResult) -> None:
+        """Continue an earlier run's history; its last record is the start of this run.
 
-        Patience goes on from the record of the earlier run's best network, unless it has run out.
+        Patience counts from the earlier run's best record, unless it has run out since then.
         """
         if not len(earlier.history["step"]):
             return
@@ -116,65 +117,69 @@ class Monitor:
         self._earlier = [last]
         self.step, self.began = int(last[0]) - 1, time.perf_counter() - last[-1]
         if self.validation is None:
-            # the kernel that optimisers record losses by: `value` may differ from it in the last bits
+            # as optimisers compute the loss that they record: `value` may differ in its last bits
             self.best_value = self.objective(self.best_vector)[0]
         else:
             self.best_value = self.validation.value(self.best_vector)
         self.best_record = len(self.rows)
-        losses = earlier.history.get("loss" if self.validation is None else "validation_loss", np.empty(0))
+        criterion = "loss" if self.validation is None else "validation_loss"
+        losses = earlier.history.get(criterion, np.empty(0))
         if len(losses) and self.patience is not None and np.isfinite(losses).any():
             best = int(np.nanargmin(losses))
             if len(self.rows) - best < self.patience:
                 self.best_record = best
 
     def record(
-        self, vector: Array, loss: float, gradient_norm: float = np.nan, *, state: Mapping[str, Any] | None = None
+        self, vector: Array, loss: float, gradient_norm: float = np.nan, *,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take note of the network of this flat vector, reached by one more step.
+        """Record the network with this flat vector, reached by one more step.
 
-        The first call is the start. The vector is copied. With the step goes the optimiser's state
-        after it, if it is given: whenever an interrupt comes, the two belong together.
+        The first call records the start. The vector is copied. The optimiser's state after the
+        step, if given, is stored together with it: an interrupt at any moment leaves a matching
+        pair.
 
         Raises
         ------
         StopTraining
-            If the loss is not finite, the callback asks for it or patience has run out.
+            If the loss is not finite, the callback returns a true value or patience has run out.
         """
         if not math.isfinite(loss):
             raise NotFinite
         step = self.step + 1
-        passed_over = step % self.record_every != 0 and bool(self.rows)
-        self._pending = _Pending(step, vector.copy(), loss, gradient_norm, passed_over, state)
-        self._take(self._pending)
+        skipped = step % self.record_every != 0 and bool(self.rows)
+        self._pending = _Pending(step, vector.copy(), loss, gradient_norm, skipped, state)
+        self._set_step(self._pending)
         self.on_step(step)
-        if not passed_over:
+        if not skipped:
             self._write()
 
     def flush(self) -> None:
-        """Record the last step, if it was passed over, or if an interrupt came while it was recorded.
+        """Record the last step if it was skipped, or if an interrupt came while it was recorded.
 
-        The loss of a step that is passed over may be a batch's: that of all samples is recorded.
+        The loss of a skipped step may be that of a batch: the loss of all samples is recorded.
         """
         pending = self._pending
         if pending is not None:
-            self._take(pending)
-            if pending.passed_over:
+            self._set_step(pending)
+            if pending.skipped:
                 self._pending = pending = pending._replace(loss=self.objective(pending.vector)[0])
             if math.isfinite(pending.loss):
-                self._write(call_back=pending.passed_over)
+                self._write(call_back=pending.skipped)
 
-    def _take(self, pending: _Pending) -> None:
+    def _set_step(self, pending: _Pending) -> None:
+        """Count the step, and store the optimiser's state with it."""
         self.step, self._earlier = pending.step, []
         if pending.state is not None:
             self.state = dict(pending.state)
 
     def _write(self, call_back: bool = True) -> None:
-        """Record the pending step; one that is in the history already is not written twice."""
+        """Record the pending step, but not twice if it is in the history already."""
         assert self._pending is not None
         step, vector, loss, gradient_norm = self._pending[:4]
         validation_loss = np.nan if self.validation is None else self.validation.value(vector)
         if not self.rows or self.rows[-1][0] != step:
-            dead, always_on = self.objective.count_constant(vector)
+            dead, always_on = self.objective.count_stable(vector)
             seconds = time.perf_counter() - self.began
             self.rows.append((step, loss, validation_loss, gradient_norm, dead, always_on, seconds))
         criterion = loss if self.validation is None else validation_loss
@@ -182,17 +187,18 @@ class Monitor:
             self.best_vector, self.best_value, self.best_record = vector, criterion, len(self.rows) - 1
         self._pending = None
         if self.callback is not None and call_back:
-            state = State(step, loss, validation_loss, gradient_norm, lambda: self.network.with_vector(vector))
+            state = State(step, loss, validation_loss, gradient_norm,
+                          lambda: self.network.with_vector(vector))
             if self.callback(state):
                 raise StopTraining("stopped by the callback")
         if self.patience is not None and len(self.rows) - 1 - self.best_record >= self.patience:
             raise StopTraining(f"stopped early: no better loss in {self.patience} records")
 
     def _record_start(self) -> None:
-        """Put the start in the history of a run that ended before it recorded anything."""
+        """Record the start of a run that ended before it recorded anything."""
         vector = self.network.to_vector()
         validation_loss = np.nan if self.validation is None else self.validation.value(vector)
-        dead, always_on = self.objective.count_constant(vector)
+        dead, always_on = self.objective.count_stable(vector)
         seconds = time.perf_counter() - self.began
         loss = self.objective.value(vector)
         self.rows.append((0, loss, validation_loss, np.nan, dead, always_on, seconds))
@@ -207,13 +213,13 @@ class Monitor:
             del history["validation_loss"]
         for column in history.values():
             column.setflags(write=False)
-        history = MappingProxyType(history)
-        return TrainingResult(self.network.with_vector(self.best_vector), history, converged, message, self.state)
+        best = self.network.with_vector(self.best_vector)
+        return TrainingResult(best, MappingProxyType(history), converged, message, self.state)
 
 
 @contextmanager
-def bar(total: int, show: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function that is called with the number of steps done; show nothing unless asked."""
+def progress_bar(total: int, show: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function to call with the number of steps done; show nothing unless `show` is true."""
     if not show or sys.stderr is None:
         yield lambda done: None
         return
@@ -221,23 +227,24 @@ def bar(total: int, show: bool) -> Iterator[Callable[[int], None]]:
         from tqdm import tqdm
     except ImportError:
         yield _plain_line(total)
-        _write("\n")
+        _write_to_stderr("\n")
         return
     with tqdm(total=total, unit="step") as shown:
         yield lambda done: shown.update(done - shown.n)
 
 
 def _plain_line(total: int) -> Callable[[int], None]:
+    """Return a function that rewrites one line on stderr, about a hundred times in all."""
     every = max(total // 100, 1)
 
     def update(done: int) -> None:
         if done % every == 0 or done == total:
-            _write(f"\rstep {done} of at most {total}")
+            _write_to_stderr(f"\rstep {done} of at most {total}")
 
     return update
 
 
-def _write(text: str) -> None:
-    """Write to stderr; a terminal that is gone does not end the run."""
+def _write_to_stderr(text: str) -> None:
+    """Write to stderr; a closed terminal does not end the run."""
     with suppress(OSError, ValueError):
         print(text, end="", file=sys.stderr, flush=True)

@@ -12,11 +12,11 @@ from ..networks.network import Network
 
 
 class Objective:
-    """The loss of networks of one shape at fixed samples, as a function of the flat vector.
+    """The loss of networks of one shape on fixed samples, as a function of the flat vector.
 
-    It owns the buffers, so that a call allocates next to nothing: what optimisers call. Its `gradient`
-    and `vector` are the first and the last row of `rows` (5, n_parameters); the rows between are the
-    optimiser's.
+    Optimisers call it many times, so it owns its buffers and a call allocates almost nothing. Its
+    `gradient` and `vector` are the first and the last row of `rows` (5, n_parameters); the rows in
+    between belong to the optimiser.
 
     Parameters
     ----------
@@ -29,7 +29,9 @@ class Objective:
         At least 0. The loss is the mean with these weights.
     """
 
-    def __init__(self, network: Network, X: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> None:
+    def __init__(
+        self, network: Network, X: Any, y: Any, loss: str = "mse", sample_weight: Any = None
+    ) -> None:
         X = samples(X, network.n_inputs)
         self.loss = loss_named(loss)
         self.y = np.asfortranarray(check_responses(loss, y, len(X), network.n_outputs))
@@ -41,13 +43,13 @@ class Objective:
         self.gradient, self.vector = self.rows[0], self.rows[4]
         self._layout = network.layout
         self._workspace = forward_module.Workspace(self._layout, self.n_samples)
-        self._still = False
+        self._first_weights_held = False
         self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
         self._batches: dict[int, tuple[Array, Any, Array | None, backward_module.LossAndGradient]] = {}
 
     def hold_first_weights(self) -> None:
-        """Let the gradient by the first layer's weights be 0 from now on: they do not move."""
-        self._still = True
+        """Hold the first layer's weights fixed: from now on their gradient is 0."""
+        self._first_weights_held = True
         self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
         self._batches.clear()
 
@@ -57,22 +59,23 @@ class Objective:
         """Return the loss and gradient at these samples as a function of the buffer `vector`."""
         return backward_module.LossAndGradient(
             self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
-            self._layout.blocks(self.gradient), sample_weight, self._still,
+            self._layout.blocks(self.gradient), sample_weight, self._first_weights_held,
         )
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Return the loss at theta and its Euclidean gradient, in a buffer that the next call overwrites.
+        """Return the loss at theta and its Euclidean gradient; the next call overwrites that array.
 
-        An optimiser that keeps its point in the buffer `vector` itself saves a copy.
+        Pass the buffer `vector` itself as theta to avoid a copy.
         """
         if theta is not self.vector:
             self.vector[...] = theta
         return self._evaluate(), self.gradient
 
     def on_batch(self, theta: Array, indices: Any) -> tuple[float, Array]:
-        """Return the mean loss over the samples of these indices, and its gradient, as a call does.
+        """Return the mean loss over the samples with these indices, and its gradient.
 
-        Sample weights are those of all samples, of mean 1 over these: the mean over batches is the loss.
+        Sample weights keep their mean of 1 over all samples, so the mean over the batches of an
+        epoch is the loss.
         """
         if len(indices) not in self._batches:
             H, y = self.H[:, :len(indices)].copy(), self.y[:len(indices)].copy(order="F")
@@ -80,7 +83,7 @@ class Objective:
             workspace = forward_module.Workspace(self._layout, len(indices))
             self._batches[len(indices)] = H, y, u, self._evaluation(H, y, u, workspace)
         H, y, u, evaluate = self._batches[len(indices)]
-        np.take(self.H, indices, axis=1, out=H, mode="clip")  # "clip" writes to `out` without a copy
+        np.take(self.H, indices, axis=1, out=H, mode="clip")  # "raise" would buffer `out`
         np.take(self.y.T, indices, axis=-1, out=y.T, mode="clip")
         if self.sample_weight is not None and u is not None:
             np.take(self.sample_weight, indices, out=u, mode="clip")
@@ -89,20 +92,20 @@ class Objective:
         return evaluate(), self.gradient
 
     def value(self, theta: Array) -> float:
-        """Return the loss at theta: inf or nan where it leaves the range of float64."""
+        """Return the loss at theta; inf or nan if it leaves the range of float64."""
         with np.errstate(over="ignore", invalid="ignore"):
             outputs = forward_module.outputs(self._layout, theta, self.H, self.activation, self._workspace)
             return self.loss(outputs, self.y, sample_weight=self.sample_weight)[0]
 
-    def count_constant(self, theta: Array) -> tuple[int, int]:
-        """Return how many neurons are inactive, and how many active, at every sample."""
+    def count_stable(self, theta: Array) -> tuple[int, int]:
+        """Return how many neurons are dead, and how many always on, at the samples."""
         hidden = self._layout.sizes[1:-1]
-        somewhere = [np.zeros(n, dtype=bool) for n in hidden]
-        everywhere = [np.ones(n, dtype=bool) for n in hidden]
+        on_somewhere = [np.zeros(n, dtype=bool) for n in hidden]
+        on_everywhere = [np.ones(n, dtype=bool) for n in hidden]
         for part in self._workspace.slices(self.n_samples):
             layers = forward_module.pre_activations(self._layout, theta, self.H[:, part], self.activation)
-            for Z, some, every in zip(layers, somewhere, everywhere):
-                some |= (Z > 0.0).any(axis=1)
-                every &= (Z > 0.0).all(axis=1)
-        dead = sum(int((~some).sum()) for some in somewhere)
-        return dead, sum(int(every.sum()) for every in everywhere)
+            for Z, somewhere, everywhere in zip(layers, on_somewhere, on_everywhere):
+                somewhere |= (Z > 0.0).any(axis=1)
+                everywhere &= (Z > 0.0).all(axis=1)
+        dead = sum(int((~somewhere).sum()) for somewhere in on_somewhere)
+        return dead, sum(int(everywhere.sum()) for everywhere in on_everywhere)

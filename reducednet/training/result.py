@@ -1,4 +1,4 @@
-"""What a training run returns."""
+"""The names of the training methods, and the result of a training run."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ class TrainingResult:
     Attributes
     ----------
     network : Network or ReducedNetwork
-        The best network met, of the kind that was given.
+        The best network found, of the same class as the start.
     history : dict of arrays
-        One entry a record, the start first, which is always there: ``"step"``, ``"loss"``,
-        ``"gradient_norm"`` (nan where the method has none), ``"dead"`` and ``"always_on"`` (hidden
-        neurons that no sample, or every sample, activates), ``"seconds"`` and, with validation
-        data, ``"validation_loss"``.
+        One entry per record, beginning with the start: ``"step"``, ``"loss"``, ``"gradient_norm"``
+        (nan if the method has none), ``"dead"`` and ``"always_on"`` (the numbers of hidden neurons
+        that no sample, or every sample, activates), ``"seconds"`` and, with validation data,
+        ``"validation_loss"``.
     converged : bool
         Whether the optimiser's own test was met: a small gradient, or no further decrease in
-        floating point; a run that ends at its limit of steps has not converged.
+        floating point. A run that stops at its limit of steps has not converged.
     message : str
         Why the run ended.
     state : dict
-        The optimiser's own state after its last step (moments, damping, random state), for
-        ``train(result, ...)``; empty if it made no step.
+        The optimiser's internal state after its last step (moments, damping, random state), which
+        ``train(result, ...)`` continues from; empty if it made no step.
     """
 
     network: Network
@@ -45,7 +45,7 @@ class TrainingResult:
     state: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Make the arrays read-only; the state stays a dict, and that of a generator in it too."""
+        """Make the arrays read-only; the state stays a dict, also a generator's state in it."""
         state = {name: read_only(value) if isinstance(value, np.ndarray) else value
                  for name, value in self.state.items()}
         object.__setattr__(self, "history", read_only(self.history))
@@ -58,5 +58,5 @@ class TrainingResult:
 
     @property
     def steps(self) -> int:
-        """The number of steps made."""
+        """How many steps were made."""
         return int(self.history["step"][-1]) if len(self.history["step"]) else 0

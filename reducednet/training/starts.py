@@ -1,6 +1,6 @@
-"""Where training begins: data-placed and greedy networks in the reduced space.
+"""Draw starting networks in the reduced space: data-placed and greedy ones.
 
-The natural start, hyperplanes uniform over the domain, is `ReducedNetwork.random`.
+The natural start, w uniform on the sphere and b in its interval, is `ReducedNetwork.random`.
 """
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from ..reduced_space.reduced_network import ReducedNetwork, natural_neurons
 N_CANDIDATES = 2000
 
 
-def placed_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return unit rows, uniform on the sphere, and thresholds with the hyperplane through a row of H.
+def placed_neurons(
+    n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw unit rows, uniform on the sphere, and thresholds: the hyperplanes go through rows of H.
 
     Parameters
     ----------
     n_neurons : int
     space : LayerSpace
-        Its intervals limit the thresholds.
+        Gives the intervals that the thresholds are clipped to.
     H : array (n_samples, n_inputs)
         The layer's inputs at the samples.
 
@@ -48,8 +50,12 @@ def placed_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.G
     return W, np.clip(b, low, high)
 
 
-def spread_neurons(n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return unit rows, uniform on the sphere, and thresholds with -b uniform on the range of w.h over H's rows.
+def spread_neurons(
+    n_neurons: int, space: LayerSpace, H: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw unit rows w, uniform on the sphere, and thresholds b, -b uniform on [min w.h, max w.h].
+
+    The minimum and the maximum are over the rows h of H.
 
     Parameters
     ----------
@@ -72,10 +78,11 @@ def data_placed(
     sizes: Iterable[int], domain: Domain, X: Any, rng: RandomLike = None, *, bound: str = "support",
     output_bias: bool = False, activation: str = "relu", spread: bool = False,
 ) -> ReducedNetwork:
-    """Return a reduced network whose hyperplanes, in every layer, go through the image of a sample.
+    """Return a reduced network whose hyperplanes, in every layer, go through the images of samples.
 
-    -b_j = w_j . h(x_i) for a random sample x_i, w_j uniform on the sphere; outgoing weights N(0, 1 / n_L).
-    With `spread` -b_j is uniform on the range of w_j . h over the samples: more hyperplanes near their edge.
+    w_j is uniform on the sphere and -b_j = w_j . h(x_i) for a random sample x_i, h(x) the input of
+    the layer; outgoing weights are N(0, 1 / n_L). With `spread`, -b_j is uniform between the
+    smallest and the largest w_j . h(x_i), which puts more hyperplanes near the edge of the data.
 
     Parameters
     ----------
@@ -99,8 +106,10 @@ def data_placed(
     True
     """
     sizes, kind = layer_sizes(sizes), activation_named(activation)
-    space, X, rng = _first_space(domain, sizes[0], kind.name, bound), samples(X, sizes[0]), generator(rng)
-    weights, thresholds, H, draw = [], [], X, spread_neurons if flag(spread, "spread") else placed_neurons
+    space = _first_space(domain, sizes[0], kind.name, bound)
+    X, rng = samples(X, sizes[0]), generator(rng)
+    draw = spread_neurons if flag(spread, "spread") else placed_neurons
+    weights, thresholds, H = [], [], X
     for n_neurons in sizes[1:-1]:
         W, b = draw(n_neurons, space, H, rng)
         weights.append(W)
@@ -112,13 +121,14 @@ def data_placed(
 
 
 def greedy(
-    sizes: Iterable[int], domain: Domain, X: Any, y: Any, rng: RandomLike = None, *, bound: str = "support",
-    output_bias: bool = False, n_candidates: int = N_CANDIDATES,
+    sizes: Iterable[int], domain: Domain, X: Any, y: Any, rng: RandomLike = None, *,
+    bound: str = "support", output_bias: bool = False, n_candidates: int = N_CANDIDATES,
 ) -> ReducedNetwork:
-    """Return a ReLU network of one hidden layer built neuron by neuron from random candidates.
+    """Build a ReLU network of one hidden layer neuron by neuron from random candidates.
 
-    Orthogonal matching pursuit: of `n_candidates` neurons, half natural and half data-placed, the one
-    that lowers the squared error most, with all outgoing weights solved anew, is taken next.
+    Orthogonal matching pursuit: of `n_candidates` neurons, half natural and half data-placed,
+    choose the one that lowers the squared error most when all outgoing weights are solved for
+    again; repeat.
 
     Parameters
     ----------
@@ -130,7 +140,7 @@ def greedy(
     bound, output_bias
         As for `ReducedNetwork`.
     n_candidates : int
-        At least the number of neurons.
+        At least `n_neurons`.
 
     Returns
     -------
@@ -138,7 +148,8 @@ def greedy(
 
     References
     ----------
-    THEORY, section 8; Y. C. Pati, R. Rezaiifar, P. S. Krishnaprasad, *Orthogonal matching pursuit* (1993).
+    THEORY, section 8. Y. C. Pati, R. Rezaiifar, P. S. Krishnaprasad, *Orthogonal matching pursuit*
+    (1993).
 
     Examples
     --------
@@ -154,7 +165,7 @@ def greedy(
     X = samples(X, sizes[0])
     Y, rng = responses(y, len(X), sizes[2]), generator(rng)
     space = _first_space(domain, sizes[0], "relu", bound)
-    W, b = candidates(integer(n_candidates, "n_candidates", sizes[1]), space, X, rng)
+    W, b = candidate_neurons(integer(n_candidates, "n_candidates", sizes[1]), space, X, rng)
     A = np.maximum(X @ W.T + b, 0.0)
     fixed = np.ones((len(X), 1)) if flag(output_bias, "output_bias") else np.zeros((len(X), 0))
     chosen = pursue(A, fixed, Y, sizes[1])
@@ -164,8 +175,10 @@ def greedy(
     return ReducedNetwork([W[chosen]], [b[chosen]], C[:, :sizes[1]], bias, domain=domain, bound=bound)
 
 
-def candidates(n: int, space: LayerSpace, X: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return n candidate neurons of a first layer: half natural, half data-placed.
+def candidate_neurons(
+    n: int, space: LayerSpace, X: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw n candidate neurons of a first layer: half natural, half data-placed.
 
     Returns
     -------
@@ -178,31 +191,32 @@ def candidates(n: int, space: LayerSpace, X: Array, rng: np.random.Generator) ->
 
 
 def pursue(A: Array, fixed: Array, Y: Array, n: int) -> Array:
-    """Return the indices of n columns of A chosen one by one, each the best with all before it.
+    """Return the indices of n columns of A, chosen one by one: each lowers the squared error most.
 
-    The decrease of the squared error by column a, given an orthonormal basis Q of those before, is
-    sum_k (Pa . Y_k)^2 / |Pa|^2 with Pa = a - Q Q^T a.
+    With Q an orthonormal basis of the columns chosen before, column a lowers the squared error by
+    sum_k (Pa . Y_k)^2 / |Pa|^2, where Pa = a - Q Q^T a.
 
     Parameters
     ----------
     A : array (n_samples, n_candidates)
     fixed : array (n_samples, m)
-        Columns that are taken in any case.
+        Columns that are always included.
     Y : array (n_samples, n_outputs)
     n : int
     """
     Q = np.linalg.qr(fixed)[0] if fixed.size else fixed
     A, Y = A - Q @ (Q.T @ A), Y - Q @ (Q.T @ Y)
     start = np.einsum("ij,ij->j", A, A)
-    open_, chosen = np.ones(A.shape[1], dtype=bool), []
+    available, chosen = np.ones(A.shape[1], dtype=bool), []
     for _ in range(n):
         lengths = np.einsum("ij,ij->j", A, A)
-        usable = open_ & (lengths > 1e-12 * start)
+        usable = available & (lengths > 1e-12 * start)  # the others lie in the span of those chosen
         gains = ((A.T @ Y) ** 2).sum(axis=1)
-        scores = np.where(usable, gains / np.where(usable, lengths, 1.0), np.where(open_, -1.0, -2.0))
+        scores = np.where(available, -1.0, -2.0)
+        scores[usable] = gains[usable] / lengths[usable]
         best = int(np.argmax(scores))
         chosen.append(best)
-        open_[best] = False
+        available[best] = False
         if usable[best]:
             q = A[:, best] / np.sqrt(lengths[best])
             A, Y = A - np.outer(q, q @ A), Y - np.outer(q, q @ Y)
@@ -210,6 +224,7 @@ def pursue(A: Array, fixed: Array, Y: Array, n: int) -> Array:
 
 
 def _first_space(domain: Domain, n_inputs: int, activation: str, bound: str) -> LayerSpace:
+    """Check the domain and the bound, and return the space of the first layer."""
     instance(domain, "domain", Domain, "a Box, Ball or Hull")
     same_inputs(n_inputs, domain.n_inputs)
     return LayerSpace(domain, activation_named(activation), choice(bound, "bound", BOUNDS))

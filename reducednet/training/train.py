@@ -1,4 +1,4 @@
-"""`train`: checks, and the choice of the optimiser."""
+"""Train a network: check the arguments, choose the optimiser and run it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -15,13 +15,15 @@ from ..networks.losses import check_responses
 from ..networks.network import Network, check_network
 from ..reduced_space.reduced_network import ReducedNetwork
 from . import memory
-from .monitor import Monitor, State, StopTraining, bar
+from .monitor import Monitor, State, StopTraining, progress_bar
 from .objective import Objective
 from .result import METHODS, TrainingResult
 
-N_STEPS = {"sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
-           "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000}
-TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
+DEFAULT_STEPS = {
+    "sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
+    "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000,
+}
+DEFAULT_TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
 OPTIONS: dict[str, tuple[str, ...]] = {
     "sgd": ("learning_rate", "batch_size", "momentum"),
     "adam": ("learning_rate", "batch_size", "beta1", "beta2", "epsilon"),
@@ -38,77 +40,78 @@ MINIMISERS = {
     "exchange": ("binary_exchange", "minimise"),
     "surrogate": ("straight_through", "minimise"),
 }
-"""The module in `methods/` and the function that runs each optimiser, loaded when it is asked for."""
+"""The module of each optimiser in `methods/`, imported on first use, and its function there."""
 
 
 def train(
     network: Network | TrainingResult, X: Any, y: Any, method: str = "auto", *, loss: str = "mse",
-    sample_weight: Any = None, n_steps: int | None = None, tolerance: float | None = None, rng: RandomLike = 0,
-    validation: tuple[Any, ...] | None = None, patience: int | None = None,
+    sample_weight: Any = None, n_steps: int | None = None, tolerance: float | None = None,
+    rng: RandomLike = 0, validation: tuple[Any, ...] | None = None, patience: int | None = None,
     callback: Callable[[State], Any] | None = None, record_every: int = 1, progress: bool = False,
     allow_outside: bool = False, **options: Any,
 ) -> TrainingResult:
-    """Train a network in the space that it lies in, and return the best network met.
+    """Train a network in its own parameter space and return the best network found.
 
-    A Network moves freely. A ReducedNetwork stays one: unit rows, thresholds in their intervals,
-    after every step.
+    The parameters of a Network are free. A ReducedNetwork stays reduced: after every step its rows
+    are unit vectors and its thresholds lie in their intervals.
 
     ===============  ==================================================================
     method           what it does
     ===============  ==================================================================
-    ``"auto"``       for mean squared error the best method of which a step needs at most 1 GiB of
-                     memory and 10^10 operations: ReLU networks ``"varpro"`` (at 500 samples up to
-                     2000 parameters), binary ones of one hidden layer ``"exchange"``; otherwise
+    ``"auto"``       for mean squared error, if a step needs at most 1 GiB of memory and 10^10
+                     operations: ``"varpro"`` for ReLU networks (with 500 samples, up to 2000
+                     parameters), ``"exchange"`` for binary ones with one hidden layer; otherwise
                      ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary ones
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
     ``"adam"``       Adam on mini-batches; options learning_rate, batch_size, beta1, beta2, epsilon
     ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once
-    ``"slsqp"``      sequential quadratic programming: the constrained form, small networks
-    ``"varpro"``     variable projection with Levenberg-Marquardt for one hidden layer (option
-                     rounds: exchanges of useless neurons that follow), Levenberg-Marquardt on all
-                     parameters for deeper ones; mean squared error
-    ``"exchange"``   binary networks of one hidden layer: exact exchange of hyperplanes
+    ``"slsqp"``      sequential quadratic programming with unit rows as constraints; small networks
+    ``"varpro"``     mean squared error: variable projection with Levenberg-Marquardt for one hidden
+                     layer (option rounds: how often the least needed neurons are then exchanged),
+                     Levenberg-Marquardt on all parameters for deeper networks
+    ``"exchange"``   binary networks with one hidden layer: exact exchange of hyperplanes
     ``"surrogate"``  binary networks: straight-through gradients; options learning_rate, width
     ===============  ==================================================================
 
     Parameters
     ----------
     network : Network, ReducedNetwork or TrainingResult
-        Where training starts; it is not changed. A TrainingResult is continued: with the same method,
-        samples and options, n steps and m more give what n + m steps give, bit for bit. ``"lbfgs"`` and
-        ``"slsqp"`` make the earlier steps again to get there, which costs their time. (The last step of a
-        part is recorded, so that with `record_every` it may be the best network.) With another
-        method or, but for ``"sgd"``, ``"adam"`` and ``"surrogate"``, other samples, training starts
-        anew at the best network. To start anew in any case, give ``result.network``.
+        Where training starts; it is not changed. A TrainingResult is continued: with the same
+        method, samples and options, n steps followed by m more give the same bits as n + m steps.
+        ``"lbfgs"`` and ``"slsqp"`` repeat the earlier steps, which costs their time again. (The
+        last step of each part is recorded even if `record_every` would skip it, so it may be the
+        best network.) With another method, or with other samples (except for ``"sgd"``, ``"adam"``
+        and ``"surrogate"``), training restarts from the best network. To restart in any case, give
+        ``result.network``.
     X : array (n_samples, n_inputs)
     y : array (n_samples, n_outputs), or (n_samples,) for one output or class labels
     method : str
         See the table.
     loss : "mse" or "cross_entropy"
     sample_weight : array (n_samples,), optional
-        At least 0. The loss is the mean with these weights: integers count a sample so many times, 0
+        At least 0. The loss is the mean with these weights: an integer k counts a sample k times, 0
         leaves it out. Not for ``"exchange"``.
     n_steps : int, optional
         The largest number of steps.
     tolerance : float, optional
-        When a run has converged: on the gradient for ``"sgd"``, ``"adam"`` and ``"lbfgs"``, on the
-        decrease of the loss for the others.
+        The run has converged when the gradient (``"sgd"``, ``"adam"``, ``"lbfgs"``,
+        ``"surrogate"``) or the decrease of the loss (the others) is this small.
     rng : None, int, Generator or SeedSequence
-        For mini-batches and candidates; the same seed gives the same bytes.
+        For mini-batches and candidate neurons; the same seed gives the same bytes.
     validation : (X, y) or (X, y, sample_weight), optional
-        The best network is the one of least validation loss.
+        The best network is then the one with the smallest validation loss.
     patience : int, optional
-        Stop after so many records without a better one.
+        Stop after this many records in a row without a smaller loss.
     callback : callable, optional
-        Called with a `State` after each record; a true answer stops the run.
+        Called with a `State` after each record; the run stops if it returns a true value.
     record_every : int
         Steps between records.
     progress : bool
-        Show a progress bar on stderr through tqdm where it is installed, else a plain line.
+        Show progress on stderr: a tqdm bar if tqdm is installed, otherwise a plain line.
     allow_outside : bool
-        Go on although samples, or those of `validation`, lie outside a ReducedNetwork's domain.
+        Accept samples, also in `validation`, outside a ReducedNetwork's domain.
     **options
-        Of the method, see the table; the ``minimise`` function of its module describes them.
+        Options of the method, see the table; its ``minimise`` function explains them.
 
     Returns
     -------
@@ -117,17 +120,18 @@ def train(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or shape, the method does not serve the activation, the
-        depth or the loss, samples lie outside the domain, or a ReducedNetwork is not feasible.
+        If an argument has the wrong type or shape, the method cannot train networks of this
+        activation or depth or with this loss, samples lie outside the domain, or a ReducedNetwork
+        is not feasible.
     MemoryError
-        Before the first step, if a method that was asked for by name needs more memory than the
-        machine has: ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, and
-        ``"varpro"``, ``"exchange"`` and ``"surrogate"`` keep arrays of n_samples rows.
+        Before the first step, if a method chosen by name needs more memory than the machine has:
+        ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, and ``"varpro"``,
+        ``"exchange"`` and ``"surrogate"`` keep arrays of n_samples rows.
 
     Notes
     -----
-    An interrupted run (Ctrl-C), and one that meets a non-finite loss, returns the best network so
-    far and says so in ``message``.
+    A run that is interrupted (Ctrl-C) or meets a non-finite loss returns the best network so far,
+    and ``message`` says so.
 
     References
     ----------
@@ -158,7 +162,7 @@ def train(
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
     needed = memory.bytes_needed(optimiser, network, len(X), arguments.get("rounds", 0))
     if needed > memory.machine_bytes():
-        raise MemoryError(memory.refusal(method, network, needed))
+        raise MemoryError(memory.refusal_message(method, network, needed))
     if optimiser in RANDOM:
         arguments["rng"] = generator(rng)
     if earlier is not None and earlier.state.get("method") == optimiser:
@@ -172,22 +176,23 @@ def train(
     last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
     try:
         quiet = np.errstate(over="ignore", invalid="ignore")
-        with quiet, bar(last_step, progress) as monitor.on_step:
+        with quiet, progress_bar(last_step, progress) as monitor.on_step:
             return _run(optimiser, network, objective, monitor, arguments)
     except MemoryError as error:
         if needed < memory.AUTO_BYTES:
-            raise  # it was not the method that asked for too much
-        raise MemoryError(memory.refusal(method, network, needed)) from error
+            raise  # the method itself needs little: something else used up the memory
+        raise MemoryError(memory.refusal_message(method, network, needed)) from error
 
 
 def _run(
-    optimiser: str, network: Network, objective: Objective, monitor: Monitor, arguments: dict[str, Any]
+    optimiser: str, network: Network, objective: Objective, monitor: Monitor,
+    arguments: dict[str, Any],
 ) -> TrainingResult:
-    """Run an optimiser to its end, whatever ends it."""
+    """Run an optimiser and return its result, also if it is stopped or interrupted."""
     try:
         try:
-            home, name = MINIMISERS[optimiser]
-            minimise = getattr(import_module(f".methods.{home}", __package__), name)
+            module, name = MINIMISERS[optimiser]
+            minimise = getattr(import_module(f".methods.{module}", __package__), name)
             converged, text = minimise(network, objective, monitor, **arguments)
         finally:
             monitor.flush()
@@ -199,15 +204,16 @@ def _run(
 
 
 def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
-    """Return the optimiser that serves the method and the network, or refuse the method."""
-    method, relu, shallow = choice(method, "method", METHODS), network.activation == "relu", network.depth == 1
+    """Return the optimiser that runs the method on this network; raise if the method cannot."""
+    method = choice(method, "method", METHODS)
+    relu, shallow = network.activation == "relu", network.depth == 1
     if method == "auto":
         if relu:
             second_order = "varpro" if shallow else "levenberg_marquardt"
-            small = loss == "mse" and memory.served(second_order, network, n_samples)
+            small = loss == "mse" and memory.affordable(second_order, network, n_samples)
             method = "varpro" if small else "lbfgs"
         else:
-            small = shallow and loss == "mse" and memory.served("exchange", network, n_samples)
+            small = shallow and loss == "mse" and memory.affordable("exchange", network, n_samples)
             method = "exchange" if small else "surrogate"
     needs = {
         "varpro": (relu and loss == "mse", "a ReLU network and loss='mse'"),
@@ -215,17 +221,18 @@ def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
                      "a binary network of one hidden layer and loss='mse'"),
         "surrogate": (not relu, "a binary network"),
     }
-    served, what = needs.get(method, (True, ""))
-    if not served:
+    suitable, what = needs.get(method, (True, ""))
+    if not suitable:
         got = f"a {network.activation} network of depth {network.depth} and loss={loss!r}"
-        raise ValueError(message("method", f"one that serves the network: {method!r} needs {what}", got))
+        expected = f"one that can train the network: {method!r} needs {what}"
+        raise ValueError(message("method", expected, got))
     return "levenberg_marquardt" if method == "varpro" and not shallow else method
 
 
 def _arguments(
     optimiser: str, method: str, n_steps: int | None, tolerance: float | None, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the optimiser's keyword arguments, checked."""
+    """Check the optimiser's keyword arguments and return them, with defaults filled in."""
     allowed = OPTIONS.get(optimiser, ())
     for name in options:
         if name not in allowed:
@@ -242,14 +249,17 @@ def _arguments(
         "batch_size": lambda v: None if v is None else integer(v, "batch_size", 1),
         "rounds": lambda v: integer(v, "rounds", 0),
     }
+    n_steps = DEFAULT_STEPS[optimiser] if n_steps is None else n_steps
+    tolerance = DEFAULT_TOLERANCE.get(optimiser, 1e-10) if tolerance is None else tolerance
     return {
-        "n_steps": integer(N_STEPS[optimiser] if n_steps is None else n_steps, "n_steps", 1),
-        "tolerance": number(TOLERANCE.get(optimiser, 1e-10) if tolerance is None else tolerance, "tolerance", 0.0),
+        "n_steps": integer(n_steps, "n_steps", 1),
+        "tolerance": number(tolerance, "tolerance", minimum=0.0),
         **{name: checks[name](value) for name, value in options.items()},
     }
 
 
 def _validation(network: Network, validation: Any, loss: str, allow_outside: bool) -> Objective | None:
+    """Return the loss on the validation data, or None without any."""
     if validation is None:
         return None
     expected = "a pair (X, y), or (X, y, sample_weight)"
@@ -264,7 +274,7 @@ def _validation(network: Network, validation: Any, loss: str, allow_outside: boo
 
 
 def _checked_state(state: Mapping[str, Any], network: Network) -> Mapping[str, Any]:
-    """Return the state of a TrainingResult, its points checked to be points of the network's space."""
+    """Check that the vectors in a TrainingResult's state lie in the network's space; return it."""
     for name in ("vector", "best", "origin"):
         if name in state:
             vector = real_array(state[name], f"network.state[{name!r}]", (network.n_parameters,))
@@ -276,16 +286,16 @@ def _checked_state(state: Mapping[str, Any], network: Network) -> Mapping[str, A
 
 
 def _check_feasible(network: Network) -> None:
-    """Refuse a reduced network that is not in its space."""
+    """Raise if a reduced network is not feasible."""
     if isinstance(network, ReducedNetwork) and not (feasible := network.feasibility()):
         raise ValueError(f"`network` must be feasible, got one with {feasible.reason}")
 
 
 def _check_inside(network: Network, X: np.ndarray, allow_outside: bool, name: str = "X") -> None:
-    """Refuse samples that are not in a reduced network's domain, unless they may lie outside."""
+    """Raise if samples lie outside a reduced network's domain, unless that is allowed."""
     if allow_outside or not isinstance(network, ReducedNetwork):
         return
     outside = int((~network.domain.contains(X)).sum())
     if outside:
         raise ValueError(f"`{name}` must lie in the network's domain {network.domain!r}, got {outside} of "
-                         f"{len(X)} samples outside (allow_outside=True goes on all the same)")
+                         f"{len(X)} samples outside (allow_outside=True accepts them)")

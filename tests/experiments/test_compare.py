@@ -241,7 +241,7 @@ def test_work_that_is_lost_one_group_after_the_other_is_given_up_soon():
     results = executors.results(lambda part: (part, False), range(50), executor, lost)
     assert not any(found for found, _ in results)
     assert sorted(unit for unit, _ in lost) == list(range(50))
-    assert 10**6 - executor.n_lost <= 50 + 2 * executors.HOPELESS
+    assert 10**6 - executor.n_lost <= 50 + 2 * executors.FRUITLESS_GROUPS
 
 
 def test_cancelled_work_is_made_again(serial):
@@ -471,7 +471,7 @@ def failing_progress(calls):
     return progress
 
 
-WARNED = "`progress` raised ZeroDivisionError: no bar; the work goes on without it"
+WARNED = "`progress` raised ZeroDivisionError: no bar; the work continues without it"
 
 
 @pytest.mark.parametrize("executor", [None, map])

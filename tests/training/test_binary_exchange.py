@@ -1,4 +1,4 @@
-"""Laws of the exchange of hyperplanes, against brute force and an exact dynamic programme.
+"""Laws of the exchange of hyperplanes, against brute force and an exact dynamic program.
 
 N binary neurons on the line jump at N points at most. With an output bias they are all piecewise
 constant functions of N + 1 pieces. Without one, the level left of all jumps must be the sum of
@@ -351,20 +351,3 @@ def test_run_that_reaches_its_limit_has_not_converged():
     X, y = line(30, 0)
     result = run(start(1, 4, 0), X, y, n_steps=1)
     assert not result.converged and "limit of 1 steps" in result.message
-
-
-# refusals
-
-
-@pytest.mark.parametrize("sizes, activation", [((1, 2, 1), "relu"), ((1, 2, 2, 1), "binary")])
-def test_other_networks_are_refused(sizes, activation):
-    network = rn.Network.random(sizes, 0, activation=activation)
-    with pytest.raises(ValueError, match="`method` 'exchange' is for binary networks of one hidden layer"):
-        run(network, [[0.0], [1.0]], [0.0, 1.0])
-
-
-def test_other_losses_are_refused():
-    network = start(1, 2, 0, n_outputs=2)
-    objective = Objective(network, [[0.0], [1.0]], [0, 1], "cross_entropy")
-    with pytest.raises(ValueError, match="`method` 'exchange' needs loss 'mse'"):
-        binary_exchange.minimise(network, objective, Monitor(network, objective), 1, 0.0, rng=0)

@@ -6,7 +6,7 @@ from oracles.assertions import assert_close, assert_equal_bits, assert_feasible,
 import reducednet as rn
 from reducednet.training.methods import gradient_descent
 from reducednet.training.methods.gradient_descent import (
-    FLUSH_EVERY, SMALL, minimise_adam, minimise_sgd,
+    FLUSH_EVERY, NEGLIGIBLE, minimise_adam, minimise_sgd,
 )
 from reducednet.training.monitor import Monitor, NotFinite, StopTraining
 from reducednet.training.objective import Objective
@@ -375,7 +375,7 @@ def test_subnormals_are_flushed(minimise):
     state["n_steps"] = FLUSH_EVERY - 1
     state = run(minimise, network, 1, state=state, learning_rate=1e-300).state
     for array in (state["vector"], state["moments"]):
-        small = np.abs(array) < SMALL
+        small = np.abs(array) < NEGLIGIBLE
         assert not array[small].any()
     assert state["vector"][2] == 1e-280
 
@@ -413,34 +413,7 @@ def test_network_is_not_changed(minimise):
 # errors
 
 
-@pytest.mark.parametrize("minimise, options, match", [
-    (minimise_sgd, {"learning_rate": 0.0}, "`learning_rate` must be finite and larger than 0"),
-    (minimise_adam, {"learning_rate": -1.0}, "`learning_rate` must be"),
-    (minimise_sgd, {"momentum": 1.0}, "`momentum` must be below 1, got 1.0"),
-    (minimise_sgd, {"momentum": -0.5}, "`momentum` must be"),
-    (minimise_adam, {"beta1": 1.0}, "`beta1` must be below 1"),
-    (minimise_adam, {"beta2": 2.0}, "`beta2` must be below 1"),
-    (minimise_adam, {"epsilon": 0.0}, "`epsilon` must be"),
-    (minimise_adam, {"batch_size": 0}, "`batch_size` must be at least 1"),
-    (minimise_adam, {"tolerance": -1.0}, "`tolerance` must be"),
-])
-def test_wrong_options_are_refused(minimise, options, match):
-    with pytest.raises(ValueError, match=match):
-        run(minimise, networks["standard"](), 1, **options)
-
-
-@pytest.mark.parametrize("options, match", [
-    ({"batch_size": 2.5}, "`batch_size` must be an integer"), ({"rng": "seed"}, "`rng` must be"),
-    ({"learning_rate": "fast"}, "`learning_rate` must be"), ({"state": [1]}, "`state` must be a dict"),
-])
-def test_options_of_a_wrong_kind_are_refused(options, match):
-    with pytest.raises(TypeError, match=match):
-        run(minimise_adam, networks["standard"](), 1, **options)
-
-
 @pytest.mark.parametrize("minimise, options, change, match", [
-    (minimise_sgd, {}, {}, "`state` must be one of method 'sgd', got 'adam'"),
-    (minimise_adam, {}, {"vector": np.zeros(3)}, "`state\\['vector'\\]` must be of shape"),
     (minimise_adam, {}, {"moments": np.zeros((2, 3))}, "`state\\['moments'\\]` must be of shape"),
     (minimise_adam, {"batch_size": 7}, {}, "`state` must be one of the same samples"),
     (minimise_adam, {}, {"permutation": np.arange(30)}, "`state` must be one of the same samples"),

@@ -1,4 +1,4 @@
-"""Laws of the loss and its gradient: three checks of the gradient, all away from kinks."""
+"""Laws of the loss and its gradient: three checks of the gradient, all away from breakpoints."""
 import math
 
 import numpy as np
@@ -43,7 +43,7 @@ def clear_network(rng, sizes, X, output_bias=False):
 
 @st.composite
 def clear_cases(draw, max_outputs=3):
-    """(network, X, y, V): away from kinks, with a unit direction V of the flat vector."""
+    """(network, X, y, V): away from breakpoints, with a unit direction V of the flat vector."""
     rng = np.random.default_rng(draw(seeds))
     depth = draw(st.integers(1, 4))
     sizes = (draw(st.integers(1, 3)), *rng.integers(1, 6, depth), draw(st.integers(1, max_outputs)))
@@ -75,7 +75,7 @@ def test_gradient_is_the_directional_difference(case):
     value = [rn.loss_and_gradient(network.with_vector(theta + s * V), X, y)[0] for s in (t, -t)]
     numeric = (value[0] - value[1]) / (2 * t)
     analytic = float(rn.loss_and_gradient(network, X, y)[1].to_vector() @ V)
-    # between kinks the loss is a polynomial in t, sum a_i t^i, whose path sums bound sum |a_i| by G;
+    # between breakpoints the loss is a polynomial in t, sum a_i t^i; its path sums bound sum |a_i| by G;
     # the difference is off by a_3 t^2 + a_5 t^4 + ... <= G t^2, and by the rounding of two losses
     larger = network.with_vector(np.abs(theta) + np.abs(V))
     G = path_sums.loss(larger, X, np.abs(y), "mse")

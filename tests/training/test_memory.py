@@ -94,7 +94,7 @@ def test_method_that_fits_runs(monkeypatch):
         rn.train(network, X, y, "slsqp")
 
 
-def test_memory_that_runs_out_on_the_way_is_told_with_the_number(monkeypatch):
+def test_memory_that_runs_out_on_the_way_is_reported_with_the_number(monkeypatch):
     network, X, y = problem((2, 5, 1), 20)
     monkeypatch.setattr(memory, "bytes_needed", lambda *arguments: 3 * GIB)
     monkeypatch.setattr(memory, "machine_bytes", lambda: np.inf)
@@ -135,16 +135,16 @@ def test_auto_leaves_steps_that_need_a_gigabyte_or_ten_billion_operations(sizes,
     numbers = [10**power for power in range(1, 9)]
     chosen = [train._optimiser(network, "auto", "mse", n) for n in numbers]
     small = [memory.bytes_needed(optimiser, network, n) <= GIB
-             and memory.operations(optimiser, network, n) <= 10**10 for n in numbers]
+             and memory.operations_needed(optimiser, network, n) <= 10**10 for n in numbers]
     assert chosen == [optimiser if fits else otherwise for fits in small]
     assert set(small) == {True, False}
 
 
-def test_constant_neurons_are_counted_block_by_block():
+def test_stable_neurons_are_counted_block_by_block():
     network, X, y = problem((2, 50, 1), 40_000)
     objective = Objective(network, X, y)
     tracemalloc.start()
-    dead, always_on = objective.count_constant(network.to_vector())
+    dead, always_on = objective.count_stable(network.to_vector())
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     Z = network.pre_activations(X)[0]

@@ -78,7 +78,7 @@ def test_history_has_its_columns_for_every_method(method, reduced):
 
 
 @every_method
-def test_history_tells_the_losses_and_constant_neurons_of_its_networks(method):
+def test_history_has_the_losses_and_stable_neurons_of_its_networks(method):
     states = []
     result = train(method, callback=states.append)
     X, _ = problem()
@@ -260,7 +260,7 @@ def test_bar_is_closed_where_a_run_stops_early(capsys):
 
 @pytest.mark.parametrize("method", RELU)
 @both
-def test_loss_that_is_no_number_ends_a_run_with_its_best_network(method, reduced, monkeypatch):
+def test_loss_that_is_not_finite_ends_a_run_with_its_best_network(method, reduced, monkeypatch):
     original, calls = Monitor.record, [0]
 
     def record(self, vector, loss, gradient_norm=np.nan, *, state=None):
@@ -341,7 +341,8 @@ def test_start_that_was_interrupted_while_it_was_recorded_is_there_once(monkeypa
     def interrupt(step):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_module, "bar", lambda *arguments: contextlib.nullcontext(interrupt))
+    monkeypatch.setattr(
+        train_module, "progress_bar", lambda *arguments: contextlib.nullcontext(interrupt))
     result = train("adam")
     assert result.message == "interrupted" and result.history["step"].tolist() == [0]
 
@@ -469,7 +470,7 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(method, options, monkeypa
 
 
 @every_method
-@pytest.mark.parametrize("at", ["count_constant", "value"])
+@pytest.mark.parametrize("at", ["count_stable", "value"])
 def test_interrupt_while_a_step_is_recorded_keeps_it_and_its_state(method, at, monkeypatch):
     network, options = start(method, True, (2, 8, 1)), {"tolerance": 0.0, "validation": problem(9, 5)}
     whole = train(method, network, n_steps=20, rng=5, **options)
@@ -797,7 +798,7 @@ def test_auto_is_the_method_that_it_picks(method):
     assert_same_network(one.network, two.network, "the network")
 
 
-@pytest.mark.parametrize("optimiser", train_module.N_STEPS)
+@pytest.mark.parametrize("optimiser", train_module.DEFAULT_STEPS)
 def test_train_takes_and_documents_every_option_of_the_optimiser(optimiser):
     home, function = train_module.MINIMISERS[optimiser]
     minimise = getattr(importlib.import_module(f"reducednet.training.methods.{home}"), function)
@@ -826,6 +827,7 @@ X, Y = problem(6)
 RELU_NET, BINARY_NET = rn.Network.random((2, 3, 1), 0), rn.Network.random((2, 3, 1), 0, activation="binary")
 DEEP_BINARY = rn.Network.random((2, 3, 3, 1), 0, activation="binary")
 CLASSES = rn.Network.random((2, 3, 2), 0)
+BINARY_CLASSES = rn.Network.random((2, 3, 2), 0, activation="binary")
 
 
 @pytest.mark.parametrize("network, options, error, match", [
@@ -833,6 +835,8 @@ CLASSES = rn.Network.random((2, 3, 2), 0)
     (CLASSES, {"method": "varpro", "loss": "cross_entropy", "y": [0, 1] * 3}, ValueError, "loss='cross_entropy'"),
     (RELU_NET, {"method": "exchange"}, ValueError, "'exchange' needs a binary network of one hidden layer"),
     (DEEP_BINARY, {"method": "exchange"}, ValueError, "got a binary network of depth 2"),
+    (BINARY_CLASSES, {"method": "exchange", "loss": "cross_entropy", "y": [0, 1] * 3}, ValueError,
+     "'exchange' needs a binary network of one hidden layer and loss='mse'"),
     (RELU_NET, {"method": "surrogate"}, ValueError, "'surrogate' needs a binary network, got a relu network"),
     (RELU_NET, {"method": "newton"}, ValueError, "`method` must be one of"),
     (RELU_NET, {"loss": "hinge"}, ValueError, "`loss` must be one of"),

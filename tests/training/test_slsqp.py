@@ -7,7 +7,7 @@ from oracles.assertions import assert_close, assert_feasible
 
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
-from reducednet.training.coordinates import EDGE, PLACE_SCALE
+from reducednet.training.coordinates import CLEARANCE, POSITION_SCALE
 from reducednet.training.methods import quasi_newton
 from reducednet.training.monitor import Monitor
 from reducednet.training.objective import Objective
@@ -77,16 +77,17 @@ def test_derivatives_of_the_constraints_are_their_differences(monkeypatch, bound
 
 @both_bounds
 @some_sizes
-def test_places_are_bounded(monkeypatch, bound, sizes):
+def test_positions_are_bounded(monkeypatch, bound, sizes):
     network = reduced(sizes, bound)
     limits = call_of_scipy(monkeypatch, network)["bounds"]
-    edge = EDGE if bound == "support" else 0.0
+    edge = CLEARANCE if bound == "support" else 0.0
     low, high = network.layout.blocks(limits.lb), network.layout.blocks(limits.ub)
     for layer, (lower, upper) in enumerate(zip(low, high)):
         assert np.isneginf(lower[:-1]).all() and np.isposinf(upper[:-1]).all()
         if layer < network.depth:
-            assert (lower[-1] >= 0.0).all() and (lower[-1] <= PLACE_SCALE * edge).all()
-            assert (upper[-1] <= PLACE_SCALE).all() and (upper[-1] >= PLACE_SCALE * (1.0 - edge)).all()
+            assert (lower[-1] >= 0.0).all() and (lower[-1] <= POSITION_SCALE * edge).all()
+            assert (upper[-1] <= POSITION_SCALE).all()
+            assert (upper[-1] >= POSITION_SCALE * (1.0 - edge)).all()
 
 
 @both_bounds
@@ -219,7 +220,7 @@ def test_first_steps_are_those_of_plain_scipy():
 
 
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
-def test_loss_that_is_no_number_ends_the_run_with_the_best_network(monkeypatch, bad):
+def test_loss_that_is_not_finite_ends_the_run_with_the_best_network(monkeypatch, bad):
     original, count = Objective.__call__, [0]
 
     def call(self, theta):

@@ -85,10 +85,10 @@ def test_spread_thresholds_are_uniform_over_the_range_of_the_samples():
     space = LayerSpace(rn.Box(-9.0, 9.0), activation_named("relu"), "support")
     H = np.array([[2.0], [2.0], [2.1], [6.0]])
     W, b = starts.spread_neurons(4000, space, H, np.random.default_rng(0))
-    places = (-b * W[:, 0] - 2.0) / 4.0
+    positions = (-b * W[:, 0] - 2.0) / 4.0
     # moments of 4000 uniform numbers: standard deviations sqrt(1/12) and sqrt(1/180) over the root of 4000
-    assert abs(places.mean() - 0.5) < 5.0 * np.sqrt(1.0 / 12.0 / 4000)
-    assert abs(((places - 0.5) ** 2).mean() - 1.0 / 12.0) < 5.0 * np.sqrt(1.0 / 180.0 / 4000)
+    assert abs(positions.mean() - 0.5) < 5.0 * np.sqrt(1.0 / 12.0 / 4000)
+    assert abs(((positions - 0.5) ** 2).mean() - 1.0 / 12.0) < 5.0 * np.sqrt(1.0 / 180.0 / 4000)
 
 
 @pytest.mark.parametrize("make", [
@@ -107,7 +107,7 @@ def test_same_seed_gives_the_same_bytes(make):
 @given(st.integers(1, 9), st.sampled_from(DOMAINS), bounds, seeds)
 def test_candidates_are_as_many_as_asked_and_feasible(n, domain, bound, seed):
     space = LayerSpace(domain, activation_named("relu"), bound)
-    W, b = starts.candidates(n, space, problem(domain)[0], np.random.default_rng(seed))
+    W, b = starts.candidate_neurons(n, space, problem(domain)[0], np.random.default_rng(seed))
     assert W.shape == (n, 2) and b.shape == (n,)
     assert_feasible(rn.ReducedNetwork([W], [b], np.ones((1, n)), domain=domain, bound=bound))
 
@@ -115,7 +115,7 @@ def test_candidates_are_as_many_as_asked_and_feasible(n, domain, bound, seed):
 def test_half_of_the_candidates_go_through_a_sample():
     X, _ = problem()
     space = LayerSpace(SQUARE, activation_named("relu"), "support")
-    W, b = starts.candidates(100, space, X, np.random.default_rng(0))
+    W, b = starts.candidate_neurons(100, space, X, np.random.default_rng(0))
     nearest = np.abs(X @ W.T + b).min(axis=0)
     assert (nearest <= gamma(64) * 4.0).sum() == 50
 
@@ -154,7 +154,7 @@ def test_pursuit_finds_the_columns_that_the_responses_are_made_of():
     np.testing.assert_array_equal(starts.pursue(A, np.zeros((6, 0)), Y, 2), [2, 0])
 
 
-def test_pursuit_takes_useless_columns_last_and_none_twice():
+def test_pursuit_takes_dependent_columns_last_and_none_twice():
     rng = np.random.default_rng(0)
     a, c = rng.standard_normal((2, 8))
     A = np.column_stack([0.0 * a, a, a, 2.0 * a, c])  # dead, three of one direction, another
@@ -197,7 +197,7 @@ def test_greedy_is_feasible_and_has_the_best_outgoing_weights(seed, domain, boun
 def test_greedy_takes_the_neurons_of_brute_force():
     X, Y = problem(n_samples=30)
     space = LayerSpace(SQUARE, activation_named("relu"), "support")
-    W, b = starts.candidates(25, space, X, np.random.default_rng(3))
+    W, b = starts.candidate_neurons(25, space, X, np.random.default_rng(3))
     A = np.array([[max(float(w @ x + t), 0.0) for w, t in zip(W, b)] for x in X])
     expected, _ = brute_force_pursuit(A, np.ones((30, 1)), Y, 4)
     network = starts.greedy((2, 4, 1), SQUARE, X, Y, 3, output_bias=True, n_candidates=25)

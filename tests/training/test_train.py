@@ -43,7 +43,7 @@ def coordinates_and_points(draw):
 
 
 def random_point(coordinates, rng, length=1.0):
-    """Return coordinates with rows of any length and places anywhere in their bounds, ends included."""
+    """Return coordinates with rows of any length and positions anywhere in their closed bounds."""
     u = coordinates.start()
     low, high = coordinates.bounds(u)
     for block, lower, upper in zip(*(coordinates.layout.blocks(v)[:-1] for v in (u, low, high))):
@@ -93,7 +93,8 @@ def test_start_of_coordinates_is_the_network(case):
     moved = 0.0
     for space, before, after in zip(red.layer_spaces, old, new):
         np.testing.assert_array_equal(after[:-1], before[:-1])
-        # place and threshold carry n + 8 roundings of the interval's ends; the layer's set moved with those below
+        # position and threshold carry n + 8 roundings of the interval's bounds; the layer's set
+        # moved with those below
         n = len(before)
         allowed = 4 * gamma(4 * n + 16) * (space.domain.norm_bound + np.abs(before[-1])) + 2 * np.sqrt(n) * moved
         assert (np.abs(after[-1] - before[-1]) <= allowed).all()
@@ -150,8 +151,8 @@ def test_pull_back_is_the_difference_along_coordinates(bound, kind, hidden, d):
     t = 2.0**-8
     one, two = central(t), central(t / 2)
     better = (4 * two - one) / 3  # Richardson: what it changes is more than what is left
-    noise = gamma(64 * max(red.sizes)) * float(np.abs(a) @ np.abs(coordinates.to_vector(u))) / t
-    assert abs(better - analytic) <= abs(better - two) + noise
+    rounding = gamma(64 * max(red.sizes)) * float(np.abs(a) @ np.abs(coordinates.to_vector(u))) / t
+    assert abs(better - analytic) <= abs(better - two) + rounding
     assert abs(better - two) <= 0.01 * float(np.abs(a).sum() * np.abs(V).max())  # the check could fail
 
 
@@ -187,7 +188,7 @@ def total_gradient(coordinates, layer, gradient, block):
 def start_tolerance(network, red, X, y):
     """Bound of the difference of the losses of a network and of its reduction's coordinates.
 
-    The outputs differ by the reduction's bound and, since a threshold is kept as its place between
+    The outputs differ by the reduction's bound and, since a threshold is kept as its position between
     two ends of size X_B, by the path sums of a network with thresholds as large as those ends.
     """
     loud = rn.Network(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
-from reducednet.training.coordinates import EDGE
+from reducednet.training.coordinates import CLEARANCE
 from reducednet.training.methods import linear_least_squares as projected, varpro
 from reducednet.training.monitor import NotFinite
 
@@ -223,7 +223,7 @@ def test_jacobian_is_the_part_off_the_span_of_differences_of_the_residual(kind, 
     projection, solved = solution(kind, 3, n_outputs, 2, True)
     directions = projection.directions(solved.W)
     columns, t = jacobian_columns(projection, solved), 2.0**-9
-    noise = rounding_of(projection, solved, 64) * np.linalg.norm(projection.Y) / t
+    rounding = rounding_of(projection, solved, 64) * np.linalg.norm(projection.Y) / t
     for index in range(columns[0].shape[1]):
         step = np.eye(columns[0].shape[1])[index]
 
@@ -235,7 +235,7 @@ def test_jacobian_is_the_part_off_the_span_of_differences_of_the_residual(kind, 
         one, two = central(t), central(t / 2.0)
         better = (4.0 * two - one) / 3.0
         analytic = np.array([J[:, index] for J in columns]).T
-        allowed = np.linalg.norm(better - two) + noise
+        allowed = np.linalg.norm(better - two) + rounding
         assert np.linalg.norm(better - analytic) <= allowed, f"coordinate {index}"
         assert allowed <= 0.01 * np.linalg.norm(analytic)  # the check could fail
 
@@ -335,26 +335,26 @@ def test_last_step_before_the_limit_is_kept(kind):
 def test_thresholds_that_descent_would_push_out_are_frozen(bound):
     network = start(bound, 6, 1, 4)
     projection = projected.Projection(network, *problem())
-    limits = projection.place_limits(network.weights[0], network.thresholds[0])
+    limits = projection.position_limits(network.weights[0], network.thresholds[0])
     low, high = network.intervals[0].T
     ends = low + limits[0] * (high - low), low + limits[1] * (high - low)
     for end, outward in zip(ends, (1.0, -1.0)):
         solved = projection.solve(network.weights[0], end)
         slope = np.zeros((6, 2))
         slope[:3, -1], slope[3:, -1] = outward, -outward  # -slope leads out, and in
-        frozen = projection.pushing(solved, slope.ravel(), limits).reshape(6, 2)
+        frozen = projection.at_active_bounds(solved, slope.ravel(), limits).reshape(6, 2)
         np.testing.assert_array_equal(frozen[:, -1], [True] * 3 + [False] * 3)
         assert not frozen[:, 0].any()
 
 
-@pytest.mark.parametrize("bound, edge", [("support", EDGE), ("ball", 0.0)])
-def test_limits_keep_thresholds_from_the_ends_but_those_that_start_there(bound, edge):
+@pytest.mark.parametrize("bound, edge", [("support", CLEARANCE), ("ball", 0.0)])
+def test_limits_keep_thresholds_inside_unless_they_start_at_an_end(bound, edge):
     network = start(bound, 3)
     low, high = network.intervals[0].T
     b = np.array([low[0], high[1], (low[2] + high[2]) / 2.0])
-    limits = projected.Projection(network, *problem()).place_limits(network.weights[0], b)
-    assert_close(limits[0], [0.0, edge, edge], gamma(8), "least places")
-    assert_close(limits[1], [1.0 - edge, 1.0, 1.0 - edge], gamma(8), "largest places")
+    limits = projected.Projection(network, *problem()).position_limits(network.weights[0], b)
+    assert_close(limits[0], [0.0, edge, edge], gamma(8), "least positions")
+    assert_close(limits[1], [1.0 - edge, 1.0, 1.0 - edge], gamma(8), "largest positions")
 
 
 def test_neuron_that_starts_inside_does_not_die():
@@ -364,12 +364,12 @@ def test_neuron_that_starts_inside_does_not_die():
     rn.train(network, X, y, "varpro", n_steps=40, callback=states.append)
     low, high = network.intervals[0].T
     inside = (network.thresholds[0] - low) / (high - low)
-    least, largest = np.minimum(inside, EDGE), np.maximum(inside, 1.0 - EDGE)
+    least, largest = np.minimum(inside, CLEARANCE), np.maximum(inside, 1.0 - CLEARANCE)
     for state in states:
         low, high = state.network.intervals[0].T
-        places = (state.network.thresholds[0] - low) / (high - low)
-        slack = gamma(64) * (1.0 + np.abs(low) / (high - low))
-        assert (places >= least - slack).all() and (places <= largest + slack).all()
+        positions = (state.network.thresholds[0] - low) / (high - low)
+        margin = gamma(64) * (1.0 + np.abs(low) / (high - low))
+        assert (positions >= least - margin).all() and (positions <= largest + margin).all()
 
 
 # optima
@@ -403,7 +403,7 @@ def joint_problem(network, X, Y):
 
 
 def smooth_problem(n_outputs=1):
-    """Samples around gaps, so that a kink of the fit has room to move without meeting a sample."""
+    """Samples around gaps, so that a breakpoint of the fit can move without meeting a sample."""
     X = np.concatenate([np.linspace(*ends, 9) for ends in [(0.0, 0.25), (0.4, 0.6), (0.75, 1.0)]])[:, np.newaxis]
     noise = np.cos(40.0 * X) * (1.0 + 0.1 * np.arange(n_outputs))
     Y = np.abs(X - 0.33) - 1.5 * np.maximum(X - 0.68, 0.0) + 0.02 * noise
@@ -428,7 +428,7 @@ def test_optimum_is_one_of_all_parameters_together(kind, n_outputs):
     joint = least_squares(residual, theta, jacobian, **exactly)
     assert_close(2.0 * joint.cost / len(X), best, allowed, "loss of all parameters, from the optimum")
     if n_outputs > 1:
-        return  # this optimum has a kink at a sample, where the joint method creeps
+        return  # this optimum has a breakpoint at a sample, where the joint method creeps
     rng = np.random.default_rng(3)
     near = theta + 1e-3 * rng.standard_normal(len(theta))
     joint = least_squares(residual, near, jacobian, **exactly)
@@ -557,7 +557,8 @@ def test_exchanged_neurons_are_feasible(bound):
 
 def test_candidates_of_a_standard_network_cut_the_samples():
     projection, _ = solution("standard")
-    W, b = varpro.candidates(200, projection.candidate_space(), projection.X, np.random.default_rng(0))
+    space, rng = projection.candidate_space(), np.random.default_rng(0)
+    W, b = varpro.candidate_neurons(200, space, projection.X, rng)
     Z = projection.X @ W.T + b
     allowed = gamma(32) * (np.abs(projection.X).sum(axis=1).max() + np.abs(b))
     assert (Z.max(axis=0) >= -allowed).all() and (Z.min(axis=0) <= allowed).all()

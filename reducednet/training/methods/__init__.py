@@ -1,4 +1,4 @@
-"""The optimisers, one module each; `train` loads the one that is asked for.
+"""The optimisers, one module each; `train` imports the one it needs.
 
-May import the rest of `training` but `train`, and the rooms below it.
+May import `training`, except `train`, and the rooms below it.
 """

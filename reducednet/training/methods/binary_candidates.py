@@ -1,4 +1,4 @@
-"""Candidate neurons for the exchange: hyperplanes between the samples, along many directions."""
+"""Draw candidate neurons for the exchange: hyperplanes between samples along many directions."""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from ...numerics import sphere
 from ...numerics.rounding import SMALLEST, gamma
 from ...reduced_space.reduced_network import ReducedNetwork
 
-CANDIDATES = 1 << 17
-"""About how many candidates a sweep draws for two or more inputs, before orientations."""
+SWEEP_CANDIDATES = 1 << 17
+"""About how many candidates a sweep draws for two or more inputs, opposite ones not counted."""
 
 MAX_DIRECTIONS = 256
 
@@ -20,8 +20,8 @@ MAX_DIRECTIONS = 256
 class Pool(NamedTuple):
     """Candidate neurons: all splits of the samples, sorted along each of m directions.
 
-    Candidate (i, s) activates the samples ``order[i, :s + 1]``, those with the largest w.x; the
-    last one, s = n_samples - 1, is the constant neuron.
+    Candidate (i, s) activates the samples ``order[i, :s + 1]``, those with the largest w.x. The
+    last one along each direction, s = n_samples - 1, is the constant neuron.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Pool(NamedTuple):
     order : integer array (m, n_samples)
     thresholds : array (m, n_samples)
     allowed : bool array (m, n_samples)
-        Whether a threshold separates the samples, safe from rounding, and lies in its interval.
+        Whether a threshold separates the samples in spite of rounding and lies in its interval.
     """
 
     units: Array
@@ -39,12 +39,12 @@ class Pool(NamedTuple):
 
     @property
     def counts(self) -> Array:
-        """|g|^2 of the candidates of one direction, (n_samples,)."""
+        """|g|^2 of the candidates along one direction, (n_samples,)."""
         return np.arange(1.0, self.order.shape[1] + 1.0)
 
     def products(self, v: Array, out: Array | None = None) -> Array:
         """Return g.v of every candidate column g, (m, n_samples), for v (n_samples,)."""
-        out = np.take(v, self.order, out=out, mode="clip")  # "raise" would go through a copy
+        out = np.take(v, self.order, out=out, mode="clip")  # "raise" would make a copy
         return np.cumsum(out, axis=1, out=out)
 
     def column(self, i: int, s: int) -> Array:
@@ -82,9 +82,9 @@ def make_pool(network: Network, X: Array, units: Array) -> Pool:
     thresholds = np.hstack([-middle, np.maximum(1.0, np.abs(last)) - last]) + 0.0
     margin = _margin(X)
     if isinstance(network, ReducedNetwork):
-        ends = network.layer_spaces[0].intervals(units)
-        thresholds[:, -1:] = ends[:, 1:]
-        inside = (ends[:, :1] <= thresholds) & (thresholds <= ends[:, 1:])
+        intervals = network.layer_spaces[0].intervals(units)
+        thresholds[:, -1:] = intervals[:, 1:]
+        inside = (intervals[:, :1] <= thresholds) & (thresholds <= intervals[:, 1:])
     else:
         inside = np.ones(thresholds.shape, dtype=bool)
     separates = np.hstack([high - low > margin, last + thresholds[:, -1:] > margin / 4.0])
@@ -92,21 +92,22 @@ def make_pool(network: Network, X: Array, units: Array) -> Pool:
 
 
 def _margin(X: Array) -> float:
-    """Return the gap between two samples' w.x that a threshold midway separates in floating point.
+    """Return the gap in w.x above which a threshold midway separates two samples in floating point.
 
-    z = w.x + b, w.x and the midpoint carry 3 n_inputs + 3 roundings of terms up to |x|; none of
-    them changes the sign of z for one input, where w = 1 or -1.
+    z = w.x + b, w.x and the midpoint have 3 n_inputs + 3 rounding errors of terms up to |x|. None
+    of them changes the sign of z for one input, where w = 1 or -1.
     """
     d = X.shape[1]
     return 0.0 if d == 1 else 8.0 * (gamma(d + 6) * float(sphere.row_norms(X).max()) + (d + 1) * SMALLEST)
 
 
 def directions(network: Network, X: Array, W: Array, rng: np.random.Generator) -> Array:
-    """Return unit rows whose hyperplanes a sweep tries.
+    """Draw the unit rows whose hyperplanes a sweep tries.
 
-    For one input 1 and -1. For more, a third each: random ones, those of and near the rows of W,
-    and those through the data, of which half are normals of up to d samples' plane and half
-    differences of two samples. An output bias makes the opposite rows superfluous.
+    For one input, 1 and -1. For more, a third each: random rows; rows near those of W; and rows
+    from the data, half of them differences of two samples and half normals of the plane through up
+    to d samples. The rows of W themselves are added. With an output bias the opposite rows are not
+    needed.
 
     Parameters
     ----------
@@ -130,19 +131,19 @@ def directions(network: Network, X: Array, W: Array, rng: np.random.Generator) -
 
 
 def n_directions(network: Network, n_samples: int) -> int:
-    """Return the largest number of rows that `directions` gives."""
+    """Return the largest number of rows that `directions` may return."""
     m = _share(n_samples)
     rows = 1 if network.n_inputs == 1 else min(network.sizes[1], 6 * m) + 6 * m
     return rows if network.output_bias is not None else 2 * rows
 
 
 def _share(n_samples: int) -> int:
-    """Return a sixth of the number of directions beside the present neurons' own."""
-    return int(np.clip(CANDIDATES // n_samples, 24, MAX_DIRECTIONS)) // 6
+    """Return a sixth of the number of directions, those of the present neurons not counted."""
+    return int(np.clip(SWEEP_CANDIDATES // n_samples, 24, MAX_DIRECTIONS)) // 6
 
 
 def _normals(X: Array, m: int, rng: np.random.Generator) -> Array:
-    """Return m rows that are normal to the plane of min(d, 8) random samples each."""
+    """Return m rows, each normal to the plane through min(d, 8) random samples."""
     n, d = X.shape
     points = X[rng.integers(n, size=(m, min(d, 8)))]
     Q = np.linalg.qr(np.swapaxes(points[:, 1:] - points[:, :1], 1, 2)).Q

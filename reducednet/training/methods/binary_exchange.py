@@ -1,28 +1,30 @@
-"""Training of shallow binary networks by exact exchange of hyperplanes.
+"""Train shallow binary networks by exact exchange of hyperplanes.
 
-The outgoing weights of a binary network are a linear least squares problem, and at n samples a
+The outgoing weights of a binary network solve a linear least squares problem, and on n samples a
 neuron is no more than the set of samples that it activates: finitely many hyperplanes matter. A
-step sweeps over the neurons. For each one it tries every candidate hyperplane in its place, with
-all outgoing weights solved anew, and keeps the best. With g the candidate's column of zeros and
-ones, P the projection onto the span of the other neurons and r the residual of y against it,
+step sweeps over the neurons. For each one it tries every candidate hyperplane instead, with all
+outgoing weights solved for again, and keeps the best. With g the candidate's column of zeros and
+ones, P the projection onto the span of the other neurons' columns and r = y - P y,
 
     decrease of |y - N|^2 = |r.g|^2 / |g - P g|^2.
 
-The samples sorted along a direction make r.g and |P g|^2 cumulative sums: all thresholds of a
-direction cost what one costs. The span is held by its dual basis v_j (v_j.h_i = 1 if i = j, else
-0), for v_j / |v_j| is what the span loses with neuron j; all of it changes by rank-one updates.
+With the samples sorted along a direction, r.g and |P g|^2 are cumulative sums: all thresholds along
+a direction cost what one costs. The span is stored as its dual basis v_j (v_j.h_i = 1 if i = j,
+else 0), because v_j / |v_j| is the unit vector that the span loses without column j. Every change
+is a rank-one update.
 
-Where no single exchange helps, a few neurons are put elsewhere at random, and the sweeps that
-follow count if they end below the best network so far.
+When no single exchange helps, a few neurons are replaced at random, and the sweeps that follow
+count only if they end below the best network so far.
 
-The candidates are, for one input, the midpoints between neighbouring samples in both orientations
-and the constant neuron: all that there is. For more inputs they are all thresholds along random
-directions, those through the data, and those near the present neurons, drawn anew in each sweep.
+For one input the candidates are the midpoints between neighbouring samples in both orientations and
+the constant neuron, which is all there is. For more inputs they are all thresholds along three
+kinds of directions, drawn again for each sweep: random ones, normals of planes through the data,
+and those near the present neurons' weights.
 
 References
 ----------
-THEORY, section 8. The exchanges are those of V. V. Fedorov, *Theory of Optimal Experiments*
-(1972), for designs; the formula is that of orthogonal least squares, S. Chen, S. A. Billings,
+THEORY, section 8. V. V. Fedorov, *Theory of Optimal Experiments* (1972), exchanges the points of a
+design in this way; the formula is that of orthogonal least squares, S. Chen, S. A. Billings,
 W. Luo, Int. J. Control 50 (1989).
 """
 from __future__ import annotations
@@ -33,22 +35,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._validation import Array, RandomLike, generator
-from ...networks.losses import mean_squared_error
 from ...networks.network import Network
 from ...numerics.rounding import gamma
 from ..monitor import Monitor
 from ..objective import Objective
 from .binary_candidates import Pool, directions, make_pool
-from .resume import restored, state_for
+from .resume import matching_state, restore_generator
 
 ATTEMPTS = 20
-"""After so many random displacements in a row without a better network the run has converged."""
+"""After this many random displacements in a row without a better network the run has converged."""
 
 IN_SPAN = 1e-9
 """A candidate with |g - P g|^2 <= IN_SPAN |g|^2 lies in the span of the other neurons."""
 
 BETTER = 1e-10
-"""An exchange must lower |y - N|^2 by more than this part of what it is without the neuron."""
+"""An exchange must lower |y - N|^2 by more than this share of its value without the neuron."""
 
 DISPLACED = 3
 """How many neurons a random displacement moves."""
@@ -58,12 +59,12 @@ def minimise(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     rng: RandomLike = None, state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
-    """Exchange hyperplanes from the network's on, under the monitor's eyes.
+    """Exchange hyperplanes, starting from the network's, and record each sweep in the monitor.
 
     Parameters
     ----------
     network : Network or ReducedNetwork
-        Binary, with one hidden layer.
+        A binary network with one hidden layer.
     objective : Objective
         The mean squared error to minimise.
     monitor : Monitor
@@ -71,25 +72,19 @@ def minimise(
     n_steps : int
         The largest number of sweeps.
     tolerance : float
-        A sweep that gains no more than this part of the loss has ended its descent.
+        A descent has ended when a sweep lowers the loss by no more than this share of it.
     rng : None, int, Generator or SeedSequence
         Draws the order of the neurons, directions and displacements.
     state : dict, optional
-        What an earlier run at the same samples left in ``monitor.state``; the run goes on from there, bit
-        for bit as if it had not ended.
+        What an earlier run on the same samples left in ``monitor.state``; this run continues it bit
+        for bit.
 
     Returns
     -------
     (converged, message)
-
-    Raises
-    ------
-    ValueError
-        If the network is not binary, is deeper or the loss is another.
     """
-    _check(network, objective)
-    state = state_for(objective, state)
-    rng = generator(rng) if state is None else restored(state["rng"])
+    state = matching_state(objective, state)
+    rng = generator(rng) if state is None else restore_generator(state["rng"])
     best = current = _point(objective, network.to_vector())
     failures, ended = 0, False
     if state is not None:
@@ -97,7 +92,7 @@ def minimise(
         failures, ended = int(state["failures"]), bool(state["ended"])
     monitor.record(*best)
     for done in range(n_steps + 1):
-        if failures > ATTEMPTS or best.loss <= _noise(objective):
+        if failures > ATTEMPTS or best.loss <= _rounding_floor(objective):
             return True, "converged: no exchange of a hyperplane lowers the loss"
         if done == n_steps:
             break
@@ -116,6 +111,7 @@ def minimise(
 
 
 def _point(objective: Objective, vector: Array) -> _Point:
+    """Return the vector with its loss."""
     return _Point(vector, objective.value(vector))
 
 
@@ -131,26 +127,17 @@ def _loss(point: _Point) -> float:
     return point.loss
 
 
-def _check(network: Network, objective: Objective) -> None:
-    """Refuse what the exchange of hyperplanes is not made for."""
-    kind = f"a {network.activation} network of {network.depth} hidden layers"
-    if network.activation != "binary" or network.depth != 1:
-        raise ValueError(f"`method` 'exchange' is for binary networks of one hidden layer, got {kind}")
-    if objective.loss is not mean_squared_error:
-        raise ValueError("`method` 'exchange' needs loss 'mse', got 'cross_entropy'")
-
-
-def _noise(objective: Objective) -> float:
-    """Return the mean squared error that rounding alone leaves of an exact fit."""
+def _rounding_floor(objective: Objective) -> float:
+    """Return the mean squared error that rounding alone leaves in an exact fit."""
     rounding = gamma(objective.H.shape[1] + objective.vector.size)
     return rounding**2 * float(np.mean(np.sum(objective.y**2, axis=1)))
 
 
 class Span:
-    """Columns in the sample space, their dual basis and the residual of y against them.
+    """The span of columns of length n_samples: the columns, their dual basis, the residual of y.
 
-    A column that depends on the others, or has not been put yet, has the dual vector 0 and does
-    not count.
+    A column that depends on the others, or has not been put in yet, has the dual vector 0 and is
+    ignored.
 
     Parameters
     ----------
@@ -164,12 +151,12 @@ class Span:
         self.dual = np.zeros((len(y), n_columns))
 
     def direction(self, j: int) -> Array:
-        """Return the unit vector that the span loses with column j, or 0."""
+        """Return the unit vector that the span loses without column j, or 0."""
         v = self.dual[:, j]
         return v / (np.linalg.norm(v) or 1.0)
 
     def remove(self, j: int, y: Array) -> Array:
-        """Take column j out and return `direction(j)` as it was.
+        """Remove column j and return `direction(j)` as it was before.
 
         v_i <- v_i - d d.v_i,   r <- r + d d.y
         """
@@ -180,24 +167,24 @@ class Span:
         return d
 
     def put(self, j: int, g: Array) -> Array:
-        """Put g in the place of the removed column j and return the unit vector q that the span gains.
+        """Put g in as the removed column j and return the unit vector q that the span gains.
 
         p = g - P g,   v_i <- v_i - (v_i.g) p / |p|^2,   v_j = p / |p|^2,   r <- r - q q.r
         """
         p = g - self.dual @ (self.columns.T @ g)
-        p -= self.dual @ (self.columns.T @ p)  # once more: what rounding left of P g
-        size = float(p @ p)
-        if size <= IN_SPAN * float(g @ g):
+        p -= self.dual @ (self.columns.T @ p)  # once more, for what rounding left of P g
+        squared_norm = float(p @ p)
+        if squared_norm <= IN_SPAN * float(g @ g):
             return np.zeros_like(p)
-        self.dual -= np.outer(p / size, g @ self.dual)
-        self.columns[:, j], self.dual[:, j] = g, p / size
-        q = p / np.sqrt(size)
+        self.dual -= np.outer(p / squared_norm, g @ self.dual)
+        self.columns[:, j], self.dual[:, j] = g, p / squared_norm
+        q = p / np.sqrt(squared_norm)
         self.residual -= np.outer(q, q @ self.residual)
         return q
 
 
 class Exchange:
-    """A network's columns and, of all candidates at once, what each would gain in a column's place.
+    """A network's columns, and for all candidates at once the gain of replacing a column by them.
 
     Parameters
     ----------
@@ -208,8 +195,8 @@ class Exchange:
     Attributes
     ----------
     span : Span
-        Of the columns.
-    free : array (m, n_samples)
+        The span of the columns.
+    squared_distances : array (m, n_samples)
         |g - P g|^2 of every candidate g, P the projection onto the span; inf if g is not allowed.
     correlations : array (n_outputs, m, n_samples)
         g.r of every candidate, r the residual.
@@ -217,38 +204,40 @@ class Exchange:
 
     def __init__(self, pool: Pool, y: Array, columns: Array) -> None:
         self.pool, self.y, self.span = pool, y, Span(y, columns.shape[1])
-        self.free = np.where(pool.allowed, pool.counts, np.inf)
+        self.squared_distances = np.where(pool.allowed, pool.counts, np.inf)
         self.correlations = np.stack([pool.products(v) for v in y.T])
         self._floor = IN_SPAN * pool.counts
-        self._products, self._term, self._size, self._decrease = np.empty((4, *self.free.shape))
+        buffers = np.empty((4, *self.squared_distances.shape))
+        self._products, self._term, self._denominator, self._decrease = buffers
         for j, g in enumerate(columns.T):
             self._put(j, g)
 
     def gains(self, j: int) -> Array:
-        """Return the decrease of |y - N|^2 by each candidate in the place of column j, (m, n_samples).
+        """Return by how much each candidate as column j lowers |y - N|^2, an array (m, n_samples).
 
-        It is counted from the network without column j, and 0 for candidates that are not allowed
-        or lie in the span of the other columns. With d what the span loses with column j,
+        The comparison is with the network without column j. The decrease is 0 for candidates that
+        are not allowed or lie in the span of the other columns. With d = `direction(j)` of the span
+        it is
 
-            (|g.r + g.d d.y|^2) / (|g - P g|^2 + |g.d|^2).
+            |g.r + g.d d.y|^2 / (|g - P g|^2 + |g.d|^2).
 
         The next call overwrites the array.
         """
         d = self.span.direction(j)
-        products, size = self.pool.products(d, out=self._products), self._size
-        np.multiply(products, products, out=size)
-        size += self.free
-        size[size <= self._floor] = np.inf
+        products, denominator = self.pool.products(d, out=self._products), self._denominator
+        np.multiply(products, products, out=denominator)
+        denominator += self.squared_distances
+        denominator[denominator <= self._floor] = np.inf
         self._decrease.fill(0.0)
         for correlation, t in zip(self.correlations, d @ self.y):
             term = np.multiply(products, t, out=self._term)
             term += correlation
             term *= term
             self._decrease += term
-        return np.divide(self._decrease, size, out=self._decrease)
+        return np.divide(self._decrease, denominator, out=self._decrease)
 
     def improve(self, j: int) -> tuple[int, int] | None:
-        """Put the best candidate (i, s) in the place of column j and return it; None if none is better."""
+        """Replace column j by the best candidate and return its (i, s); None if none is better."""
         gains = self.gains(j)
         i, s = divmod(int(np.argmax(gains)), gains.shape[1])
         present = float(np.sum((self.span.direction(j) @ self.y) ** 2))
@@ -261,22 +250,25 @@ class Exchange:
         return i, s
 
     def _put(self, j: int, g: Array) -> None:
+        """Put g in as column j."""
         before = self.span.residual.copy()
         q = self.span.put(j, g)
         self._change(q, -(q @ before), sign=-1.0)
 
     def _change(self, q: Array, steps: Array, sign: float = 1.0) -> None:
-        """Follow the span's loss (sign 1) or gain (-1) of the unit vector q: r <- r + q steps."""
+        """Update for a unit vector q that the span loses (sign 1) or gains (-1): r += q steps."""
         products = self.pool.products(q, out=self._products)
         for correlation, step in zip(self.correlations, steps):
             correlation += np.multiply(products, step, out=self._term)
         products *= products
         products *= sign
-        self.free += products
+        self.squared_distances += products
 
 
-def _sweep(network: Network, objective: Objective, point: _Point, rng: np.random.Generator) -> _Point:
-    """Return the point after each neuron was exchanged, spare ones first; never a worse one."""
+def _sweep(
+    network: Network, objective: Objective, point: _Point, rng: np.random.Generator
+) -> _Point:
+    """Try to exchange each neuron once, spare ones first; return a point that is not worse."""
     block = network.layout.blocks(point.vector.copy())[0]
     X = objective.H[:-1].T
     pool = make_pool(network, X, directions(network, X, block[:-1].T, rng))
@@ -292,13 +284,13 @@ def _sweep(network: Network, objective: Objective, point: _Point, rng: np.random
 
 
 def _columns(network: Network, objective: Objective, block: Array) -> Array:
-    """Return the activations (n_samples, n_neurons) of a hidden layer, behind ones for an output bias."""
+    """Return the activations (n_samples, n_neurons) of a layer, after ones if there is a bias."""
     H = objective.activation.value(block.T @ objective.H).T
     return H if network.output_bias is None else np.hstack([np.ones((len(H), 1)), H])
 
 
 def _solve(network: Network, objective: Objective, block: Array) -> _Point:
-    """Return the point of this hidden layer with the outgoing weights of least squares."""
+    """Return the point of this hidden layer with the outgoing weights by least squares."""
     columns = _columns(network, objective, block)
     C = np.linalg.lstsq(columns, objective.y, rcond=None)[0]
     if network.output_bias is not None:
@@ -307,7 +299,9 @@ def _solve(network: Network, objective: Objective, block: Array) -> _Point:
     return _Point(vector, objective.value(vector))
 
 
-def _displace(network: Network, objective: Objective, point: _Point, rng: np.random.Generator) -> _Point:
+def _displace(
+    network: Network, objective: Objective, point: _Point, rng: np.random.Generator
+) -> _Point:
     """Return the point with a few neurons replaced by random candidates."""
     block = network.layout.blocks(point.vector.copy())[0]
     X = objective.H[:-1].T

@@ -1,20 +1,23 @@
-"""Gradient descent with momentum, and Adam, in both spaces: full batch or mini-batches.
+"""Train by gradient descent with momentum or by Adam, in both spaces: full batch or mini-batches.
 
-Each is written once, against the space. With g the gradient of the mean loss over the batch,
-Riemannian at the present point (THEORY, section 4):
+Each method is written once, for any space. With g the Riemannian gradient of the mean loss over the
+batch (THEORY, section 4):
 
-* SGD with Polyak's heavy ball, not Nesterov's:   M <- momentum M + g,   step = -learning_rate M
+* SGD with Polyak's heavy ball (not Nesterov's momentum):   M <- momentum M + g,
+  step = -learning_rate M
 * Adam:   m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2,
-  step = -learning_rate mhat / (sqrt(vhat) + epsilon),   mhat = m / (1 - beta1^t),   vhat = v / (1 - beta2^t)
+  step = -learning_rate mhat / (sqrt(vhat) + epsilon),
+  mhat = m / (1 - beta1^t),   vhat = v / (1 - beta2^t)
 
-After a step the point is retracted (`ReducedSpace.step`) and the momentum is carried to the new
-tangent space by projection. In the reduced space the square in Adam's v is that of the whole weight
-row, |g_j|^2, as Becigneul & Ganea propose for products of manifolds: the step stays tangent,
-which an entry by entry division does not leave it. Thresholds and outgoing weights have their own squares.
+After a step the point is retracted (`ReducedSpace.step`) and the momentum is projected onto the new
+tangent space. In the reduced space the square in Adam's v is that of the whole weight row, |g_j|^2,
+as Becigneul & Ganea propose for products of manifolds: so the step stays tangent, which it would
+not if each entry were divided by a number of its own. Each threshold and outgoing weight has its
+own square.
 
-The retraction gives a row's norm to the outgoing weights. Moments are not rescaled with it: the
-step is tangent, so the norm is 1 + O(learning_rate^2), and in the time in which v forgets,
-1 / (1 - beta2) steps, this is less than the noise that v averages over.
+The retraction moves a row's norm to the outgoing weights. The moments are not rescaled with it: the
+step is tangent, so the norm is 1 + O(learning_rate^2). Over 1 / (1 - beta2) steps, the memory of v,
+this is less than the random variation of g^2 that v averages.
 
 References: D. P. Kingma, J. Ba, Adam, ICLR 2015. G. Becigneul, O.-E. Ganea, Riemannian adaptive
 optimization methods, ICLR 2019. B. T. Polyak, USSR Comput. Math. Math. Phys. 4 (1964).
@@ -26,9 +29,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..._validation import (
-    Array, RandomLike, fraction, generator, instance, integer, message, number, real_array,
-)
+from ..._validation import Array, RandomLike, generator, message, real_array
 from ...networks.network import Network
 from ...reduced_space.in_place import InPlaceSpace
 from ...reduced_space.spaces import space_of
@@ -36,14 +37,15 @@ from ..monitor import Monitor, NotFinite
 from ..objective import Objective
 
 FLUSH_EVERY = 64
-SMALL = 1e-290
-"""Numbers below are set to 0 now and then: dead neurons' ones decay to subnormals, which are slow."""
+NEGLIGIBLE = 1e-290
+"""Numbers below are set to 0 every FLUSH_EVERY steps: the moments of dead neurons would decay to
+subnormals, which are slow."""
 
 
 class _Rule(Protocol):
-    """How a gradient becomes a step; it works on the first four rows of an objective.
+    """Computes the step from the gradient, in the first four rows of an objective.
 
-    Row 0 has the gradient, row 1 is a buffer, and the moments are in rows 2 and 3.
+    Row 0 has the gradient, row 1 is a buffer, and rows 2 and 3 have the moments.
     """
 
     name: str
@@ -52,7 +54,7 @@ class _Rule(Protocol):
     def begin(self, rows: Array, point: InPlaceSpace) -> None: ...
 
     def write_step(self, t: int, step: Array) -> None:
-        """Write step number t = 1, 2, ..., and bring the moments up to date."""
+        """Update the moments and write step number t = 1, 2, ... to `step`."""
 
 
 class _HeavyBall:
@@ -61,8 +63,7 @@ class _HeavyBall:
     name, n_moments = "sgd", 1
 
     def __init__(self, learning_rate: float, momentum: float) -> None:
-        self._rate = np.array(-number(learning_rate, "learning_rate", above=0.0))
-        self._momentum = np.array(fraction(momentum, "momentum"))
+        self._rate, self._momentum = np.array(-learning_rate), np.array(momentum)
 
     def begin(self, rows: Array, point: InPlaceSpace) -> None:
         self._gradient, self._moment = rows[0], rows[2]
@@ -77,7 +78,8 @@ class _HeavyBall:
 class _Adam:
     """rows: g, g^2, M = m / (1 - beta1), V = v / (1 - beta2).
 
-    Without those factors the averages cost two operations less, and with s^2 = (1 - beta2) / (1 - beta2^t)
+    Without the factors 1 - beta an update takes two operations less. With
+    s^2 = (1 - beta2) / (1 - beta2^t),
 
     step = -learning_rate (1 - beta1) / ((1 - beta1^t) s) M / (sqrt(V) + epsilon / s)
     """
@@ -85,15 +87,13 @@ class _Adam:
     name, n_moments = "adam", 2
 
     def __init__(self, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> None:
-        self._learning_rate = number(learning_rate, "learning_rate", above=0.0)
-        self._betas = fraction(beta1, "beta1"), fraction(beta2, "beta2")
-        self._epsilon = number(epsilon, "epsilon", above=0.0)
+        self._learning_rate, self._betas, self._epsilon = learning_rate, (beta1, beta2), epsilon
         self._rate, self._floor = np.empty(()), np.empty(())
 
     def begin(self, rows: Array, point: InPlaceSpace) -> None:
         self._gradient, self._squares, self._mean, self._square = rows[:4]
         self._additions, self._moments = rows[:2], rows[2:4]
-        # written out: an array of one shape with the moments is multiplied sooner than two numbers
+        # one entry per moment: arrays of equal shape are multiplied faster than broadcast ones
         self._decays = np.repeat(self._betas, rows.shape[1]).reshape(self._moments.shape)
         self._point, self._rows = point, point.weight_views(rows[1:2])
 
@@ -114,9 +114,11 @@ class _Adam:
 
 
 class _Batches:
-    """Mini-batches: every sample once an epoch, in an order drawn anew; the last batch may be smaller."""
+    """Mini-batches: each epoch has every sample once, in a new order; the last may be smaller."""
 
-    def __init__(self, n_samples: int, size: int, rng: np.random.Generator, state: dict[str, Any] | None) -> None:
+    def __init__(
+        self, n_samples: int, size: int, rng: np.random.Generator, state: dict[str, Any] | None
+    ) -> None:
         self._n_samples, self._size, self._rng = n_samples, size, rng
         if state is None:
             self._draw()
@@ -126,6 +128,7 @@ class _Batches:
             self.rng_state = rng.bit_generator.state
 
     def _draw(self) -> None:
+        """Draw the order of the next epoch."""
         self.permutation, self.position = self._rng.permutation(self._n_samples), 0
         self.rng_state = self._rng.bit_generator.state
 
@@ -136,13 +139,16 @@ class _Batches:
         return indices
 
     def settle(self) -> None:
-        """Draw the next epoch's order if this one's samples are used up."""
+        """Draw the order of the next epoch if this one is over."""
         if self.position == self._n_samples:
             self._draw()
 
 
 class _Run:
-    """A point on its way: the rows of the objective, its vector the last, and what is kept of them."""
+    """The current point and moments, in the rows of the objective, and a saved copy of them.
+
+    What must be tangent is rows 0 and 2, the gradient and the first moment, or the moment alone.
+    """
 
     def __init__(self, network: Network, objective: Objective, rule: _Rule, rng: np.random.Generator,
                  batch_size: int | None, state: dict[str, Any] | None) -> None:
@@ -165,21 +171,22 @@ class _Run:
         full = batch_size is None or batch_size >= objective.n_samples
         self.batches = None if full else _Batches(objective.n_samples, batch_size or 1, rng, state)
         self.loss, self.gradient_norm = self.observe()
-        if state is not None:  # projecting the moment once more, as `observe` does, would change its last bits
+        if state is not None:  # `observe` projected the saved moment again, which changes last bits
             self.moments[...] = state["moments"]
         self.save()
 
     def observe(self) -> tuple[float, float]:
-        """Return the loss of all samples and its gradient's norm; the gradient and the moment become tangent."""
+        """Return the loss of all samples and the gradient's norm; project gradient and moment."""
         loss, _ = self.objective(self.vector)
         return loss, self._take_gradient()
 
     def _take_gradient(self) -> float:
+        """Make the gradient (and the moment) tangent and return the gradient's norm."""
         self.point.project(self._tangents)
         return math.sqrt(self.gradient.dot(self.gradient))
 
     def step(self, observed: bool) -> None:
-        """Make one step; with mini-batches, observe all samples after it only where asked to."""
+        """Make one step; with mini-batches, compute the loss of all samples only if `observed`."""
         if self.batches is not None:
             self.loss, _ = self.objective.on_batch(self.vector, self.batches.take())
             self.gradient_norm = self._take_gradient()
@@ -187,7 +194,7 @@ class _Run:
         self.rule.write_step(self.t, self._step)
         self.vector += self._step
         if self.t % FLUSH_EVERY == 0:
-            self.rows[np.abs(self.rows) < SMALL] = 0.0
+            self.rows[np.abs(self.rows) < NEGLIGIBLE] = 0.0
         self.point.retract()
         if self.batches is None or observed:
             self.loss, self.gradient_norm = self.observe()
@@ -197,13 +204,14 @@ class _Run:
             self.batches.settle()
 
     def save(self) -> None:
-        """Keep what `state` returns: an interrupt may come at any place, here too."""
+        """Save what `state` returns, in the other of two copies: an interrupt may come here too."""
         self._kept[self.t % 2] = self._moving
         batches = self.batches
-        self.saved = self.t, *((batches.permutation, batches.position, batches.rng_state) if batches else ())
+        order = (batches.permutation, batches.position, batches.rng_state) if batches else ()
+        self.saved = self.t, *order
 
     def state(self) -> dict[str, Any]:
-        """Return the run after its last whole step: what a further run goes on from."""
+        """Return the state after the last complete step, from which another run can continue."""
         *moments, vector = self._kept[self.saved[0] % 2]
         state: dict[str, Any] = {
             "method": self.rule.name, "n_steps": self.saved[0], "vector": vector.copy(),
@@ -215,12 +223,10 @@ class _Run:
 
 
 def _minimise(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, rule: _Rule,
-    rng: RandomLike, batch_size: int | None, state: dict[str, Any] | None,
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float,
+    rule: _Rule, rng: RandomLike, batch_size: int | None, state: dict[str, Any] | None,
 ) -> tuple[bool, str]:
     """Run the rule from the network, or from the state of an earlier run."""
-    batch_size = None if batch_size is None else integer(batch_size, "batch_size", 1)
-    n_steps, tolerance = integer(n_steps, "n_steps", 0), number(tolerance, "tolerance", minimum=0.0)
     rng = generator(rng)
     if state is not None:
         _check_state(state, rule, network, objective, rng, batch_size)
@@ -229,7 +235,8 @@ def _minimise(
         full = run.batches is None
         try:
             for done in range(n_steps + 1):
-                observed = full or done in (0, n_steps) or (monitor.step + 1) % monitor.record_every == 0
+                recorded = (monitor.step + 1) % monitor.record_every == 0
+                observed = full or recorded or done in (0, n_steps)
                 if done:
                     run.step(observed)
                 if not (math.isfinite(run.loss) and math.isfinite(run.gradient_norm)):
@@ -242,7 +249,7 @@ def _minimise(
             return False, f"the limit of {n_steps} steps is reached"
         finally:
             monitor.state = run.state()
-            run.vector[...] = monitor.state["vector"]  # a passed-over record is of this vector
+            run.vector[...] = monitor.state["vector"]  # a skipped step that `flush` records has it
             monitor.flush()
 
 
@@ -250,15 +257,15 @@ def _check_state(
     state: Any, rule: _Rule, network: Network, objective: Objective, rng: np.random.Generator,
     batch_size: int | None,
 ) -> None:
-    """Refuse a state of another method, another shape or another kind of batches or generator."""
-    instance(state, "state", dict, "a dict that an earlier run left")
-    if state.get("method") != rule.name:
-        raise ValueError(message("state", f"one of method {rule.name!r}", repr(state.get("method"))))
-    real_array(state["vector"], "state['vector']", (network.n_parameters,))
+    """Raise if a state comes from other samples, batches or another kind of generator.
+
+    `train` has checked its method and its vector.
+    """
     real_array(state["moments"], "state['moments']", (rule.n_moments, network.n_parameters))
     kind = rng.bit_generator.state["bit_generator"]
     if state["rng"]["bit_generator"] != kind:
-        raise ValueError(message("rng", f"a generator of {state['rng']['bit_generator']}, as in `state`", kind))
+        expected = f"a generator of {state['rng']['bit_generator']}, as in `state`"
+        raise ValueError(message("rng", expected, kind))
     batches = batch_size is not None and batch_size < objective.n_samples
     if len(state.get("permutation", ())) != (objective.n_samples if batches else 0):
         raise ValueError(message("state", "one of the same samples and kind of batches", "another"))
@@ -266,10 +273,10 @@ def _check_state(
 
 def minimise_sgd(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2, momentum: float = 0.9,
-    state: dict[str, Any] | None = None,
+    rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2,
+    momentum: float = 0.9, state: dict[str, Any] | None = None,
 ) -> tuple[bool, str]:
-    """Run gradient descent with heavy-ball momentum from the network, under the monitor's eyes.
+    """Run gradient descent with heavy-ball momentum from the network and record it in the monitor.
 
     M <- momentum M + g,   theta <- retract(theta, -learning_rate M)
 
@@ -279,20 +286,19 @@ def minimise_sgd(
     objective : Objective
         The loss to minimise.
     monitor : Monitor
-        With mini-batches the loss and gradient of all samples, which cost a further pass, are found
-        at the steps that it records; at the others it is told those of the batch.
+        With mini-batches the loss and gradient of all samples, which cost another pass, are
+        computed at the steps that it records; at the others it gets those of the batch.
     n_steps : int
         The largest number of steps.
     tolerance : float
-        On the Euclidean length of the Riemannian gradient over all samples.
+        The run has converged when the Riemannian gradient over all samples has at most this norm.
     rng : None, int, Generator or SeedSequence
         Draws the order of the samples; not used without mini-batches.
     batch_size : int, optional
-        None is all samples.
+        By default all samples.
     learning_rate, momentum : float
     state : dict, optional
-        What an earlier run left in ``monitor.state``; the run goes on from there, bit for bit as if it
-        had not ended.
+        What an earlier run left in ``monitor.state``; this run continues it bit for bit.
 
     Returns
     -------
@@ -312,7 +318,7 @@ def minimise_adam(
     rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2, beta1: float = 0.9,
     beta2: float = 0.999, epsilon: float = 1e-8, state: dict[str, Any] | None = None,
 ) -> tuple[bool, str]:
-    """Run Adam from the network, under the monitor's eyes; see this module for the formula.
+    """Run Adam from the network and record it in the monitor; the module has the formula.
 
     Parameters
     ----------

@@ -1,10 +1,14 @@
-"""Levenberg-Marquardt steps on all parameters, for mean squared error and any depth.
+"""Take Levenberg-Marquardt steps on all parameters, for mean squared error and any depth.
 
-(J^T J + damping D) step = -J^T r, with r the residuals and J their derivatives; in the reduced space J
-is taken along tangent directions and the step is the scale-keeping retraction. D is diagonal, the
-largest diag(J^T J) met so far. Marquardt's present one lets a coordinate run away whose column has become
-short: steps then build neurons of opposite outgoing weights of hundreds that cancel, and the run
-is stuck, in tangent coordinates more often than in free ones (benchmarks/README.md).
+With r the residuals and J their derivatives,
+
+    (J^T J + damping D) step = -J^T r.
+
+In the reduced space J is taken along tangent directions, and the retraction after the step keeps
+the function's scale. D is the largest diag(J^T J) so far (More), entry by entry. With the current
+one, as in Marquardt's method, a coordinate whose column has become short can run away: neurons get
+opposite outgoing weights in the hundreds that cancel, and the run is stuck, in tangent coordinates
+more often than in free ones (benchmarks/README.md).
 
 References: D. W. Marquardt, J. SIAM 11 (1963). J. J. More, *The Levenberg-Marquardt algorithm:
 implementation and theory*, Lecture Notes in Mathematics 630 (1978), for D.
@@ -26,13 +30,14 @@ from ..objective import Objective
 from .linear_least_squares import (
     DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step,
 )
-from .resume import state_for
+from .resume import matching_state
 
 
 def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
     """Return the outputs' derivatives along the space, (n_samples n_outputs, n_parameters).
 
-    In the reduced space each row's derivatives lose their part along the row: J_w <- J_w - (J_w.w) w.
+    In the reduced space the derivatives by a row w are projected on its tangent space:
+    J_w <- J_w - (J_w.w) w.
     """
     J = backward.jacobian(network.layout, theta, H, network._activation)
     J = J.reshape(-1, network.n_parameters)
@@ -49,7 +54,7 @@ def minimise(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
-    """Run Levenberg-Marquardt from the network, under the monitor's eyes.
+    """Run Levenberg-Marquardt from the network and record each step in the monitor.
 
     Parameters
     ----------
@@ -61,18 +66,19 @@ def minimise(
     n_steps : int
         The largest number of accepted steps.
     tolerance : float
-        The run has converged where a step gains less than this share of the loss, or no damping
-        gives a decrease.
+        The run has converged when a step lowers the loss by less than this share of it, or when no
+        damping gives a decrease.
     state : dict, optional
-        What an earlier run at the same samples left in ``monitor.state``; the run goes on from there, bit
-        for bit as if it had not ended.
+        What an earlier run on the same samples left in ``monitor.state``; this run continues it bit
+        for bit.
 
     Returns
     -------
     (converged, message)
     """
-    theta, damping, before, largest = network.to_vector(), FIRST_DAMPING, np.inf, np.zeros(network.n_parameters)
-    state = state_for(objective, state)
+    theta, damping, before = network.to_vector(), FIRST_DAMPING, np.inf
+    largest = np.zeros(network.n_parameters)
+    state = matching_state(objective, state)
     if state is not None:
         theta, largest = np.array(state["vector"]), np.array(state["scales"])
         damping, before = float(state["damping"]), float(state["previous"])
@@ -85,11 +91,11 @@ def minimise(
             "damping": damping, "scales": largest,
         } if done else None)
         if before - loss <= tolerance * before < np.inf:
-            return True, "converged: the loss stands still"
+            return True, "converged: the loss no longer decreases"
         if done == n_steps:
             break
         before = loss
-        free = np.flatnonzero(~_pushing(network.with_vector(theta), slope))
+        free = np.flatnonzero(~_at_active_bounds(network.with_vector(theta), slope))
         for _ in range(TRIES):
             step = np.zeros_like(theta)
             step[free] = damped_step(matrix[np.ix_(free, free)], slope[free], damping, largest[free])
@@ -119,12 +125,12 @@ def normal_equations(network: Network, objective: Objective, theta: Array) -> tu
 
 
 def gradient_norm(slope: Array, objective: Objective) -> float:
-    """Return the length of the loss's gradient, 2 / n_samples J^T r."""
+    """Return the norm of the loss's gradient, 2 / n_samples J^T r."""
     return 2.0 / objective.n_samples * float(np.linalg.norm(slope))
 
 
-def _pushing(network: Network, slope: Array) -> np.ndarray:
-    """Tell which parameters are thresholds at an end of their interval that descent would push out."""
+def _at_active_bounds(network: Network, slope: Array) -> np.ndarray:
+    """Return a mask of the thresholds that descent would push out of their interval."""
     frozen = np.zeros(len(slope), dtype=bool)
     if isinstance(network, ReducedNetwork):
         blocks = zip(network.layout.blocks(frozen), network.layout.blocks(slope), network.thresholds,

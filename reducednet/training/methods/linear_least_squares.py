@@ -1,11 +1,12 @@
-"""The least squares problem that variable projection leaves: outgoing weights solved, (w, b) to search.
+"""Solve for the outgoing weights, and linearise what is left: the steps of variable projection.
 
-With H the activations (and ones for a bias), P the projection off their span, R = P Y, G the
-derivatives of the activations, Kaufman's Jacobian (BIT 15, 1975) is
+With H the activations (and ones for a bias), P the projection onto the orthogonal complement of
+their span, R = P Y and G the derivatives of the activations, Kaufman's Jacobian (BIT 15, 1975) for
+output k is
 
     J_k = -(P G) * c_k,   with slope sum_k J_k^T R_k and matrix sum_k J_k^T J_k.
 
-For a reduced network the coordinates are tangent: d - 1 of them for each w, one for b.
+For a reduced network the coordinates are tangent: d - 1 of them for each w, and one for b.
 """
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from ...networks.network import Network
 from ...numerics import sphere
 from ...reduced_space.intervals import LayerSpace
 from ...reduced_space.reduced_network import ReducedNetwork
-from ..coordinates import EDGE
+from ..coordinates import CLEARANCE
 from ..monitor import NotFinite
 
 RCOND = 1e-10
@@ -29,22 +30,22 @@ TRIES = 25
 
 
 class Solved(NamedTuple):
-    """Hidden parameters with the outgoing weights that are best for them."""
+    """Hidden parameters with their best outgoing weights."""
 
     W: Array
     b: Array
     C: Array
-    """(n_neurons or n_neurons + 1, n_outputs), a row a column of activations."""
+    """(n_neurons or n_neurons + 1, n_outputs): one row for each column of activations."""
     basis: Array
     """Orthonormal basis (n_samples, rank) of the activations' span."""
     active: np.ndarray
-    """Which neuron is active at which sample, (n_samples, n_neurons)."""
+    """Whether each neuron is active at each sample, (n_samples, n_neurons)."""
     residual: Array
     loss: float
 
 
 class Projection:
-    """The least squares problem of one network shape at fixed samples.
+    """The least squares problem of networks of one shape on fixed samples.
 
     Parameters
     ----------
@@ -52,36 +53,40 @@ class Projection:
     X : array (n_samples, n_inputs)
     Y : array (n_samples, n_outputs)
     sample_weight : array (n_samples,), optional
-        Of mean 1. Weighted least squares: every row is multiplied by the root of its weight.
+        Of mean 1. For weighted least squares, every row is multiplied by the root of its weight.
 
     Attributes
     ----------
     Y : array (n_samples, n_outputs)
-        The responses' rows times those roots.
+        The responses, with their rows multiplied by these roots.
     """
 
-    def __init__(self, network: Network, X: Array, Y: Array, sample_weight: Array | None = None) -> None:
-        self.roots = np.ones((len(X), 1)) if sample_weight is None else np.sqrt(sample_weight)[:, np.newaxis]
+    def __init__(
+        self, network: Network, X: Array, Y: Array, sample_weight: Array | None = None
+    ) -> None:
+        u = np.ones(len(X)) if sample_weight is None else np.sqrt(sample_weight)
+        self.roots = u[:, np.newaxis]
         self.X, self.Y, self.bias = X, Y * self.roots, network.output_bias is not None
         self.network = network
         self.space = network.layer_spaces[0] if isinstance(network, ReducedNetwork) else None
 
     def candidate_space(self) -> LayerSpace:
-        """Return where candidates are drawn: the network's space, or that of the samples' hull."""
+        """Return the space to draw candidates from: the network's, or that of the samples' hull."""
         if self.space is not None:
             return self.space
         several = (self.X != self.X[0]).any()
-        return LayerSpace(Hull(self.X) if several else Ball(self.X[0], 1.0), activation_named("relu"), "support")
+        domain = Hull(self.X) if several else Ball(self.X[0], 1.0)
+        return LayerSpace(domain, activation_named("relu"), "support")
 
     def columns(self, W: Array, b: Array) -> tuple[Array, np.ndarray]:
-        """Return the weighted activations, with a last column for a bias, and where neurons are active."""
+        """Return the weighted activations, with a last column for a bias, and the mask Z > 0."""
         Z = self.X @ W.T + b
         A = np.maximum(Z, 0.0)
         H = np.column_stack([A, np.ones(len(A))]) if self.bias else A
         return H * self.roots, Z > 0.0
 
     def solve(self, W: Array, b: Array) -> Solved:
-        """Return the best outgoing weights for hidden parameters W, b, and the residual."""
+        """Solve for the outgoing weights at hidden parameters W, b."""
         W, b = np.ascontiguousarray(W), np.ascontiguousarray(b)  # the same bits from any view
         H, active = self.columns(W, b)
         scales = np.sqrt(np.einsum("ij,ij->j", H, H))
@@ -96,22 +101,26 @@ class Projection:
         return Solved(W, b, C, basis, active, residual, loss)
 
     def directions(self, W: Array) -> Array:
-        """Return an orthonormal basis of the moves of each row, (n_neurons, k, n_inputs).
+        """Return orthonormal directions for each row to move along, (n_neurons, k, n_inputs).
 
-        The tangent space of the sphere, k = n_inputs - 1, for a reduced network; else everything.
+        For a reduced network they span the tangent space of the sphere, k = n_inputs - 1; else
+        R^n_inputs.
         """
         if self.space is None:
             return np.broadcast_to(np.eye(W.shape[1]), (len(W), W.shape[1], W.shape[1]))
         return tangent_basis(W)
 
     def derivatives(self, solved: Solved, directions: Array) -> Array:
-        """Return the derivatives of the weighted activations by (moves, b), (n_samples, n_neurons, k + 1)."""
+        """Return the derivatives of the weighted activations along the directions and by b.
+
+        Their shape is (n_samples, n_neurons, k + 1).
+        """
         moves = np.einsum("id,jkd->ijk", self.X, directions)
         parts = np.concatenate([moves, np.ones((*moves.shape[:2], 1))], axis=2)
         return parts * (solved.active * self.roots)[:, :, np.newaxis]
 
     def normal_equations(self, solved: Solved, derivatives: Array) -> tuple[Array, Array]:
-        """Return (sum_k J_k^T J_k, sum_k J_k^T R_k), sizes p = n_neurons (k + 1)."""
+        """Return sum_k J_k^T J_k, (p, p), and sum_k J_k^T R_k, (p,), p the number of variables."""
         n_samples, n_neurons, k = derivatives.shape
         G = derivatives.reshape(n_samples, -1)
         by_neuron = solved.C[:n_neurons]
@@ -121,12 +130,12 @@ class Projection:
         return (PG.T @ PG) * weights, slope
 
     def linearise(self, solved: Solved) -> tuple[Array, Array, Array]:
-        """Return the directions of the moves and the normal equations at a point.
+        """Return the directions and the normal equations at a point.
 
         Raises
         ------
         NotFinite
-            If its loss is no number.
+            If its loss is not finite.
         """
         if not np.isfinite(solved.loss):
             raise NotFinite
@@ -134,11 +143,13 @@ class Projection:
         return directions, *self.normal_equations(solved, self.derivatives(solved, directions))
 
     def gradient_norm(self, slope: Array) -> float:
-        """Return the length of the loss's gradient, 2 / n_samples |slope|: outgoing weights have none."""
+        """Return the norm of the loss's gradient, 2 / n_samples |slope| (0 by outgoing weights)."""
         return 2.0 / len(self.Y) * float(np.linalg.norm(slope))
 
-    def move(self, solved: Solved, directions: Array, step: Array, limits: Array | None) -> tuple[Array, Array]:
-        """Return hidden parameters after the step; for a reduced network inside the space."""
+    def move(
+        self, solved: Solved, directions: Array, step: Array, limits: Array | None
+    ) -> tuple[Array, Array]:
+        """Return the hidden parameters after the step; for a reduced network, within its space."""
         step = step.reshape(len(solved.W), -1)
         W = solved.W + np.einsum("jk,jkd->jd", step[:, :-1], directions)
         b = solved.b + step[:, -1]
@@ -149,32 +160,34 @@ class Projection:
         width = high - low
         return W, np.clip(b / norms, low + limits[0] * width, low + limits[1] * width)
 
-    def place_limits(self, W: Array, b: Array) -> Array | None:
-        """Return the least and the largest place of each threshold, (2, n_neurons).
+    def position_limits(self, W: Array, b: Array) -> Array | None:
+        """Return the least and largest position of each threshold in its interval, (2, n_neurons).
 
-        Away from the ends of the support interval, so that no neuron dies, but for one that starts there.
+        In a support interval they keep a distance from 0 and 1, so that no neuron dies, unless the
+        neuron starts closer.
         """
         if self.space is None:
             return None
         low, high = self.space.intervals(W).T
-        places = np.where(high > low, (b - low) / np.where(high > low, high - low, 1.0), 0.5)
-        edge = EDGE if self.space.bound == "support" else 0.0
-        return np.stack([np.clip(places, 0.0, edge), np.clip(places, 1.0 - edge, 1.0)])
+        positions = np.where(high > low, (b - low) / np.where(high > low, high - low, 1.0), 0.5)
+        clearance = CLEARANCE if self.space.bound == "support" else 0.0
+        least = np.clip(positions, 0.0, clearance)
+        return np.stack([least, np.clip(positions, 1.0 - clearance, 1.0)])
 
-    def pushing(self, solved: Solved, slope: Array, limits: Array | None) -> np.ndarray:
-        """Tell which coordinates are thresholds at a limit that the descent would push beyond."""
+    def at_active_bounds(self, solved: Solved, slope: Array, limits: Array | None) -> np.ndarray:
+        """Return a mask of the thresholds that descent would push beyond a limit."""
         frozen = np.zeros((len(solved.b), len(slope) // len(solved.b)), dtype=bool)
         if self.space is not None and limits is not None:
             low, high = self.space.intervals(solved.W).T
-            slack = 1e-12 * (high - low)
+            margin = 1e-12 * (high - low)
             by_threshold = slope.reshape(frozen.shape)[:, -1]
-            at_low = solved.b <= low + limits[0] * (high - low) + slack
-            at_high = solved.b >= low + limits[1] * (high - low) - slack
+            at_low = solved.b <= low + limits[0] * (high - low) + margin
+            at_high = solved.b >= low + limits[1] * (high - low) - margin
             frozen[:, -1] = (at_low & (by_threshold > 0.0)) | (at_high & (by_threshold < 0.0))
         return frozen.ravel()
 
     def solve_at(self, vector: Array) -> Solved:
-        """Return `solve` of the hidden parameters of a flat vector."""
+        """Solve for the outgoing weights at the hidden parameters of a flat vector."""
         hidden, _ = self.network.layout.blocks(np.array(vector))
         return self.solve(hidden[:-1].T, hidden[-1])
 
@@ -190,7 +203,7 @@ class Projection:
 def tangent_basis(W: Array) -> Array:
     """Return orthonormal bases of the tangent spaces at unit rows, (n_rows, n - 1, n).
 
-    The Householder reflection that takes w to -+ e_1 takes e_2 .. e_n to such a basis.
+    The Householder reflection that maps w to -e_1 or e_1 maps e_2, ..., e_n to such a basis.
 
     Examples
     --------
@@ -206,11 +219,12 @@ def tangent_basis(W: Array) -> Array:
 
 
 def growth_without(H: Array, C: Array) -> Array:
-    """Return by how much the squared error grows without each column of H, the others solved anew.
+    """Return by how much the squared error grows without each column of H, the rest solved again.
 
-    |c_j|^2 / (H^T H)^-1_jj, where the pseudo-inverse's row j has the squared norm (H^T H)^-1_jj; 0
-    for a column in the span of the others, which the pseudo-inverse does not tell: with V the right
-    singular vectors of positive singular values, sum_k V_kj^2 < 1.
+    It grows by |c_j|^2 / (H^T H)^-1_jj, and (H^T H)^-1_jj is the squared norm of row j of the
+    pseudo-inverse of H. For a column in the span of the others the growth is 0. The pseudo-inverse
+    does not show these columns, but sum_k V_kj^2 < 1 does, with V the right singular vectors of
+    positive singular values.
     """
     scales = np.sqrt(np.einsum("ij,ij->j", H, H))
     scales[scales == 0.0] = 1.0
@@ -224,9 +238,9 @@ def growth_without(H: Array, C: Array) -> Array:
 
 
 def damped_step(matrix: Array, slope: Array, damping: float, diagonal: Array | None = None) -> Array:
-    """Return -(A + damping D)^-1 slope, by Cholesky; a degenerate diagonal is lifted.
+    """Return -(A + damping D)^-1 slope by Cholesky; diagonal entries near 0 are raised.
 
-    D is the diagonal matrix of `diagonal`, which is that of A or larger; by default that of A.
+    D is the diagonal matrix of `diagonal`, entries at least those of A; by default those of A.
     """
     from scipy.linalg import cho_factor, cho_solve
 

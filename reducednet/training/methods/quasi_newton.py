@@ -1,10 +1,17 @@
-"""Training by the limited-memory BFGS method with bounds, through scipy.
+"""Train with SciPy's two quasi-Newton methods, L-BFGS-B and SLSQP, in the coordinates of the space.
 
-A run that goes on from an earlier one makes the earlier steps again, since scipy keeps the curvature to
-itself: n + m steps cost what they cost in one run.
+L-BFGS-B approximates the Hessian from the last few steps and respects bounds on the coordinates.
+SLSQP is the constrained form of THEORY, section 4: minimise the loss subject to |v_j|^2 = 1 for
+every row v_j and to the same bounds. Its matrices are dense, so a step costs the cube of the number
+of parameters. With one input, the rows of the first layer are 1 or -1: they are held fixed instead.
 
-Reference: R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, SIAM J. Sci. Comput. 16 (1995), which scipy's
-``L-BFGS-B`` follows.
+SciPy does not give away its approximations of the Hessian, so a run that continues an earlier one
+first repeats the earlier steps (`Replay`).
+
+References
+----------
+L-BFGS-B: R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, SIAM J. Sci. Comput. 16 (1995).
+SLSQP: D. Kraft, *A software package for sequential quadratic programming*, DFVLR-FB 88-28 (1988).
 """
 from __future__ import annotations
 
@@ -17,22 +24,26 @@ import numpy as np
 from ..._validation import Array
 from ...networks.network import Network
 from ...reduced_space.reduced_network import ReducedNetwork
-from ..coordinates import coordinates_of
+from ..coordinates import StandardCoordinates, coordinates_of
 from ..monitor import Monitor, NotFinite
 from ..objective import Objective
 from .resume import Replay
 
-MEMORY = 20
+N_CORRECTIONS = 20
+"""How many of the last steps L-BFGS-B keeps."""
+
 UNLIMITED = 10**9
-"""Evaluations: only steps are limited."""
+"""The limit of L-BFGS-B's evaluations: only its steps are limited."""
+
 MANY_PARAMETERS = 300
+"""Above this number of parameters SLSQP is so slow that it warns."""
 
 
 def minimise_lbfgs(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
-    """Run L-BFGS-B from the network in the coordinates of its space, under the monitor's eyes.
+    """Run L-BFGS-B in the coordinates of the network's space and record each step in the monitor.
 
     Parameters
     ----------
@@ -43,10 +54,10 @@ def minimise_lbfgs(
     n_steps : int
         The largest number of iterations.
     tolerance : float
-        On the largest entry of the projected gradient, in coordinates.
+        The run has converged when no entry of the projected gradient by the coordinates is larger.
     state : dict, optional
-        What an earlier run at the same samples left in ``monitor.state``. The optimiser begins where
-        that run did, makes its steps again, and goes on: bit for bit what one run gives.
+        What an earlier run on the same samples left in ``monitor.state``. The optimiser starts
+        where that run did, repeats its steps and continues: bit for bit what one run gives.
 
     Returns
     -------
@@ -58,10 +69,7 @@ def minimise_lbfgs(
     coordinates = coordinates_of(replay.start)
 
     def value_and_gradient(u: Array) -> tuple[float, Array]:
-        value, gradient = objective(coordinates.to_vector(u))
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            raise NotFinite
-        return value, coordinates.pull_back(gradient)
+        return _value_and_gradient(objective, coordinates, u)
 
     def after_step(intermediate_result: Any) -> None:
         value = float(intermediate_result.fun)
@@ -74,8 +82,8 @@ def minimise_lbfgs(
     found: Any = minimize(
         value_and_gradient, start, jac=True, method="L-BFGS-B",
         bounds=None if limits is None else Bounds(*limits), callback=after_step,
-        options={"maxcor": MEMORY, "ftol": 0.0, "gtol": tolerance, "maxiter": replay.done + n_steps,
-                 "maxfun": UNLIMITED},
+        options={"maxcor": N_CORRECTIONS, "ftol": 0.0, "gtol": tolerance,
+                 "maxiter": replay.done + n_steps, "maxfun": UNLIMITED},
     )
     return found.status == 0, str(found.message)
 
@@ -84,9 +92,9 @@ def minimise_slsqp(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
-    """Run SLSQP from the network in the coordinates of its space, under the monitor's eyes.
+    """Run SLSQP in the coordinates of the network's space and record each step in the monitor.
 
-    The method may leave a good point for a bad one: the monitor keeps the best.
+    SLSQP may move from a good point to a bad one: the monitor keeps the best.
 
     Parameters
     ----------
@@ -96,10 +104,10 @@ def minimise_slsqp(
     n_steps : int
         The largest number of iterations.
     tolerance : float
-        The precision goal for the loss.
+        The absolute precision of the loss at which the run has converged.
     state : dict, optional
-        What an earlier run at the same samples left in ``monitor.state``. The optimiser begins where
-        that run did, makes its steps again, and goes on: bit for bit what one run gives.
+        What an earlier run on the same samples left in ``monitor.state``. The optimiser starts
+        where that run did, repeats its steps and continues: bit for bit what one run gives.
 
     Returns
     -------
@@ -113,26 +121,26 @@ def minimise_slsqp(
     from scipy.optimize import Bounds, minimize
 
     if network.n_parameters > MANY_PARAMETERS:
-        warnings.warn(f"slsqp with {network.n_parameters} parameters: a step costs the cube of their number",
-                      stacklevel=3)
+        warnings.warn(
+            f"slsqp with {network.n_parameters} parameters: a step costs the cube of their number",
+            stacklevel=3)
     replay = Replay("slsqp", network, objective, monitor, state)
     coordinates = coordinates_of(replay.start)
     start = coordinates.start()
-    rows, free = _rows(network), np.ones(len(start), dtype=bool)
+    rows, free = _row_indices(network), np.ones(len(start), dtype=bool)
     if isinstance(network, ReducedNetwork) and network.n_inputs == 1:
-        free[rows[0].ravel()] = False
+        free[rows[0].ravel()] = False  # rows 1 and -1 cannot move
         rows = rows[1:]
 
     def point(z: Array) -> Array:
+        """Return the coordinates whose free entries are z."""
         u = start.copy()
         u[free] = z
         return u
 
     def value_and_gradient(z: Array) -> tuple[float, Array]:
-        value, gradient = objective(coordinates.to_vector(point(z)))
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            raise NotFinite
-        return value, coordinates.pull_back(gradient)[free]
+        value, gradient = _value_and_gradient(objective, coordinates, point(z))
+        return value, gradient[free]
 
     def recorded(z: Array) -> tuple[Array, float]:
         theta = coordinates.feasible_vector(point(z))
@@ -151,10 +159,20 @@ def minimise_slsqp(
     return found.status == 0, str(found.message)
 
 
-def _rows(network: Network) -> list[Any]:
-    """Return, for each hidden layer, where each neuron's weights lie in the vector, (n_l, n_(l-1))."""
-    places: Any = np.arange(network.n_parameters)
-    return [block[:-1].T for block in network.layout.blocks(places)[:-1]]
+def _value_and_gradient(
+    objective: Objective, coordinates: StandardCoordinates, u: Array
+) -> tuple[float, Array]:
+    """Return the loss at the coordinates u and its gradient; raise NotFinite if not finite."""
+    value, gradient = objective(coordinates.to_vector(u))
+    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+        raise NotFinite
+    return value, coordinates.pull_back(gradient)
+
+
+def _row_indices(network: Network) -> list[Any]:
+    """Return for each hidden layer the indices of its weights in the flat vector."""
+    indices: Any = np.arange(network.n_parameters)
+    return [block[:-1].T for block in network.layout.blocks(indices)[:-1]]
 
 
 def _unit_rows(rows: Any, point: Callable[[Array], Array], free: Array) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""What lets a run go on where an earlier one stopped: the states that optimisers leave.
+"""Continue a run where an earlier one stopped, from the state that its optimiser left.
 
-A state holds an optimiser's own numbers after its last whole step, so that n steps and m more are
-n + m steps bit for bit. scipy's methods keep theirs to themselves: their state is where they began
-and how many steps they made, and a run that goes on makes those steps again.
+A state holds an optimiser's internal numbers after its last complete step, so that n steps followed
+by m more give the same bits as n + m steps. SciPy's methods do not give away theirs: their state is
+the start and the number of steps, and a run that continues repeats those steps.
 """
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ from ..monitor import Monitor
 from ..objective import Objective
 
 SAME = 1e-9
-"""Losses of the same network at the same samples agree to this share of them on any machine."""
+"""On any machine the losses of one network on the same samples agree to this relative precision."""
 
 
-def state_for(objective: Objective, state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return the state, or None if its loss is not that of the objective: it is of other samples."""
+def matching_state(
+    objective: Objective, state: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """Return the state, or None if it comes from other samples: its loss is not the objective's."""
     if state is None:
         return None
     loss = objective.value(state["vector"])
     return state if abs(loss - state["loss"]) <= SAME * state["loss"] else None
 
 
-def restored(state: Mapping[str, Any]) -> np.random.Generator:
-    """Return a generator in the state that an earlier one left.
+def restore_generator(state: Mapping[str, Any]) -> np.random.Generator:
+    """Return a generator in the state that an earlier one was left in.
 
     Raises
     ------
     ValueError
-        If it is no bit generator of NumPy.
+        If the state does not name a bit generator of NumPy.
     """
     name = state["bit_generator"]
     kind = getattr(np.random, str(name), None)
@@ -46,30 +48,30 @@ def restored(state: Mapping[str, Any]) -> np.random.Generator:
 
 
 class Replay:
-    """The steps of an earlier run, made again without being recorded.
+    """Repeat the steps of an earlier run without recording them, and record those that follow.
 
     Parameters
     ----------
     method : str
     network : Network
-        Where the optimiser begins, unless there is a state.
+        Where the optimiser starts if there is no state.
     objective : Objective
     monitor : Monitor
-        It gets the state: where the optimiser began and how many steps are recorded.
+        Its state becomes the optimiser's start and the number of steps recorded.
     state : dict, optional
         What an earlier run left.
 
     Attributes
     ----------
     start : Network
-        Where the optimiser begins.
+        Where the optimiser starts.
     done : int
-        How many steps are made again.
+        How many steps are repeated.
     """
 
     def __init__(self, method: str, network: Network, objective: Objective, monitor: Monitor,
                  state: Mapping[str, Any] | None) -> None:
-        state = state_for(objective, state)
+        state = matching_state(objective, state)
         self.monitor, self.step = monitor, -1
         self.start = network if state is None else network.with_vector(state["vector"])
         self.done = 0 if state is None else int(state["n_steps"])
@@ -77,7 +79,7 @@ class Replay:
         self._state = {"method": method, "vector": vector, "loss": objective.value(vector)}
 
     def record(self, point: Callable[[], tuple[Array, float]]) -> None:
-        """Count a step, the start first; have the monitor record (vector, loss) of a new one."""
+        """Count a step, beginning with the start; record the (vector, loss) of a new one."""
         self.step += 1
         if self.step >= self.done:
             self.monitor.record(*point(), state={**self._state, "n_steps": self.step})

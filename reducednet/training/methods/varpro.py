@@ -1,8 +1,9 @@
-"""Variable projection with Levenberg-Marquardt steps, for one hidden ReLU layer.
+"""Train one hidden ReLU layer by variable projection with Levenberg-Marquardt steps.
 
-At hidden parameters (w, b) the outgoing weights are the solution of a linear least squares problem,
-so that only (w, b) are left to search (Golub & Pereyra, SIAM J. Numer. Anal. 10, 1973). With the
-Jacobian J_k of the projected residual R_k of output k (see `projection`) and D the diagonal of the matrix:
+For given hidden parameters (w, b) the outgoing weights solve a linear least squares problem, so
+that only (w, b) are variables (Golub & Pereyra, SIAM J. Numer. Anal. 10, 1973). With J_k the
+Jacobian of the projected residual R_k of output k (see `linear_least_squares`) and D the diagonal
+of the matrix,
 
     (sum_k J_k^T J_k + damping D) step = -sum_k J_k^T R_k.
 """
@@ -16,58 +17,60 @@ import numpy as np
 from ...networks.network import Network
 from ..monitor import Monitor
 from ..objective import Objective
-from ..starts import N_CANDIDATES, candidates, pursue
+from ..starts import N_CANDIDATES, candidate_neurons, pursue
 from .linear_least_squares import (
     DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, Projection, Solved, damped_step,
     growth_without,
 )
-from .resume import restored, state_for
+from .resume import matching_state, restore_generator
 
 
 def minimise(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     rounds: int = 0, rng: np.random.Generator, state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
-    """Run variable projection from the network's hidden parameters, under the monitor's eyes.
+    """Run variable projection from the network's hidden parameters and record it in the monitor.
 
-    In each of the rounds that may follow, the neurons whose loss would cost least are exchanged for
-    the best of random candidates and the descent goes on from there; a round that ends no better
-    is taken back, and the next one exchanges fewer.
+    Rounds of exchange may follow. Each replaces the neurons whose removal costs least by the best
+    of random candidates and descends again. A round that ends no better is undone, and the next one
+    replaces half as many.
 
     Parameters
     ----------
     network : Network or ReducedNetwork
-        One hidden ReLU layer.
+        A ReLU network of one hidden layer.
     objective : Objective
         Mean squared error.
     monitor : Monitor
     n_steps : int
-        The largest number of accepted steps, in all rounds together.
+        The largest number of accepted steps in all rounds together.
     tolerance : float
-        The run has converged where a step gains less than this share of the loss, or no damping
-        gives a decrease.
+        The run has converged when a step lowers the loss by less than this share of it, or when no
+        damping gives a decrease.
     rounds : int
-        Those of an earlier run that is gone on from are counted.
+        Includes those of the earlier run that `state` continues.
     rng : Generator
         Draws candidates.
     state : dict, optional
-        What an earlier run at the same samples left in ``monitor.state``; the run goes on from there, bit
-        for bit as if it had not ended.
+        What an earlier run on the same samples left in ``monitor.state``; this run continues it bit
+        for bit.
 
     Returns
     -------
     (converged, message)
     """
-    projection = Projection(network, objective.H[:-1].T, np.asarray(objective.y), objective.sample_weight)
-    state = state_for(objective, state)
+    X, Y = objective.H[:-1].T, np.asarray(objective.y)
+    projection = Projection(network, X, Y, objective.sample_weight)
+    state = matching_state(objective, state)
     if state is None:
         theta = network.to_vector()
         monitor.record(theta, objective.value(theta))
         descent = Descent(projection, projection.solve_at(theta))
         best, number, count = descent.solved, 0, network.layout.sizes[1] // 4
     else:
-        rng, descent = restored(state["rng"]), Descent.restored(projection, state)
-        best, number, count = projection.solve_at(state["best"]), int(state["round"]), int(state["count"])
+        rng, descent = restore_generator(state["rng"]), Descent.from_state(projection, state)
+        best = projection.solve_at(state["best"])
+        number, count = int(state["round"]), int(state["count"])
         descent.kept = {name: state[name] for name in ("best", "round", "count", "rng")}
         descent.record(monitor)
     last_step = monitor.step + n_steps
@@ -89,43 +92,48 @@ def minimise(
         number += 1
 
 
-def exchange(projection: Projection, solved: Solved, count: int, rng: np.random.Generator) -> Solved:
-    """Return the network with its `count` least useful neurons exchanged for the best candidates."""
+def exchange(
+    projection: Projection, solved: Solved, count: int, rng: np.random.Generator
+) -> Solved:
+    """Replace the `count` neurons whose removal costs least by the best candidates."""
     H, _ = projection.columns(solved.W, solved.b)
     growth = growth_without(H, solved.C)[:len(solved.b)]
     kept = np.sort(np.argsort(growth, kind="stable")[count:])
-    W, b = candidates(N_CANDIDATES, projection.candidate_space(), projection.X, rng)
+    W, b = candidate_neurons(N_CANDIDATES, projection.candidate_space(), projection.X, rng)
     A_new, fixed = projection.columns(W, b)[0][:, :len(b)], H[:, len(solved.b):]
     chosen = pursue(A_new, np.column_stack([H[:, kept], fixed]), projection.Y, count)
-    return projection.solve(np.vstack([solved.W[kept], W[chosen]]), np.append(solved.b[kept], b[chosen]))
+    W, b = np.vstack([solved.W[kept], W[chosen]]), np.append(solved.b[kept], b[chosen])
+    return projection.solve(W, b)
 
 
 class Descent:
-    """Levenberg-Marquardt steps from one set of hidden parameters on.
+    """A sequence of Levenberg-Marquardt steps from given hidden parameters.
 
     Parameters
     ----------
     projection : Projection
     solved : Solved
-        Where it begins.
+        The start.
 
     Attributes
     ----------
     solved : Solved
-        Where it stands.
+        The current point.
     kept : dict
-        What is saved with it.
+        Entries to store in the state beside the descent's own.
     """
 
     def __init__(self, projection: Projection, solved: Solved) -> None:
-        self.projection, self.solved, self.damping, self.previous = projection, solved, FIRST_DAMPING, np.inf
-        self.origin, self.limits = projection.vector(solved), projection.place_limits(solved.W, solved.b)
+        self.projection, self.solved = projection, solved
+        self.damping, self.previous = FIRST_DAMPING, np.inf
+        self.origin = projection.vector(solved)
+        self.limits = projection.position_limits(solved.W, solved.b)
         self.kept: dict[str, Any] = {}
         self._linearise()
 
     @classmethod
-    def restored(cls, projection: Projection, state: Mapping[str, Any]) -> Descent:
-        """Return the descent that `record` left in the monitor's state."""
+    def from_state(cls, projection: Projection, state: Mapping[str, Any]) -> Descent:
+        """Return the descent whose state `record` gave to the monitor."""
         descent = cls(projection, projection.solve_at(state["origin"]))
         descent.solved = projection.solve_at(state["vector"])
         descent.damping, descent.previous = float(state["damping"]), float(state["previous"])
@@ -133,10 +141,11 @@ class Descent:
         return descent
 
     def _linearise(self) -> None:
+        """Compute the directions and the normal equations at the current point."""
         self.directions, self.matrix, self.slope = self.projection.linearise(self.solved)
 
     def record(self, monitor: Monitor) -> None:
-        """Record where the descent stands, with what `restored` reads."""
+        """Record the current point, with the state that `from_state` reads."""
         vector = self.projection.vector(self.solved)
         monitor.record(vector, self.solved.loss, self.projection.gradient_norm(self.slope), state={
             "method": "varpro", "vector": vector, "loss": monitor.objective.value(vector),
@@ -144,14 +153,14 @@ class Descent:
         })
 
     def run(self, monitor: Monitor, n_steps: int, tolerance: float) -> tuple[bool, str]:
-        """Make steps, record them, and return (converged, message)."""
+        """Make up to `n_steps` steps, record them, and return (converged, message)."""
         for done in range(n_steps + 1):
             if self.previous - self.solved.loss <= tolerance * self.previous < np.inf:
-                return True, "converged: the loss stands still"
+                return True, "converged: the loss no longer decreases"
             if done == n_steps:
                 break
             if not self.step():
-                if self.previous == np.inf:  # the outgoing weights alone have moved
+                if self.previous == np.inf:  # only the outgoing weights have changed
                     self.previous = self.solved.loss
                     self.record(monitor)
                 return True, "converged: no step decreases the loss"
@@ -159,9 +168,9 @@ class Descent:
         return False, f"stopped at the limit of {n_steps} steps"
 
     def step(self) -> bool:
-        """Go to a point of smaller loss with the least damping that finds one; tell whether any did."""
+        """Move to a point of smaller loss by raising the damping; return False if there is none."""
         projection, slope, damping = self.projection, self.slope, self.damping
-        free = np.flatnonzero(~projection.pushing(self.solved, slope, self.limits))
+        free = np.flatnonzero(~projection.at_active_bounds(self.solved, slope, self.limits))
         for _ in range(TRIES):
             step = np.zeros_like(slope)
             step[free] = damped_step(self.matrix[np.ix_(free, free)], slope[free], damping)
