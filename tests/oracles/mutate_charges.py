@@ -649,7 +649,7 @@ CHANGES = [
     *changes(
         "provers",
         ("largest * (1.0 + gamma(question.f.n_inputs + 8))", "largest"),
-        ("np.where(drift > 0.0, np.inf, 0.0)", "0.0 * drift"),
+        ("np.where(mismatch > 0.0, np.inf, 0.0)", "0.0 * mismatch"),
     ),
 ]
 NORMS = changes(

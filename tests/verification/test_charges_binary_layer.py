@@ -59,4 +59,4 @@ def test_drift_is_the_larger_end_of_the_difference():
     # heads; then z twice and the difference, for each network, and the heads again
     calls[3], calls[6] = bounds(-0.25, 0.75), bounds(-0.25, 0.75)
     _, _, known, _ = binary_layer.binary_layer(rows, match, known, sharp)
-    assert {own.drift[0, 0] for own in known} == {0.75}
+    assert {own.mismatch[0, 0] for own in known} == {0.75}

@@ -42,15 +42,15 @@ def assert_differences_hold(d, q, head):
         known = relu_layer._relu_members(rows, np.array(q), heads, (low, high), None, ends)
     finally:
         relu_layer.evaluate, relu_layer.minus = own
-    for m, r, s, h, p, (a, *slopes), e, bottom, top, drift in zip(
+    for m, r, s, h, p, (a, *slopes), e, bottom, top, mismatch in zip(
         *map(exact, (*d, q, *head)),
         exact(known.rest.values[:, :2, 0]),
         exact(known.rest.radii[:, :, 0]),
         exact(known.low[:, 0]),
         exact(known.high[:, 0]),
-        exact(known.drift[:, 0]),
+        exact(known.mismatch[:, 0]),
     ):
-        assert drift >= max(abs(m - r), abs(m + r))
+        assert mismatch >= max(abs(m - r), abs(m + r))
         for z_h in [h - p, h + p] + [Q(0)] * (abs(h) < p):
             for off in [m - r, m + r] + [-s * z_h] * (abs(m + s * z_h) < r):
                 value = max(s * z_h + off, Q(0)) - s * max(z_h, Q(0))

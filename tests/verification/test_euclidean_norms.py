@@ -14,7 +14,7 @@ from reducednet.verification.certificates.check_norms import spectral_norm
 from reducednet.verification.difference_bounds.affine_forms import region_of
 from reducednet.verification.difference_bounds.difference import difference
 from reducednet.verification.difference_bounds.euclidean_norms import norm_bound
-from reducednet.verification.difference_bounds.neuron_matching import same_places
+from reducednet.verification.difference_bounds.neuron_matching import same_indices
 from oracles.strategies import seeds
 
 SQUARE = rn.Box([-1, -1], [1, 1])
@@ -30,7 +30,7 @@ def perturbed(sizes, seed, amount):
 
 def bound_of(f, g, domain):
     """Return the bound of norms that the provers find, or None."""
-    matches = difference((f, g), region_of(domain), same_places).matches
+    matches = difference((f, g), region_of(domain), same_indices).matches
     found = norm_bound(matches, (f, g), (f, g), domain)
     return None if found is None else found[0]
 
@@ -85,7 +85,7 @@ def test_rows_scaled_by_powers_of_two_change_no_bound(power):
     b = [factors * f.thresholds[0], f.thresholds[1]]
     scaled = rn.Network(W, b, f.output_weights, f.output_bias)
     arrays = pairs_of_places(f)
-    matches = difference((f, g), region_of(SQUARE), same_places).matches
+    matches = difference((f, g), region_of(SQUARE), same_indices).matches
     for layer, match in enumerate(matches):
         n = f.sizes[layer + 1]
         arrays[f"scales{layer}"][n:] = match.scales[0] * (factors if layer == 0 else 1.0)
@@ -102,7 +102,7 @@ def test_norm_bound_is_far_below_the_intervals_bound_in_deep_networks():
     f = rn.Network.random((10, *[64] * 8, 1), rng=0, scheme="he", output_bias=True)
     box = rn.Box(-np.ones(10), np.ones(10))
     g, region = rn.reduce(f, box), region_of(box)
-    found = difference((f, g), region, same_places)
+    found = difference((f, g), region, same_indices)
     low, high = region.bounds(found.forms)
     bound, _ = norm_bound(found.matches, (f, g), (f, g), box)
     assert 0.0 < bound < np.maximum(-low, high).item() / 50.0

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 import reducednet as rn
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.difference_bounds.affine_forms import region_of
-from reducednet.verification.difference_bounds.difference import difference, given as say_again
+from reducednet.verification.difference_bounds.difference import difference, fixed_matches
 from reducednet.verification.difference_bounds.neuron_matching import (
-    TOLERANCES, look_alike, no_match, same_hyperplanes, same_places,
+    TOLERANCES, similar_first_layers, no_match, same_hyperplanes, same_indices,
 )
 from reducednet.verification.rational import ExactNetwork, contains, corners_around
 from oracles.strategies import networks_with_domains, seeds
@@ -66,27 +66,27 @@ def test_same_places_take_the_best_scale_and_no_opposite_rows():
     rng = np.random.default_rng(0)
     signs = rng.choice([-1.0, 1.0], 30)
     W = F.weights[0] * 3.0 * signs[:, np.newaxis]
-    match = match_of(F, rn.Network([W], [F.thresholds[0]], F.output_weights), same_places)
+    match = match_of(F, rn.Network([W], [F.thresholds[0]], F.output_weights), same_indices)
     assert ((match.labels[0] >= 0) == (signs > 0)).all()
     same = match.labels[0] >= 0
     assert np.abs(match.scales[0][same] * 3.0 - 1.0).max() <= 16 * np.finfo(float).eps
-    exact = match_of(F, F, same_places)
+    exact = match_of(F, F, same_indices)
     assert (exact.scales[0] == 1.0).all()
 
 
 def test_networks_of_different_widths_are_matched_as_far_as_both_go():
     g = rn.Network([F.weights[0][:20]], [F.thresholds[0][:20]], F.output_weights[:, :20])
-    assert look_alike(F, g)
-    match = match_of(F, g, same_places)
+    assert similar_first_layers(F, g)
+    match = match_of(F, g, same_indices)
     assert (match.labels[0][:20] == np.arange(20)).all()
     assert (match.labels[0][20:] == -1).all()
-    assert not look_alike(F, rn.Network([-F.weights[0]], [F.thresholds[0]], F.output_weights))
+    assert not similar_first_layers(F, rn.Network([-F.weights[0]], [F.thresholds[0]], F.output_weights))
 
 
 def test_no_match_and_given_matches():
     nothing = match_of(F, F, no_match)
     assert all((labels == -1).all() for labels in nothing.labels)
-    assert match_of(F, F, say_again([nothing])).labels[0].tolist() == nothing.labels[0].tolist()
+    assert match_of(F, F, fixed_matches([nothing])).labels[0].tolist() == nothing.labels[0].tolist()
 
 
 @given(networks_with_domains(activation="relu", max_depth=2), seeds(), st.sampled_from(TOLERANCES))

@@ -1,6 +1,6 @@
 """One binary layer of two networks: members of a class have its value, or 1 minus it.
 
-In the first layer this holds at points further from the hyperplanes than the members' drift. Above it, where
+In the first layer this holds at points further from the hyperplanes than the members' mismatch. Above it, where
 inputs are 0 or 1 and whole cells can lie on a hyperplane, only members that surely agree are kept.
 
 References
@@ -27,7 +27,7 @@ from .neuron_classes import Known, Match, Rows, Side, chosen, evaluate, minus
 def binary_layer(
     rows: Sequence[Rows], match: Match, classes: Forms, region: Region
 ) -> tuple[Forms, list[Array], list[Known], Array]:
-    """Return what `relu_layer` does, for s(z) = 1 if z > 0 else 0, further from hyperplanes than the drift.
+    """Return what `relu_layer` does, for s(z) = 1 if z > 0 else 0, further from hyperplanes than the mismatch.
 
     A member's value is its representative's there, or 1 minus it where the sign is turned.
     """
@@ -42,7 +42,7 @@ def binary_layer(
         delta = evaluate(minus(own.take(members), own_scales[members], heads.take(labels[members])), classes)
         at = labels[members]
         sure = _same_sure_sign(known.low[members], known.high[members], *bounds, at, own_scales[members])
-        known.drift[members] = np.where(sure, 0.0, np.abs(region.bounds(delta)).max(axis=0))
+        known.mismatch[members] = np.where(sure, 0.0, np.abs(region.bounds(delta)).max(axis=0))
         turned = (own_scales[members] < 0.0)[:, np.newaxis]
         known.rest.radii[members], known.rest.values[members] = 0.0, 0.0
         known.rest.values[members, 0] = known.rest.values[members, 1] = turned

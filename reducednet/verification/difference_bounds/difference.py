@@ -28,7 +28,7 @@ Matcher = Callable[[int, Sequence[Rows], Forms], Match]
 
 
 def difference(
-    networks: Sequence[Network], region: Region, matcher: Matcher, linear: bool = True, part: bool = False
+    networks: Sequence[Network], region: Region, matcher: Matcher, linear: bool = True, subregion: bool = False
 ) -> Difference:
     """Bound f - g over each region, for networks (f, g) of one depth and activation; or (f,) alone.
 
@@ -40,7 +40,7 @@ def difference(
         Names the classes of each hidden layer.
     linear : bool
         Keep linear bounds in the inputs through all layers; otherwise intervals from the second layer on.
-    part : bool
+    subregion : bool
         The matches are those of a difference over a region that contains this one: what makes binary
         neurons members is known.
     """
@@ -55,7 +55,7 @@ def difference(
     for number in range(networks[0].depth):
         rows = [rows_of(own[number], side, classes.magnitude) for own, side in zip(maps, sides)]
         match, below = matcher(number, rows, classes).normal(), classes
-        if number and step is binary_layer and not part:
+        if number and step is binary_layer and not subregion:
             match = certain([own[number] for own in maps], sides, match)
         classes, scales, known, loss = step(rows, match, below, region)
         if linear:
@@ -142,6 +142,6 @@ def narrower(one: Forms, other: Forms, region: Region) -> Forms:
     return Forms(np.where(better, other.values, one.values), np.where(better, other.radii, one.radii))
 
 
-def given(matches: Sequence[Match]) -> Matcher:
+def fixed_matches(matches: Sequence[Match]) -> Matcher:
     """Return the matcher that says again what was said before."""
     return lambda number, rows, classes: matches[number]

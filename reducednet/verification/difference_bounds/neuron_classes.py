@@ -93,13 +93,13 @@ class Rows(NamedTuple):
 class Known(NamedTuple):
     """What is known of a network's neurons at one layer: h = s H_c + rest, low <= z <= high.
 
-    drift : |z - scale z_c| at most; 0 for neurons without a class. Arrays (n, B).
+    mismatch : |z - scale z_c| at most; 0 for neurons without a class. Arrays (n, B).
     """
 
     rest: Forms
     low: Array
     high: Array
-    drift: Array
+    mismatch: Array
 
     def put(self, index: np.ndarray, other: Known) -> None:
         """Set what is known of the neurons of these indices."""

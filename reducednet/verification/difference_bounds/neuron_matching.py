@@ -28,7 +28,7 @@ def no_match(number: int, rows: Sequence[Rows], classes: Forms) -> Match:
     )
 
 
-def same_places(number: int, rows: Sequence[Rows], classes: Forms) -> Match:
+def same_indices(number: int, rows: Sequence[Rows], classes: Forms) -> Match:
     """Match neuron j with neuron j where their rows point the same way, with the best scale.
 
     s_j = F_j . G_j / |G_j|^2, the scale that makes |F_j - s_j G_j| smallest.
@@ -54,7 +54,7 @@ def _as_match(near: np.ndarray, scales: Array, n_one: int, n_other: int) -> Matc
     return Match(tuple(labels), (first, second))
 
 
-def look_alike(f: Network, g: Network) -> bool:
+def similar_first_layers(f: Network, g: Network) -> bool:
     """Tell whether matching by places is worth a try: most of some first rows of either point the same way."""
     n = min(f.sizes[1], g.sizes[1])
     some = np.linspace(0, n - 1, min(n, 64)).astype(int)
