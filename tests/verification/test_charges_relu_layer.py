@@ -35,13 +35,13 @@ def assert_differences_hold(d, q, head):
     rows, heads = (np.zeros((len(q), 1)),) * 2
     low, high = (h[:, None] for h in (head[0] - head[1], head[0] + head[1]))
     delta = forms(*d)
-    own = relu_layer.evaluate, relu_layer.minus
-    relu_layer.evaluate, relu_layer.minus = lambda *_: delta, lambda *_: None
+    own = relu_layer.evaluate, relu_layer.subtract_multiple
+    relu_layer.evaluate, relu_layer.subtract_multiple = lambda *_: delta, lambda *_: None
     ends = type("Ends", (), {"bounds": lambda _, f: columns(d[0] - d[1], d[0] + d[1])})()
     try:
-        known = relu_layer._relu_members(rows, np.array(q), heads, (low, high), None, ends)
+        known = relu_layer._bounds_in_class(rows, np.array(q), heads, (low, high), None, ends)
     finally:
-        relu_layer.evaluate, relu_layer.minus = own
+        relu_layer.evaluate, relu_layer.subtract_multiple = own
     for m, r, s, h, p, (a, *slopes), e, bottom, top, mismatch in zip(
         *map(exact, (*d, q, *head)),
         exact(known.rest.values[:, :2, 0]),
@@ -82,7 +82,7 @@ def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
     assert_differences_hold((d, 0 * d), q, (h, 0 * h))
 
 
-def test_turned_members_add_their_own_row_with_its_error():
+def test_opposite_neurons_add_their_own_row_with_its_error():
     """-z + remainder: 1 and U, and errors 1 and .99 U, are added up."""
     for (c, e), (b, s) in (
         ((1.0, 0.0), (U, 0.0)),
@@ -90,16 +90,18 @@ def test_turned_members_add_their_own_row_with_its_error():
         ((0.0, 0.0), (0.0, 1.0)),
     ):
         answers = [forms(c, e), forms(-b, s)]
-        own = relu_layer.evaluate, relu_layer.minus, relu_layer._difference_of_relus
-        relu_layer.evaluate, relu_layer.minus = lambda *_: answers.pop(0), lambda *_: None
+        own = relu_layer.evaluate, relu_layer.subtract_multiple, relu_layer._difference_of_relus
+        relu_layer.evaluate = lambda *_: answers.pop(0)
+        relu_layer.subtract_multiple = lambda *_: None
         relu_layer._difference_of_relus = lambda *_: forms(c, e)
-        rows = type("Some", (), {"signed": lambda self, _: self, "take": lambda self, _: self})()
+        same = {name: lambda self, _: self for name in ("with_signs", "take")}
+        rows = type("Some", (), same)()
         ends = type("Ends", (), {"bounds": lambda _, f: columns(0.0, 0.0)})()
         try:
-            known = relu_layer._relu_members(
+            known = relu_layer._bounds_in_class(
                 rows, np.array([-1.0]), None, columns(0.0, 0.0), None, ends
             )
         finally:
-            relu_layer.evaluate, relu_layer.minus, relu_layer._difference_of_relus = own
+            relu_layer.evaluate, relu_layer.subtract_multiple, relu_layer._difference_of_relus = own
         off = abs(Q(c) + Q(b) - Q(known.rest.values[0, 1, 0])) + Q(e) + Q(s)
         assert off <= Q(known.rest.radii[0, 1, 0])

@@ -18,20 +18,20 @@ from reducednet.verification.rational import ExactNetwork
 from oracles.strategies import KINDS, domains, networks, seeds
 
 
-def random_match(rng, counts, turned=True):
-    """Return a match that nothing speaks for: random classes and scales, with 0 and negative ones."""
+def random_match(rng, counts, opposite=True):
+    """Return a match without any reason: random classes and scales, with 0 and negative ones."""
     labels = [rng.integers(-1, 4, n) for n in counts]
     names, ranks = np.unique(np.concatenate(labels), return_inverse=True)
     ranks = ranks - int(names[0] == -1)
-    sign = -1.0 if turned else 1.0
+    sign = -1.0 if opposite else 1.0
     scales = rng.choice([1.0, 0.0, 2.0**-70, 0.3, 3.0, sign, 0.5 * sign], len(ranks))
-    ends = np.cumsum(counts)[:-1]
-    return Match(tuple(np.split(ranks, ends)), tuple(np.split(scales, ends)))
+    split = np.cumsum(counts)[:-1]
+    return Match(tuple(np.split(ranks, split)), tuple(np.split(scales, split)))
 
 
-def random_matcher(seed, turned=True):
+def random_matcher(seed, opposite=True):
     rng = np.random.default_rng(seed)
-    return lambda number, rows, classes: random_match(rng, [len(own.F) for own in rows], turned)
+    return lambda number, rows, classes: random_match(rng, [len(own.F) for own in rows], opposite)
 
 
 def assert_difference(networks, region, matcher, linear, rng):
@@ -58,15 +58,15 @@ def assert_layer(region, number, x, match, known, Z):
     network, index = match.representatives()
     for own, z, labels, scales in zip(known, Z, match.labels, match.scales):
         assert_bounds(own.low[:, number], own.high[:, number], z, "z")
-        heads = [Z[network[c]][index[c]] if c >= 0 else Fraction(0) for c in labels]
+        z_c = [Z[network[c]][index[c]] if c >= 0 else Fraction(0) for c in labels]
         s = [Fraction(float(value)) for value in scales]
         h = [max(value, Fraction(0)) for value in z]
-        rest = [value - abs(t) * max(head, Fraction(0)) for value, t, head in zip(h, s, heads)]
+        rest = [value - abs(t) * max(p, Fraction(0)) for value, t, p in zip(h, s, z_c)]
         assert_holds(own.rest, region, number, x, rest, "h - |s| H")
-        mismatch = [abs(v - t * head) if c >= 0 else Fraction(0) for v, t, head, c in zip(z, s, heads, labels)]
-        heads_too = [bool(c >= 0 and z is Z[network[c]] and j == index[c]) for j, c in enumerate(labels)]
-        for value, bound, head in zip(mismatch, own.mismatch[:, number].tolist(), heads_too):
-            assert head or not np.isfinite(bound) or value <= Fraction(bound), f"mismatch {float(value)}, {bound}"
+        mismatch = [abs(v - t * p) if c >= 0 else Fraction(0) for v, t, p, c in zip(z, s, z_c, labels)]
+        is_z_c = [bool(c >= 0 and z is Z[network[c]] and j == index[c]) for j, c in enumerate(labels)]
+        for value, bound, same in zip(mismatch, own.mismatch[:, number].tolist(), is_z_c):
+            assert same or not np.isfinite(bound) or value <= Fraction(bound), f"mismatch {float(value)}, {bound}"
 
 
 def second(f, seed, kind):

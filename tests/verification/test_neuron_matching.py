@@ -30,7 +30,7 @@ def match_of(f, g, matcher):
     return difference((f, g), region_of(CUBE), matcher).matches[0]
 
 
-def is_cut(f):
+def is_unstable(f):
     reach = CUBE.support(f.weights[0])
     return np.abs(f.thresholds[0]) < reach
 
@@ -41,7 +41,7 @@ def test_same_hyperplanes_are_matched_wherever_they_are(tolerance, signs):
     g, order, factors = changed(np.random.default_rng(1), signs)
     match = match_of(F, g, same_hyperplanes(region_of(CUBE), tolerance, len(signs) > 1))
     for j, i in enumerate(order):
-        if is_cut(F)[i]:
+        if is_unstable(F)[i]:
             assert match.labels[0][i] == match.labels[1][j] >= 0
             ratio = match.scales[1][j] / match.scales[0][i]
             assert np.isclose(ratio, factors[j], rtol=64 * np.finfo(float).eps, atol=0.0)
@@ -51,9 +51,9 @@ def test_opposite_hyperplanes_are_one_only_where_that_is_asked_for():
     f, g = (rn.Network([[[sign, 0.0, 0.0]]], [[0.25 * sign]], [[1.0]]) for sign in (1.0, -1.0))
     region = region_of(CUBE)
     assert match_of(f, g, same_hyperplanes(region, TOLERANCES[0], False)).labels[0].tolist() == [-1]
-    turned = match_of(f, g, same_hyperplanes(region, TOLERANCES[0], True))
-    assert turned.labels[0].tolist() == turned.labels[1].tolist() == [0]
-    assert turned.scales[0].tolist() == [-1.0]
+    opposite = match_of(f, g, same_hyperplanes(region, TOLERANCES[0], True))
+    assert opposite.labels[0].tolist() == opposite.labels[1].tolist() == [0]
+    assert opposite.scales[0].tolist() == [-1.0]
 
 
 def test_thresholds_beyond_the_domain_are_one():
@@ -62,7 +62,7 @@ def test_thresholds_beyond_the_domain_are_one():
     assert match_of(f, g, same_hyperplanes(region_of(CUBE), TOLERANCES[0], True)).labels[0].tolist() == [0]
 
 
-def test_same_places_take_the_best_scale_and_no_opposite_rows():
+def test_same_indices_take_the_best_scale_and_no_opposite_rows():
     rng = np.random.default_rng(0)
     signs = rng.choice([-1.0, 1.0], 30)
     W = F.weights[0] * 3.0 * signs[:, np.newaxis]
