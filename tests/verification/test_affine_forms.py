@@ -164,6 +164,13 @@ def test_products_are_those_of_matrices_and_of_absolute_values_however_large():
     assert np.array_equal(absolute_product(W, vectors), np.einsum("mn,nkb->mkb", np.abs(W), vectors))
 
 
+@pytest.mark.parametrize("n", [0, 5, 2048, 5000])
+def test_products_of_matrices_without_rows_are_empty(n):
+    vectors = np.ones((n, 3, 2))
+    assert matrix_product(np.empty((0, n)), vectors).shape == (0, 3, 2)
+    assert absolute_product(np.empty((0, n)), vectors).shape == (0, 3, 2)
+
+
 def test_magnitudes_are_no_less_than_values():
     region = Region(np.zeros((2, 1)), np.ones((2, 1)), "box", np.empty((0, 2)))
     forms = Forms(np.array([[[3.0], [-2.0], [1.0], [-5.0]]]), np.array([[[2.0], [0.5]]]))

@@ -57,14 +57,14 @@ def test_exact_multiples_stay_and_ties_do_not_pass_for_nearness():
     assert kept.labels[0].tolist() == [0, 0, -1]
 
 
-@given(st.data(), seeds(), st.booleans())
-def test_bounds_of_binary_networks_hold_further_off_than_the_margin(data, seed, wrong):
+@given(st.data(), seeds(), st.booleans(), st.booleans())
+def test_bounds_of_binary_networks_hold_further_off_than_the_margin(data, seed, wrong, linear):
     domain = data.draw(boxes(2, far=False))
     f = data.draw(networks("binary", max_depth=2, max_width=3, domain=domain))
     g = data.draw(networks("binary", f.depth, f.depth, 3, n_outputs=f.n_outputs, domain=domain))
     question, region = Question(f, g, domain, 0.0, 0.0, np.inf), region_of(domain)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = difference((f, g), region, random_matcher(seed) if wrong else no_match)
+        found = difference((f, g), region, random_matcher(seed) if wrong else no_match, linear)
         margin = _margin(question, found)
     low, high = region.bounds(found.forms)
     bound = float(np.maximum(-low, high).max())

@@ -195,7 +195,7 @@ def n_roundings(W: Array) -> int:
 def _block_length(W: Array) -> int:
     """Return how many terms of W v are summed at a time."""
     n = W.shape[1]
-    return n if n < LONG_ROW or len(W) > FEW_ROWS else int(np.sqrt(n))
+    return int(np.sqrt(n)) if n >= LONG_ROW and 0 < len(W) <= FEW_ROWS else n
 
 
 def absolute_product(W: Array, vectors: Array) -> Array:

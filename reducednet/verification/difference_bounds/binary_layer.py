@@ -49,9 +49,8 @@ def binary_layer(
         agree = _signs_agree(found.low[in_class], found.high[in_class], *bounds_c, c, s)
         largest = np.abs(region.bounds(delta)).max(axis=0)
         found.mismatch[in_class] = np.where(agree, 0.0, largest)
-        opposite = (s < 0.0)[:, np.newaxis]
         found.rest.radii[in_class], found.rest.values[in_class] = 0.0, 0.0
-        found.rest.values[in_class, 0] = found.rest.values[in_class, 1] = opposite
+        found.rest.values[in_class, :2] = (s < 0.0)[:, np.newaxis, np.newaxis]  # m, and c if there
         bounds.append(found)
         scales.append(np.where(labels >= 0, np.sign(own_scales), 0.0))
     return _heaviside(z_c, region), scales, bounds, np.zeros_like(region.middle)
