@@ -11,7 +11,7 @@ SHARES = (-1, 1, 0, Fraction(1, 3), Fraction(-7, 8))
 
 
 def points_of_region(region, rng, n=3):
-    """Return exact points of each set, most of them at its ends: for each of B sets a list of tuples."""
+    """Return a list of exact points for each of B sets, most of them on its boundary."""
     return [[_point(region, number, rng) for _ in range(n)] for number in range(region.n_sets)]
 
 

@@ -481,8 +481,11 @@ CHANGES = [
     *changes(
         "classes",
         ("error = below.rest.radii + summation_error(", "error = summation_error("),
-        ("summation_error(n_roundings(W) + 1, own)", "summation_error(n_roundings(W) // 2, own)"),
-        (" + (summation_error(in_F, shared) if in_F else 0.0)", ""),
+        (
+            "summation_error(n_roundings(W) + 1, rests)",
+            "summation_error(n_roundings(W) // 2, rests)",
+        ),
+        (" + (summation_error(in_F, multiples) if in_F else 0.0)", ""),
         (
             "np.abs(below.scales[in_class]) != 1.0).any()",
             "np.abs(below.scales[in_class]) != 1.0).all() * 0",

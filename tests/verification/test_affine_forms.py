@@ -1,4 +1,4 @@
-"""Every form holds the exact value at every point of its region, at any scale."""
+"""Every form contains the exact value at every point of its region, at any scale."""
 from fractions import Fraction
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Forms of quantities: each charge is used up by numbers that round the bad way."""
+"""Affine forms: each rounding charge is used up by numbers that round the worst way."""
 
 from fractions import Fraction as Q
 

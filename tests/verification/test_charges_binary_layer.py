@@ -1,4 +1,4 @@
-"""Binary neurons that are surely the same: comparisons that a little more would make false."""
+"""Binary neurons that provably agree: comparisons that the least change would make false."""
 
 from fractions import Fraction as Q
 

@@ -1,4 +1,4 @@
-"""Always-on neurons replaced by their rows: what that may be off by, and what sums of rows lose."""
+"""Always-on neurons replaced by their rows: the excess, and the rounding of sums of rows."""
 
 from fractions import Fraction as Q
 

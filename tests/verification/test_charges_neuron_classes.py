@@ -1,4 +1,4 @@
-"""Rows over classes: each charge is used up by numbers that round the bad way."""
+"""Rows over classes: each rounding charge is used up by numbers that round the worst way."""
 
 from fractions import Fraction as Q
 

@@ -1,4 +1,4 @@
-"""Layer by layer, and at the outputs, what a pass over two networks says holds at exact points, for any match."""
+"""The bounds of each layer, and of the outputs, hold at exact points, for any match."""
 from fractions import Fraction
 
 import numpy as np
@@ -95,12 +95,12 @@ def relu_pairs(draw):
     return f, g, domain
 
 
-@given(relu_pairs(), seeds(), st.booleans(), st.sampled_from(["none", "places", "hyperplanes", "random"]))
+@given(relu_pairs(), seeds(), st.booleans(), st.sampled_from(["none", "indices", "hyperplanes", "random"]))
 def test_every_claim_holds_at_exact_points(pair, seed, linear, kind):
     f, g, domain = pair
     region = region_of(domain)
     matcher = {
-        "none": no_match, "places": same_indices, "random": random_matcher(seed),
+        "none": no_match, "indices": same_indices, "random": random_matcher(seed),
         "hyperplanes": same_hyperplanes(region, 2.0**-34, f.depth == 1),
     }[kind]
     assert_difference((f, g), region, matcher, linear, np.random.default_rng(seed))

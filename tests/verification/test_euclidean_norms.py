@@ -1,4 +1,4 @@
-"""Bounds in the Euclidean norm: above every exact difference, and below what intervals say of deep networks."""
+"""Bounds in the Euclidean norm hold, and are below the intervals' bounds of deep networks."""
 from fractions import Fraction
 
 import numpy as np
@@ -35,7 +35,7 @@ def bound_of(f, g, domain):
     return None if found is None else found[0]
 
 
-def pairs_of_places(f, scales=1.0):
+def pairs_of_indices(f, scales=1.0):
     """Return the arrays that match neuron j of f with neuron j of another network of the same
     sizes.
     """
@@ -65,7 +65,7 @@ def test_any_pairs_with_any_positive_scales_prove_a_bound_of_the_supremum(seed, 
     rng = np.random.default_rng(seed)
     f = rn.Network.random(sizes, rng, output_bias=True)
     g = f.with_vector(f.to_vector() + amount * rng.standard_normal(f.n_parameters))
-    arrays = pairs_of_places(f)
+    arrays = pairs_of_indices(f)
     assert check_norms.check(arrays, f, g, SQUARE) >= supremum(f, g, SQUARE).value
     for layer, n in enumerate(sizes[1:-1]):
         arrays[f"labels{layer}"][n:] = rng.permutation(n)
@@ -84,7 +84,7 @@ def test_rows_scaled_by_powers_of_two_change_no_bound(power):
     W = [factors[:, np.newaxis] * f.weights[0], f.weights[1] / factors]
     b = [factors * f.thresholds[0], f.thresholds[1]]
     scaled = rn.Network(W, b, f.output_weights, f.output_bias)
-    arrays = pairs_of_places(f)
+    arrays = pairs_of_indices(f)
     matches = difference((f, g), region_of(SQUARE), same_indices).matches
     for layer, match in enumerate(matches):
         n = f.sizes[layer + 1]
@@ -95,7 +95,7 @@ def test_rows_scaled_by_powers_of_two_change_no_bound(power):
 def test_rows_beyond_float64_are_refused():
     f = rn.Network([[[2.0**600, 2.0**-600], [1.0, 0.0]]], [[0.0, 0.0]], [[1.0, 1.0]])
     with pytest.raises(ValueError, match="range of float64"):
-        check_norms.check(pairs_of_places(f), f, f, SQUARE)
+        check_norms.check(pairs_of_indices(f), f, f, SQUARE)
 
 
 def test_norm_bound_is_far_below_the_intervals_bound_in_deep_networks():

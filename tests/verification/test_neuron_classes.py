@@ -1,4 +1,4 @@
-"""Rows over classes: what is charged holds every exact value, at any scale and for any match."""
+"""Rows over classes contain every exact value, at any scale and for any match."""
 from fractions import Fraction
 
 import numpy as np
@@ -80,7 +80,7 @@ def test_differences_of_rows_hold_the_exact_ones(seed, spread, linear):
 @example(-1030, 1000, 0)
 @example(-1074, 1020, 1)
 def test_subnormal_values_times_huge_weights_are_charged(tiny, huge, seed):
-    """What gamma |v| underflows to is not lost where |W| multiplies it."""
+    """What gamma |v| underflows to still counts where |W| multiplies it."""
     rng = np.random.default_rng(seed)
     region = some_boxes(rng, 1)
     n, p = 3, len(region.middle)

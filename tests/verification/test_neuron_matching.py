@@ -1,4 +1,4 @@
-"""Matches: neurons that belong together are found, and what is found need not be right."""
+"""Neurons that are multiples of each other are matched; bounds hold for wrong matches too."""
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,8 +31,7 @@ def match_of(f, g, matcher):
 
 
 def is_unstable(f):
-    reach = CUBE.support(f.weights[0])
-    return np.abs(f.thresholds[0]) < reach
+    return np.abs(f.thresholds[0]) < CUBE.support(f.weights[0])
 
 
 @pytest.mark.parametrize("tolerance", TOLERANCES)
@@ -91,7 +90,7 @@ def test_no_match_and_given_matches():
 
 @given(networks_with_domains(activation="relu", max_depth=2), seeds(), st.sampled_from(TOLERANCES))
 def test_bounds_by_matches_hold_and_permuted_networks_are_matched_to_rounding(case, seed, tolerance):
-    """The bound of f against f with its last layer permuted and scaled by powers of two, and what it really is."""
+    """The bound of f - g, where g is f with its last layer permuted and scaled by powers of two."""
     f, domain = case
     rng = np.random.default_rng(seed)
     order = rng.permutation(f.sizes[-2])

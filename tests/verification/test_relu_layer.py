@@ -1,4 +1,4 @@
-"""The difference of two ReLUs lies in what is said of it, for any scales and signs."""
+"""The difference of two ReLUs lies within its bounds, for any scales and signs."""
 from fractions import Fraction
 
 import numpy as np

@@ -29,23 +29,23 @@ from .neuron_classes import (
 
 
 def binary_layer(
-    rows: Sequence[NeuronRows], match: Match, below: Forms, region: Region
+    rows: Sequence[NeuronRows], match: Match, H: Forms, region: Region
 ) -> tuple[Forms, list[Array], list[NeuronBounds], Array]:
     """Do what `relu_layer` does for s(z) = 1 if z > 0 else 0, outside the mismatch of hyperplanes.
 
     There a neuron's activation is its representative's, or 1 minus that of an opposite one.
     """
     representatives = representative_rows(rows, match)
-    z_c = evaluate(representatives, below)
+    z_c = evaluate(representatives, H)
     bounds_c = region.bounds(z_c)
     scales, bounds = [], []
     for own, labels, own_scales in zip(rows, match.labels, match.scales):
-        z = evaluate(own, below)
+        z = evaluate(own, H)
         no_mismatch = np.zeros((len(labels), region.n_sets))
         found = NeuronBounds(_heaviside(z, region), *region.bounds(z), no_mismatch)
         in_class = np.flatnonzero(labels >= 0)
         c, s = labels[in_class], own_scales[in_class]
-        delta = evaluate(subtract_multiple(own.take(in_class), s, representatives.take(c)), below)
+        delta = evaluate(subtract_multiple(own.take(in_class), s, representatives.take(c)), H)
         agree = _signs_agree(found.low[in_class], found.high[in_class], *bounds_c, c, s)
         largest = np.abs(region.bounds(delta)).max(axis=0)
         found.mismatch[in_class] = np.where(agree, 0.0, largest)

@@ -156,7 +156,7 @@ def _combine_rows(q: Array, rows: NeuronRows, magnitude_below: Array) -> NeuronR
 
 
 def _add(one: Forms, other: Forms) -> Forms:
-    """Return forms of the sums of two times n quantities."""
+    """Return forms of one + other."""
     values, radii = one.values + other.values, one.radii + other.radii
     return Forms(values, (radii + 2.0 * UNIT_ROUNDOFF * Forms(values, radii).magnitude) * GUARD)
 
@@ -174,4 +174,4 @@ def _tighter(one: Forms, other: Forms, region: Region) -> Forms:
 
 def fixed_matches(matches: Sequence[Match]) -> Matcher:
     """Return a matcher that gives these matches, one a hidden layer."""
-    return lambda number, rows, classes: matches[number]
+    return lambda number, rows, H: matches[number]

@@ -5,7 +5,7 @@ is its representative. With H_c the representatives' activations, every neuron o
 
     h_m = s_m H_c + r_m,        c = label_m,    s_m >= 0,
 
-where the remainder r_m, enclosed by a form, is small; a neuron without a class has s_m = 0. In the
+where the rest r_m, enclosed by a form, is small; a neuron without a class has s_m = 0. In the
 difference of two neurons of the next layer, the coefficients of H_c, sum_m W_m s_m over the class
 in either network, are subtracted before they are multiplied by H_c. So for two equal functions
 nothing as large as H remains, only rounding errors.
@@ -28,7 +28,7 @@ from .affine_forms import GUARD, Forms, absolute_product, matrix_product, n_roun
 
 
 class Match(NamedTuple):
-    """The classes of one hidden layer's neurons: z_m = scale_m z_c up to a remainder.
+    """The classes of one hidden layer's neurons: z_m = scale_m z_c, nearly.
 
     labels : integer arrays (n_m,), one a network: the class of each neuron, or -1
     scales : arrays (n_m,), negative for opposite neurons, 1 for a class's representative, which is
@@ -120,15 +120,15 @@ def rows_over_classes(layer: Affine, below: LayerActivations, magnitude: Array) 
     b = (np.zeros(len(W)) if layer.b is None else layer.b)[:, np.newaxis, np.newaxis]
     n, in_class = W.shape[1], below.labels >= 0
     largest = int(np.bincount(below.labels[in_class]).max(initial=0))
-    # additions within the largest class, and a product unless all scales are 1 or -1
+    # roundings in F: the sum over the largest class, and products unless all scales are 1 or -1
     in_F = largest - 1 + bool((np.abs(below.scales[in_class]) != 1.0).any()) if largest else 0
-    shared = np.zeros((n, *magnitude.shape[1:]))
+    # magnitudes of the two parts of h, s H and r
+    multiples, rests = np.zeros((n, *magnitude.shape[1:])), below.rest.magnitude
     factors = np.abs(below.scales[in_class])[:, np.newaxis, np.newaxis]
-    shared[in_class] = factors * magnitude[below.labels[in_class]]
-    own = below.rest.magnitude
-    error = below.rest.radii + summation_error(n_roundings(W) + 1, own)
-    error = error + (summation_error(in_F, shared) if in_F else 0.0)
-    sums = absolute_product(W, np.concatenate([error, shared + own], axis=1))
+    multiples[in_class] = factors * magnitude[below.labels[in_class]]
+    error = below.rest.radii + summation_error(n_roundings(W) + 1, rests)
+    error = error + (summation_error(in_F, multiples) if in_F else 0.0)
+    sums = absolute_product(W, np.concatenate([error, multiples + rests], axis=1))
     radii, total = np.split(sums * (GUARD + gamma(n + 2)), 2, axis=1)
     has_rest = bool(below.rest.values.any())
     if has_rest:

@@ -1,7 +1,7 @@
-"""Bound one ReLU layer of two networks: the representatives, and each neuron's remainder.
+"""Bound one ReLU layer of two networks: the representatives, and the rest of each neuron.
 
 An opposite neuron, z_m near -s z_c, may belong to the class as well: its activation is
-max(z_m, 0) = max(-z_m, 0) + z_m, and the z_m goes to the remainder.
+max(z_m, 0) = max(-z_m, 0) + z_m, and the z_m goes to the rest.
 
 References
 ----------
@@ -22,7 +22,7 @@ from .neuron_classes import (
 
 
 def relu_layer(
-    rows: Sequence[NeuronRows], match: Match, below: Forms, region: Region
+    rows: Sequence[NeuronRows], match: Match, H: Forms, region: Region
 ) -> tuple[Forms, list[Array], list[NeuronBounds], Array]:
     """Return the representatives' activations, each network's scales and bounds, and the influence.
 
@@ -33,12 +33,12 @@ def relu_layer(
     rows : sequence of NeuronRows
         The layer's neurons, for each network.
     match : Match
-    below : Forms
+    H : Forms
         The activations of the representatives in the layer below.
     region : Region
     """
     representatives = representative_rows(rows, match)
-    z = evaluate(representatives, below)
+    z = evaluate(representatives, H)
     low, high = region.bounds(z)
     influence = _influence(z, low, high)
     scales, bounds = [], []
@@ -51,7 +51,7 @@ def relu_layer(
         others[index[here]] = -1
         alone, in_class = np.flatnonzero(labels < 0), np.flatnonzero(others >= 0)
         if len(alone):
-            z_alone = evaluate(own.take(alone), below)
+            z_alone = evaluate(own.take(alone), H)
             low_alone, high_alone = region.bounds(z_alone)
             mismatch = np.zeros((len(alone), region.n_sets))
             found.put(alone, NeuronBounds(relu(z_alone, region), low_alone, high_alone, mismatch))
@@ -60,7 +60,7 @@ def relu_layer(
             c = labels[in_class]
             found.put(in_class, _bounds_in_class(
                 own.take(in_class), own_scales[in_class], representatives.take(c),
-                (low[c], high[c]), below, region,
+                (low[c], high[c]), H, region,
             ))
         bounds.append(found)
         scales.append(np.where(labels >= 0, np.abs(own_scales), 0.0))
@@ -73,7 +73,7 @@ def _zero_bounds(forms: Forms, n: int) -> NeuronBounds:
 
 def _bounds_in_class(
     rows: NeuronRows, scales: Array, representatives: NeuronRows, bounds: tuple[Array, Array],
-    below: Forms, region: Region,
+    H: Forms, region: Region,
 ) -> NeuronBounds:
     """Return the bounds of neurons with a class, max(z, 0) = |s| max(z_c, 0) + rest.
 
@@ -83,13 +83,13 @@ def _bounds_in_class(
     factors, opposite = np.abs(scales), np.flatnonzero(scales < 0.0)
     if len(opposite):
         rows = rows.with_signs(np.where(scales < 0.0, -1.0, 1.0))
-    delta = evaluate(subtract_multiple(rows, factors, representatives), below)
+    delta = evaluate(subtract_multiple(rows, factors, representatives), H)
     z_c = [_outward(factors[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
     d = region.bounds(delta)
     z = [_outward(multiple + end, step) for multiple, end, step in zip(z_c, d, (-1.0, 1.0))]
     rest = _difference_of_relus(delta, d, z, z_c)
     if len(opposite):
-        minus_z = evaluate(rows.take(opposite), below)
+        minus_z = evaluate(rows.take(opposite), H)
         rest.values[opposite] -= minus_z.values
         magnitude = minus_z.magnitude + rest.magnitude[opposite]
         radii = (rest.radii[opposite] + minus_z.radii) * GUARD
