@@ -1,4 +1,4 @@
-"""Bound one binary layer of two networks: neurons of a class fire together, opposite ones never.
+"""Bound one binary layer of two networks: neurons are their representative, or 1 minus it.
 
 In the first layer this holds at points further from the hyperplanes than the neurons' mismatch. In
 the layers above, inputs are 0 or 1 and a whole cell can lie on a hyperplane, so only neurons that
@@ -125,7 +125,7 @@ class _BooleanRow(NamedTuple):
 
 
 def _boolean_row(layer: Affine, below: LayerActivations, m: int) -> _BooleanRow:
-    """Return the row of neuron m in rationals."""
+    """Return the row of neuron m in rationals, over h = H_c, or 1 - H_c where the scale is -1."""
     assert layer.b is not None
     numbers = np.append(layer.W[m], layer.b[m])
     *row, constant = rationals(numbers)
@@ -152,7 +152,7 @@ def _always_agree(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
     same_at_zero = same_at_zero and (one.constant > 0) == (other.constant > 0)
     first = next((c for c, value in other.F.items() if value), None)
     ratio = one.F.get(first, Fraction(0)) / other.F[first] if first is not None else Fraction(0)
-    for s in (ratio, Fraction(float(scale))):
+    for s in (ratio, Fraction(float(scale))):  # the exact ratio, and the scale of the match
         if s <= 0:
             continue
         classes = {*one.F, *other.F}
