@@ -16,7 +16,7 @@ from ..numerics.rationals import non_negative_fit
 from ..numerics.rounding import SMALLEST, gamma
 from .counterexamples import confirm, differences
 from .difference_bounds.affine_forms import Region, boxes
-from .difference_bounds.difference import difference, given
+from .difference_bounds.difference import difference, fixed_matches
 from .difference_bounds.neuron_classes import Match
 from .findings import Findings
 from .verdict import UNKNOWN
@@ -139,7 +139,7 @@ def bound_boxes(
 ) -> Frontier:
     """Bound the difference on these boxes, and look for a counterexample in them."""
     question, region = findings.question, boxes(low, high)
-    found = difference((question.f, question.g), region, given(matches), part=True)
+    found = difference((question.f, question.g), region, fixed_matches(matches), subregion=True)
     down, up = region.bounds(found.forms)
     bounds = np.maximum(-down, up)
     _try_corners(findings, region, found.forms.slopes, bounds.argmax(axis=0))

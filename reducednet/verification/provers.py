@@ -25,7 +25,7 @@ from .difference_bounds.difference import Matcher, difference
 from .difference_bounds.euclidean_norms import norm_bound
 from .difference_bounds.neuron_classes import Difference
 from .difference_bounds.neuron_matching import (
-    TOLERANCES, look_alike, no_match, same_hyperplanes, same_places,
+    TOLERANCES, similar_first_layers, no_match, same_hyperplanes, same_indices,
 )
 from .difference_bounds.permutation import permutation_arrays
 from .exact_basis import Combination, subtract
@@ -65,8 +65,8 @@ def by_differences(findings: Findings) -> None:
     question = findings.question
     if question.f.activation == "binary":
         by_matching(findings)
-    elif look_alike(question.f, question.g):
-        _bound_with(findings, same_places)
+    elif similar_first_layers(question.f, question.g):
+        _bound_with(findings, same_indices)
 
 
 def by_matching(findings: Findings) -> None:
@@ -102,7 +102,7 @@ def _bound_with(findings: Findings, matcher: Matcher) -> None:
     low, high = region.bounds(found.forms)
     bound, best = float(np.maximum(-low, high).max()), findings.bound
     evidence = {"kind": "pieces", "matches": found.matches, "linear": linear}
-    name = "differences" if matcher is same_places else "matching"
+    name = "differences" if matcher is same_indices else "matching"
     findings.prove(bound, name, evidence, _margin(question, found))
     if findings.bound < best or findings.difference is None:
         findings.difference = found
@@ -120,10 +120,10 @@ def _margin(question: Question, found: Difference) -> float:
         return 0.0
     largest = 0.0  # above the first layer, only neurons that agree for certain are in a class
     for known, network in zip(found.layers[0], (question.f, question.g)):
-        decided = np.maximum(known.low[:, 0], -known.high[:, 0]) > known.drift[:, 0]  # z has one sign, s z_c too
-        norms, drift = row_norms(network.weights[0]), np.where(decided, 0.0, known.drift[:, 0])
-        none = np.where(drift > 0.0, np.inf, 0.0)  # a zero row has no hyperplane to be far from
-        largest = max(largest, float(np.divide(drift, norms, out=none, where=norms > 0.0).max()))
+        decided = np.maximum(known.low[:, 0], -known.high[:, 0]) > known.mismatch[:, 0]  # one sign, s z_c too
+        norms, mismatch = row_norms(network.weights[0]), np.where(decided, 0.0, known.mismatch[:, 0])
+        none = np.where(mismatch > 0.0, np.inf, 0.0)  # a zero row has no hyperplane to be far from
+        largest = max(largest, float(np.divide(mismatch, norms, out=none, where=norms > 0.0).max()))
     return largest * (1.0 + gamma(question.f.n_inputs + 8))
 
 

@@ -1,4 +1,4 @@
-"""Forms of bounds held against exact numbers: points of regions, and forms with exact members."""
+"""Hold forms against exact numbers: points of regions, and values that forms allow."""
 from fractions import Fraction
 
 import numpy as np
@@ -18,16 +18,16 @@ def exact_network(network):
 
 
 def points_of_region(region, rng, n=3):
-    """Return exact points of each set, most of them at its ends: for each of B sets a list of tuples."""
+    """Return a list of exact points for each of B sets, most of them on its boundary."""
     return [[_point(region, number, rng) for _ in range(n)] for number in range(region.n_sets)]
 
 
 def _point(region, number, rng):
     middle, radius = (rationals(array[:, number]) for array in (region.middle, region.radius))
-    return tuple(m + r * t for m, r, t in zip(middle, radius, _place(region, rng)))
+    return tuple(m + r * t for m, r, t in zip(middle, radius, _coordinates(region, rng)))
 
 
-def _place(region, rng):
+def _coordinates(region, rng):
     """Return exact coordinates t of a point: of the cube, the unit ball, or the hull."""
     d = len(region.middle)
     if region.kind == "hull":
@@ -96,7 +96,7 @@ def random_forms(rng, n, region, spread, linear=True):
     return Forms(values, radii)
 
 
-def members(forms, region, number, x, rng):
+def allowed_values(forms, region, number, x, rng):
     """Return exact values that the forms allow at x, most of them at an end of their error."""
     result = []
     for j in range(len(forms.values)):

@@ -450,19 +450,19 @@ CHANGES = [
         ("margin = gamma(p + 8) * spread + p * SMALLEST", "margin = gamma(p + 8) * spread"),
         ("spread *= 1.0 + gamma(p + 2)", "pass"),
         ("spread *= 1.0 + gamma(p + 2)", "spread *= 1.0 + gamma(p + 2) / 2"),
-        ("sum(axis=1)) * (1.0 + gamma(p + 8)) + p * SMALLEST", "sum(axis=1)) + p * SMALLEST"),
-        ("* (1.0 + gamma(p + 8)) + p * SMALLEST", "* (1.0 + gamma(p + 8))"),
-        ("margin = 4.0 * UNIT_ROUNDOFF * (", "margin = 0.0 * UNIT_ROUNDOFF * ("),
+        ("norm * (1.0 + gamma(p + 8)) + p * SMALLEST", "norm + p * SMALLEST"),
+        ("norm * (1.0 + gamma(p + 8)) + p * SMALLEST", "norm * (1.0 + gamma(p + 8))"),
+        ("margin = 4.0 * UNIT_ROUNDOFF * magnitude", "margin = 0.0 * UNIT_ROUNDOFF * magnitude"),
         (
-            "margin = 4.0 * UNIT_ROUNDOFF * (",
-            "margin = 2.0 * UNIT_ROUNDOFF * (",
+            "margin = 4.0 * UNIT_ROUNDOFF * magnitude",
+            "margin = 2.0 * UNIT_ROUNDOFF * magnitude",
             (
                 "four roundings are charged where two sums and the margin's own are done, the last"
                 " of second order"
             ),
         ),
         ("np.maximum(high - middle, middle - low)", "(high - middle)"),
-        ("np.nextafter(reach, np.inf), 0.0)", "reach, 0.0)"),
+        ("np.nextafter(radius, np.inf), 0.0)", "radius, 0.0)"),
         ("block + n // block + 2", "n // block"),
         (
             "np.maximum(slope * l, (1.0 - slope) * u) / 2.0",
@@ -471,40 +471,46 @@ CHANGES = [
         (
             "+ 2.0 * SMALLEST * ((u > 0.0) & (l > 0.0))",
             "",
-            "`sloped` adds the smallest number once for each entry, and half of it is lost here",
+            (
+                "`linear_relaxation` adds the smallest number once for each entry, and rounding"
+                " loses half of it here"
+            ),
         ),
         ("(radii[:, 1] + half) * GUARD + 4.0", "(radii[:, 1] + half) + 4.0"),
         ("(radii[:, 1] + half) * GUARD + 4.0", "(radii[:, 1] + half / 2.0) * GUARD + 4.0"),
-        ("GUARD + 4.0 * UNIT_ROUNDOFF * sizes + values", "GUARD + values"),
-        (" + values.shape[1] * some", ""),
+        ("GUARD + 4.0 * UNIT_ROUNDOFF * magnitude", "GUARD"),
+        ("radii[:, 1] += values.shape[1] * underflow", "pass"),
     ),
     *changes(
         "classes",
-        ("error = side.rest.radii + lost(", "error = lost("),
-        ("lost(roundings(W) + 1, own)", "lost(roundings(W) // 2, own)"),
-        (" + (lost(in_F, shared) if in_F else 0.0)", ""),
+        ("error = below.rest.radii + summation_error(", "error = summation_error("),
         (
-            "np.abs(side.scales[member]) != 1.0).any()",
-            "np.abs(side.scales[member]) != 1.0).all() * 0",
+            "summation_error(n_roundings(W) + 1, rests)",
+            "summation_error(n_roundings(W) // 2, rests)",
         ),
-        ("* (GUARD + gamma(n + 2))\n    radii, total", "* 1.0\n    radii, total"),
+        (" + (summation_error(in_F, multiples) if in_F else 0.0)", ""),
         (
-            "radii += SMALLEST * (4.0 * (n + 1) * values.shape[1] + n * size.sum(axis=0))",
-            "radii += SMALLEST * (n * size.sum(axis=0))",
-            "`lost` adds the smallest number to the error of each term that is not 0",
+            "np.abs(below.scales[in_class]) != 1.0).any()",
+            "np.abs(below.scales[in_class]) != 1.0).all() * 0",
+        ),
+        ("sums * (GUARD + gamma(n + 2))", "sums"),
+        (
+            "radii += SMALLEST * (4.0 * (n + 1) * values.shape[1] + n * magnitude.sum(axis=0))",
+            "radii += SMALLEST * (n * magnitude.sum(axis=0))",
+            "`summation_error` adds the smallest number to the error of each term that is not 0",
         ),
         (
-            "radii += SMALLEST * (4.0 * (n + 1) * values.shape[1] + n * size.sum(axis=0))",
+            "radii += SMALLEST * (4.0 * (n + 1) * values.shape[1] + n * magnitude.sum(axis=0))",
             "radii += SMALLEST * (4.0 * (n + 1) * values.shape[1])",
         ),
         ("radii += 2.0 * UNIT_ROUNDOFF * np.abs(b)", "pass"),
         ("total + np.abs(b))", "total)"),
-        ("one.rest.radii + t * other.rest.radii + np", "one.rest.radii + np"),
-        ("one.rest.radii + t * other.rest.radii + np", "t * other.rest.radii + np"),
-        ("np.where(t != 1.0, UNIT_ROUNDOFF, 0.0) * t * other.size", "0.0"),
+        ("one.rest.radii + t * other.rest.radii + products", "one.rest.radii + products"),
+        ("one.rest.radii + t * other.rest.radii + products", "t * other.rest.radii + products"),
+        ("np.where(t != 1.0, UNIT_ROUNDOFF, 0.0) * t * other.magnitude", "0.0"),
         (
-            "np.where(t != 1.0, UNIT_ROUNDOFF, 0.0) * t * other.size",
-            "np.where(t != 1.0, UNIT_ROUNDOFF / 2, 0.0) * t * other.size",
+            "np.where(t != 1.0, UNIT_ROUNDOFF, 0.0) * t * other.magnitude",
+            "np.where(t != 1.0, UNIT_ROUNDOFF / 2, 0.0) * t * other.magnitude",
         ),
         ("rounded = 2.0 * UNIT_ROUNDOFF * Forms", "rounded = 0.0 * UNIT_ROUNDOFF * Forms"),
         ("(radii + rounded) * GUARD + SMALLEST", "(radii + rounded) * GUARD"),
@@ -516,15 +522,15 @@ CHANGES = [
                 " meets one"
             ),
         ),
-        ("one.size + t * other.size)", "one.size)"),
+        ("one.magnitude + t * other.magnitude)", "one.magnitude)"),
         (
-            "error = classes.radii + lost(roundings(rows.F) + 3",
-            "error = lost(roundings(rows.F) + 3",
+            "error = H.radii + summation_error(n_roundings(rows.F) + 3",
+            "error = summation_error(n_roundings(rows.F) + 3",
         ),
-        ("lost(roundings(rows.F) + 3, classes.magnitude)", "0.0 * classes.magnitude"),
+        ("summation_error(n_roundings(rows.F) + 3, H.magnitude)", "0.0 * H.magnitude"),
         (
-            "lost(roundings(rows.F) + 3, classes.magnitude)",
-            "lost(roundings(rows.F) // 2 + 2, classes.magnitude)",
+            "summation_error(n_roundings(rows.F) + 3, H.magnitude)",
+            "summation_error(n_roundings(rows.F) // 2 + 2, H.magnitude)",
         ),
         ("error) + rows.rest.radii\n", "error)\n"),
         ("radii += 2.0 * UNIT_ROUNDOFF * rows.rest.magnitude", "pass"),
@@ -532,8 +538,8 @@ CHANGES = [
             "radii * (GUARD + gamma(n + 3)) + n * values.shape[1] * SMALLEST",
             "radii + n * values.shape[1] * SMALLEST",
             (
-                "of second order: `lost` charges three roundings of the magnitudes more than there"
-                " are, and n of the radii"
+                "of second order: `summation_error` charges three roundings of the magnitudes more"
+                " than there are, and n of the radii"
             ),
         ),
         (
@@ -541,9 +547,9 @@ CHANGES = [
             "radii * (GUARD + gamma(n + 3))",
         ),
         (
-            "gamma(n_roundings) * sizes + SMALLEST * (sizes > 0.0)",
-            "gamma(n_roundings) * sizes",
-            "products that underflow are charged by `rows_of` and `evaluate` besides",
+            "gamma(roundings) * magnitude + SMALLEST * (magnitude > 0.0)",
+            "gamma(roundings) * magnitude",
+            "products that underflow are charged by `rows_over_classes` and `evaluate` besides",
         ),
     ),
     *changes(
@@ -556,8 +562,8 @@ CHANGES = [
             "(4.0 * UNIT_ROUNDOFF * np.abs(values) + SMALLEST)",
             "4.0 * UNIT_ROUNDOFF * np.abs(values)",
         ),
-        ("_outward(size[:, np.newaxis] * end, step)", "size[:, np.newaxis] * end"),
-        ("_outward(h + end, step)", "h + end"),
+        ("_outward(factors[:, np.newaxis] * end, step)", "factors[:, np.newaxis] * end"),
+        ("_outward(multiple + end, step)", "multiple + end"),
         ("_outward(d[0] - below_b, -1.0)", "d[0] - below_b"),
         (
             "_outward(d[1] + below_a, 1.0)",
@@ -571,13 +577,13 @@ CHANGES = [
         ("halves = widths / 2.0", "halves = widths / 4.0"),
         ("np.stack([below_a + below_b, high - low, ", "np.stack([below_a, high - low, "),
         ("np.maximum(np.abs(d[0]), np.abs(d[1]))])", "np.abs(d[0])])"),
-        ("(rest.radii[turned] + z.radii) * GUARD + 4.0", "rest.radii[turned] * GUARD + 4.0"),
+        ("(rest.radii[opposite] + minus_z.radii) * GUARD", "rest.radii[opposite] * GUARD"),
         (
-            "(rest.radii[turned] + z.radii) * GUARD + 4.0",
-            "(rest.radii[turned] + z.radii) + 4.0",
+            "(rest.radii[opposite] + minus_z.radii) * GUARD",
+            "(rest.radii[opposite] + minus_z.radii)",
             "four roundings of both magnitudes are charged, which hold the radii",
         ),
-        ("GUARD + 4.0 * UNIT_ROUNDOFF * sizes\n", "GUARD\n"),
+        ("radii + 4.0 * UNIT_ROUNDOFF * magnitude\n", "radii\n"),
         ("np.maximum(np.abs(d[0]), np.abs(d[1])))", "np.minimum(np.abs(d[0]), np.abs(d[1])))"),
     ),
     *changes(
@@ -605,15 +611,18 @@ CHANGES = [
             "np.maximum(-low[on], 0.0)[:, np.newaxis, np.newaxis] / 4.0",
         ),
         ("half * GUARD + SMALLEST * (low[on] < 0.0)", "half + 0.0 * (low[on] < 0.0)"),
-        ("rows.rest.radii + lost(n + 2, rows.size)", "rows.rest.radii"),
+        ("rows.rest.radii + summation_error(n + 2, rows.magnitude)", "rows.rest.radii"),
         (
-            "rows.rest.radii + lost(n + 2, rows.size)",
-            "rows.rest.radii + lost((n + 2) // 2, rows.size)",
+            "rows.rest.radii + summation_error(n + 2, rows.magnitude)",
+            "rows.rest.radii + summation_error((n + 2) // 2, rows.magnitude)",
         ),
-        ("rows.rest.radii + lost(n + 2, rows.size)", "lost(n + 2, rows.size)"),
-        ("(GUARD + gamma(n + 2))\n    radii += n", "1.0\n    radii += n"),
         (
-            "radii += n * SMALLEST * (rows.rest.values.shape[1] + below.sum(axis=0))",
+            "rows.rest.radii + summation_error(n + 2, rows.magnitude)",
+            "summation_error(n + 2, rows.magnitude)",
+        ),
+        ("radii *= GUARD + gamma(n + 2)", "pass"),
+        (
+            "radii += n * SMALLEST * (rows.rest.values.shape[1] + magnitude_below.sum(axis=0))",
             "radii += n * SMALLEST * rows.rest.values.shape[1]",
         ),
         ("(radii + 2.0 * UNIT_ROUNDOFF * Forms(values, radii).magnitude) * GUARD", "radii * GUARD"),
@@ -639,20 +648,20 @@ CHANGES = [
                 "less than the smallest sum by its roundings, of which there are some"
             ),
         ),
-        ("least - 2.0 * lost", "least"),
+        ("least - margin", "least"),
         (
-            "least - 2.0 * lost",
-            "least - lost",
+            "margin = 2.0 * gamma(",
+            "margin = gamma(",
             "subset sums of half of the terms meet fewer roundings than are counted",
         ),
         ("((low > 0.0) & on)", "((low >= 0.0) & on)"),
         ("(low > 0.0) | (high <= 0.0)\n    values[", "(low >= 0.0) | (high <= 0.0)\n    values["),
-        ("np.abs(region.bounds(delta)).max(axis=0))", "np.abs(region.bounds(delta)).min(axis=0))"),
+        ("np.abs(region.bounds(delta)).max(axis=0)", "np.abs(region.bounds(delta)).min(axis=0)"),
     ),
     *changes(
         "provers",
         ("largest * (1.0 + gamma(question.f.n_inputs + 8))", "largest"),
-        ("np.where(drift > 0.0, np.inf, 0.0)", "0.0 * drift"),
+        ("np.where(mismatch > 0.0, np.inf, 0.0)", "0.0 * mismatch"),
     ),
 ]
 NORMS = changes(

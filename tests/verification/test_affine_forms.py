@@ -1,4 +1,4 @@
-"""Every form holds the exact value at every point of its region, at any scale."""
+"""Every form contains the exact value at every point of its region, at any scale."""
 from fractions import Fraction
 
 import numpy as np
@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 import reducednet as rn
 from oracles.exact_forms import (
-    assert_bounds, assert_holds, coordinates, extreme_numbers, members, points_of_region, random_forms, some_boxes,
+    allowed_values, assert_bounds, assert_holds, coordinates, extreme_numbers, points_of_region,
+    random_forms, some_boxes,
 )
 from reducednet.numerics.rationals import rationals
 from reducednet.numerics.rounding import SMALLEST, gamma
 from reducednet.verification.difference_bounds.affine_forms import (
-    Forms, Region, boxes, region_of, relu, sloped, times, times_absolute, with_interval,
+    Forms, Region, absolute_product, boxes, linear_relaxation, matrix_product, region_of, relu,
+    with_interval,
 )
 from oracles.strategies import domains, points_of, seeds
 
@@ -72,17 +74,17 @@ def test_boxes_hold_their_corners_and_are_flat_where_these_are(seed, d, count):
 
 @pytest.mark.parametrize("domain", FAR, ids=repr)
 @pytest.mark.parametrize("spread", [0, 300])
-def test_extremes_hold_every_linear_form(domain, spread):
+def test_linear_bounds_hold_every_linear_form(domain, spread):
     rng, region = np.random.default_rng(0), region_of(domain)
     for _ in range(20):
         slopes = extreme_numbers(rng, (3, region.middle.shape[0], 1), spread)
-        low, high = (end[:, 0] for end in region.extremes(slopes))
-        for t in exact_places(domain, region, rng):
+        low, high = (end[:, 0] for end in region.linear_bounds(slopes))
+        for t in exact_coordinates(domain, region, rng):
             values = [sum(a * v for a, v in zip(rationals(row), t)) for row in slopes[:, :, 0]]
             assert_bounds(low, high, values, f"a.t over {domain}")
 
 
-def exact_places(domain, region, rng):
+def exact_coordinates(domain, region, rng):
     """Return coordinates t of exact points: of a hull its own points, which the region rounds."""
     if region.kind == "hull":
         return [coordinates(region, 0, rationals(x)) for x in domain.points]
@@ -100,8 +102,8 @@ def test_bounds_hold_what_forms_allow(seed, spread, linear):
     low, high = region.bounds(forms)
     for number, points in enumerate(points_of_region(region, rng)):
         for x in points:
-            values = members(forms, region, number, x, rng)
-            assert_holds(forms, region, number, x, values, "the members themselves")
+            values = allowed_values(forms, region, number, x, rng)
+            assert_holds(forms, region, number, x, values, "the values themselves")
             assert_bounds(low[:, number], high[:, number], values, "bounds")
 
 
@@ -114,7 +116,7 @@ def test_relu_of_forms_holds_relu_of_what_they_allow(seed, spread, linear):
     assert result.values.shape == forms.values.shape
     for number, points in enumerate(points_of_region(region, rng)):
         for x in points:
-            values = [max(v, Fraction(0)) for v in members(forms, region, number, x, rng)]
+            values = [max(v, Fraction(0)) for v in allowed_values(forms, region, number, x, rng)]
             assert_holds(result, region, number, x, values, "relu")
 
 
@@ -136,27 +138,37 @@ def test_relu_of_an_unstable_neuron_loses_as_much_as_the_triangle():
 
 
 @given(seeds(), SPREADS)
-def test_sloped_forms_hold_every_value_of_the_strip(seed, spread):
+def test_linear_relaxations_hold_every_value_of_the_strip(seed, spread):
     rng = np.random.default_rng(seed)
     region = some_boxes(rng, 2)
     forms = random_forms(rng, 4, region, spread)
     slope = rng.choice([0.0, 0.5, 1.0, rng.random(), 2.0**-300], (4, 2))
     middle, half = extreme_numbers(rng, (4, 2), spread), np.abs(extreme_numbers(rng, (4, 2), spread))
-    result = with_interval(*sloped(forms, slope, middle, half), np.full((4, 2), -1e300), np.full((4, 2), 1e300))
+    strip = linear_relaxation(forms, slope, middle, half)
+    result = with_interval(*strip, np.full((4, 2), -1e300), np.full((4, 2), 1e300))
     for number, points in enumerate(points_of_region(region, rng)):
         for x in points:
+            allowed, signs = allowed_values(forms, region, number, x, rng), rng.choice([-1, 1], 4)
             values = [
                 Fraction(slope[j, number]) * v + Fraction(middle[j, number]) + int(s) * Fraction(half[j, number])
-                for j, (v, s) in enumerate(zip(members(forms, region, number, x, rng), rng.choice([-1, 1], 4)))
+                for j, (v, s) in enumerate(zip(allowed, signs))
             ]
-            assert_holds(result, region, number, x, values, "sloped")
+            assert_holds(result, region, number, x, values, "the strip")
 
 
 def test_products_are_those_of_matrices_and_of_absolute_values_however_large():
     rng = np.random.default_rng(0)
-    W, stack = rng.integers(-9, 10, (700, 300)).astype(float), rng.integers(-9, 10, (300, 3, 2)).astype(float)
-    assert np.array_equal(times(W, stack), np.einsum("mn,nkb->mkb", W, stack))
-    assert np.array_equal(times_absolute(W, stack), np.einsum("mn,nkb->mkb", np.abs(W), stack))
+    W = rng.integers(-9, 10, (700, 300)).astype(float)
+    vectors = rng.integers(-9, 10, (300, 3, 2)).astype(float)
+    assert np.array_equal(matrix_product(W, vectors), np.einsum("mn,nkb->mkb", W, vectors))
+    assert np.array_equal(absolute_product(W, vectors), np.einsum("mn,nkb->mkb", np.abs(W), vectors))
+
+
+@pytest.mark.parametrize("n", [0, 5, 2048, 5000])
+def test_products_of_matrices_without_rows_are_empty(n):
+    vectors = np.ones((n, 3, 2))
+    assert matrix_product(np.empty((0, n)), vectors).shape == (0, 3, 2)
+    assert absolute_product(np.empty((0, n)), vectors).shape == (0, 3, 2)
 
 
 def test_magnitudes_are_no_less_than_values():

@@ -1,4 +1,4 @@
-"""Binary members of a class are their representatives further off than the margin; deeper ones always."""
+"""Binary neurons of a class agree with its representative beyond the margin; deeper ones always."""
 from fractions import Fraction
 from itertools import product
 
@@ -10,9 +10,9 @@ import reducednet as rn
 from oracles.exact_suprema import supremum
 from reducednet.networks.parameters import Affine
 from reducednet.verification.difference_bounds.affine_forms import Forms, region_of
-from reducednet.verification.difference_bounds.binary_layer import certain
+from reducednet.verification.difference_bounds.binary_layer import keep_proved
 from reducednet.verification.difference_bounds.difference import difference
-from reducednet.verification.difference_bounds.neuron_classes import Match, Side
+from reducednet.verification.difference_bounds.neuron_classes import LayerActivations, Match
 from reducednet.verification.difference_bounds.neuron_matching import no_match
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.provers import _margin, by_matching
@@ -27,8 +27,8 @@ def zero_forms(n):
 
 
 @given(seeds(), st.booleans(), FINE)
-def test_members_that_stay_are_their_representatives_for_all_inputs_of_0_and_1(seed, integer, fine):
-    """Random rows, small changes of them and multiples: whatever `certain` keeps is the same at all 2^4 inputs."""
+def test_neurons_that_stay_are_their_representatives_for_all_inputs_of_0_and_1(seed, integer, fine):
+    """Random rows, small changes and multiples: what `keep_proved` keeps is the same at all 2^4 inputs."""
     rng = np.random.default_rng(seed)
     n, m = 4, 5
     W = rng.integers(-2, 3, (2, n)).astype(float) if integer else rng.standard_normal((2, n))
@@ -38,8 +38,8 @@ def test_members_that_stay_are_their_representatives_for_all_inputs_of_0_and_1(s
     rows[:] = W[labels] * scales[:, np.newaxis] + fine * rng.integers(-1, 2, (m, n)) * (rng.random((m, 1)) < 0.5)
     thresholds = b[labels] * scales + fine * rng.integers(-1, 2, m)
     match = Match((labels, np.arange(2)), (scales, np.ones(2)))
-    sides = [Side(np.arange(n), np.ones(n), zero_forms(n)) for _ in range(2)]
-    kept = certain([Affine(rows, thresholds), Affine(W, b)], sides, match)
+    below = [LayerActivations(np.arange(n), np.ones(n), zero_forms(n)) for _ in range(2)]
+    kept = keep_proved([Affine(rows, thresholds), Affine(W, b)], below, match)
     assert kept.labels[1].tolist() == [0, 1]
     for j in np.flatnonzero(kept.labels[0] >= 0):
         for h in product((0, 1), repeat=n):
@@ -50,21 +50,21 @@ def test_members_that_stay_are_their_representatives_for_all_inputs_of_0_and_1(s
 
 def test_exact_multiples_stay_and_ties_do_not_pass_for_nearness():
     """z = h1 + h2 - 2 is 0 on a whole cell: lowered by 2^-50 it stays 0 there, raised by it it does not."""
-    sides = [Side(np.arange(2), np.ones(2), zero_forms(2)) for _ in range(2)]
+    below = [LayerActivations(np.arange(2), np.ones(2), zero_forms(2)) for _ in range(2)]
     rows, b = np.array([[3.0, 3.0], [1.0, 1.0], [1.0, 1.0]]), np.array([-6.0, -2.0 - 2.0**-50, -2.0 + 2.0**-50])
     match = Match((np.zeros(3, dtype=int), np.zeros(1, dtype=int)), (np.array([3.0, 1.0, 1.0]), np.ones(1)))
-    kept = certain([Affine(rows, b), Affine(np.ones((1, 2)), np.array([-2.0]))], sides, match)
+    kept = keep_proved([Affine(rows, b), Affine(np.ones((1, 2)), np.array([-2.0]))], below, match)
     assert kept.labels[0].tolist() == [0, 0, -1]
 
 
-@given(st.data(), seeds(), st.booleans())
-def test_bounds_of_binary_networks_hold_further_off_than_the_margin(data, seed, wrong):
+@given(st.data(), seeds(), st.booleans(), st.booleans())
+def test_bounds_of_binary_networks_hold_further_off_than_the_margin(data, seed, wrong, linear):
     domain = data.draw(boxes(2, far=False))
     f = data.draw(networks("binary", max_depth=2, max_width=3, domain=domain))
     g = data.draw(networks("binary", f.depth, f.depth, 3, n_outputs=f.n_outputs, domain=domain))
     question, region = Question(f, g, domain, 0.0, 0.0, np.inf), region_of(domain)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = difference((f, g), region, random_matcher(seed) if wrong else no_match)
+        found = difference((f, g), region, random_matcher(seed) if wrong else no_match, linear)
         margin = _margin(question, found)
     low, high = region.bounds(found.forms)
     bound = float(np.maximum(-low, high).max())
@@ -89,7 +89,7 @@ def test_binary_matching_holds_for_networks_that_are_rounded_apart(data, factor)
 
 
 def test_weights_beyond_float64_in_a_sum_are_not_sure():
-    """1.7e308 of two members of one class add up to more than float64 holds: nothing is claimed, nothing fails."""
+    """1.7e308 of two neurons of one class add up to more than float64 holds: nothing is claimed."""
     W = np.array([[1.0], [1.0]])
     f = rn.Network([W, [[1.7e308, 1.7e308]]], [[-0.5, -0.5], [-1.0]], [[1.0]], activation="binary")
     g = rn.Network([W, [[1.7e308, 1.6e308]]], [[-0.5, -0.5], [-1.0]], [[1.0]], activation="binary")

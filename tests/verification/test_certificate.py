@@ -18,7 +18,7 @@ from reducednet.verification.certificates.certificate import (
     FORMAT, VERSION, Certificate, fingerprint,
 )
 from reducednet.verification.difference_bounds.affine_forms import region_of
-from reducednet.verification.difference_bounds.difference import difference, given
+from reducednet.verification.difference_bounds.difference import difference, fixed_matches
 from reducednet.verification.difference_bounds.neuron_classes import Match
 from reducednet.verification.verify import verify
 
@@ -183,7 +183,7 @@ def other_match(certificate, f, g, domain, rng):
             return None  # the scale of a head is looked at by nobody
         matches.append(Match((one, own), (two, more)))
     region = region_of(domain)
-    low, high = region.bounds(difference((f, g), region, given(matches), True).forms)
+    low, high = region.bounds(difference((f, g), region, fixed_matches(matches), True).forms)
     if np.maximum(-low, high).max() <= 1.3 * certificate.value:
         return None
     return result, f, g, domain

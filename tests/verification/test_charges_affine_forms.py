@@ -1,4 +1,4 @@
-"""Forms of quantities: each charge is used up by numbers that round the bad way."""
+"""Affine forms: each rounding charge is used up by numbers that round the worst way."""
 
 from fractions import Fraction as Q
 
@@ -36,7 +36,7 @@ def test_magnitudes_are_no_less_than_sums_from_left_to_right():
 
 def test_ends_of_linear_forms_hold_over_boxes_balls_and_hulls():
     slopes = np.repeat(staircase(N)[None, :, None], 8, axis=2)
-    assert Q(region(N, count=8).extremes(slopes)[1][0, 0]) >= TOTAL
+    assert Q(region(N, count=8).linear_bounds(slopes)[1][0, 0]) >= TOTAL
     hull = region(N, "hull", in_order(np.ones((1, N))))
     own, affine_forms.np.einsum = (
         affine_forms.np.einsum,
@@ -44,18 +44,18 @@ def test_ends_of_linear_forms_hold_over_boxes_balls_and_hulls():
     )
     try:
         for sign in (-1.0, 1.0):
-            low, high = hull.extremes(sign * slopes[:, :, :1])
+            low, high = hull.linear_bounds(sign * slopes[:, :, :1])
             assert Q(low[0, 0]) <= sign * TOTAL <= Q(high[0, 0])
         hull = region(20, "hull", np.full((1, 20), 0.5))
-        low, high = hull.extremes(np.full((1, 20, 1), ETA))
+        low, high = hull.linear_bounds(np.full((1, 20, 1), ETA))
         assert Q(high[0, 0]) >= 10 * Q(ETA)
     finally:
         affine_forms.np.einsum = own
     ball = region(2, "ball")
     for a in np.abs(unlucky(np.random.default_rng(0), (200, 2, 1))):
-        low, high = ball.extremes(a[None])
+        low, high = ball.linear_bounds(a[None])
         assert Q(high[0, 0]) ** 2 >= sum(Q(v) ** 2 for v in a[:, 0]) and low[0, 0] == -high[0, 0]
-        low, high = ball.extremes(a[None] * 2.0**-1070)
+        low, high = ball.linear_bounds(a[None] * 2.0**-1070)
         assert Q(high[0, 0]) ** 2 >= sum(Q(v) ** 2 for v in (a * 2.0**-1070)[:, 0])
 
 
@@ -78,25 +78,26 @@ def test_boxes_hold_their_corners():
 
 
 def test_terms_go_through_no_more_roundings_than_are_counted():
-    for n in (N, affine_forms.LONG + 5):
+    for n in (N, affine_forms.LONG_ROW + 5):
         W = in_order(staircase(n)[None])
-        got = affine_forms.times(W, np.ones((n, 1, 1)))[0, 0, 0]
+        got = affine_forms.matrix_product(W, np.ones((n, 1, 1)))[0, 0, 0]
         off = sum(map(Q, staircase(n))) - Q(float(got))
-        assert 0 <= off <= affine_forms.roundings(W) * Q(U) * (1 + n * Q(U))
+        assert 0 <= off <= affine_forms.n_roundings(W) * Q(U) * (1 + n * Q(U))
 
 
 def strip(own, slope, middle, half):
     """Return the exact ends of c + a.t +- e, times the slope, with middle +- half, less the form's
     own number.
     """
-    values, radii = affine_forms.sloped(own, *(np.array([[v]]) for v in (slope, middle, half)))
+    numbers = (np.array([[v]]) for v in (slope, middle, half))
+    values, radii = affine_forms.linear_relaxation(own, *numbers)
     c, e = (Q(part[0, 1, 0]) for part in own)
     off = [abs(Q(slope) * Q(a) - Q(b)) for a, b in zip(own.values[0, 2:, 0], values[0, 2:, 0])]
     off = sum(off) + abs(Q(slope) * c + Q(middle) - Q(values[0, 1, 0]))
     return off + Q(slope) * e + Q(half), Q(radii[0, 1, 0])
 
 
-def test_sloped_forms_hold_where_everything_rounds():
+def test_linear_relaxations_hold_where_everything_rounds():
     cases = [
         (form(ODDER, 0.0), ODD / 2, 0.0, 0.0),
         (form(U, 0.0), 1.0, 1.0, 0.0),

@@ -1,12 +1,12 @@
-"""Always-on neurons replaced by their rows: what that may be off by, and what sums of rows lose."""
+"""Always-on neurons replaced by their rows: the excess, and the rounding of sums of rows."""
 
 from fractions import Fraction as Q
 
 import numpy as np
 
 from reducednet.verification.difference_bounds.affine_forms import Forms
-from reducednet.verification.difference_bounds.difference import _combined, _only_excess, plus
-from reducednet.verification.difference_bounds.neuron_classes import Rows
+from reducednet.verification.difference_bounds.difference import _add, _combine_rows, _only_excess
+from reducednet.verification.difference_bounds.neuron_classes import NeuronRows
 from oracles.worst_rounding import U, exact, in_order, staircase
 
 ETA = 2.0**-1074
@@ -28,12 +28,12 @@ def test_an_always_on_neuron_is_above_its_row_by_what_its_lowest_value_is_below_
 def assert_combined(q, F, m, r, H, size):
     """Assert that q (F H + rest) is within the rows that are found."""
     n = len(q)
-    rows = Rows(
+    rows = NeuronRows(
         in_order(F)[:, None],
         Forms(*(in_order(np.array(part))[:, None, None] for part in (m, r))),
         np.reshape(size, (n, 1, 1)),
     )
-    found = _combined(in_order([q]), rows, np.full((1, 1, 1), H))
+    found = _combine_rows(in_order([q]), rows, np.full((1, 1, 1), H))
     q, F, m, r = map(exact, (q, F, m, r))
     off = abs(
         (sum(q * F) - Q(float(found.F[0, 0]))) * Q(H)
@@ -57,5 +57,5 @@ def test_sums_of_two_forms_round():
         ((0.0, 1.0), (0.0, 0.99 * U)),
         ((0.0, 0.0), (0.0, 1.0)),
     ):
-        found = plus(forms(c, e), forms(b, s))
+        found = _add(forms(c, e), forms(b, s))
         assert abs(Q(c) + Q(b) - Q(found.values[0, 0, 0])) + Q(e) + Q(s) <= Q(found.radii[0, 0, 0])

@@ -1,4 +1,4 @@
-"""Rows over classes: each charge is used up by numbers that round the bad way."""
+"""Rows over classes: each rounding charge is used up by numbers that round the worst way."""
 
 from fractions import Fraction as Q
 
@@ -7,7 +7,7 @@ import numpy as np
 from reducednet.networks.parameters import Affine
 from reducednet.verification.difference_bounds.affine_forms import Forms
 from reducednet.verification.difference_bounds.neuron_classes import (
-    Rows, Side, evaluate, minus, rows_of,
+    LayerActivations, NeuronRows, evaluate, rows_over_classes, subtract_multiple,
 )
 from oracles.worst_rounding import ODD, ODDER, U, exact, in_order, staircase
 
@@ -20,8 +20,8 @@ def forms(m, r):
     return Forms(*(np.atleast_1d(np.array(part, dtype=float))[:, None, None] for part in (m, r)))
 
 
-def row(F, m=0.0, r=0.0, size=0.0):
-    return Rows(in_order(np.atleast_2d(F)), forms(m, r), forms(size, 0.0).values)
+def row(F, m=0.0, r=0.0, magnitude=0.0):
+    return NeuronRows(in_order(np.atleast_2d(F)), forms(m, r), forms(magnitude, 0.0).values)
 
 
 def assert_evaluated(rows, classes):
@@ -49,7 +49,7 @@ def assert_taken_off(one, scale, other, H):
     """Assert that z - s z' is within the rows that are found, at values H of the classes and ends
     of the rests.
     """
-    result = minus(one, np.array([scale]), other)
+    result = subtract_multiple(one, np.array([scale]), other)
     value = sum(
         (f - Q(scale) * g - Q(float(d))) * h
         for f, g, d, h in zip(exact(one.F[0]), exact(other.F[0]), result.F[0], map(Q, H))
@@ -62,24 +62,25 @@ def assert_taken_off(one, scale, other, H):
 
 def test_multiples_of_rows_round_when_they_are_taken_off():
     """A factor's own rounding, when it is subtracted, is `evaluate`'s; the product's is charged
-    here, by the size.
+    here, by the magnitude.
     """
-    assert_taken_off(row([0.0]), ODD, row([ODDER], size=ODDER), [1.0])
+    assert_taken_off(row([0.0]), ODD, row([ODDER], magnitude=ODDER), [1.0])
     assert_taken_off(row([0.0], 0.0, 1.0), 2.0, row([0.0], 0.0, 0.25), [1.0])
     assert_taken_off(row([0.0], -U), ODD, row([0.0], ODDER), [1.0])
     assert_taken_off(row([0.0], 0.0, 1.0), 1.0, row([0.0], 0.0, 0.99 * U), [1.0])
     assert_taken_off(row([0.0], 0.0), 2.0**-537, row([0.0], 1.4 * 2.0**-538), [1.0])
 
 
-def test_sizes_of_differences_are_those_of_both():
-    found = minus(row([1.0], size=1.0), np.array([-2.0]), row([1.0], size=3.0))
-    assert found.size[0, 0, 0] >= 7.0
+def test_magnitudes_of_differences_are_those_of_both():
+    found = subtract_multiple(row([1.0], magnitude=1.0), np.array([-2.0]), row([1.0], magnitude=3.0))
+    assert found.magnitude[0, 0, 0] >= 7.0
 
 
 def assert_rows_hold(W, b, labels, scales, rest, H):
-    """Assert that W (s H + r) + b is within F H + rest, and no larger than the sizes."""
-    side = Side(np.array(labels), np.array(scales), forms(*rest))
-    found = rows_of(Affine(in_order([W]), np.array([b])), side, forms(H, 0.0 * np.array(H)).values)
+    """Assert that W (s H + r) + b is within F H + rest, and no larger than the magnitudes."""
+    below = LayerActivations(np.array(labels), np.array(scales), forms(*rest))
+    layer = Affine(in_order([W]), np.array([b]))
+    found = rows_over_classes(layer, below, forms(H, 0.0 * np.array(H)).values)
     W, scales, m, r, H = map(exact, (W, scales, *rest, H))
     value = sum(
         w * (s * H[c] if c >= 0 else 0) + w * p for w, s, c, p in zip(W, scales, labels, m)
@@ -92,8 +93,8 @@ def assert_rows_hold(W, b, labels, scales, rest, H):
         abs(w) * (abs(s) * H[c] if c >= 0 else 0) + abs(w) * (abs(p) + q)
         for w, s, c, p, q in zip(W, scales, labels, m, r)
     ) + abs(Q(b))
-    underflow = len(W) * Q(ETA)  # a size only ever is multiplied by U
-    assert terms <= Q(float(found.size[0, 0, 0])) + underflow
+    underflow = len(W) * Q(ETA)  # a magnitude is only ever multiplied by U
+    assert terms <= Q(float(found.magnitude[0, 0, 0])) + underflow
 
 
 def test_rows_over_classes_hold_where_factors_and_rests_round():

@@ -1,4 +1,4 @@
-"""Differences of ReLUs as forms: each charge is used up by numbers that round the bad way."""
+"""Differences of ReLUs: each rounding charge is used up by numbers that round the worst way."""
 
 from fractions import Fraction as Q
 
@@ -28,46 +28,49 @@ def test_numbers_are_moved_by_more_than_two_roundings():
             assert int(step) * (moved - value) >= max(2 * abs(value) * Q(U), Q(ETA))
 
 
-def assert_differences_hold(d, q, head):
-    """Assert it of max(z, 0) - q max(z_h, 0) with z - q z_h within d and z_h within head:
-    (middles, radii).
-    """
-    rows, heads = (np.zeros((len(q), 1)),) * 2
-    low, high = (h[:, None] for h in (head[0] - head[1], head[0] + head[1]))
+def assert_differences_hold(d, q, z_c_bounds):
+    """Assert it of max(z, 0) - q max(z_c, 0), with (middles, radii) of z - q z_c and of z_c."""
+    rows, representatives = (np.zeros((len(q), 1)),) * 2
+    middles, radii = (part[:, None] for part in z_c_bounds)
+    bounds = middles - radii, middles + radii
     delta = forms(*d)
-    own = relu_layer.evaluate, relu_layer.minus
-    relu_layer.evaluate, relu_layer.minus = lambda *_: delta, lambda *_: None
-    ends = type("Ends", (), {"bounds": lambda _, f: columns(d[0] - d[1], d[0] + d[1])})()
+    own = relu_layer.evaluate, relu_layer.subtract_multiple
+    relu_layer.evaluate, relu_layer.subtract_multiple = lambda *_: delta, lambda *_: None
+    sharp = type("Sharp", (), {"bounds": lambda _, f: columns(d[0] - d[1], d[0] + d[1])})()
     try:
-        known = relu_layer._relu_members(rows, np.array(q), heads, (low, high), None, ends)
+        known = relu_layer._bounds_in_class(
+            rows, np.array(q), representatives, bounds, None, sharp
+        )
     finally:
-        relu_layer.evaluate, relu_layer.minus = own
-    for m, r, s, h, p, (a, *slopes), e, bottom, top, drift in zip(
-        *map(exact, (*d, q, *head)),
+        relu_layer.evaluate, relu_layer.subtract_multiple = own
+    for m, r, s, h, p, (a, *slopes), e, bottom, top, mismatch in zip(
+        *map(exact, (*d, q, *z_c_bounds)),
         exact(known.rest.values[:, :2, 0]),
         exact(known.rest.radii[:, :, 0]),
         exact(known.low[:, 0]),
         exact(known.high[:, 0]),
-        exact(known.drift[:, 0]),
+        exact(known.mismatch[:, 0]),
     ):
-        assert drift >= max(abs(m - r), abs(m + r))
-        for z_h in [h - p, h + p] + [Q(0)] * (abs(h) < p):
-            for off in [m - r, m + r] + [-s * z_h] * (abs(m + s * z_h) < r):
-                value = max(s * z_h + off, Q(0)) - s * max(z_h, Q(0))
-                assert bottom <= s * z_h + off <= top
+        assert mismatch >= max(abs(m - r), abs(m + r))
+        for z_c in [h - p, h + p] + [Q(0)] * (abs(h) < p):
+            for off in [m - r, m + r] + [-s * z_c] * (abs(m + s * z_c) < r):
+                value = max(s * z_c + off, Q(0)) - s * max(z_c, Q(0))
+                assert bottom <= s * z_c + off <= top
                 assert abs(value - a) <= e[0] and abs(value - slopes[0]) <= e[1]
 
 
 def test_differences_of_relus_hold_whatever_is_rounded():
     rng, n = np.random.default_rng(5), 300
-    d, head = ((unlucky(rng, n), 0.0 * np.abs(unlucky(rng, n))) for _ in range(2))
-    assert_differences_hold(d, np.abs(unlucky(rng, n, 1)), head)
-    d, head = (
+    d, z_c_bounds = ((unlucky(rng, n), 0.0 * np.abs(unlucky(rng, n))) for _ in range(2))
+    assert_differences_hold(d, np.abs(unlucky(rng, n, 1)), z_c_bounds)
+    d, z_c_bounds = (
         (np.round(9 * unlucky(rng, n)), np.round(np.abs(9 * unlucky(rng, n)))) for _ in range(2)
     )
-    assert_differences_hold(d, np.ones(n), head)  # integers are exact
-    d, head = ((ETA * rng.integers(-9, 10, n), ETA * rng.integers(0, 10, n)) for _ in range(2))
-    assert_differences_hold(d, np.ones(n), head)
+    assert_differences_hold(d, np.ones(n), z_c_bounds)  # integers are exact
+    d, z_c_bounds = (
+        (ETA * rng.integers(-9, 10, n), ETA * rng.integers(0, 10, n)) for _ in range(2)
+    )
+    assert_differences_hold(d, np.ones(n), z_c_bounds)
 
 
 def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
@@ -82,7 +85,7 @@ def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
     assert_differences_hold((d, 0 * d), q, (h, 0 * h))
 
 
-def test_turned_members_add_their_own_row_with_its_error():
+def test_opposite_neurons_add_their_own_row_with_its_error():
     """-z + remainder: 1 and U, and errors 1 and .99 U, are added up."""
     for (c, e), (b, s) in (
         ((1.0, 0.0), (U, 0.0)),
@@ -90,16 +93,18 @@ def test_turned_members_add_their_own_row_with_its_error():
         ((0.0, 0.0), (0.0, 1.0)),
     ):
         answers = [forms(c, e), forms(-b, s)]
-        own = relu_layer.evaluate, relu_layer.minus, relu_layer._difference_of_relus
-        relu_layer.evaluate, relu_layer.minus = lambda *_: answers.pop(0), lambda *_: None
+        own = relu_layer.evaluate, relu_layer.subtract_multiple, relu_layer._difference_of_relus
+        relu_layer.evaluate = lambda *_: answers.pop(0)
+        relu_layer.subtract_multiple = lambda *_: None
         relu_layer._difference_of_relus = lambda *_: forms(c, e)
-        rows = type("Some", (), {"signed": lambda self, _: self, "take": lambda self, _: self})()
-        ends = type("Ends", (), {"bounds": lambda _, f: columns(0.0, 0.0)})()
+        same = {name: lambda self, _: self for name in ("with_signs", "take")}
+        rows = type("Some", (), same)()
+        sharp = type("Sharp", (), {"bounds": lambda _, f: columns(0.0, 0.0)})()
         try:
-            known = relu_layer._relu_members(
-                rows, np.array([-1.0]), None, columns(0.0, 0.0), None, ends
+            known = relu_layer._bounds_in_class(
+                rows, np.array([-1.0]), None, columns(0.0, 0.0), None, sharp
             )
         finally:
-            relu_layer.evaluate, relu_layer.minus, relu_layer._difference_of_relus = own
+            relu_layer.evaluate, relu_layer.subtract_multiple, relu_layer._difference_of_relus = own
         off = abs(Q(c) + Q(b) - Q(known.rest.values[0, 1, 0])) + Q(e) + Q(s)
         assert off <= Q(known.rest.radii[0, 1, 0])

@@ -1,4 +1,4 @@
-"""Layer by layer, and at the outputs, what a pass over two networks says holds at exact points, for any match."""
+"""The bounds of each layer, and of the outputs, hold at exact points, for any match."""
 from fractions import Fraction
 
 import numpy as np
@@ -12,25 +12,25 @@ from reducednet.verification.difference_bounds.affine_forms import boxes, region
 from reducednet.verification.difference_bounds.difference import difference
 from reducednet.verification.difference_bounds.neuron_classes import Match
 from reducednet.verification.difference_bounds.neuron_matching import (
-    no_match, same_hyperplanes, same_places,
+    no_match, same_hyperplanes, same_indices,
 )
 from oracles.strategies import KINDS, domains, networks, seeds
 
 
-def random_match(rng, counts, turned=True):
-    """Return a match that nothing speaks for: random classes and scales, with 0 and negative ones."""
+def random_match(rng, counts, opposite=True):
+    """Return a match without any reason: random classes and scales, with 0 and negative ones."""
     labels = [rng.integers(-1, 4, n) for n in counts]
     names, ranks = np.unique(np.concatenate(labels), return_inverse=True)
     ranks = ranks - int(names[0] == -1)
-    sign = -1.0 if turned else 1.0
+    sign = -1.0 if opposite else 1.0
     scales = rng.choice([1.0, 0.0, 2.0**-70, 0.3, 3.0, sign, 0.5 * sign], len(ranks))
-    ends = np.cumsum(counts)[:-1]
-    return Match(tuple(np.split(ranks, ends)), tuple(np.split(scales, ends)))
+    split = np.cumsum(counts)[:-1]
+    return Match(tuple(np.split(ranks, split)), tuple(np.split(scales, split)))
 
 
-def random_matcher(seed, turned=True):
+def random_matcher(seed, opposite=True):
     rng = np.random.default_rng(seed)
-    return lambda number, rows, classes: random_match(rng, [len(own.F) for own in rows], turned)
+    return lambda number, rows, classes: random_match(rng, [len(own.F) for own in rows], opposite)
 
 
 def assert_difference(networks, region, matcher, linear, rng):
@@ -53,19 +53,19 @@ def assert_difference(networks, region, matcher, linear, rng):
 
 
 def assert_layer(region, number, x, match, known, Z):
-    """Assert h = |s| H + rest, low <= z <= high and |z - s z_c| <= drift."""
+    """Assert h = |s| H + rest, low <= z <= high and |z - s z_c| <= mismatch."""
     network, index = match.representatives()
     for own, z, labels, scales in zip(known, Z, match.labels, match.scales):
         assert_bounds(own.low[:, number], own.high[:, number], z, "z")
-        heads = [Z[network[c]][index[c]] if c >= 0 else Fraction(0) for c in labels]
+        z_c = [Z[network[c]][index[c]] if c >= 0 else Fraction(0) for c in labels]
         s = [Fraction(float(value)) for value in scales]
         h = [max(value, Fraction(0)) for value in z]
-        rest = [value - abs(t) * max(head, Fraction(0)) for value, t, head in zip(h, s, heads)]
+        rest = [value - abs(t) * max(p, Fraction(0)) for value, t, p in zip(h, s, z_c)]
         assert_holds(own.rest, region, number, x, rest, "h - |s| H")
-        drift = [abs(v - t * head) if c >= 0 else Fraction(0) for v, t, head, c in zip(z, s, heads, labels)]
-        heads_too = [bool(c >= 0 and z is Z[network[c]] and j == index[c]) for j, c in enumerate(labels)]
-        for value, bound, head in zip(drift, own.drift[:, number].tolist(), heads_too):
-            assert head or not np.isfinite(bound) or value <= Fraction(bound), f"drift {float(value)}, {bound}"
+        mismatch = [abs(v - t * p) if c >= 0 else Fraction(0) for v, t, p, c in zip(z, s, z_c, labels)]
+        is_z_c = [bool(c >= 0 and z is Z[network[c]] and j == index[c]) for j, c in enumerate(labels)]
+        for value, bound, same in zip(mismatch, own.mismatch[:, number].tolist(), is_z_c):
+            assert same or not np.isfinite(bound) or value <= Fraction(bound), f"mismatch {float(value)}, {bound}"
 
 
 def second(f, seed, kind):
@@ -94,12 +94,12 @@ def relu_pairs(draw):
     return f, g, domain
 
 
-@given(relu_pairs(), seeds(), st.booleans(), st.sampled_from(["none", "places", "hyperplanes", "random"]))
+@given(relu_pairs(), seeds(), st.booleans(), st.sampled_from(["none", "indices", "hyperplanes", "random"]))
 def test_every_claim_holds_at_exact_points(pair, seed, linear, kind):
     f, g, domain = pair
     region = region_of(domain)
     matcher = {
-        "none": no_match, "places": same_places, "random": random_matcher(seed),
+        "none": no_match, "indices": same_indices, "random": random_matcher(seed),
         "hyperplanes": same_hyperplanes(region, 2.0**-34, f.depth == 1),
     }[kind]
     assert_difference((f, g), region, matcher, linear, np.random.default_rng(seed))
@@ -148,7 +148,7 @@ def test_every_claim_holds_at_extreme_scales(seed, rows, columns):
 def test_equal_networks_differ_by_rounding_only_however_large_their_values():
     f = rn.Network.random((3, 20, 20, 2), rng=0)
     region = region_of(rn.Box(2.0**20 * np.ones(3), 2.0**20 * np.ones(3) + 1.0))
-    found = difference((f, f), region, same_places)
+    found = difference((f, f), region, same_indices)
     size = np.abs(f(2.0**20 * np.ones((1, 3)))).max()
     assert max(-found.forms.values.min(), region.bounds(found.forms)[1].max()) <= 1e-12 * size
 
@@ -159,7 +159,7 @@ def test_pair_of_opposite_always_on_neurons_cancels(linear):
     f = rn.Network([[[1.0], [2.0]], [[1.0, 0.5], [-1.0, -0.5]]], [[0.0, 1.0], [0.0, 2.0**20]], [[1.0, 1.0]])
     g = rn.Network(f.weights, [f.thresholds[0], np.array([2.0, 2.0**20 - 2.0])], f.output_weights)
     region = region_of(rn.Box(0.0, 1.0))
-    low, high = region.bounds(difference((f, g), region, same_places, linear).forms)
+    low, high = region.bounds(difference((f, g), region, same_indices, linear).forms)
     assert max(-low.max(), high.max()) <= 1e-8
 
 

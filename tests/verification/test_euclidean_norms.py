@@ -1,4 +1,4 @@
-"""Bounds in the Euclidean norm: above every exact difference, and below what intervals say of deep networks."""
+"""Bounds in the Euclidean norm hold, and are below the intervals' bounds of deep networks."""
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +14,7 @@ from reducednet.verification.certificates.check_norms import spectral_norm
 from reducednet.verification.difference_bounds.affine_forms import region_of
 from reducednet.verification.difference_bounds.difference import difference
 from reducednet.verification.difference_bounds.euclidean_norms import norm_bound
-from reducednet.verification.difference_bounds.neuron_matching import same_places
+from reducednet.verification.difference_bounds.neuron_matching import same_indices
 from oracles.strategies import seeds
 
 SQUARE = rn.Box([-1, -1], [1, 1])
@@ -30,12 +30,12 @@ def perturbed(sizes, seed, amount):
 
 def bound_of(f, g, domain):
     """Return the bound of norms that the provers find, or None."""
-    matches = difference((f, g), region_of(domain), same_places).matches
+    matches = difference((f, g), region_of(domain), same_indices).matches
     found = norm_bound(matches, (f, g), (f, g), domain)
     return None if found is None else found[0]
 
 
-def pairs_of_places(f, scales=1.0):
+def pairs_of_indices(f, scales=1.0):
     """Return the arrays that match neuron j of f with neuron j of another network of the same
     sizes.
     """
@@ -65,7 +65,7 @@ def test_any_pairs_with_any_positive_scales_prove_a_bound_of_the_supremum(seed, 
     rng = np.random.default_rng(seed)
     f = rn.Network.random(sizes, rng, output_bias=True)
     g = f.with_vector(f.to_vector() + amount * rng.standard_normal(f.n_parameters))
-    arrays = pairs_of_places(f)
+    arrays = pairs_of_indices(f)
     assert check_norms.check(arrays, f, g, SQUARE) >= supremum(f, g, SQUARE).value
     for layer, n in enumerate(sizes[1:-1]):
         arrays[f"labels{layer}"][n:] = rng.permutation(n)
@@ -84,8 +84,8 @@ def test_rows_scaled_by_powers_of_two_change_no_bound(power):
     W = [factors[:, np.newaxis] * f.weights[0], f.weights[1] / factors]
     b = [factors * f.thresholds[0], f.thresholds[1]]
     scaled = rn.Network(W, b, f.output_weights, f.output_bias)
-    arrays = pairs_of_places(f)
-    matches = difference((f, g), region_of(SQUARE), same_places).matches
+    arrays = pairs_of_indices(f)
+    matches = difference((f, g), region_of(SQUARE), same_indices).matches
     for layer, match in enumerate(matches):
         n = f.sizes[layer + 1]
         arrays[f"scales{layer}"][n:] = match.scales[0] * (factors if layer == 0 else 1.0)
@@ -95,14 +95,14 @@ def test_rows_scaled_by_powers_of_two_change_no_bound(power):
 def test_rows_beyond_float64_are_refused():
     f = rn.Network([[[2.0**600, 2.0**-600], [1.0, 0.0]]], [[0.0, 0.0]], [[1.0, 1.0]])
     with pytest.raises(ValueError, match="range of float64"):
-        check_norms.check(pairs_of_places(f), f, f, SQUARE)
+        check_norms.check(pairs_of_indices(f), f, f, SQUARE)
 
 
 def test_norm_bound_is_far_below_the_intervals_bound_in_deep_networks():
     f = rn.Network.random((10, *[64] * 8, 1), rng=0, scheme="he", output_bias=True)
     box = rn.Box(-np.ones(10), np.ones(10))
     g, region = rn.reduce(f, box), region_of(box)
-    found = difference((f, g), region, same_places)
+    found = difference((f, g), region, same_indices)
     low, high = region.bounds(found.forms)
     bound, _ = norm_bound(found.matches, (f, g), (f, g), box)
     assert 0.0 < bound < np.maximum(-low, high).item() / 50.0

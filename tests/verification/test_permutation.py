@@ -1,4 +1,4 @@
-"""Networks that are the same numbers, permuted and scaled by powers of two, are proved equal at any size."""
+"""Networks that are permuted and scaled by powers of two are proved equal at any size."""
 import time
 
 import numpy as np
@@ -43,12 +43,12 @@ def test_large_networks_are_proved_equal_within_a_second(activation):
 
 
 @given(seeds(), st.sampled_from(["relu", "binary"]), st.integers(0, 5))
-def test_permuted_and_scaled_networks_are_found_whatever_stands_twice(seed, activation, n_twice):
-    """Rows that are the same, or zero, are told apart by what they lead to."""
+def test_permuted_and_scaled_networks_are_found_whatever_rows_are_equal(seed, activation, n_copies):
+    """Rows that are equal, or zero, are told apart by the weights above them."""
     rng = np.random.default_rng(seed)
     f = rn.Network.random((2, 6, 5, 2), rng=rng, activation=activation)
     W, b = f.weights[0].copy(), f.thresholds[0].copy()
-    rows = rng.integers(0, 6, n_twice)
+    rows = rng.integers(0, 6, n_copies)
     W[rows], b[rows] = W[0], b[0]
     W[rng.integers(0, 6)] = -0.0
     f = rn.Network([W, f.weights[1]], [b, f.thresholds[1]], f.output_weights, None, activation)

@@ -1,14 +1,16 @@
-"""The difference of two ReLUs lies in what is said of it, for any scales and signs."""
+"""The difference of two ReLUs lies within its bounds, for any scales and signs."""
 from fractions import Fraction
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracles.exact_forms import assert_bounds, assert_holds, members, points_of_region, random_forms, some_boxes
+from oracles.exact_forms import (
+    allowed_values, assert_bounds, assert_holds, points_of_region, random_forms, some_boxes,
+)
 from reducednet.numerics.rounding import gamma
 from reducednet.verification.difference_bounds.affine_forms import Forms, boxes
-from reducednet.verification.difference_bounds.neuron_classes import Match, Rows
+from reducednet.verification.difference_bounds.neuron_classes import Match, NeuronRows
 from reducednet.verification.difference_bounds.relu_layer import _difference_of_relus, relu_layer
 from oracles.strategies import seeds
 
@@ -30,8 +32,8 @@ def test_difference_of_relus_holds_the_exact_one(seed, spread, linear):
     result = _difference_of_relus(delta, d, a, b)
     for number, points in enumerate(points_of_region(region, rng)):
         for x in points:
-            pairs = zip(members(below, region, number, x, rng), members(delta, region, number, x, rng))
-            values = [relu(z + more) - relu(z) for z, more in pairs]
+            z_b, d_b = (allowed_values(own, region, number, x, rng) for own in (below, delta))
+            values = [relu(z + more) - relu(z) for z, more in zip(z_b, d_b)]
             assert_holds(result, region, number, x, values, "max(z + delta, 0) - max(z, 0)")
             assert_bounds(*(end[:, number] for end in region.bounds(result)), values, "its bounds")
 
@@ -74,25 +76,26 @@ def test_one_of_them_bounds_the_difference():
 
 
 @given(seeds(), SPREADS, st.booleans())
-def test_layer_holds_members_of_any_scale_and_sign(seed, spread, linear):
-    """h_m = |s| max(z_c, 0) + rest, for right and wrong scales, turned signs, and scale 0 among them."""
+def test_layer_holds_neurons_of_any_scale_and_sign(seed, spread, linear):
+    """h_m = |s| max(z_c, 0) + rest, for right and wrong scales, negative ones and 0 among them."""
     rng = np.random.default_rng(seed)
     region = some_boxes(rng, 2)
     classes = random_forms(rng, 3, region, spread, linear)
     F = np.ldexp(rng.standard_normal((6, 3)), rng.integers(-3, 4, (6, 1)))
     rest = random_forms(rng, 6, region, spread // 2, linear)
-    match = Match((np.zeros(6, dtype=int),), (rng.choice([1.0, -1.0, 0.0, 0.5, -4.0], 6),)).normal()
+    match = Match((np.zeros(6, dtype=int),), (rng.choice([1.0, -1.0, 0.0, 0.5, -4.0], 6),))
+    match = match.with_unit_representatives()
     if rng.random() < 0.5:  # right ones
         F, s = F[:1] * match.scales[0][:, np.newaxis], match.scales[0][:, np.newaxis, np.newaxis]
         rest = Forms(rest.values[:1] * s, rest.radii[:1] * np.abs(s))
-    rows = Rows(F, rest, np.abs(F).sum(axis=1)[:, np.newaxis, np.newaxis] * classes.magnitude.max(axis=0)
-                + rest.magnitude)
+    sums = np.abs(F).sum(axis=1)[:, np.newaxis, np.newaxis]
+    rows = NeuronRows(F, rest, sums * classes.magnitude.max(axis=0) + rest.magnitude)
     forms, (scales,), (known,), _ = relu_layer([rows], match, classes, region)
     for number, points in enumerate(points_of_region(region, rng)):
         for x in points:
-            H = members(classes, region, number, x, rng)
+            H = allowed_values(classes, region, number, x, rng)
             z = [sum(Fraction(float(f)) * h for f, h in zip(row, H)) + r
-                 for row, r in zip(F, members(rest, region, number, x, rng))]
+                 for row, r in zip(F, allowed_values(rest, region, number, x, rng))]
             assert_holds(forms, region, number, x, [relu(z[0])], "the representative")
             assert_bounds(known.low[:, number], known.high[:, number], z, "z")
             values = [relu(own) - Fraction(float(s)) * relu(z[0]) for own, s in zip(z, scales)]

@@ -1,4 +1,4 @@
-"""Bounds of f - g, layer by layer, from neurons that are matched.
+"""Match the neurons of two networks, and bound f - g layer by layer.
 
 May import `certificates` and the rooms below `verification`.
 """

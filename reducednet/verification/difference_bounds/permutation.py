@@ -1,9 +1,9 @@
-"""Networks that are the same numbers after permuting neurons and scaling rows by powers of two.
+"""Find a permutation of neurons and powers of two on rows that turn one network into another.
 
-Each row is divided by the power of two of its largest number, which does not depend on any order.
-Then neurons are told apart by a fingerprint of their row over the layer below, in the order that
-was found there, and where that is not enough by one of all that they lead to. Fingerprints only
-propose; `permutation_checker` compares all numbers.
+Each row is divided by the power of two of its largest entry, which does not depend on the order of
+neurons. Neurons are then paired by fingerprints (hashes) of their rows, with the layer below in the
+order already found, and, where rows are equal, by fingerprints of the weights above them.
+Fingerprints only propose a permutation; `certificates.check_permutation` compares all numbers.
 
 References
 ----------
@@ -23,19 +23,19 @@ from ...networks.network import Network
 from ...networks.parameters import Affine
 from ..certificates import check_permutation
 
-Marks = npt.NDArray[np.uint64]
+Fingerprints = npt.NDArray[np.uint64]
 
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
-"""Odd numbers whose products spread the bits of what is multiplied: splitmix64's."""
+"""The odd constants of the hash function splitmix64."""
 
 
 def permutation_arrays(
     f: Network, g: Network, check_time: Callable[[], None] = lambda: None
 ) -> dict[str, Any] | None:
-    """Return the data of a confirmed certificate of kind "permutation", or None.
+    """Return the arrays of a checked certificate of kind "permutation", or None if none is found.
 
-    Of neurons that nothing tells apart any order is taken; it may be a wrong one, and then None is
-    returned. `check_time` is called now and then, and may raise.
+    Neurons with equal fingerprints are paired in any order; if that is wrong, the result is None
+    too. `check_time` is called once a layer, and may raise.
 
     Examples
     --------
@@ -52,16 +52,16 @@ def permutation_arrays(
     order = np.arange(f.n_inputs)
     for layer in range(f.depth):
         check_time()
-        marks = [scaled[0].marks_of_rows(layer, np.arange(len(order))),
-                 scaled[1].marks_of_rows(layer, order)]
-        first, second = (np.sort(own) for own in marks)
+        rows = [scaled[0].row_fingerprints(layer, np.arange(len(order))),
+                scaled[1].row_fingerprints(layer, order)]
+        first, second = (np.sort(own) for own in rows)
         if not np.array_equal(first, second):
             return None
         if (first[1:] == first[:-1]).any():
-            above = [own.marks_from_above(layer) for own in scaled]
-            sorted_f, sorted_g = (np.lexsort(keys) for keys in zip(above, marks))
+            above = [own.upper_fingerprints(layer) for own in scaled]
+            sorted_f, sorted_g = (np.lexsort(keys) for keys in zip(above, rows))
         else:
-            sorted_f, sorted_g = (np.argsort(rows) for rows in marks)
+            sorted_f, sorted_g = (np.argsort(own) for own in rows)
         order = np.empty_like(sorted_f)
         order[sorted_f] = sorted_g
         exponents = scaled[1].exponents[layer][order] - scaled[0].exponents[layer]
@@ -76,11 +76,12 @@ def permutation_arrays(
 
 
 class _Scaled:
-    """A network with each hidden row's largest number in [1/2, 1).
+    """A network with the largest entry of each hidden row scaled to [1/2, 1) by a power of two.
 
-    Layers are scaled when they are asked for. A neuron for which that is not exact keeps its row.
+    Layers are scaled when they are needed. A row that cannot be scaled exactly stays as it is.
 
-    exponents : list of the e of each neuron of each layer so far; its row was divided by 2^e
+    exponents : list of arrays
+        e for each neuron of the layers scaled so far: its row was divided by 2^e.
     """
 
     def __init__(self, network: Network) -> None:
@@ -104,38 +105,38 @@ class _Scaled:
             self.maps[number] = Affine(rows, np.where(exact, thresholds, b))
             self.exponents.append(np.where(exact, e, 0))
 
-    def marks_of_rows(self, layer: int, order: np.ndarray) -> Marks:
-        """Return a fingerprint of each neuron's row, its entries in this order, and threshold."""
+    def row_fingerprints(self, layer: int, order: np.ndarray) -> Fingerprints:
+        """Return a fingerprint of each neuron's row, with entries in this order, and threshold."""
         self._scale_up_to(layer)
         W, b = self.maps[layer]
         assert b is not None
-        places = _mixed(np.arange(len(order) + 1, dtype=np.uint64))
+        positions = _mix_bits(np.arange(len(order) + 1, dtype=np.uint64))
         numbers = _bits(np.column_stack([W[:, order], b]))
-        return np.asarray(_mixed(numbers ^ places).sum(axis=1, dtype=np.uint64))
+        return np.asarray(_mix_bits(numbers ^ positions).sum(axis=1, dtype=np.uint64))
 
-    def marks_from_above(self, layer: int) -> Marks:
-        """Return a fingerprint of what each neuron of a layer leads to, in whatever order that is."""
+    def upper_fingerprints(self, layer: int) -> Fingerprints:
+        """Return a fingerprint of all weights above each neuron, whatever the order of neurons."""
         self._scale_up_to(self.depth - 1)
-        marks = _mixed(np.arange(len(self.maps[-1].W), dtype=np.uint64))
+        result = _mix_bits(np.arange(len(self.maps[-1].W), dtype=np.uint64))
         for above in self.maps[:layer:-1]:
-            paths = _mixed(_bits(above.W) ^ marks[:, np.newaxis])
-            marks = _mixed(paths.sum(axis=0, dtype=np.uint64))
-        return marks
+            paths = _mix_bits(_bits(above.W) ^ result[:, np.newaxis])
+            result = _mix_bits(paths.sum(axis=0, dtype=np.uint64))
+        return result
 
 
 def _times_power(A: Any, exponents: np.ndarray) -> tuple[Array, np.ndarray]:
-    """Return A times 2^exponents, and where that is exact; it may also be refused where it is."""
-    with np.errstate(all="ignore"):  # a product rounds only where ldexp does, and takes less time
+    """Return A times 2^exponents, and True where that is surely exact."""
+    with np.errstate(all="ignore"):  # products round only where ldexp does, and are faster
         result = A * np.ldexp(1.0, exponents)
         return result, np.isfinite(result) & (result * np.ldexp(1.0, -exponents) == A)
 
 
-def _bits(numbers: Array) -> Marks:
-    return (numbers + 0.0).view(np.uint64)  # -0.0 is 0.0
+def _bits(numbers: Array) -> Fingerprints:
+    return (numbers + 0.0).view(np.uint64)  # -0.0 becomes 0.0
 
 
-def _mixed(values: Marks) -> Marks:
-    """Return the numbers with all bits spread: of two that differ in one bit half of all differ."""
+def _mix_bits(values: Fingerprints) -> Fingerprints:
+    """Return a hash of each number: changing one bit changes about half of the bits of its hash."""
     with np.errstate(over="ignore"):
         values = (values + _FACTORS[0]) * _FACTORS[1]
         values = (values ^ (values >> np.uint64(29))) * _FACTORS[2]
