@@ -7,7 +7,7 @@ import numpy as np
 import reducednet as rn
 from oracles.exact_suprema import exact_difference
 from reducednet.verification.certificates import check_symbolic
-from reducednet.verification.certificates.check_symbolic import Heads
+from reducednet.verification.certificates.check_symbolic import Representatives
 from oracles.worst_rounding import ODD, ODDER, ROUNDED, U, exact, unlucky
 
 ETA = 2.0**-1074
@@ -144,20 +144,20 @@ def test_a_cut_needs_a_multiplier_that_is_surely_no_less_than_the_coefficient():
 def heads_over(domain):
     """Return what is known before the first layer."""
     net = rn.Network([np.zeros((1, domain.n_inputs))], [[0.0]], [[0.0]])
-    return Heads(net, net, domain)
+    return Representatives(net, net, domain)
 
 
 def test_bounds_of_rows_hold_where_products_round_and_underflow():
     for a, x, b in ((ODD, ODDER, U), (2.0**-538 * 1.2, 2.0**-538 * 1.2, 0.0)):
         heads = heads_over(rn.Box([0.0], [x]))
         A = np.array([[b, a]])
-        found = heads.above(A, np.abs(A), np.zeros(1))
+        found = heads.upper_bounds(A, np.abs(A), np.zeros(1))
         assert Q(found[0]) >= Q(a) * Q(x) + Q(b)
-        assert heads.above(A, np.abs(A), np.ones(1))[0] >= 1.0
+        assert heads.upper_bounds(A, np.abs(A), np.ones(1))[0] >= 1.0
 
 
 def test_sizes_of_inputs_hold_the_ends_of_a_ball():
-    assert Q(heads_over(rn.Ball([1.0], 0.99 * U)).sizes[1]) >= 1 + Q(0.99 * U)
+    assert Q(heads_over(rn.Ball([1.0], 0.99 * U)).magnitudes[1]) >= 1 + Q(0.99 * U)
 
 
 def test_ranges_of_sums_over_intervals_hold_their_ends():
@@ -189,15 +189,15 @@ def test_a_line_below_relu_is_no_multiple_beyond_0_and_its_factor():
         (1.0, -1, 5.0, 0),
     ):
         A = np.array([[0.0, 0.0, u]])
-        top = heads.above_at(A, np.abs(A), np.zeros(1), np.array([[float(sign)]]), np.array([[m]]))
+        top = heads.upper_bounds_where(A, np.abs(A), np.zeros(1), np.array([[float(sign)]]), np.array([[m]]))
         assert top[0] >= truth
     A = np.array([[0.0, 0.0, 1.0], [0.0, 3.0, -1.0]])  # U is 1 at 1, 3 x - U is 2
-    top = heads.above_at(A, np.abs(A), np.zeros(2), np.zeros((2, 1)), np.array([[0.0], [-3.0]]))
+    top = heads.upper_bounds_where(A, np.abs(A), np.zeros(2), np.zeros((2, 1)), np.array([[0.0], [-3.0]]))
     assert top[0] >= 1.0 and top[1] >= 2.0
     A = np.array(
         [[0.0, -0.5, -1.0]]
     )  # -x/2 - relu(x) is 1/2 at -1: with 3 x added it would be less at both ends
-    top = heads.above_at(A, np.abs(A), np.zeros(1), np.zeros((1, 1)), np.array([[0.5]]))
+    top = heads.upper_bounds_where(A, np.abs(A), np.zeros(1), np.zeros((1, 1)), np.array([[0.5]]))
     assert top[0] >= 0.5
 
 

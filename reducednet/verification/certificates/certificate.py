@@ -233,7 +233,7 @@ class Certificate:
             return f"a margin of {self.margin:.3g} says too little about this domain"
         if self.semantics == "real":
             return ""
-        slack = check_evaluation.slack(f, g, domain)
+        slack = check_evaluation.evaluation_error(f, g, domain)
         if not slack <= self.slack:
             return f"evaluation in float64 may add {slack:.17g}"
         if self.claim == "gap":

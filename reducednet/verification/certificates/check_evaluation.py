@@ -93,7 +93,7 @@ def error_of(net: Any, domain: Any) -> float:
     return float(affine_error(net.output_weights, bias, A, e).max())
 
 
-def slack(f: Any, g: Any, domain: Any) -> float:
+def evaluation_error(f: Any, g: Any, domain: Any) -> float:
     """Return no less than what both networks' evaluation may add to |f - g|; inf or nan where that
     has no bound.
     """
