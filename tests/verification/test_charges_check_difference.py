@@ -47,7 +47,7 @@ def farthest(G, E, V, A):
 
 
 def assert_rows_hold(G, E, V):
-    A, R = check_difference.at(G, E, V)
+    A, R = check_difference.combine(G, E, V)
     for off, *radii in zip(farthest(G, E, V, A), R[:, 0, 0], R[:, 1, 0]):
         assert all(
             off <= Fraction(float(radius)) for radius in radii
@@ -89,7 +89,7 @@ def test_factors_that_underflowed_are_charged_by_what_they_multiply():
     tiny, far = 2.0**-538 * 1.2, 2.0**1000
     G, E, q = np.array([[0.0, 0.0], [tiny, 0.0]]), np.zeros((2, 2)), np.array([0.0, tiny])
     V = np.array([[[far], [far]], [[1.0], [1.0]]]), np.zeros((2, 2, 1))
-    A, R, _ = check_difference.relus(G[::-1], E, q, np.array([0, 0]), V, ("Box", None))
+    A, R, _ = check_difference.relu_remainders(G[::-1], E, q, np.array([0, 0]), V, ("Box", None))
     z = -Fraction(tiny) * Fraction(tiny) * Fraction(far)  # s(0) - q s(tiny H)
     assert abs(z - Fraction(A[1, 0, 0])) <= Fraction(R[1, 0, 0])
 
@@ -134,7 +134,7 @@ def test_middle_and_reach_hold_both_ends():
     rng = np.random.default_rng(0)
     low, high = np.sort(unlucky(rng, (2, 500), 9), axis=0)
     low[:9], high[:9] = 1.0 + np.arange(9) * 2.0**-52, 1.0 + np.arange(1, 10) * 2.0**-52
-    for a, b, m, r in zip(*map(exact, (low, high, *check_difference.between(low, high)))):
+    for a, b, m, r in zip(*map(exact, (low, high, *check_difference.centre_and_radius(low, high)))):
         assert m - r <= a and b <= m + r
 
 
@@ -184,7 +184,7 @@ def always(answer):
 
 
 def relus_of(d, heads, q, turned, sharp=False):
-    """Return what `relus` makes of remainders within d[0] +- d[1] of |q| z_head; -q z_head + z
+    """Return what `relu_remainders` makes of remainders within d[0] +- d[1] of |q| z_head; -q z_head + z
     within turned.
 
     sharp : the ends of d and of the heads are floats, and taken for what the checker's own bounds
@@ -201,8 +201,8 @@ def relus_of(d, heads, q, turned, sharp=False):
     answers = [always((A.copy(), R.copy())), always(tuple(part[T] for part in forms(*turned)))]
     at = np.tile(np.arange(n), 2)
     G = np.zeros((2 * n, 1))
-    with replaced(at=answers, bounds=[always((low, high))]):
-        return check_difference.relus(G, G, np.append(0.0 * q, q), at, (np.zeros((1, 2, 1)), None), None)
+    with replaced(combine=answers, bounds=[always((low, high))]):
+        return check_difference.relu_remainders(G, G, np.append(0.0 * q, q), at, (np.zeros((1, 2, 1)), None), None)
 
 
 def test_differences_of_relus_hold_whatever_is_rounded():
@@ -245,11 +245,11 @@ def test_a_neuron_alone_holds_where_half_of_each_slope_underflows():
     """Forty slopes of ETA: half of each rounds to 0, and relu(z) is between 0 and 40 ETA."""
     n, A = 40, np.append([0.0, 0.0], np.full(40, ETA))[None, :, None]
     with replaced(
-        at=[always((A, np.zeros((1, 2, 1)))), always((A[:0], np.zeros((0, 2, 1))))],
+        combine=[always((A, np.zeros((1, 2, 1)))), always((A[:0], np.zeros((0, 2, 1))))],
         bounds=[always((np.full((1, 1), -n * ETA), np.full((1, 1), n * ETA)))],
     ):
         none = np.zeros((1, 1))
-        A, R, _ = check_difference.relus(
+        A, R, _ = check_difference.relu_remainders(
             none, none, np.zeros(1), np.zeros(1, dtype=int), (np.zeros((1, 42, 1)), None), None
         )
     assert not A[0, 2:].any()
@@ -265,8 +265,8 @@ def test_half_of_a_difference_holds_where_its_error_is_rounded():
         np.array([[9, 9], [1, 1 - 3 * U]])[:, :, None],
     )
     low, high = np.array([[-9.0], [-1.0]]), np.array([[9.0], [1.0]])
-    with replaced(at=[always((A, R)), always((A[:0], R[:0]))], bounds=[always((low, high))]):
-        A, R, _ = check_difference.relus(
+    with replaced(combine=[always((A, R)), always((A[:0], R[:0]))], bounds=[always((low, high))]):
+        A, R, _ = check_difference.relu_remainders(
             np.zeros((2, 1)),
             np.zeros((2, 1)),
             np.array([0.0, 1.0]),
@@ -296,8 +296,8 @@ def test_rows_of_members_round_when_their_head_is_taken_off():
     calls, V = [], (np.zeros((2, 2, 1)), np.zeros((2, 2, 1)))
     G, E = np.array([[ODDER, 0.0], [-U, 0.0]]), np.array([[1.0, 0.0], [0.25, 0.0]])
     for errors in (0.0 * E, E):
-        with replaced(at=[kept(calls, forms(np.zeros(2), np.zeros(2)))]):
-            check_difference.relus(G, errors, np.array([0.0, ODD]), np.array([0, 0]), V, ("Box", None))
+        with replaced(combine=[kept(calls, forms(np.zeros(2), np.zeros(2)))]):
+            check_difference.relu_remainders(G, errors, np.array([0.0, ODD]), np.array([0, 0]), V, ("Box", None))
         D, found, _ = calls.pop()
         off = abs(-Fraction(U) - Fraction(ODD) * Fraction(ODDER) - Fraction(D[1, 0]))
         assert off + Fraction(errors[1, 0]) + Fraction(ODD) * Fraction(errors[0, 0]) <= Fraction(
@@ -310,7 +310,7 @@ def factors(W, scales):
     pair = ((np.zeros((1, 0)), np.zeros(1)), (np.array([W]), np.zeros(1)))
     return [
         part[1, 0]
-        for part in check_difference.over(pair, np.zeros(len(W), dtype=int), np.array(scales), np.arange(0))
+        for part in check_difference.coefficients_over_classes(pair, np.zeros(len(W), dtype=int), np.array(scales), np.arange(0))
     ]
 
 
@@ -322,7 +322,7 @@ def test_factors_of_a_class_lose_half_a_unit_in_each_product_and_sum():
 
 
 def output_of(answers, G, E, layers=1):
-    """Call `bound_on` for rows (G, E) of the outputs, g's and f's; the calls of `at` get these
+    """Call `bound_on_boxes` for rows (G, E) of the outputs, g's and f's; the calls of `combine` get these
     answers.
     """
     n, one = G[-1].shape[1] - 1, (np.ones((1, 1)), np.zeros(1))
@@ -332,9 +332,9 @@ def output_of(answers, G, E, layers=1):
     for layer in range(layers):
         data |= {f"labels{layer}": np.arange(wide[layer]), f"scales{layer}": np.ones(wide[layer])}
     values = [lambda *_, k=k: (*forms(np.ones(k), np.ones(k)), np.zeros((k, 1))) for k in wide]
-    with replaced(relus=values, over=[always(pair) for pair in rows], at=answers):
+    with replaced(relu_remainders=values, coefficients_over_classes=[always(pair) for pair in rows], combine=answers):
         return (
-            check_difference.bound_on(
+            check_difference.bound_on_boxes(
                 [[(1.0, 1.0)]],
                 data,
                 [(one, one)] * (layers + 1),
@@ -358,7 +358,7 @@ def test_rows_of_outputs_round_when_they_are_subtracted_and_their_errors_add_up(
 
 
 def replaced_rows(factors, rows, errors, uncertain):
-    """Return what `at` gets for always-on neurons with these factors and rows, for one output."""
+    """Return what `combine` gets for always-on neurons with these factors and rows, for one output."""
     calls, n = [], len(factors)
     V = forms(np.zeros(1), np.zeros(1))
     G, E = (in_order(np.append(part, np.zeros((n, 2)), axis=1)) for part in (rows, errors))
@@ -439,11 +439,11 @@ def test_always_on_neurons_may_be_above_their_rows_by_what_they_are_below_0():
     )
     data = data_of([0, 1], [0, 1])
     with replaced(
-        relus=[always(first), always(wide)],
-        over=[always((G, 0 * G)), always((D, 0 * D))],
-        at=[always(V), kept(calls, V), always(V)],
+        relu_remainders=[always(first), always(wide)],
+        coefficients_over_classes=[always((G, 0 * G)), always((D, 0 * D))],
+        combine=[always(V), kept(calls, V), always(V)],
     ):
-        check_difference.bound_on(
+        check_difference.bound_on_boxes(
             [[(1.0, 1.0)]], data, [(one, one)] * 3, rn.Box([0.0], [2.0]), ("Box", None)
         )
     ((_, _, (A, R)),) = calls
@@ -470,10 +470,10 @@ def test_a_ball_lies_in_its_box():
     data = {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1))} | data_of(
         [-1, -1]
     )
-    boxes = check_difference.leaves(data, ball, [(1.0, 1.0)])
+    boxes = check_difference.leaf_boxes(data, ball, [(1.0, 1.0)])
     assert boxes
     seen = []
-    with replaced(bound_on=[lambda parts, *_: seen.append(parts) or np.float64(0.0)]):
+    with replaced(bound_on_boxes=[lambda parts, *_: seen.append(parts) or np.float64(0.0)]):
         check_difference.check(data, f, g, ball)
     ((((low, high),),),) = seen
     assert Fraction(low) <= 1 - Fraction(U * 0.99) and Fraction(high) >= 1 + Fraction(U * 0.99)
@@ -483,9 +483,9 @@ def test_a_leaf_is_left_out_only_where_the_direction_parts_it_from_the_domain():
     """The ball of radius 5 touches 3 x + 4 y = 25; one that is a little smaller does not."""
     data = {"axis": np.array([-2]), "place": np.zeros(1), "directions": np.array([[3.0, 4.0]])}
     corner = [(3.0, 9.0), (4.0, 9.0)]
-    assert check_difference.leaves(data, rn.Ball([0.0, 0.0], np.nextafter(5.0, 0.0)), corner) == []
+    assert check_difference.leaf_boxes(data, rn.Ball([0.0, 0.0], np.nextafter(5.0, 0.0)), corner) == []
     try:
-        check_difference.leaves(data, rn.Ball([0.0, 0.0], 5.0), corner)
+        check_difference.leaf_boxes(data, rn.Ball([0.0, 0.0], 5.0), corner)
     except ValueError:
         return
     raise AssertionError("a leaf that the ball touches was left out")
@@ -526,7 +526,7 @@ def test_members_hold_what_their_class_makes_of_them():
             np.append(unlucky(rng, n), 1.0),
             np.append(np.abs(unlucky(rng, n)) * rng.choice([0, 1], n), 0.0),
         )
-        A, R, lows = check_difference.relus(G, E, q, np.zeros(7, dtype=int), V, ("Box", None))
+        A, R, lows = check_difference.relu_remainders(G, E, q, np.zeros(7, dtype=int), V, ("Box", None))
         A, R = exact(A[:, :, 0]), exact(R[:, :, 0])
         for values in difference_of_relus(G, E, q, V):
             for value, a, radius in zip(values, A, R):
