@@ -287,13 +287,13 @@ CHANGES = [
         ("np.where(sign < 0.0, -np.inf, down))", "-np.inf)"),
         ("np.where(sign > 0.0, np.inf, 0.0))\n", "np.inf)\n"),
         (
-            "np.abs(W) @ e + U * (rounded * S) @ heads.magnitudes[:width]",
-            "U * (rounded * S) @ heads.magnitudes[:width]",
+            "np.abs(W) @ e + U * (rounded * S) @ heads.column_bounds[:width]",
+            "U * (rounded * S) @ heads.column_bounds[:width]",
         ),
-        ("np.abs(W) @ e + U * (rounded * S) @ heads.magnitudes[:width]", "np.abs(W) @ e"),
+        ("np.abs(W) @ e + U * (rounded * S) @ heads.column_bounds[:width]", "np.abs(W) @ e"),
         (
             (
-                "e * GUARD + heads.n * TINY * (1.0 + heads.magnitudes.sum()) * (1.0 +"
+                "e * GUARD + heads.n * TINY * (1.0 + heads.column_bounds.sum()) * (1.0 +"
                 " np.abs(W).sum(axis=1))"
             ),
             "e * GUARD",
@@ -321,18 +321,18 @@ CHANGES = [
         ),
         (
             (
-                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.magnitudes[:A.shape[1]]"
+                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.column_bounds[:A.shape[1]]"
                 " + size) * GUARD"
             ),
             "away = size * GUARD",
         ),
         (
             (
-                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.magnitudes[:A.shape[1]]"
+                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.column_bounds[:A.shape[1]]"
                 " + size) * GUARD"
             ),
             (
-                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.magnitudes[:A.shape[1]]"
+                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.column_bounds[:A.shape[1]]"
                 " / 2 + size) * GUARD"
             ),
         ),

@@ -157,7 +157,7 @@ def test_bounds_of_rows_hold_where_products_round_and_underflow():
 
 
 def test_sizes_of_inputs_hold_the_ends_of_a_ball():
-    assert Q(heads_over(rn.Ball([1.0], 0.99 * U)).magnitudes[1]) >= 1 + Q(0.99 * U)
+    assert Q(heads_over(rn.Ball([1.0], 0.99 * U)).column_bounds[1]) >= 1 + Q(0.99 * U)
 
 
 def test_ranges_of_sums_over_intervals_hold_their_ends():

@@ -66,8 +66,8 @@ def test_row_is_below_its_bound_where_the_signs_are_whatever_the_multiples(case,
             heads = all_classes(net, domain)
         except ValueError:  # beyond float64
             return
-        n = len(heads.magnitudes) - heads.n_affine
-        A = rng.standard_normal((20, len(heads.magnitudes))) * rng.choice([0.0, 1.0, 2.0**20], (20, 1))
+        n = len(heads.column_bounds) - heads.n_affine
+        A = rng.standard_normal((20, len(heads.column_bounds))) * rng.choice([0.0, 1.0, 2.0**20], (20, 1))
         signs = np.stack([rng.permutation(random_leaves(rng, n))[0] for _ in A])
         multiples = rng.standard_normal((20, n)) * rng.choice([0.0, 1.0, 2.0**20], (20, n))
         bounds = heads.upper_bounds_where(A, np.abs(A), np.zeros(20), signs, multiples)

@@ -39,17 +39,17 @@ class Representatives:
         self.domain, self.n_affine = domain, 1 + f.n_inputs
         self.n = sum(f.sizes) + sum(g.sizes) + 12 * (len(f.sizes) + len(g.sizes)) + 16  # roundings of any path
         box = np.stack([highest(sign * np.eye(f.n_inputs), domain) for sign in (-1.0, 1.0)])
-        self.magnitudes = np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)  # of the columns
+        self.column_bounds = np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)  # of the columns
         self.layers: list[Any] = []
 
     def lost(self, S: Any, e: Any) -> Any:
         """Return what rounding may lose of rows of these sizes on the way through the heads, and their errors."""
-        sizes, n = self.magnitudes[:S.shape[1]], len(self.magnitudes) + 6 * len(self.layers) + 8
+        sizes, n = self.column_bounds[:S.shape[1]], len(self.column_bounds) + 6 * len(self.layers) + 8
         return (n * U * (S @ sizes) + e) * GUARD + n * TINY * (1.0 + sizes.sum())
 
     def upper_bounds(self, A: Any, S: Any, e: Any) -> Any:
         """Return numbers above the rows on all of the domain: by sizes, or four choices of lines below relu."""
-        largest = np.abs(A) @ self.magnitudes[:A.shape[1]] * GUARD + self.lost(S, e)  # so that high <= S sizes, almost
+        largest = np.abs(A) @ self.column_bounds[:A.shape[1]] * GUARD + self.lost(S, e)  # so that high <= S sizes, almost
         none = np.zeros((len(A), A.shape[1] - self.n_affine))
         return np.min([largest, *(self.upper_bounds_where(A, S, e, none, none, choice) for choice in range(1, 5))], axis=0)
 
@@ -80,7 +80,7 @@ class Representatives:
         """Take in one layer's heads, with numbers below and above z."""
         low, high = np.maximum(low, -self.upper_bounds(-rows[0], *rows[1:])), np.minimum(high, self.upper_bounds(*rows))
         self.layers.append((rows, low, high))
-        self.magnitudes = np.append(self.magnitudes, np.maximum(high, rows[2]))
+        self.column_bounds = np.append(self.column_bounds, np.maximum(high, rows[2]))
 
     def of(self, c: Any, width: int) -> Any:
         """Return the rows of these classes, with zeros up to a width."""
@@ -99,7 +99,7 @@ def affine(W: Any, b: Any, H: Any, heads: Representatives) -> Any:
     An entry of r products, none of which is by 1 or -1, has r roundings; of a class that is all there is, none.
     """
     (A, e), members, c, s = H
-    width = len(heads.magnitudes)
+    width = len(heads.column_bounds)
     terms = (W != 0.0).astype(float) @ (A != 0.0)
     rounded = wide(np.maximum(terms - np.isin(A, (-1.0, 0.0, 1.0)).all(axis=0), 0.0), width)
     A, S, alone = wide(W @ A, width), wide(np.abs(W) @ np.abs(A), width), wide(terms, width)[:, c + heads.n_affine] == 0.0
@@ -110,8 +110,8 @@ def affine(W: Any, b: Any, H: Any, heads: Representatives) -> Any:
     if b is not None:
         rounded[:, 0] += A[:, 0] != 0.0
         A[:, 0], S[:, 0] = A[:, 0] + b, S[:, 0] + np.abs(b)
-    e = np.abs(W) @ e + U * (rounded * S) @ heads.magnitudes[:width]
-    return A, S, e * GUARD + heads.n * TINY * (1.0 + heads.magnitudes.sum()) * (1.0 + np.abs(W).sum(axis=1))
+    e = np.abs(W) @ e + U * (rounded * S) @ heads.column_bounds[:width]
+    return A, S, e * GUARD + heads.n * TINY * (1.0 + heads.column_bounds.sum()) * (1.0 + np.abs(W).sum(axis=1))
 
 
 def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Representatives) -> Any:
@@ -134,7 +134,7 @@ def sharper(rows: Any, ends: Any, trees: Any, layer: int, heads: Representatives
     targets, signs, multiples = trees
     for j, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
         own = (targets == [layer, j, side]).all(axis=1)
-        allowed = side in (-1, 1) and signs.shape[1] >= len(heads.magnitudes) - heads.n_affine and covers(signs[own])
+        allowed = side in (-1, 1) and signs.shape[1] >= len(heads.column_bounds) - heads.n_affine and covers(signs[own])
         require(allowed, "leaves that are not all of the domain")
         A, S, e = (np.repeat(part[j:j + 1], own.sum(), axis=0) for part in rows)
         top = heads.upper_bounds_where(side * A, S, e, signs[own], multiples[own]).max()
@@ -165,9 +165,9 @@ def symbolic_outputs(network: Any, labels: Any, scales: Any, cuts: Any, trees: A
     """Return the rows of the outputs; the first neurons of classes that are new become their heads."""
     inputs, none = np.eye(network.n_inputs, heads.n_affine, 1), np.empty(0, dtype=int)
     H: Any = ((inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
-    h = np.array([-1.0, 1.0])[:, None] * heads.magnitudes[1:heads.n_affine]
+    h = np.array([-1.0, 1.0])[:, None] * heads.column_bounds[1:heads.n_affine]
     for layer, (W, b, label, scale) in enumerate(zip(network.weights, network.thresholds, labels, scales)):
-        rows, first = affine(W, b, H, heads), len(heads.magnitudes) - heads.n_affine
+        rows, first = affine(W, b, H, heads), len(heads.column_bounds) - heads.n_affine
         ends = within(W, b, h, -heads.upper_bounds(-rows[0], *rows[1:]), heads.upper_bounds(*rows), heads)
         low, high = sharper(rows, ends, trees, layer, heads)
         h = np.maximum([low, high], 0.0)
@@ -186,8 +186,8 @@ def symbolic_outputs(network: Any, labels: Any, scales: Any, cuts: Any, trees: A
         top = np.where(changed, np.maximum(high[members[at]], 0.0) + own[2], high[members[at]])
         heads.add(own, np.where(changed, -np.inf, low[members[at]]), top)
         head = heads.of(c, rows[0].shape[1])
-        size = U * np.abs(s) * (np.abs(s) != 1.0) * (head[1] @ heads.magnitudes[:A.shape[1]])  # s z_c rounds
-        away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.magnitudes[:A.shape[1]] + size) * GUARD
+        size = U * np.abs(s) * (np.abs(s) != 1.0) * (head[1] @ heads.column_bounds[:A.shape[1]])  # s z_c rounds
+        away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.column_bounds[:A.shape[1]] + size) * GUARD
         away += (rows[2][members] + np.abs(s) * head[2]) * GUARD
         away[at] = 0.0  # U is what the head gives
         turned = np.minimum(s, 0.0)
@@ -215,7 +215,7 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     trees = data["targets"], data["signs"], data["multiples"]
     mine = symbolic_outputs(f, labels[:m], scales[:m], cuts, trees, heads)
     theirs = symbolic_outputs(g, labels[m:], scales[m:], cuts, tuple(part[:0] for part in trees), heads)
-    A, S, B, T = (wide(part, len(heads.magnitudes)) for part in (*mine[:2], *theirs[:2]))
+    A, S, B, T = (wide(part, len(heads.column_bounds)) for part in (*mine[:2], *theirs[:2]))
     A, S, e = A - B, S + T, mine[2] + theirs[2]
     sides = np.maximum(heads.upper_bounds(A, S, e), heads.upper_bounds(-A, S, e))
-    return float(np.minimum(sides, (np.abs(A) @ heads.magnitudes + e) * GUARD).max())
+    return float(np.minimum(sides, (np.abs(A) @ heads.column_bounds + e) * GUARD).max())
