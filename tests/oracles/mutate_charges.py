@@ -256,98 +256,77 @@ CHANGES = [
     ),
     *changes(
         "folded",
-        ("(n * U * (S @ sizes) + e) * GUARD", "e * GUARD"),
-        ("(n * U * (S @ sizes) + e) * GUARD", "(n * U * (S @ sizes)) * GUARD"),
+        ("(rounding + errors) * GUARD", "errors * GUARD"),
+        ("(rounding + errors) * GUARD", "rounding * GUARD"),
         ("+ n * TINY * (1.0 + sizes.sum())", ""),
         (
             "np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)",
             "np.append(1.0, np.abs(box).max(axis=0) + TINY)",
         ),
         (
-            "* np.hypot.reduce(a, axis=1) * (1.0 + 4 * (len(a.T) + 2) * U)",
-            "* np.hypot.reduce(a, axis=1)",
+            "* np.hypot.reduce(slopes, axis=1) * (1.0 + roundings * UNIT_ROUNDOFF)",
+            "* np.hypot.reduce(slopes, axis=1)",
             (
-                "`lost` charges n + 9 roundings of the same terms, of which a sum and a norm of n"
-                " have no more"
+                "`margin` charges n + 9 roundings of the same terms, of which a sum and a norm of"
+                " n have no more"
             ),
         ),
         (
-            "np.maximum(np.maximum(-s * low, high - s * high), 0.0) * GUARD + TINY",
-            "np.maximum(np.maximum(-s * low, high - s * high), 0.0)",
+            "np.maximum(highest_gap, 0.0) * GUARD + TINY",
+            "np.maximum(highest_gap, 0.0)",
             (
-                "the line is off by two roundings of the row's terms, which `lost` charges: 6 for"
-                " each layer"
+                "the line is off by two roundings of the row's terms, which `margin` charges: 6"
+                " for each layer"
             ),
         ),
         (
-            "np.maximum(np.maximum(-s * low, high - s * high), 0.0) * GUARD + TINY",
-            "np.maximum(np.maximum(-s * low, high - s * high), 0.0) * 0.5",
+            "np.maximum(highest_gap, 0.0) * GUARD + TINY",
+            "np.maximum(highest_gap, 0.0) * 0.5",
         ),
-        ("e + (V + np.abs(U_) + np.abs(m)) @ head[2]", "e"),
+        ("errors + (terms + np.abs(chosen)) @ row_errors", "errors"),
         ("np.where(sign < 0.0, -np.inf, down))", "-np.inf)"),
         ("np.where(sign > 0.0, np.inf, 0.0))\n", "np.inf)\n"),
+        ("np.abs(W) @ errors + rounding\n", "rounding\n"),
+        ("np.abs(W) @ errors + rounding\n", "np.abs(W) @ errors\n"),
+        ("errors * GUARD + underflow", "errors * GUARD"),
         (
-            "np.abs(W) @ e + U * (rounded * S) @ heads.column_bounds[:width]",
-            "U * (rounded * S) @ heads.column_bounds[:width]",
+            "(W.shape[1] + 4) * (UNIT_ROUNDOFF * magnitude + TINY) * GUARD",
+            "(W.shape[1] + 4) * TINY * GUARD",
         ),
-        ("np.abs(W) @ e + U * (rounded * S) @ heads.column_bounds[:width]", "np.abs(W) @ e"),
         (
-            (
-                "e * GUARD + heads.n * TINY * (1.0 + heads.column_bounds.sum()) * (1.0 +"
-                " np.abs(W).sum(axis=1))"
-            ),
-            "e * GUARD",
+            "(W.shape[1] + 4) * (UNIT_ROUNDOFF * magnitude + TINY) * GUARD",
+            "(W.shape[1] + 4) * UNIT_ROUNDOFF * magnitude * GUARD",
         ),
-        ("(W.shape[1] + 4) * (U * size + TINY) * GUARD", "(W.shape[1] + 4) * TINY * GUARD"),
-        ("(W.shape[1] + 4) * (U * size + TINY) * GUARD", "(W.shape[1] + 4) * U * size * GUARD"),
         ("(on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()", "True"),
-        ("sum(1 << n - k for k in (signs != 0.0).sum(axis=1).tolist()) == 1 << n", "True"),
+        ("sum(1 << n - k for k in n_signs) == 1 << n", "True"),
+        ("mu >= max(coefficient + rounding, 0.0)", "mu >= max(coefficient, 0.0)"),
+        ("mu >= max(coefficient + rounding, 0.0)", "mu >= 0.0"),
         (
-            "mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0)",
-            "mu >= max(coefficient, 0.0)",
+            "errors += np.maximum(top, abs(coefficient) * others[2]) * GUARD",
+            "errors += 0.0 * top",
         ),
-        ("mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0)", "mu >= 0.0"),
-        ("e += np.maximum(end, abs(coefficient) * others[2]) * GUARD", "e += 0.0 * end"),
-        ("rows[2] + np.maximum(-low, 0.0), np.where", "rows[2], np.where"),
-        (
-            "rows[2] + np.maximum(-low, 0.0), np.where",
-            "rows[2] + np.maximum(-low, 0.0) / 2, np.where",
-        ),
-        ("rows[2] + np.maximum(-low, 0.0), np.where", "np.maximum(-low, 0.0), np.where"),
+        ("errors + np.maximum(-low, 0.0), of_dead", "errors, of_dead"),
+        ("errors + np.maximum(-low, 0.0), of_dead", "errors + np.maximum(-low, 0.0) / 2, of_dead"),
+        ("errors + np.maximum(-low, 0.0), of_dead", "np.maximum(-low, 0.0), of_dead"),
         ("np.where(label == -1, np.maximum(high, 0.0), 0.0)", "0.0"),
         (
             "np.where(label == -1, np.maximum(high, 0.0), 0.0)",
             "np.where(label == -1, np.maximum(high, 0.0) / 2, 0.0)",
         ),
+        ("(apart + rounding) * GUARD", "rounding * GUARD"),
+        ("(apart + rounding) * GUARD", "(apart / 2 + rounding) * GUARD"),
+        ("(errors[in_classes] + np.abs(s) * error_c)", "(np.abs(s) * error_c)"),
+        ("(errors[in_classes] + np.abs(s) * error_c)", "(errors[in_classes])"),
         (
+            "(np.abs(negative) * error_c + rounding) * GUARD",
+            "rounding * GUARD",
             (
-                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.column_bounds[:A.shape[1]]"
-                " + size) * GUARD"
-            ),
-            "away = size * GUARD",
-        ),
-        (
-            (
-                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.column_bounds[:A.shape[1]]"
-                " + size) * GUARD"
-            ),
-            (
-                "away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.column_bounds[:A.shape[1]]"
-                " / 2 + size) * GUARD"
+                "`difference` has the representative's error already, and |s| (U - row) is"
+                " relu(-|s| row) within it: once is enough"
             ),
         ),
-        ("(rows[2][members] + np.abs(s) * head[2]) * GUARD", "np.abs(s) * head[2] * GUARD"),
-        ("(rows[2][members] + np.abs(s) * head[2]) * GUARD", "rows[2][members] * GUARD"),
-        (
-            "(np.abs(turned) * head[2] + size) * GUARD",
-            "size * GUARD",
-            (
-                "`away` has the head's error already, and |s| (U - row) is relu(-|s| row) within"
-                " it: once is enough"
-            ),
-        ),
-        ("S + T, mine[2] + theirs[2]", "S + T, mine[2]"),
-        ("S + T, mine[2] + theirs[2]", "S + T, theirs[2]"),
+        ("rows_f[2] + rows_g[2]", "rows_f[2]"),
+        ("rows_f[2] + rows_g[2]", "rows_g[2]"),
     ),
     *changes(
         "sorted",

@@ -166,7 +166,7 @@ def test_ranges_of_sums_over_intervals_hold_their_ends():
     h = np.sort(np.abs(unlucky(rng, (2, 2))), axis=0)
     W[0], b[0], h[:, 0] = (ODD, 0.0), U, ODDER
     for scale in (1.0, 2.0**-540):
-        low, high = check_symbolic.within(W * scale, b * scale**2, h * scale, -np.inf, np.inf, None)
+        low, high = check_symbolic.sharpen_by_intervals(W * scale, b * scale**2, h * scale, -np.inf, np.inf)
         W_, b_, h_ = exact(W * scale), exact(b * scale**2), exact(h * scale)
         for row, t, below, above in zip(W_, b_, exact(low), exact(high)):
             ends = [sorted((w * x, w * y)) for w, x, y in zip(row, *h_)]
