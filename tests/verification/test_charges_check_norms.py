@@ -69,14 +69,14 @@ def test_differences_of_relus_hold_at_all_ends():
                     assert abs(max(z, Q(0)) - max(z - d, Q(0)) - Q(k[0])) <= Q(nu)
 
 
-def test_ranges_of_sums_hold_where_everything_rounds():
+def test_bounds_of_sums_hold_where_everything_rounds():
     tiny = np.full(20, 2.0**-538 * 1.2)
     for row, b, h in (
         (staircase(N), 0.0, np.ones(N)),
         (tiny, 0.0, tiny),
         (np.array([ODD]), U, np.array([ODDER])),
     ):
-        low, high = norms.ends(
+        low, high = norms.pre_activation_bounds(
             in_order([row]), np.array([b]), norms.Values(in_order(h), in_order(h), np.inf)
         )
         value = sum(exact(row) * exact(h)) + Q(b)
