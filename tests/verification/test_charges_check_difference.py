@@ -308,10 +308,11 @@ def test_rows_of_members_round_when_their_head_is_taken_off():
 def factors(W, scales):
     """Return G and E of one class over a network's layer with weights W and no threshold."""
     pair = ((np.zeros((1, 0)), np.zeros(1)), (np.array([W]), np.zeros(1)))
-    return [
-        part[1, 0]
-        for part in check_difference.coefficients_over_classes(pair, np.zeros(len(W), dtype=int), np.array(scales), np.arange(0))
-    ]
+    labels = np.zeros(len(W), dtype=int)
+    parts = check_difference.coefficients_over_classes(
+        pair, labels, np.array(scales), np.arange(0)
+    )
+    return [part[1, 0] for part in parts]
 
 
 def test_factors_of_a_class_lose_half_a_unit_in_each_product_and_sum():
@@ -332,7 +333,10 @@ def output_of(answers, G, E, layers=1):
     for layer in range(layers):
         data |= {f"labels{layer}": np.arange(wide[layer]), f"scales{layer}": np.ones(wide[layer])}
     values = [lambda *_, k=k: (*forms(np.ones(k), np.ones(k)), np.zeros((k, 1))) for k in wide]
-    with replaced(relu_remainders=values, coefficients_over_classes=[always(pair) for pair in rows], combine=answers):
+    over_classes = [always(pair) for pair in rows]
+    with replaced(
+        relu_remainders=values, coefficients_over_classes=over_classes, combine=answers
+    ):
         return (
             check_difference.bound_on_boxes(
                 [[(1.0, 1.0)]],

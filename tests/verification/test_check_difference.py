@@ -174,7 +174,7 @@ def test_smallest_sizes_of_sums_of_0_and_1_are_those_of_all_of_them():
             masks = [mask for mask in range(0 if empty else 1, 2 ** len(names))]
             sums = [abs(y.get(0, 0) + sum(y[i] for k, i in enumerate(names) if mask >> k & 1)) for mask in masks]
             if y and sums:
-                assert check_rational.least(y, empty) == min(sums)
+                assert check_rational.least_magnitude(y, empty) == min(sums)
 
 
 def test_a_tree_must_cover_the_domain():
