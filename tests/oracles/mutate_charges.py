@@ -330,16 +330,16 @@ CHANGES = [
     ),
     *changes(
         "sorted",
-        ("lost = rounds(20 * isqrt(n) + 90)", "lost = 0.0"),
+        ("margin = gamma(20 * isqrt(n) + 90)", "margin = 0.0"),
         (
-            "lost = rounds(20 * isqrt(n) + 90)",
-            "lost = rounds(10 * isqrt(n) + 45)",
+            "margin = gamma(20 * isqrt(n) + 90)",
+            "margin = gamma(10 * isqrt(n) + 45)",
             "a term meets 4 sqrt(n) + 12 roundings in each of two places",
         ),
-        ("lost += TINY * n", "lost += 0.0 * n"),
+        ("margin += TINY * n", "margin += 0.0 * n"),
         (
-            "(np.abs(values).max(axis=1) + lost) * (1.0 + 4.0 * U)",
-            "(np.abs(values).max(axis=1) + lost)",
+            "(np.abs(values).max(axis=1) + margin) * (1.0 + 4.0 * UNIT_ROUNDOFF)",
+            "(np.abs(values).max(axis=1) + margin)",
             "less than one of the 110 roundings that are charged at least",
         ),
         (
