@@ -252,7 +252,7 @@ CHANGES = [
         ("min(t) >= 0 and ", ""),
         ("sum(t) == 1 and ", ""),
         (" and x == means", ""),
-        ('f.activation == "binary" and any(is_on', 'f.activation == "binary" and not any(is_on'),
+        ('f.activation == "binary" and any(is_on', "False and any(is_on"),
     ),
     *changes(
         "folded",
