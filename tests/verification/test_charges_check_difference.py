@@ -94,7 +94,7 @@ def test_factors_that_underflowed_are_charged_by_what_they_multiply():
     assert abs(z - Fraction(A[1, 0, 0])) <= Fraction(R[1, 0, 0])
 
 
-def test_bounds_hold_the_ends_of_intervals_and_forms():
+def test_bounds_hold_for_intervals_and_forms():
     """1 + .99 U rounds to 1; the slopes' sum loses U with each term; rounded coordinates of a
     hull's points count.
     """
@@ -130,7 +130,7 @@ def test_bounds_over_a_hull_hold_where_products_underflow():
     assert Fraction(high[0, 0]) >= n * Fraction(ETA) / 2
 
 
-def test_middle_and_reach_hold_both_ends():
+def test_centre_and_radius_hold_both_bounds():
     rng = np.random.default_rng(0)
     low, high = np.sort(unlucky(rng, (2, 500), 9), axis=0)
     low[:9], high[:9] = 1.0 + np.arange(9) * 2.0**-52, 1.0 + np.arange(1, 10) * 2.0**-52
@@ -183,53 +183,55 @@ def always(answer):
     return lambda *_: answer
 
 
-def relus_of(d, heads, q, turned, sharp=False):
-    """Return what `relu_remainders` makes of remainders within d[0] +- d[1] of |q| z_head; -q z_head + z
-    within turned.
+def remainders_of(d, representatives, q, opposite, sharp=False):
+    """Return the checker's forms of s(z) - |q| s(z_c), z_c in `representatives` and z - q z_c in d.
 
-    sharp : the ends of d and of the heads are floats, and taken for what the checker's own bounds
-    are
+    All are (middle, radius); for q < 0, z itself is in `opposite`. If sharp, the bounds of d and of
+    the representatives are floats, and taken for the checker's own.
     """
     n = len(q)
-    (A, R), (H, P) = forms(*d), forms(*heads)
-    ends = [check_difference.bounds(own, ("Box", None)) for own in ((H, P), (A, R))]
+    (A, R), (H, P) = forms(*d), forms(*representatives)
+    limits = [check_difference.bounds(own, ("Box", None)) for own in ((H, P), (A, R))]
     if sharp:
-        ends = [(m[:, 0] - r[:, 0], m[:, 0] + r[:, 0]) for m, r in ((H, P), (A, R))]
-    low, high = (np.concatenate(part) for part in zip(*ends))
+        limits = [(m[:, 0] - r[:, 0], m[:, 0] + r[:, 0]) for m, r in ((H, P), (A, R))]
+    low, high = (np.concatenate(part) for part in zip(*limits))
     A, R = np.concatenate([H, A]), np.concatenate([P, R])
     T = q < 0.0
-    answers = [always((A.copy(), R.copy())), always(tuple(part[T] for part in forms(*turned)))]
+    answers = [always((A.copy(), R.copy())), always(tuple(part[T] for part in forms(*opposite)))]
     at = np.tile(np.arange(n), 2)
     G = np.zeros((2 * n, 1))
     with replaced(combine=answers, bounds=[always((low, high))]):
-        return check_difference.relu_remainders(G, G, np.append(0.0 * q, q), at, (np.zeros((1, 2, 1)), None), None)
+        one = np.zeros((1, 2, 1)), None
+        return check_difference.relu_remainders(G, G, np.append(0.0 * q, q), at, one, None)
 
 
 def test_differences_of_relus_hold_whatever_is_rounded():
-    """Random ends near powers of two, and subnormal ones: some differences lose all that is
-    charged.
+    """Random bounds near powers of two, and subnormal ones: some rounding errors are as large as
+    the margins.
     """
     rng, n = np.random.default_rng(5), 400
     for width in (1.0, 0.0, 2.0**-51, ETA):
-        d, heads, turned = ((unlucky(rng, n), width * np.abs(unlucky(rng, n))) for _ in range(3))
+        d, representatives, opposite = (
+            (unlucky(rng, n), width * np.abs(unlucky(rng, n))) for _ in range(3)
+        )
         if width == ETA:
-            d, heads, turned = (
+            d, representatives, opposite = (
                 (ETA * rng.integers(-20, 21, n), ETA * rng.integers(0, 21, n)) for _ in range(3)
             )
         q = np.where(rng.random(n) < 0.3, rng.choice([-1.0, 1.0], n), unlucky(rng, n, 1))
-        assert_differences_hold(d, heads, q, turned, width == 0.0)
+        assert_differences_hold(d, representatives, q, opposite, width == 0.0)
 
 
-def assert_differences_hold(d, heads, q, turned, sharp):
+def assert_differences_hold(d, representatives, q, opposite, sharp):
     """Assert it for all rows at once."""
-    A, R, _ = relus_of(d, heads, q, turned, sharp)
+    A, R, _ = remainders_of(d, representatives, q, opposite, sharp)
     A, R = exact(A[len(q) :, :, 0]), exact(R[len(q) :, :, 0])
-    for row in zip(*map(exact, (*d, *heads, q, *turned)), A, R):
+    for row in zip(*map(exact, (*d, *representatives, q, *opposite)), A, R):
         assert_difference_holds(*row)
 
 
-def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
-    """q z_head is rounded up or down by U next to its opposite, or vanishes beside 1."""
+def test_bounds_of_differences_of_relus_hold_where_they_nearly_cancel():
+    """q z_c is rounded up or down by U next to its opposite, or vanishes beside 1."""
     up = 1.0 + 3.0 * 2.0**-26  # ODD up rounds up by U
     rows = [
         (ODD, -ODDER, ODD * ODDER + 2.0**-30),
@@ -279,19 +281,18 @@ def test_half_of_a_difference_holds_where_its_error_is_rounded():
 
 
 def assert_difference_holds(m, r, h, p, q, b, s, A, R):
-    """Assert that A +- R hold max(z, 0) - |q| max(z_h, 0) at all ends, and at 0, of z - q z_h and
-    of z_h.
+    """Assert that A +- R hold max(z, 0) - |q| max(z_c, 0) where z - q z_c and z_c are at their
+    bounds, or at 0.
     """
-    places = [h - p, h + p] + [Fraction(0)] * (abs(h) < p)
-    for head in places:
-        apart = [m - r, m + r] + [-abs(q) * head] * (abs(m + abs(q) * head) < r)
+    for z_c in [h - p, h + p] + [Fraction(0)] * (abs(h) < p):
+        apart = [m - r, m + r] + [-abs(q) * z_c] * (abs(m + abs(q) * z_c) < r)
         for delta in apart:
-            value = max(abs(q) * head + delta, Fraction(0)) - abs(q) * max(head, Fraction(0))
+            value = max(abs(q) * z_c + delta, Fraction(0)) - abs(q) * max(z_c, Fraction(0))
             for more in (b - s, b + s) if q < 0 else (0,):
                 assert all(abs(value + more - a) <= radius for a, radius in zip(A, R))
 
 
-def test_rows_of_members_round_when_their_head_is_taken_off():
+def test_rows_round_when_that_of_their_representative_is_subtracted():
     """-U - ODD ODDER loses U twice; the rows' own errors are added up."""
     calls, V = [], (np.zeros((2, 2, 1)), np.zeros((2, 2, 1)))
     G, E = np.array([[ODDER, 0.0], [-U, 0.0]]), np.array([[1.0, 0.0], [0.25, 0.0]])
@@ -496,7 +497,7 @@ def test_a_leaf_is_left_out_only_where_the_direction_parts_it_from_the_domain():
 
 
 def difference_of_relus(G, E, q, V):
-    """Return exact (h - |q| H_head) of rows that are G + E or G - E, at ends of V: lists, one a
+    """Return exact (h - |q| H_c) of rows that are G + E or G - E, at ends of V: lists, one a
     choice.
     """
     m, r = exact(V[0][:, 0, 0]), exact(V[1][:, 0, 0])
@@ -513,8 +514,8 @@ def difference_of_relus(G, E, q, V):
             ]
 
 
-def test_members_hold_what_their_class_makes_of_them():
-    """Members are near multiples, of either sign; their errors and those of the head are their
+def test_neurons_of_a_class_hold_what_it_makes_of_them():
+    """A class's neurons are near multiples, of either sign; their errors and those of the representative are their
     own.
     """
     rng = np.random.default_rng(3)

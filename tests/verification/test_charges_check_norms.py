@@ -52,7 +52,7 @@ def test_differences_of_rows_hold_whatever_is_rounded():
     assert_difference_holds(0 * tiny, 0 * tiny, tiny, tiny)
 
 
-def test_differences_of_relus_hold_at_all_ends():
+def test_differences_of_relus_hold_at_all_bounds():
     rng = np.random.default_rng(0)
     for q, t, *ends in zip(
         unlucky(rng, 300, 0), np.abs(unlucky(rng, 300, 0)), *unlucky(rng, (4, 300), 0)
