@@ -99,8 +99,8 @@ class Representatives:
     def upper_bounds(self, coefficients: Any, magnitudes: Any, errors: Any) -> Any:
         """Return numbers above the rows on all of the domain: the least of five bounds.
 
-        They are sum_i |A_i| |column_i|, so that high is hardly above S |columns|, and what four
-        choices of lines below relu give.
+        The first is sum_i |A_i| |column_i|, so that high is hardly above S |columns|; the others
+        come from four choices of lines below relu.
         """
         rows = coefficients, magnitudes, errors
         sizes = self.column_bounds[:coefficients.shape[1]]
