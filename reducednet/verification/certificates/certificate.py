@@ -229,7 +229,9 @@ class Certificate:
             ok = bool(found >= self.value)
         else:
             ok = bool(found <= self.value)  # False for nan
-        return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):z.17g}")
+        if ok:
+            return Check(True, "")
+        return Check(False, f"the {self.claim} that is found again is {float(found):z.17g}")
 
     def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
         """Return why margin and slack do not prove the claim for these semantics, or "" if they do.
@@ -246,7 +248,9 @@ class Certificate:
             point = self.arrays["point"]
             is_float = point.dtype.kind == "f"
             if not is_float or binary and not check_evaluation.is_decided(f, g, point.tolist()):
-                return "the point is none where float64 gives both networks' values within the slack"
+                return (
+                    "the point is none where float64 gives both networks' values within the slack"
+                )
         elif binary and not check_evaluation.margin(f, g, domain) <= self.margin:
             return "evaluation in float64 may take the wrong side further off than the margin"
         return ""
@@ -304,8 +308,10 @@ class Certificate:
             for key, data in contents.items():
                 dtype = "<i8" if entry_named(kind, key).type == INTEGERS else "<f8"
                 arrays[key] = read_array(data, key, dtype)
-            rationals = header.get("rationals")
-            for key, texts in instance(rationals, "rationals", dict, "a dict in the header").items():
+            rationals = instance(
+                header.get("rationals"), "rationals", dict, "a dict in the header"
+            )
+            for key, texts in rationals.items():
                 where = f"rationals[{key!r}]"
                 texts = instance(texts, where, list, "a list of texts")
                 if key in arrays or not all(isinstance(text, str) for text in texts):

@@ -1,4 +1,4 @@
-"""Bound |f - g| of two ReLU networks in float64, with every rounding error in the bound.
+"""Bound |f - g| of two ReLU networks in float64, with all rounding errors included.
 
 This checks proofs of kind "pieces" again, without any code of the provers or of the evaluation of
 networks. The data of a proof only says where to look (boxes, classes of neurons, scales); every

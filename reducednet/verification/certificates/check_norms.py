@@ -48,7 +48,8 @@ def scaled(net: Any) -> tuple[list[tuple[Any, Any]], list[Any]]:
     """
     below, layers, exponents = np.zeros(net.weights[0].shape[1], dtype=int), [], []
     bias = np.zeros(len(net.output_weights)) if net.output_bias is None else net.output_bias
-    for number, (W, b) in enumerate([*zip(net.weights, net.thresholds), (net.output_weights, bias)]):
+    maps = [*zip(net.weights, net.thresholds), (net.output_weights, bias)]
+    for number, (W, b) in enumerate(maps):
         p = np.zeros(len(W), dtype=int)
         if number < len(net.weights):
             largest = np.frexp(W)[1] - below
@@ -139,8 +140,8 @@ def difference(F: Any, G: Any, W: Any, k: Any, b: Any, c: Any, h: Values) -> tup
 
     F, G and c are products that are rounded once. Row by row the better of two is taken: R h is R
     middle within |R| half, by h's interval; or 0 within |R|_2 |h|_2. With F, G and R as computed,
-    the computed R is within u (1 + 4 u) (|F| + |G| + |R|) of the exact one. The sums in q have n + 8
-    roundings at most.
+    the computed R is within u (1 + 4 u) (|F| + |G| + |R|) of the exact one. The sums in q have at
+    most n + 8 roundings.
     """
     n, R = W.shape[1], F - G
     relative = UNIT_ROUNDOFF * (1.0 + 16.0 * UNIT_ROUNDOFF)

@@ -1,9 +1,9 @@
 """Show that two networks are the same numbers, permuted and scaled by powers of two.
 
 This checks proofs of kind "permutation" again, without any code of the provers (THEORY, section 9,
-"Permutations"). g's neuron p_j of a hidden layer is to be f's neuron j times 2^e_j, row and threshold, and its
-outgoing weights are to be those of j times 2^-e_j (ReLU), or the same (binary). So for the rows W, b
-of f and V, c of g
+"Permutations"). g's neuron p_j of a hidden layer must be f's neuron j times 2^e_j, row and
+threshold, and its outgoing weights must be those of j times 2^-e_j (ReLU), or the same (binary). So
+for the rows W, b of f and V, c of g
 
     V[p_j, q_i] = 2^(e_j - d_i) W[j, i],    c[p_j] = 2^e_j b[j],
 

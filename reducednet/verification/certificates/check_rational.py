@@ -29,7 +29,7 @@ MOST_TERMS = 31
 
 
 def layers_of(network: Any, depth: int) -> list[Any]:
-    """Return [(W, b)], the outputs' last, with identities up to a depth: h = s(h) for a hidden h."""
+    """Return [(W, b)], the outputs' last, with identities h = s(h) up to a depth."""
     (n_outputs, n), bias = network.output_weights.shape, network.output_bias
     identities = [(np.eye(n), np.zeros(n)) for _ in range(depth - len(network.weights))]
     outputs = network.output_weights, np.zeros(n_outputs) if bias is None else bias

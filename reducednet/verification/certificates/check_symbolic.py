@@ -1,4 +1,4 @@
-"""Bound |f - g| of two ReLU networks by their symbolic rows, with every rounding error in the bound.
+"""Bound |f - g| of two ReLU networks by their symbolic rows, with all rounding errors included.
 
 This checks proofs of kind "folded" again, without any code of the provers or of the evaluation of
 networks (THEORY, section 9, "Two networks over the same columns"). The data says where to look;

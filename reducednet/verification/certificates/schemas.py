@@ -235,7 +235,8 @@ def _check_tree(axis: Any, n_outside: int) -> None:
         got = f"{n_leaves} of {len(axis)} nodes"
         raise ValueError(message("axis", "one leaf more than splits", got))
     if (axis == -2).sum() != n_outside:
-        raise ValueError(message("directions", "one for each leaf outside of the domain", str(n_outside)))
+        expected = "one for each leaf outside of the domain"
+        raise ValueError(message("directions", expected, str(n_outside)))
 
 
 def _checked(name: str, entry: Entry, value: Any) -> Any:
