@@ -21,7 +21,7 @@ from ..domains import Ball, Domain, Hull
 from ..networks.network import Network
 from ..numerics.rationals import FLOAT_MAX, above, below, rationals, simplex_weights
 from .certificates.certificate import Certificate, fingerprint, proved_number
-from .certificates.check_evaluation import slack as evaluation_slack
+from .certificates.check_evaluation import evaluation_error
 from .certificates.check_rational import point_of
 from .certificates.schemas import as_texts
 from .difference_bounds.given_terms import layer_arrays
@@ -138,7 +138,7 @@ def _confirmed(
             return None
         value = above(found) if isinstance(found, Fraction) else float(found)
         if not (kind == "exact" or kind == "sorted" and arrays["exact"]):  # those are rationals
-            error = 4.0 * evaluation_slack(f, g, question.domain)
+            error = 4.0 * evaluation_error(f, g, question.domain)
             tolerance = CLAIM_TOLERANCE * value
             value += min(tolerance, error) if np.isfinite(error) else tolerance
         value = min(most, max(value, findings.gap))

@@ -370,7 +370,7 @@ def test_class_of_the_second_network_alone_gets_a_representative_of_its_own():
     f, g = (rn.Network([W], [np.zeros(len(W))], np.ones((1, len(W)))) for W in ([[1.0]], [[1.0], [2.0]]))
     bound = checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 1.0]))
     assert 2.0 <= bound <= 2.0 * (1.0 + 2.0**-28)  # relu(2 x)
-    with pytest.raises(ValueError, match="a head that is scaled"):
+    with pytest.raises(ValueError, match="a representative that is scaled"):
         checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 1], [1.0, 2.0]))
     with pytest.raises(ValueError, match="out of order"):
         checked(f, g, rn.Box(-1, 1), ([0], [1.0]), ([0, 2], [1.0, 1.0]))

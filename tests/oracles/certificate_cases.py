@@ -49,9 +49,10 @@ def split(network):
     return rn.Network(weights, thresholds, C, network.output_bias, network.activation)
 
 
-def flipped(network):
-    """Return the same function of one hidden layer, one neuron turned: s(z) = s(-z) + z, z = s(z +
-    r) - r.
+def with_opposite(network):
+    """Return the same function of one hidden layer, one neuron made its opposite.
+
+    s(z) = s(-z) + z and z = s(z + r) - r.
     """
     w, b, C = network.weights[0], network.thresholds[0], network.output_weights
     far = 2.0**6
@@ -88,7 +89,7 @@ def pairs(sizes, activation, domain, rng):
     for name, make in {"permuted": lambda net: permuted(net, rng), "split": split, "deepened": deepened}.items():
         yield name, dyadic, make(dyadic)
     if len(sizes) == 3 and activation == "relu":
-        yield "flipped", dyadic, flipped(dyadic)
+        yield "with_opposite", dyadic, with_opposite(dyadic)
 
 
 CASES = {}

@@ -178,9 +178,9 @@ def other_match(certificate, f, g, domain, rng):
     for number in range(f.depth):
         both = [result.arrays[f"{name}{number}"] for name in ("labels", "scales")]
         (one, own), (two, more) = ((part[n[1][number]:], part[:n[1][number]]) for part in both)
-        heads = np.unique(both[0], return_index=True)[1]
-        if (both[1][heads[both[0][heads] >= 0]] != 1.0).any():
-            return None  # the scale of a head is looked at by nobody
+        representatives = np.unique(both[0], return_index=True)[1]
+        if (both[1][representatives[both[0][representatives] >= 0]] != 1.0).any():
+            return None  # no checker looks at the scale of a representative
         matches.append(Match((one, own), (two, more)))
     region = region_of(domain)
     low, high = region.bounds(difference((f, g), region, fixed_matches(matches), True).forms)

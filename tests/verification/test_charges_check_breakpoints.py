@@ -24,8 +24,8 @@ def test_values_at_breakpoints_hold_what_float64_loses():
         w, b, v, c = unlucky(rng, (4, 2))
         f = rn.Network([w[:, None]], [b], [v])
         g = rn.Network([f.weights[0] * (1.0 + 2.0**-52)], [b], [v])
-        knots = [-Q(t) / Q(s) for s, t in zip(w, b)]
-        assert_holds(f, g, rn.Box(-1.0, 1.0), [x for x in (Q(-1), Q(1), *knots) if -1 <= x <= 1])
+        breakpoints = [-Q(t) / Q(s) for s, t in zip(w, b)]
+        assert_holds(f, g, rn.Box(-1.0, 1.0), [x for x in (Q(-1), Q(1), *breakpoints) if -1 <= x <= 1])
 
 
 def test_a_product_that_underflows_is_charged():

@@ -47,7 +47,7 @@ def farthest(G, E, V, A):
 
 
 def assert_rows_hold(G, E, V):
-    A, R = check_difference.at(G, E, V)
+    A, R = check_difference.combine(G, E, V)
     for off, *radii in zip(farthest(G, E, V, A), R[:, 0, 0], R[:, 1, 0]):
         assert all(
             off <= Fraction(float(radius)) for radius in radii
@@ -89,12 +89,12 @@ def test_factors_that_underflowed_are_charged_by_what_they_multiply():
     tiny, far = 2.0**-538 * 1.2, 2.0**1000
     G, E, q = np.array([[0.0, 0.0], [tiny, 0.0]]), np.zeros((2, 2)), np.array([0.0, tiny])
     V = np.array([[[far], [far]], [[1.0], [1.0]]]), np.zeros((2, 2, 1))
-    A, R, _ = check_difference.relus(G[::-1], E, q, np.array([0, 0]), V, ("Box", None))
+    A, R, _ = check_difference.relu_remainders(G[::-1], E, q, np.array([0, 0]), V, ("Box", None))
     z = -Fraction(tiny) * Fraction(tiny) * Fraction(far)  # s(0) - q s(tiny H)
     assert abs(z - Fraction(A[1, 0, 0])) <= Fraction(R[1, 0, 0])
 
 
-def test_bounds_hold_the_ends_of_intervals_and_forms():
+def test_bounds_hold_for_intervals_and_forms():
     """1 + .99 U rounds to 1; the slopes' sum loses U with each term; rounded coordinates of a
     hull's points count.
     """
@@ -130,11 +130,11 @@ def test_bounds_over_a_hull_hold_where_products_underflow():
     assert Fraction(high[0, 0]) >= n * Fraction(ETA) / 2
 
 
-def test_middle_and_reach_hold_both_ends():
+def test_centre_and_radius_hold_both_bounds():
     rng = np.random.default_rng(0)
     low, high = np.sort(unlucky(rng, (2, 500), 9), axis=0)
     low[:9], high[:9] = 1.0 + np.arange(9) * 2.0**-52, 1.0 + np.arange(1, 10) * 2.0**-52
-    for a, b, m, r in zip(*map(exact, (low, high, *check_difference.between(low, high)))):
+    for a, b, m, r in zip(*map(exact, (low, high, *check_difference.centre_and_radius(low, high)))):
         assert m - r <= a and b <= m + r
 
 
@@ -183,53 +183,55 @@ def always(answer):
     return lambda *_: answer
 
 
-def relus_of(d, heads, q, turned, sharp=False):
-    """Return what `relus` makes of remainders within d[0] +- d[1] of |q| z_head; -q z_head + z
-    within turned.
+def remainders_of(d, representatives, q, opposite, sharp=False):
+    """Return the checker's forms of s(z) - |q| s(z_c), z_c in `representatives` and z - q z_c in d.
 
-    sharp : the ends of d and of the heads are floats, and taken for what the checker's own bounds
-    are
+    All are (middle, radius); for q < 0, z itself is in `opposite`. If sharp, the bounds of d and of
+    the representatives are floats, and taken for the checker's own.
     """
     n = len(q)
-    (A, R), (H, P) = forms(*d), forms(*heads)
-    ends = [check_difference.bounds(own, ("Box", None)) for own in ((H, P), (A, R))]
+    (A, R), (H, P) = forms(*d), forms(*representatives)
+    limits = [check_difference.bounds(own, ("Box", None)) for own in ((H, P), (A, R))]
     if sharp:
-        ends = [(m[:, 0] - r[:, 0], m[:, 0] + r[:, 0]) for m, r in ((H, P), (A, R))]
-    low, high = (np.concatenate(part) for part in zip(*ends))
+        limits = [(m[:, 0] - r[:, 0], m[:, 0] + r[:, 0]) for m, r in ((H, P), (A, R))]
+    low, high = (np.concatenate(part) for part in zip(*limits))
     A, R = np.concatenate([H, A]), np.concatenate([P, R])
     T = q < 0.0
-    answers = [always((A.copy(), R.copy())), always(tuple(part[T] for part in forms(*turned)))]
+    answers = [always((A.copy(), R.copy())), always(tuple(part[T] for part in forms(*opposite)))]
     at = np.tile(np.arange(n), 2)
     G = np.zeros((2 * n, 1))
-    with replaced(at=answers, bounds=[always((low, high))]):
-        return check_difference.relus(G, G, np.append(0.0 * q, q), at, (np.zeros((1, 2, 1)), None), None)
+    with replaced(combine=answers, bounds=[always((low, high))]):
+        one = np.zeros((1, 2, 1)), None
+        return check_difference.relu_remainders(G, G, np.append(0.0 * q, q), at, one, None)
 
 
 def test_differences_of_relus_hold_whatever_is_rounded():
-    """Random ends near powers of two, and subnormal ones: some differences lose all that is
-    charged.
+    """Random bounds near powers of two, and subnormal ones: some rounding errors are as large as
+    the margins.
     """
     rng, n = np.random.default_rng(5), 400
     for width in (1.0, 0.0, 2.0**-51, ETA):
-        d, heads, turned = ((unlucky(rng, n), width * np.abs(unlucky(rng, n))) for _ in range(3))
+        d, representatives, opposite = (
+            (unlucky(rng, n), width * np.abs(unlucky(rng, n))) for _ in range(3)
+        )
         if width == ETA:
-            d, heads, turned = (
+            d, representatives, opposite = (
                 (ETA * rng.integers(-20, 21, n), ETA * rng.integers(0, 21, n)) for _ in range(3)
             )
         q = np.where(rng.random(n) < 0.3, rng.choice([-1.0, 1.0], n), unlucky(rng, n, 1))
-        assert_differences_hold(d, heads, q, turned, width == 0.0)
+        assert_differences_hold(d, representatives, q, opposite, width == 0.0)
 
 
-def assert_differences_hold(d, heads, q, turned, sharp):
+def assert_differences_hold(d, representatives, q, opposite, sharp):
     """Assert it for all rows at once."""
-    A, R, _ = relus_of(d, heads, q, turned, sharp)
+    A, R, _ = remainders_of(d, representatives, q, opposite, sharp)
     A, R = exact(A[len(q) :, :, 0]), exact(R[len(q) :, :, 0])
-    for row in zip(*map(exact, (*d, *heads, q, *turned)), A, R):
+    for row in zip(*map(exact, (*d, *representatives, q, *opposite)), A, R):
         assert_difference_holds(*row)
 
 
-def test_ends_of_differences_of_relus_hold_where_they_nearly_cancel():
-    """q z_head is rounded up or down by U next to its opposite, or vanishes beside 1."""
+def test_bounds_of_differences_of_relus_hold_where_they_nearly_cancel():
+    """q z_c is rounded up or down by U next to its opposite, or vanishes beside 1."""
     up = 1.0 + 3.0 * 2.0**-26  # ODD up rounds up by U
     rows = [
         (ODD, -ODDER, ODD * ODDER + 2.0**-30),
@@ -245,11 +247,11 @@ def test_a_neuron_alone_holds_where_half_of_each_slope_underflows():
     """Forty slopes of ETA: half of each rounds to 0, and relu(z) is between 0 and 40 ETA."""
     n, A = 40, np.append([0.0, 0.0], np.full(40, ETA))[None, :, None]
     with replaced(
-        at=[always((A, np.zeros((1, 2, 1)))), always((A[:0], np.zeros((0, 2, 1))))],
+        combine=[always((A, np.zeros((1, 2, 1)))), always((A[:0], np.zeros((0, 2, 1))))],
         bounds=[always((np.full((1, 1), -n * ETA), np.full((1, 1), n * ETA)))],
     ):
         none = np.zeros((1, 1))
-        A, R, _ = check_difference.relus(
+        A, R, _ = check_difference.relu_remainders(
             none, none, np.zeros(1), np.zeros(1, dtype=int), (np.zeros((1, 42, 1)), None), None
         )
     assert not A[0, 2:].any()
@@ -265,8 +267,8 @@ def test_half_of_a_difference_holds_where_its_error_is_rounded():
         np.array([[9, 9], [1, 1 - 3 * U]])[:, :, None],
     )
     low, high = np.array([[-9.0], [-1.0]]), np.array([[9.0], [1.0]])
-    with replaced(at=[always((A, R)), always((A[:0], R[:0]))], bounds=[always((low, high))]):
-        A, R, _ = check_difference.relus(
+    with replaced(combine=[always((A, R)), always((A[:0], R[:0]))], bounds=[always((low, high))]):
+        A, R, _ = check_difference.relu_remainders(
             np.zeros((2, 1)),
             np.zeros((2, 1)),
             np.array([0.0, 1.0]),
@@ -279,25 +281,24 @@ def test_half_of_a_difference_holds_where_its_error_is_rounded():
 
 
 def assert_difference_holds(m, r, h, p, q, b, s, A, R):
-    """Assert that A +- R hold max(z, 0) - |q| max(z_h, 0) at all ends, and at 0, of z - q z_h and
-    of z_h.
+    """Assert that A +- R hold max(z, 0) - |q| max(z_c, 0) where z - q z_c and z_c are at their
+    bounds, or at 0.
     """
-    places = [h - p, h + p] + [Fraction(0)] * (abs(h) < p)
-    for head in places:
-        apart = [m - r, m + r] + [-abs(q) * head] * (abs(m + abs(q) * head) < r)
+    for z_c in [h - p, h + p] + [Fraction(0)] * (abs(h) < p):
+        apart = [m - r, m + r] + [-abs(q) * z_c] * (abs(m + abs(q) * z_c) < r)
         for delta in apart:
-            value = max(abs(q) * head + delta, Fraction(0)) - abs(q) * max(head, Fraction(0))
+            value = max(abs(q) * z_c + delta, Fraction(0)) - abs(q) * max(z_c, Fraction(0))
             for more in (b - s, b + s) if q < 0 else (0,):
                 assert all(abs(value + more - a) <= radius for a, radius in zip(A, R))
 
 
-def test_rows_of_members_round_when_their_head_is_taken_off():
+def test_rows_round_when_that_of_their_representative_is_subtracted():
     """-U - ODD ODDER loses U twice; the rows' own errors are added up."""
     calls, V = [], (np.zeros((2, 2, 1)), np.zeros((2, 2, 1)))
     G, E = np.array([[ODDER, 0.0], [-U, 0.0]]), np.array([[1.0, 0.0], [0.25, 0.0]])
     for errors in (0.0 * E, E):
-        with replaced(at=[kept(calls, forms(np.zeros(2), np.zeros(2)))]):
-            check_difference.relus(G, errors, np.array([0.0, ODD]), np.array([0, 0]), V, ("Box", None))
+        with replaced(combine=[kept(calls, forms(np.zeros(2), np.zeros(2)))]):
+            check_difference.relu_remainders(G, errors, np.array([0.0, ODD]), np.array([0, 0]), V, ("Box", None))
         D, found, _ = calls.pop()
         off = abs(-Fraction(U) - Fraction(ODD) * Fraction(ODDER) - Fraction(D[1, 0]))
         assert off + Fraction(errors[1, 0]) + Fraction(ODD) * Fraction(errors[0, 0]) <= Fraction(
@@ -308,10 +309,11 @@ def test_rows_of_members_round_when_their_head_is_taken_off():
 def factors(W, scales):
     """Return G and E of one class over a network's layer with weights W and no threshold."""
     pair = ((np.zeros((1, 0)), np.zeros(1)), (np.array([W]), np.zeros(1)))
-    return [
-        part[1, 0]
-        for part in check_difference.over(pair, np.zeros(len(W), dtype=int), np.array(scales), np.arange(0))
-    ]
+    labels = np.zeros(len(W), dtype=int)
+    parts = check_difference.coefficients_over_classes(
+        pair, labels, np.array(scales), np.arange(0)
+    )
+    return [part[1, 0] for part in parts]
 
 
 def test_factors_of_a_class_lose_half_a_unit_in_each_product_and_sum():
@@ -322,7 +324,7 @@ def test_factors_of_a_class_lose_half_a_unit_in_each_product_and_sum():
 
 
 def output_of(answers, G, E, layers=1):
-    """Call `bound_on` for rows (G, E) of the outputs, g's and f's; the calls of `at` get these
+    """Call `bound_on_boxes` for rows (G, E) of the outputs, g's and f's; the calls of `combine` get these
     answers.
     """
     n, one = G[-1].shape[1] - 1, (np.ones((1, 1)), np.zeros(1))
@@ -332,9 +334,12 @@ def output_of(answers, G, E, layers=1):
     for layer in range(layers):
         data |= {f"labels{layer}": np.arange(wide[layer]), f"scales{layer}": np.ones(wide[layer])}
     values = [lambda *_, k=k: (*forms(np.ones(k), np.ones(k)), np.zeros((k, 1))) for k in wide]
-    with replaced(relus=values, over=[always(pair) for pair in rows], at=answers):
+    over_classes = [always(pair) for pair in rows]
+    with replaced(
+        relu_remainders=values, coefficients_over_classes=over_classes, combine=answers
+    ):
         return (
-            check_difference.bound_on(
+            check_difference.bound_on_boxes(
                 [[(1.0, 1.0)]],
                 data,
                 [(one, one)] * (layers + 1),
@@ -358,7 +363,7 @@ def test_rows_of_outputs_round_when_they_are_subtracted_and_their_errors_add_up(
 
 
 def replaced_rows(factors, rows, errors, uncertain):
-    """Return what `at` gets for always-on neurons with these factors and rows, for one output."""
+    """Return what `combine` gets for always-on neurons with these factors and rows, for one output."""
     calls, n = [], len(factors)
     V = forms(np.zeros(1), np.zeros(1))
     G, E = (in_order(np.append(part, np.zeros((n, 2)), axis=1)) for part in (rows, errors))
@@ -439,11 +444,11 @@ def test_always_on_neurons_may_be_above_their_rows_by_what_they_are_below_0():
     )
     data = data_of([0, 1], [0, 1])
     with replaced(
-        relus=[always(first), always(wide)],
-        over=[always((G, 0 * G)), always((D, 0 * D))],
-        at=[always(V), kept(calls, V), always(V)],
+        relu_remainders=[always(first), always(wide)],
+        coefficients_over_classes=[always((G, 0 * G)), always((D, 0 * D))],
+        combine=[always(V), kept(calls, V), always(V)],
     ):
-        check_difference.bound_on(
+        check_difference.bound_on_boxes(
             [[(1.0, 1.0)]], data, [(one, one)] * 3, rn.Box([0.0], [2.0]), ("Box", None)
         )
     ((_, _, (A, R)),) = calls
@@ -470,10 +475,10 @@ def test_a_ball_lies_in_its_box():
     data = {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 1))} | data_of(
         [-1, -1]
     )
-    boxes = check_difference.leaves(data, ball, [(1.0, 1.0)])
+    boxes = check_difference.leaf_boxes(data, ball, [(1.0, 1.0)])
     assert boxes
     seen = []
-    with replaced(bound_on=[lambda parts, *_: seen.append(parts) or np.float64(0.0)]):
+    with replaced(bound_on_boxes=[lambda parts, *_: seen.append(parts) or np.float64(0.0)]):
         check_difference.check(data, f, g, ball)
     ((((low, high),),),) = seen
     assert Fraction(low) <= 1 - Fraction(U * 0.99) and Fraction(high) >= 1 + Fraction(U * 0.99)
@@ -483,16 +488,16 @@ def test_a_leaf_is_left_out_only_where_the_direction_parts_it_from_the_domain():
     """The ball of radius 5 touches 3 x + 4 y = 25; one that is a little smaller does not."""
     data = {"axis": np.array([-2]), "place": np.zeros(1), "directions": np.array([[3.0, 4.0]])}
     corner = [(3.0, 9.0), (4.0, 9.0)]
-    assert check_difference.leaves(data, rn.Ball([0.0, 0.0], np.nextafter(5.0, 0.0)), corner) == []
+    assert check_difference.leaf_boxes(data, rn.Ball([0.0, 0.0], np.nextafter(5.0, 0.0)), corner) == []
     try:
-        check_difference.leaves(data, rn.Ball([0.0, 0.0], 5.0), corner)
+        check_difference.leaf_boxes(data, rn.Ball([0.0, 0.0], 5.0), corner)
     except ValueError:
         return
     raise AssertionError("a leaf that the ball touches was left out")
 
 
 def difference_of_relus(G, E, q, V):
-    """Return exact (h - |q| H_head) of rows that are G + E or G - E, at ends of V: lists, one a
+    """Return exact (h - |q| H_c) of rows that are G + E or G - E, at ends of V: lists, one a
     choice.
     """
     m, r = exact(V[0][:, 0, 0]), exact(V[1][:, 0, 0])
@@ -509,8 +514,8 @@ def difference_of_relus(G, E, q, V):
             ]
 
 
-def test_members_hold_what_their_class_makes_of_them():
-    """Members are near multiples, of either sign; their errors and those of the head are their
+def test_neurons_of_a_class_hold_what_it_makes_of_them():
+    """A class's neurons are near multiples, of either sign; their errors and those of the representative are their
     own.
     """
     rng = np.random.default_rng(3)
@@ -526,7 +531,7 @@ def test_members_hold_what_their_class_makes_of_them():
             np.append(unlucky(rng, n), 1.0),
             np.append(np.abs(unlucky(rng, n)) * rng.choice([0, 1], n), 0.0),
         )
-        A, R, lows = check_difference.relus(G, E, q, np.zeros(7, dtype=int), V, ("Box", None))
+        A, R, lows = check_difference.relu_remainders(G, E, q, np.zeros(7, dtype=int), V, ("Box", None))
         A, R = exact(A[:, :, 0]), exact(R[:, :, 0])
         for values in difference_of_relus(G, E, q, V):
             for value, a, radius in zip(values, A, R):

@@ -52,7 +52,7 @@ def test_differences_of_rows_hold_whatever_is_rounded():
     assert_difference_holds(0 * tiny, 0 * tiny, tiny, tiny)
 
 
-def test_differences_of_relus_hold_at_all_ends():
+def test_differences_of_relus_hold_at_all_bounds():
     rng = np.random.default_rng(0)
     for q, t, *ends in zip(
         unlucky(rng, 300, 0), np.abs(unlucky(rng, 300, 0)), *unlucky(rng, (4, 300), 0)
@@ -69,14 +69,14 @@ def test_differences_of_relus_hold_at_all_ends():
                     assert abs(max(z, Q(0)) - max(z - d, Q(0)) - Q(k[0])) <= Q(nu)
 
 
-def test_ranges_of_sums_hold_where_everything_rounds():
+def test_bounds_of_sums_hold_where_everything_rounds():
     tiny = np.full(20, 2.0**-538 * 1.2)
     for row, b, h in (
         (staircase(N), 0.0, np.ones(N)),
         (tiny, 0.0, tiny),
         (np.array([ODD]), U, np.array([ODDER])),
     ):
-        low, high = norms.ends(
+        low, high = norms.pre_activation_bounds(
             in_order([row]), np.array([b]), norms.Values(in_order(h), in_order(h), np.inf)
         )
         value = sum(exact(row) * exact(h)) + Q(b)

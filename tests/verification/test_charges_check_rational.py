@@ -61,7 +61,7 @@ def same(z, y):
     input of 0 and 1.
     """
     z, y = ({i: Q(c) for i, c in enumerate(row) if c} for row in (z, y))
-    return check_rational.same(z, Q(1), y, False, Q(0), [(Q(1), Q(1)), (Q(0), Q(1))], None)
+    return check_rational.agrees(z, Q(1), y, False, Q(0), [(Q(1), Q(1)), (Q(0), Q(1))], None)
 
 
 def test_binary_neurons_that_are_a_unit_apart_are_not_the_same():
@@ -71,16 +71,16 @@ def test_binary_neurons_that_are_a_unit_apart_are_not_the_same():
 
 
 def test_a_binary_neuron_that_is_0_somewhere_is_not_always_on():
-    reach = [(Q(1), Q(1)), (Q(0), Q(1)), (Q(0), Q(1))]
+    intervals = [(Q(1), Q(1)), (Q(0), Q(1)), (Q(0), Q(1))]
     z = {1: Q(1), 2: Q(1)}
-    assert check_rational.neuron(z, False, False, {}, reach, None) != {0: Q(1)}
-    assert check_rational.neuron(z, True, False, {}, reach, None) == {0: Q(1)}
+    assert check_rational.activation(z, False, False, {}, intervals, None) != {0: Q(1)}
+    assert check_rational.activation(z, True, False, {}, intervals, None) == {0: Q(1)}
 
 
 def test_a_ball_reaches_no_less_far_than_its_radius():
     for c in ((1, 1), (3, 4), (1, 2)):
         row = {i: Q(v) for i, v in enumerate(c, 1)}
-        low, high = check_rational.ends(row, (), rn.Ball([0.0, 0.0], 1.0))
+        low, high = check_rational.bounds(row, (), rn.Ball([0.0, 0.0], 1.0))
         assert low < 0 < high and min(low**2, high**2) >= sum(v * v for v in c)
 
 
@@ -90,15 +90,16 @@ def test_a_leaf_that_touches_the_domain_may_not_be_left_out():
         (rn.Box([0, 0], [1, 1]), [1.0, 1.0], (1.0, 1.0)),
         (rn.Ball([0, 0], 5.0), [3.0, 4.0], (3.0, 4.0)),
     ):
-        reach = [(Q(1), Q(1)), *((Q(low), Q(9)) for low in corner)]
+        intervals = [(Q(1), Q(1)), *((Q(low), Q(9)) for low in corner)]
         data = WHOLE | {"axis": np.array([-2]), "directions": np.array([u])}
-        own, check_rational.box = check_rational.box, lambda asked, first=[reach]: (
+        own = check_rational.input_intervals
+        check_rational.input_intervals = lambda asked, first=[intervals]: (
             first.pop() if first else own(asked)
         )
         try:
-            assert_refused(check_rational.leaves, data, domain)
+            assert_refused(check_rational.leaf_boxes, data, domain)
         finally:
-            check_rational.box = own
+            check_rational.input_intervals = own
 
 
 def test_a_point_outside_of_the_domain_shows_no_gap():

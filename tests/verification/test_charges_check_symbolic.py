@@ -1,4 +1,4 @@
-"""The checker of folded networks: each charge is what separates a forged proof from the truth."""
+"""The checker of symbolic rows: each charge is what separates a forged proof from the truth."""
 
 from fractions import Fraction as Q
 
@@ -7,7 +7,7 @@ import numpy as np
 import reducednet as rn
 from oracles.exact_suprema import exact_difference
 from reducednet.verification.certificates import check_symbolic
-from reducednet.verification.certificates.check_symbolic import Heads
+from reducednet.verification.certificates.check_symbolic import Representatives
 from oracles.worst_rounding import ODD, ODDER, ROUNDED, U, exact, unlucky
 
 ETA = 2.0**-1074
@@ -56,7 +56,7 @@ def test_what_a_neuron_is_off_by_goes_through_neurons_that_are_on():
     assert_holds(f, line(0.0), rn.Box(-1, 1), [[DEAD], [ON], [ON]], [1])
 
 
-def test_a_member_is_off_by_what_its_row_is_away_from_its_class():
+def test_a_neuron_of_a_class_is_off_by_what_its_row_is_away_from_its_class():
     f, g = (rn.Network([[[1.0]]], [[b]], [[1.0]]) for b in (0.0, 0.5))
     assert_holds(f, g, rn.Box(-1, 1), [[0], [0]], [1])
     f, g = (rn.Network([[[-1.0]]], [[b]], [[1.0]]) for b in (0.0, 0.5))
@@ -71,7 +71,7 @@ def test_a_member_is_off_by_what_its_row_is_away_from_its_class():
     assert_holds(f, g, rn.Box(-1, 1), [[0], [0]], [-1], {"scales1": np.array([-1.0])})
 
 
-def test_members_and_heads_are_off_by_the_errors_of_their_rows():
+def test_neurons_of_classes_and_representatives_are_off_by_the_errors_of_their_rows():
     """relu(x) is taken for 0, below one of two neurons that are otherwise the same."""
     first, b = [[1.0], [1.0]], [[0.0, 0.0], [-0.5]]
     with_it = rn.Network([first, [[1.0, 1.0]]], b, [[1.0]])
@@ -122,7 +122,7 @@ def test_products_of_rows_that_underflow_are_carried():
     )
 
 
-def test_a_class_that_is_cut_off_is_paid_for_where_both_may_be_on():
+def test_a_class_that_is_excluded_is_paid_for_where_both_may_be_on():
     """relu(U + 1/10) is taken for 1/10, with z = x - 1/2 of U: it is 1/2 more at 1."""
     f = rn.Network([[[1.0]], [[1.0]]], [[-0.5], [0.1]], [[1.0]])
     g = rn.Network([[[1.0]], [[0.0]]], [[-0.5], [0.1]], [[1.0]])
@@ -130,7 +130,7 @@ def test_a_class_that_is_cut_off_is_paid_for_where_both_may_be_on():
     assert_holds(f, g, rn.Box(0, 1), [[0], [1], [0], [1]], [1], **more)
 
 
-def test_a_cut_needs_a_multiplier_that_is_surely_no_less_than_the_coefficient():
+def test_an_exclusion_needs_a_multiplier_that_is_surely_no_less_than_the_coefficient():
     f = rn.Network([[[1.0]], [[1.0]]], [[-0.5], [0.1]], [[1.0]])
     for mu in (1.0, 0.5):
         try:
@@ -141,32 +141,32 @@ def test_a_cut_needs_a_multiplier_that_is_surely_no_less_than_the_coefficient():
         raise AssertionError(f"a multiplier {mu} for a coefficient 1 that may be rounded")
 
 
-def heads_over(domain):
+def representatives_over(domain):
     """Return what is known before the first layer."""
     net = rn.Network([np.zeros((1, domain.n_inputs))], [[0.0]], [[0.0]])
-    return Heads(net, net, domain)
+    return Representatives(net, net, domain)
 
 
 def test_bounds_of_rows_hold_where_products_round_and_underflow():
     for a, x, b in ((ODD, ODDER, U), (2.0**-538 * 1.2, 2.0**-538 * 1.2, 0.0)):
-        heads = heads_over(rn.Box([0.0], [x]))
+        representatives = representatives_over(rn.Box([0.0], [x]))
         A = np.array([[b, a]])
-        found = heads.above(A, np.abs(A), np.zeros(1))
+        found = representatives.upper_bounds(A, np.abs(A), np.zeros(1))
         assert Q(found[0]) >= Q(a) * Q(x) + Q(b)
-        assert heads.above(A, np.abs(A), np.ones(1))[0] >= 1.0
+        assert representatives.upper_bounds(A, np.abs(A), np.ones(1))[0] >= 1.0
 
 
-def test_sizes_of_inputs_hold_the_ends_of_a_ball():
-    assert Q(heads_over(rn.Ball([1.0], 0.99 * U)).sizes[1]) >= 1 + Q(0.99 * U)
+def test_bounds_of_inputs_hold_for_a_ball():
+    assert Q(representatives_over(rn.Ball([1.0], 0.99 * U)).column_bounds[1]) >= 1 + Q(0.99 * U)
 
 
-def test_ranges_of_sums_over_intervals_hold_their_ends():
+def test_bounds_of_sums_over_intervals_hold():
     rng = np.random.default_rng(0)
     W, b = unlucky(rng, (300, 2)), unlucky(rng, 300)
     h = np.sort(np.abs(unlucky(rng, (2, 2))), axis=0)
     W[0], b[0], h[:, 0] = (ODD, 0.0), U, ODDER
     for scale in (1.0, 2.0**-540):
-        low, high = check_symbolic.within(W * scale, b * scale**2, h * scale, -np.inf, np.inf, None)
+        low, high = check_symbolic.sharpen_by_intervals(W * scale, b * scale**2, h * scale, -np.inf, np.inf)
         W_, b_, h_ = exact(W * scale), exact(b * scale**2), exact(h * scale)
         for row, t, below, above in zip(W_, b_, exact(low), exact(high)):
             ends = [sorted((w * x, w * y)) for w, x, y in zip(row, *h_)]
@@ -179,9 +179,9 @@ def test_a_line_below_relu_is_no_multiple_beyond_0_and_its_factor():
     """U = relu(x): the row -U is at most 0, and U - 1 at most 0 on [-1, 1]; with multiples of x it
     would be less.
     """
-    heads = heads_over(rn.Box(-1, 1))
+    representatives = representatives_over(rn.Box(-1, 1))
     row = np.array([[0.0, 1.0]]), np.array([[0.0, 1.0]]), np.zeros(1)
-    heads.add(row, np.full(1, -np.inf), np.full(1, np.inf))
+    representatives.add(row, np.full(1, -np.inf), np.full(1, np.inf))
     for u, sign, m, truth in (
         (-1.0, 0, -3.0, 0),
         (-1.0, 0, 3.0, 0),
@@ -189,15 +189,21 @@ def test_a_line_below_relu_is_no_multiple_beyond_0_and_its_factor():
         (1.0, -1, 5.0, 0),
     ):
         A = np.array([[0.0, 0.0, u]])
-        top = heads.above_at(A, np.abs(A), np.zeros(1), np.array([[float(sign)]]), np.array([[m]]))
+        top = representatives.upper_bounds_where(
+            A, np.abs(A), np.zeros(1), np.array([[float(sign)]]), np.array([[m]])
+        )
         assert top[0] >= truth
     A = np.array([[0.0, 0.0, 1.0], [0.0, 3.0, -1.0]])  # U is 1 at 1, 3 x - U is 2
-    top = heads.above_at(A, np.abs(A), np.zeros(2), np.zeros((2, 1)), np.array([[0.0], [-3.0]]))
+    top = representatives.upper_bounds_where(
+        A, np.abs(A), np.zeros(2), np.zeros((2, 1)), np.array([[0.0], [-3.0]])
+    )
     assert top[0] >= 1.0 and top[1] >= 2.0
     A = np.array(
         [[0.0, -0.5, -1.0]]
     )  # -x/2 - relu(x) is 1/2 at -1: with 3 x added it would be less at both ends
-    top = heads.above_at(A, np.abs(A), np.zeros(1), np.zeros((1, 1)), np.array([[0.5]]))
+    top = representatives.upper_bounds_where(
+        A, np.abs(A), np.zeros(1), np.zeros((1, 1)), np.array([[0.5]])
+    )
     assert top[0] >= 0.5
 
 

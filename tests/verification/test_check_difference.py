@@ -111,11 +111,11 @@ def test_sorted_breakpoints_give_the_supremum(n, exact):
     rng = np.random.default_rng(n)
     f, g = (rn.Network.random((1, n, 2), rng, output_bias=True) for _ in range(2))
     for domain in (rn.Box(-0.5, 1.0), rn.Ball(0.25, 0.75), rn.Hull([[-0.5], [1.0], [0.0]])):
-        knots = [Fraction(v) for v in (-0.5, 1.0)]
+        breakpoints = [Fraction(v) for v in (-0.5, 1.0)]
         for net in (f, g):
             pairs = zip(net.weights[0][:, 0].tolist(), net.thresholds[0].tolist())
-            knots += [-Fraction(b) / Fraction(w) for w, b in pairs if w]
-        values = [[exact_outputs(net, [x]) for net in (f, g)] for x in knots if -0.5 <= x <= 1]
+            breakpoints += [-Fraction(b) / Fraction(w) for w, b in pairs if w]
+        values = [[exact_outputs(net, [x]) for net in (f, g)] for x in breakpoints if -0.5 <= x <= 1]
         supremum = max(max(abs(a - b) for a, b in zip(*pair)) for pair in values)
         bound = check_breakpoints.check({"exact": exact}, f, g, domain)
         assert bound == supremum if exact else supremum <= bound <= supremum + Fraction(2) ** -40 * n
@@ -174,7 +174,7 @@ def test_smallest_sizes_of_sums_of_0_and_1_are_those_of_all_of_them():
             masks = [mask for mask in range(0 if empty else 1, 2 ** len(names))]
             sums = [abs(y.get(0, 0) + sum(y[i] for k, i in enumerate(names) if mask >> k & 1)) for mask in masks]
             if y and sums:
-                assert check_rational.least(y, empty) == min(sums)
+                assert check_rational.least_magnitude(y, empty) == min(sums)
 
 
 def test_a_tree_must_cover_the_domain():

@@ -43,7 +43,7 @@ def evaluated(network, x, rng):
 
 
 @given(seeds(), st.sampled_from([(1, 4, 1), (2, 6, 1), (3, 5, 5, 2), (2, 3, 3, 3, 1)]), st.integers(0, 2))
-def test_slack_is_no_less_than_what_any_order_of_sums_adds(seed, sizes, kind):
+def test_evaluation_error_is_no_less_than_what_any_order_of_sums_adds(seed, sizes, kind):
     rng = np.random.default_rng(seed)
     f = rn.expand(rn.Network.random(sizes, rng, output_bias=True), rng)
     domain = domains(sizes[0], rng)[kind]
@@ -54,13 +54,13 @@ def test_slack_is_no_less_than_what_any_order_of_sums_adds(seed, sizes, kind):
 
 
 def worst(n):
-    """Return a network whose evaluation uses its slack up: n + 1 equal terms, each sum just above a
+    """Return a network whose evaluation uses its error bound up: n + 1 equal terms, each sum just above a
     half of a unit.
     """
     return rn.Network([np.full((1, n), 1.0)], [[0.0]], [[1.0]])
 
 
-def test_slack_is_used_up_within_a_small_factor():
+def test_evaluation_error_is_used_up_within_a_small_factor():
     """1 + n terms of 2^-53 each: one after the other they all round away, n u in all of about (n +
     4) u that are charged.
     """
@@ -71,15 +71,15 @@ def test_slack_is_used_up_within_a_small_factor():
     total = 0.0
     for value in x:
         total += value
-    lost = Fraction(float(total)) - sum(map(Fraction, x.tolist()))
-    assert -lost <= Fraction(check_evaluation.error_of(f, box)) <= -2 * lost
+    rounding = Fraction(float(total)) - sum(map(Fraction, x.tolist()))
+    assert -rounding <= Fraction(check_evaluation.error_of(f, box)) <= -2 * rounding
 
 
-def test_dead_neurons_add_nothing_and_unbounded_numbers_have_no_slack():
+def test_dead_neurons_add_nothing_and_unbounded_numbers_have_no_bound():
     dead = rn.Network([[[1.0]]], [[-3.0]], [[1.0]])
     assert check_evaluation.error_of(dead, rn.Box(-1, 1)) < 1e-300
     huge = rn.Network([[[1e300]], [[1e300]]], [[0.0], [0.0]], [[1.0]])
-    assert not np.isfinite(check_evaluation.slack(huge, huge, rn.Box(-1, 1)))
+    assert not np.isfinite(check_evaluation.evaluation_error(huge, huge, rn.Box(-1, 1)))
 
 
 # binary networks

@@ -115,7 +115,7 @@ def test_scaling_that_leaves_the_range_of_float64_proves_nothing(w, e):
     assert permutation_arrays(f, g) is None
 
 
-def test_binary_neurons_that_are_turned_are_not_the_same():
+def test_binary_neurons_that_are_opposite_are_not_the_same():
     f = changed(F, activation="binary")
     g = changed(G, activation="binary", output_weights=[[-3.0, 1.0]])
     assert permutation_arrays(f, g) is not None

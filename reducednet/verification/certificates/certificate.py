@@ -1,25 +1,27 @@
-"""Certificates: what `verify` found, as data that checkers without any code of the provers go through again.
+"""Save what `verify` proved as data, and check it again without any code of the provers.
 
 Each kind of proof has its evidence, whose arrays are listed in `schemas`, and its checker, a
 function of a module that needs NumPy and `fractions` alone:
 
-=============  ============================  ====================================================
-kind           checker                       what it does again
-=============  ============================  ====================================================
-"pieces"       `checker.check`               ReLU: bounds of f - g over the leaves of a tree of
-                                             boxes, in float64
-"exact"        `exact_checker.bound`         the same in rationals, by what cancels; binary networks
-"point"        `exact_checker.gap`           |f - g| at a point of the domain, in rationals
-"sorted"       `sorted_checker.check`        one input, one hidden ReLU layer: the breakpoints in
-                                             their order
-"folded"       `folded_checker.check`        ReLU: the rows of what is left of both networks over
-                                             the inputs and the unstable neurons
-"norms"        `norms_checker.check`         ReLU, neurons matched one to one: by Euclidean norms
-"permutation"  `permutation_checker.check`   all numbers are the same, in another order and times
-                                             powers of two
-=============  ============================  ====================================================
+=============  =========================  =======================================================
+kind           checker                    what it computes
+=============  =========================  =======================================================
+"pieces"       `check_difference.check`   ReLU: bounds of f - g over the leaves of a tree of
+                                          boxes, in float64
+"exact"        `check_rational.bound`     such bounds in rationals, where terms of both networks
+                                          cancel; binary networks too
+"point"        `check_rational.gap`       |f - g| at a point of the domain, in rationals
+"sorted"       `check_breakpoints.check`  one input, one hidden ReLU layer: f - g at the sorted
+                                          breakpoints
+"folded"       `check_symbolic.check`     ReLU: both networks' symbolic rows over the inputs and
+                                          the unstable neurons
+"norms"        `check_norms.check`        ReLU, neurons matched one to one: bounds of Euclidean
+                                          norms
+"permutation"  `check_permutation.check`  all numbers are the same, permuted and times powers of
+                                          two
+=============  =========================  =======================================================
 
-What evaluation in float64 adds to that, `evaluation_checker` finds.
+`check_evaluation` bounds what evaluation in float64 adds to that.
 
 References
 ----------
@@ -66,7 +68,7 @@ INDEX = np.intp
 
 
 class Check(NamedTuple):
-    """Whether a certificate proves what it claims, and if not, why; its truth value is `ok`.
+    """`ok` says whether a certificate proves its claim, `reason` why not; its truth value is `ok`.
 
     Examples
     --------
@@ -83,11 +85,11 @@ class Check(NamedTuple):
 
 @record
 class Certificate:
-    """A proof that |f - g| <= value on a domain (a bound), or that |f - g| >= value at a point (a gap).
+    """A proof that |f - g| <= value on a domain (a bound), or >= value at a point (a gap).
 
-    Frozen. It is about the networks and the domain whose fingerprint it has; `verify` gives it,
-    `check` goes through it again. Nothing in it is believed: what it says counts once `check` has
-    answered True for these networks and this domain.
+    Frozen. It is about the networks and the domain whose fingerprint it has; `verify` returns it,
+    and `check` checks it. Do not trust what it says before `check` has returned True for these
+    networks and this domain.
 
     Attributes
     ----------
@@ -99,23 +101,22 @@ class Certificate:
         Whether `status` is about those functions, or about what computers return in float64, in
         whatever order they sum.
     slack : float
-        What both networks' own evaluation may add to the difference, with semantics "float64",
-        which `check` finds anew; otherwise 0.
+        The rounding error that both networks' own evaluation may add to the difference, with
+        semantics "float64", which `check` computes anew; otherwise 0.
     eps : float
         The question, not a part of the proof: `status` compares with it. A certificate with another
-        eps answers another question, and rightly; so ask for the status only of an eps that is
-        yours.
+        eps answers another question, and correctly; so read `status` only if the eps is yours.
     margin : float
         Binary networks: the bound is of points further than this from the first hyperplanes, see
         `Verdict`. A proof with a margin above `largest_margin` of the domain is refused by `check`.
     kind : "pieces", "exact", "point", "sorted", "folded", "norms" or "permutation"
-        What does it again, see this module.
+        Which checker it is for: see this module's first lines.
     arrays : mapping of read-only arrays
         Where the checker has to look: those of the kind's schema, and no others. Integers, numbers,
         or rationals as text.
     fingerprint, digest : str
-        SHA-256 of the networks and the domain; and of all that the certificate has. Against damage:
-        whoever changes a certificate can compute them too.
+        SHA-256 of the networks and the domain; and of the whole certificate. They find damage, not
+        forgery: whoever changes a certificate can compute them too.
 
     Examples
     --------
@@ -133,7 +134,8 @@ class Certificate:
 
     def __init__(
         self, claim: str, value: float, eps: float, slack: float, margin: float, kind: str,
-        arrays: Mapping[str, Any], fingerprint: str, digest: str | None = None, semantics: str = "real",
+        arrays: Mapping[str, Any], fingerprint: str, digest: str | None = None,
+        semantics: str = "real",
     ) -> None:
         fields = vars(self)
         schema = SCHEMAS[choice(kind, "kind", CHECKERS)]
@@ -150,7 +152,10 @@ class Certificate:
             raise ValueError(message("margin", f"0.0 with kind {kind!r}", self.margin))
         fields["arrays"] = MappingProxyType(checked_arrays(kind, arrays))
         fields["fingerprint"] = instance(fingerprint, "fingerprint", str, "text")
-        fields["digest"] = self._digest() if digest is None else instance(digest, "digest", str, "text")
+        if digest is None:
+            fields["digest"] = self._digest()
+        else:
+            fields["digest"] = instance(digest, "digest", str, "text")
 
     claim: str
     kind: str
@@ -171,11 +176,10 @@ class Certificate:
 
     @property
     def status(self) -> str:
-        """What follows from the claim for |f - g| <= eps: "equivalent", "not_equivalent" or
-        "unknown".
+        """What the claim implies of |f - g| <= eps: "equivalent", "not_equivalent" or "unknown".
 
-        Of the functions that `semantics` names. It is proved once `check` has confirmed the claim,
-        and for this eps: see the attribute.
+        It is about the functions that `semantics` names, and for this eps alone; it is proved once
+        `check` has confirmed the claim.
         """
         value, slack, eps = Fraction(self.value), Fraction(self.slack), Fraction(self.eps)
         if self.claim == "bound":
@@ -184,9 +188,10 @@ class Certificate:
         return "not_equivalent" if value - slack > eps else "unknown"
 
     def check(self, f: Network, g: Network, domain: Domain) -> Check:
-        """Go through the proof again, for these networks on this domain.
+        """Check the proof again, for these networks on this domain.
 
-        Every number is found anew from the networks, in rationals or in float64 with all roundings charged.
+        Every number is computed anew from the networks, in rationals, or in float64 with every
+        rounding error in the bound.
 
         Parameters
         ----------
@@ -216,36 +221,42 @@ class Certificate:
             if reason:
                 return Check(False, reason)
             found = proved_number(self, f, g, domain)
-        except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        except (
+            ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError,
+        ) as error:
             return Check(False, f"it proves nothing: {error}")
         if self.claim == "gap":
             ok = bool(found >= self.value)
         else:
             ok = bool(found <= self.value)  # False for nan
-        return Check(ok, "" if ok else f"the {self.claim} that is found again is {float(found):z.17g}")
+        if ok:
+            return Check(True, "")
+        return Check(False, f"the {self.claim} that is found again is {float(found):z.17g}")
 
     def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
-        """Return why margin and slack do not make the claim one about these semantics, or "" if
-        they do.
+        """Return why margin and slack do not prove the claim for these semantics, or "" if they do.
         """
         binary = f.activation == "binary"
         if self.margin and not (binary and self.margin <= largest_margin(domain)):
             return f"a margin of {self.margin:.3g} says too little about this domain"
         if self.semantics == "real":
             return ""
-        slack = check_evaluation.slack(f, g, domain)
-        if not slack <= self.slack:
-            return f"evaluation in float64 may add {slack:.17g}"
+        error = check_evaluation.evaluation_error(f, g, domain)
+        if not error <= self.slack:
+            return f"evaluation in float64 may add {error:.17g}"
         if self.claim == "gap":
             point = self.arrays["point"]
-            if point.dtype.kind != "f" or binary and not check_evaluation.is_decided(f, g, point.tolist()):
-                return "the point is none where float64 gives both networks' values within the slack"
+            is_float = point.dtype.kind == "f"
+            if not is_float or binary and not check_evaluation.is_decided(f, g, point.tolist()):
+                return (
+                    "the point is none where float64 gives both networks' values within the slack"
+                )
         elif binary and not check_evaluation.margin(f, g, domain) <= self.margin:
             return "evaluation in float64 may take the wrong side further off than the margin"
         return ""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a .npz file, whole or not at all; the same certificate gives the same bytes.
+        """Write the certificate to a .npz file, whole or not at all; equal ones give equal bytes.
 
         Raises
         ------
@@ -268,15 +279,17 @@ class Certificate:
         True
         """
         name, _ = checked_path(path, (".npz",))
-        texts = {key: array.tolist() for key, array in self.arrays.items() if array.dtype.kind == "O"}
-        header = {key: getattr(self, key) for key in (*_TEXTS, "semantics", *_NUMBERS)} | {"rationals": texts}
-        write_whole(name, zip_bytes(FORMAT, VERSION, header, {
+        texts = {
+            key: array.tolist() for key, array in self.arrays.items() if array.dtype.kind == "O"
+        }
+        header = {key: getattr(self, key) for key in (*_TEXTS, "semantics", *_NUMBERS)}
+        write_whole(name, zip_bytes(FORMAT, VERSION, header | {"rationals": texts}, {
             key: array for key, array in self.arrays.items() if key not in texts
         }))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Certificate:
-        """Read the certificate of a .npz file. Nothing in the file is believed: `check` is still to be asked.
+        """Read a certificate from a .npz file. Call its `check` before you trust it.
 
         Raises
         ------
@@ -289,18 +302,24 @@ class Certificate:
         """
         name, _ = checked_path(path, (".npz",))
         with naming(name):
-            header, members = read_archive(name, FORMAT, VERSION, (1,))
+            header, contents = read_archive(name, FORMAT, VERSION, (1,))
             kind = choice(header.get("kind"), "kind", CHECKERS)
             arrays: dict[str, Any] = {}
-            for key, data in members.items():
+            for key, data in contents.items():
                 dtype = "<i8" if entry_named(kind, key).type == INTEGERS else "<f8"
                 arrays[key] = read_array(data, key, dtype)
-            for key, texts in instance(header.get("rationals"), "rationals", dict, "a dict in the header").items():
-                texts = instance(texts, f"rationals[{key!r}]", list, "a list of texts")
+            rationals = instance(
+                header.get("rationals"), "rationals", dict, "a dict in the header"
+            )
+            for key, texts in rationals.items():
+                where = f"rationals[{key!r}]"
+                texts = instance(texts, where, list, "a list of texts")
                 if key in arrays or not all(isinstance(text, str) for text in texts):
-                    raise ValueError(message(f"rationals[{key!r}]", "a list of texts, given once", "another one"))
+                    raise ValueError(message(where, "a list of texts, given once", "another one"))
                 arrays[key] = as_texts(texts)
-            fields: dict[str, Any] = {key: header.get(key) for key in (*_TEXTS, "semantics", *_NUMBERS)}
+            fields: dict[str, Any] = {
+                key: header.get(key) for key in (*_TEXTS, "semantics", *_NUMBERS)
+            }
             instance(fields["digest"], "digest", str, "text")
             if header["version"] == 1:
                 return cls._of_version_1(fields, arrays)
@@ -308,10 +327,9 @@ class Certificate:
 
     @classmethod
     def _of_version_1(cls, fields: dict[str, Any], arrays: dict[str, Any]) -> Certificate:
-        """Return the certificate of an old file, which did not name its semantics: that with a
-        slack is "float64".
+        """Return the certificate of an old file, which did not name its semantics.
 
-        Its digest becomes the one of today, if it was right.
+        Those with a slack are "float64". A correct digest becomes one of today's version.
         """
         real = number(fields["slack"], "slack", minimum=0.0) == 0.0
         own = fields | {"arrays": arrays, "semantics": "real" if real else "float64"}
@@ -319,12 +337,14 @@ class Certificate:
         return certificate if certificate._digest(1) == fields["digest"] else cls(**own)
 
     def _digest(self, version: int = VERSION) -> str:
+        """Return a SHA-256 of all fields and arrays, as that version of the format defines it."""
         content = hashlib.sha256()
         entries = [getattr(self, key) for key in (*_TEXTS[:-1], *_NUMBERS)]
         if version > 1:
             entries += [version, self.semantics]
         for name, array in self.arrays.items():
-            entries += [name, array.tolist() if array.dtype.kind == "O" else array.dtype.str, array.shape]
+            content_or_type = array.tolist() if array.dtype.kind == "O" else array.dtype.str
+            entries += [name, content_or_type, array.shape]
         content.update(json.dumps(entries).encode("ascii"))
         for array in self.arrays.values():
             if array.dtype.kind != "O":
@@ -339,30 +359,39 @@ class Certificate:
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = [getattr(self, key) for key in ("claim", *_NUMBERS, "kind")]
-        return type(self), (*arguments, dict(self.arrays), self.fingerprint, self.digest, self.semantics)
+        rest = dict(self.arrays), self.fingerprint, self.digest, self.semantics
+        return type(self), (*arguments, *rest)
 
     def __repr__(self) -> str:
         where = "on the domain" if self.claim == "bound" else "at a point"
-        margin = f", further than {self.margin:z.3g} from every first hyperplane" if self.margin else ""
+        margin = (
+            f", further than {self.margin:z.3g} from every first hyperplane" if self.margin else ""
+        )
         sign = "<=" if self.claim == "bound" else ">="
         count = sum(array.size for array in self.arrays.values())
         slack = f", in float64 but for {self.slack:z.3g}" if self.semantics == "float64" else ""
         claim = f"|f - g| {sign} {self.value:z.3g} {where}{margin}{slack}"
-        return f"Certificate({claim}: {self.kind!r}, {count} numbers; asked for {self.eps:z.3g}: {self.status})"
+        answer = f"asked for {self.eps:z.3g}: {self.status}"
+        return f"Certificate({claim}: {self.kind!r}, {count} numbers; {answer})"
 
 
 def proved_number(certificate: Certificate, f: Network, g: Network, domain: Domain) -> Any:
-    """Return the bound, or the gap, that the certificate's checker finds by its data.
+    """Return the bound, or the gap, that the certificate's checker computes from its data.
 
     Raises
     ------
     ArithmeticError, LookupError, StopIteration, TypeError, ValueError
         If the data proves nothing.
     """
-    n_inputs = domain.n_inputs
-    absent = {"directions": np.empty((0, n_inputs)), "cuts": np.empty((0, 2), dtype=int), "mu": np.empty(0),
-              "targets": np.empty((0, 3), dtype=int), "signs": np.empty((0, 0), dtype=int),
-              "multiples": np.empty((0, 0)), "exchanged": np.array(0)}
+    absent = {
+        "directions": np.empty((0, domain.n_inputs)),
+        "cuts": np.empty((0, 2), dtype=int),
+        "mu": np.empty(0),
+        "targets": np.empty((0, 3), dtype=int),
+        "signs": np.empty((0, 0), dtype=int),
+        "multiples": np.empty((0, 0)),
+        "exchanged": np.array(0),
+    }
     arrays = {name: _for_indices(array) for name, array in certificate.arrays.items()}
     data = {**absent, **arrays, "margin": certificate.margin}
     with np.errstate(all="ignore"):  # inf proves little, nan nothing
@@ -370,7 +399,7 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
 
 
 def _for_indices(array: np.ndarray) -> np.ndarray:
-    """Return stored integers in NumPy's type of indices, which has 32 bits on some machines."""
+    """Return stored integers as NumPy's index type, which has 32 bits on some machines."""
     if array.dtype.kind != "i":
         return array
     indices = array.astype(INDEX)

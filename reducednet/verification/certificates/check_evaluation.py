@@ -1,40 +1,40 @@
-"""Re-checks what evaluation in float64 may add to |f - g|: no code of the provers, of
-`error_bounds` or the kernels.
+"""Bound what evaluation in float64 may add to |f - g|.
 
 A certificate of semantics "float64" is about what computers return, whatever order they sum in,
-with or without fused operations. What it says of the real functions is one checker's matter; this
-one bounds |fl(N) - N|.
+with or without fused operations. The other checkers bound the difference of the real functions;
+this one bounds |fl(N) - N| for a network N, without any code of the provers, of `rounding_error` or
+of the evaluation of networks.
 
 One layer z = W h + b has n products and n additions, so that each term goes through n + 1 roundings
 at most. With |h| <= A, and |fl(h) - h| <= e below it,
 
-    |fl(z) - z| <= |W| e + gamma_(n+1) (|W| (A + e) + |b|) + underflow,    gamma_k = k u / (1 - k
-    u).
+    |fl(z) - z| <= |W| e + gamma_(n+1) (|W| (A + e) + |b|) + underflow,
+    gamma_k = k u / (1 - k u).
 
-Where z <= top, fl(z) <= top + error, and both max(z, 0) and max(fl(z), 0) lie between 0 and max(top
-+ error, 0): so the error of a ReLU is no larger than that either. The layers above the first one of
-a binary network, whose inputs are 0 and 1, must be sums without any rounding, in whatever order; in
-the first, z must be larger than its error.
+Where z <= top, fl(z) <= top + error, and both max(z, 0) and max(fl(z), 0) lie between 0 and
+max(top + error, 0): so the error of a ReLU is no larger than that either. The layers above the
+first one of a binary network, whose inputs are 0 and 1, must be sums without any rounding, in
+whatever order; in the first, |z| must be larger than its error.
 
 References
 ----------
 THEORY, section 7.
 """
-from fractions import Fraction as Q
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-U, TINY = 2.0**-53, 2.0**-1074
+UNIT_ROUNDOFF, TINY = 2.0**-53, 2.0**-1074
 
 
-def rounds(n: int) -> float:
-    """Return gamma_n, the relative error of n roundings."""
-    return n * U / (1.0 - n * U)
+def gamma(n: int) -> float:
+    """Return gamma_n = n u / (1 - n u), the largest relative error of n roundings."""
+    return n * UNIT_ROUNDOFF / (1.0 - n * UNIT_ROUNDOFF)
 
 
-def corners(domain: Any) -> tuple[Any, Any]:
-    """Return a box that holds the domain."""
+def bounding_box(domain: Any) -> tuple[Any, Any]:
+    """Return a box that holds the domain; a Ball's is rounded outward."""
     if type(domain).__name__ == "Ball":
         low, high = domain.centre - domain.radius, domain.centre + domain.radius
         return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
@@ -44,35 +44,45 @@ def corners(domain: Any) -> tuple[Any, Any]:
 
 
 def highest(W: Any, domain: Any) -> Any:
-    """Return no less than sup w.x over the domain for each row, by roundings at most."""
-    low, high = corners(domain)
-    n, size = W.shape[1], np.abs(W) @ np.maximum(np.abs(low), np.abs(high))
+    """Return no less than sup w.x over the domain for each row, and hardly more.
+
+    The sums over a box, a hull's points, or with a norm, of a row divided by its largest entry, are
+    off by at most gamma_(2n+8) sum_i |w_i| |x_i|, and by TINY for each of the n + 8 operations.
+    """
+    low, high = bounding_box(domain)
+    n, magnitude = W.shape[1], np.abs(W) @ np.maximum(np.abs(low), np.abs(high))
     if type(domain).__name__ == "Ball":
         largest = np.abs(W).max(axis=1, keepdims=True)
         unit = W / np.where(largest > 0.0, largest, 1.0)
         norm = largest[:, 0] * np.sqrt((unit * unit).sum(axis=1))
-        top, size = W @ domain.centre + domain.radius * norm, size + domain.radius * norm
+        top = W @ domain.centre + domain.radius * norm
+        magnitude = magnitude + domain.radius * norm
     elif type(domain).__name__ == "Hull":
         top = (W @ domain.points.T).max(axis=1)
     else:
         top = np.maximum(W, 0.0) @ high + np.minimum(W, 0.0) @ low
-    return top + rounds(2 * n + 8) * size + TINY * (n + 8)
+    return top + gamma(2 * n + 8) * magnitude + TINY * (n + 8)
 
 
 def affine_error(W: Any, b: Any, A: Any, e: Any) -> Any:
-    """Return no less than |fl(W h + b) - (W h + b)|, where |h| <= A and |fl(h) - h| <= e."""
+    """Return no less than |fl(W h + b) - (W h + b)|, where |h| <= A and |fl(h) - h| <= e.
+
+    The bound is that of this module's first lines; as it is a sum of n terms itself, it is raised
+    by gamma_(n+8).
+    """
     n = W.shape[1]
     terms, carried = np.abs(W) @ (A + e), np.abs(W) @ e
-    # a product that underflows loses TINY at most, and so do those here
+    # a product that underflows is off by TINY at most, and so are those here
     underflow = TINY * (2.0 * n + 4.0 + 2.0 * (A + e).sum())
-    return (carried + rounds(n + 1) * (terms + np.abs(b))) * (1.0 + rounds(n + 8)) + underflow
+    return (carried + gamma(n + 1) * (terms + np.abs(b))) * (1.0 + gamma(n + 8)) + underflow
 
 
 def error_of(net: Any, domain: Any) -> float:
-    """Return no less than max_k |fl(N_k) - N_k| over the domain; binary: where all neurons are
-    found right.
+    """Return no less than max_k |fl(N_k) - N_k| over the domain.
+
+    Of a binary network: where float64 finds all neurons right.
     """
-    low, high = corners(domain)
+    low, high = bounding_box(domain)
     A, e = np.maximum(np.abs(low), np.abs(high)), np.zeros(len(low))
     for number, (W, b) in enumerate(zip(net.weights, net.thresholds)):
         n = W.shape[1]
@@ -85,29 +95,33 @@ def error_of(net: Any, domain: Any) -> float:
         else:  # h lies in [low, high], and W h is smallest and largest at corners of it
             up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
             bottom, top = b + up @ low + down @ high, b + up @ high + down @ low
-        size = np.abs(W) @ A + np.abs(b) + np.abs(bottom) + np.abs(top) + error
-        lost = rounds(n + 8) * size + TINY * (n + 8)  # in bottom and top, and in the sums below
-        low, high = np.maximum(bottom - lost, 0.0), np.maximum(top + lost, 0.0)
-        A, e = high, np.minimum(error, np.maximum(top + lost + error, 0.0))
+        magnitude = np.abs(W) @ A + np.abs(b) + np.abs(bottom) + np.abs(top) + error
+        # for the rounding errors of bottom and top, and of the sums below
+        margin_of_sums = gamma(n + 8) * magnitude + TINY * (n + 8)
+        low, high = np.maximum(bottom - margin_of_sums, 0.0), np.maximum(top + margin_of_sums, 0.0)
+        A, e = high, np.minimum(error, np.maximum(top + margin_of_sums + error, 0.0))
     bias = np.zeros(len(net.output_weights)) if net.output_bias is None else net.output_bias
     return float(affine_error(net.output_weights, bias, A, e).max())
 
 
-def slack(f: Any, g: Any, domain: Any) -> float:
-    """Return no less than what both networks' evaluation may add to |f - g|; inf or nan where that
-    has no bound.
+def evaluation_error(f: Any, g: Any, domain: Any) -> float:
+    """Return no less than what both networks' evaluation may add to |f - g|.
+
+    |fl(f) - fl(g)| <= |f - g| + |fl(f) - f| + |fl(g) - g|. Inf or nan where that has no bound.
     """
     with np.errstate(all="ignore"):
-        return float((error_of(f, domain) + error_of(g, domain)) * (1.0 + 2 * U))
+        return float((error_of(f, domain) + error_of(g, domain)) * (1.0 + 2 * UNIT_ROUNDOFF))
 
 
 def sums_are_exact(net: Any) -> bool:
-    """Return True if no sum above the first layer rounds: its terms are multiples of q, and at most
-    2^52 q together.
+    """Return True if no sum above the first layer rounds, in whatever order.
+
+    That is so if its terms are multiples of some q, and their absolute values at most 2^52 q
+    together: then so are all partial sums, which are float64 numbers.
     """
     for W, b in zip(net.weights[1:], net.thresholds[1:]):
         terms = np.column_stack([W, b])
-        total = np.abs(terms).sum(axis=1) * (1.0 + rounds(terms.shape[1] + 1))
+        total = np.abs(terms).sum(axis=1) * (1.0 + gamma(terms.shape[1] + 1))
         if not np.isfinite(total).all():
             return False
         shift = 52 - np.frexp(total)[1][:, None]  # total < 2^52 q with q = 2^-shift
@@ -118,40 +132,46 @@ def sums_are_exact(net: Any) -> bool:
 
 
 def margin(f: Any, g: Any, domain: Any) -> float:
-    """Return how far from every hyperplane of both first layers float64 finds all binary neurons
-    right.
+    """Return a distance: further than it from all first hyperplanes, float64 finds neurons right.
 
-    A neuron whose z is larger than its error on all of the domain needs no margin; inf if sums
-    above may round.
+    At that distance |z| = |w| distance is larger than the error of z, for all neurons of both first
+    layers. A neuron with |z| above its error on all of the domain needs no margin. Inf if sums
+    above the first layer may round.
     """
     if not (sums_are_exact(f) and sums_are_exact(g)):
         return float("inf")
-    low, high = corners(domain)
+    low, high = bounding_box(domain)
     A, needed = np.maximum(np.abs(low), np.abs(high)), 0.0
     with np.errstate(all="ignore"):
         for net in (f, g):
             W, b = net.weights[0], net.thresholds[0]
             n = W.shape[1]
             error = affine_error(W, b, A, 0.0 * A)
-            nearest = np.maximum(-b - highest(W, domain), b - highest(-W, domain))  # |z| on the domain, at least
-            cuts = W.any(axis=1) & ~(nearest > error * (1.0 + 8 * U) + 4 * U * np.abs(b))
-            if cuts.any():
-                largest = np.abs(W[cuts]).max(axis=1)
-                squares = ((W[cuts] / largest[:, None]) ** 2).sum(axis=1)
-                norms = largest * np.sqrt(squares) * (1.0 - rounds(n + 8))
-                needed = max(needed, float((error[cuts] / norms).max()) * (1.0 + 4 * U))
+            # |z| on the domain is at least this, but for the rounding of these sums
+            smallest = np.maximum(-b - highest(W, domain), b - highest(-W, domain))
+            of_sum = 4 * UNIT_ROUNDOFF * np.abs(b)
+            is_sure = smallest > error * (1.0 + 8 * UNIT_ROUNDOFF) + of_sum
+            near = W.any(axis=1) & ~is_sure
+            if near.any():
+                largest = np.abs(W[near]).max(axis=1)
+                squares = ((W[near] / largest[:, None]) ** 2).sum(axis=1)
+                norms = largest * np.sqrt(squares) * (1.0 - gamma(n + 8))
+                distance = float((error[near] / norms).max()) * (1.0 + 4 * UNIT_ROUNDOFF)
+                needed = max(needed, distance)
     return needed
 
 
 def is_decided(f: Any, g: Any, point: Any) -> bool:
-    """Return True if float64 finds all binary neurons right at a point: in rationals, |z| is larger
-    than its error.
+    """Return True if float64 finds all binary neurons right at a point.
+
+    In rationals, |z| > gamma_(n+1) (sum_i |w_i| |x_i| + |b|) + (n + 2) TINY in the first layer.
     """
     for net in (f, g):
         n = net.weights[0].shape[1]
         for row, b in zip(net.weights[0].tolist(), net.thresholds[0].tolist()):
-            terms = [*(Q(w) * x for w, x in zip(row, point)), Q(b)]
-            error = (n + 1) * Q(U) / (1 - (n + 1) * Q(U)) * sum(map(abs, terms)) + (n + 2) * Q(TINY)
+            terms = [*(Fraction(w) * x for w, x in zip(row, point)), Fraction(b)]
+            roundings = (n + 1) * Fraction(UNIT_ROUNDOFF)
+            error = roundings / (1 - roundings) * sum(map(abs, terms)) + (n + 2) * Fraction(TINY)
             if any(row) and abs(sum(terms)) <= error:
                 return False
     return sums_are_exact(f) and sums_are_exact(g)

@@ -1,8 +1,9 @@
-"""Re-checks that two networks are the same numbers, permuted and scaled: no code of the provers.
+"""Show that two networks are the same numbers, permuted and scaled by powers of two.
 
-g's neuron p_j of a hidden layer is to be f's neuron j times 2^e_j, row and threshold, and its
-outgoing weights are to be those of j times 2^-e_j (ReLU), or the same (binary). So for the rows W, b
-of f and V, c of g
+This checks proofs of kind "permutation" again, without any code of the provers (THEORY, section 9,
+"Permutations"). g's neuron p_j of a hidden layer must be f's neuron j times 2^e_j, row and
+threshold, and its outgoing weights must be those of j times 2^-e_j (ReLU), or the same (binary). So
+for the rows W, b of f and V, c of g
 
     V[p_j, q_i] = 2^(e_j - d_i) W[j, i],    c[p_j] = 2^e_j b[j],
 
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 LARGEST = 5000
-"""No exponent that leads from one float64 to another is beyond this."""
+"""Powers of two between float64 numbers have exponents far below this, and C integers hold it."""
 
 
 def scaled(A: Any, exponents: Any) -> Any:
@@ -29,17 +30,17 @@ def scaled(A: Any, exponents: Any) -> Any:
     return result
 
 
-def same(A: Any, B: Any) -> None:
+def require_equal(A: Any, B: Any) -> None:
     """Raise ValueError unless two arrays are equal, number by number."""
     if A.shape != B.shape or not (A == B).all():
         raise ValueError("the numbers are not the same in this order with these exponents")
 
 
 def neurons(data: Any, layer: int, n: int) -> tuple[Any, Any]:
-    """Return the order and the exponents of a layer of n neurons."""
+    """Return the order and the exponents of a layer of n neurons; ValueError if they are none."""
     order, exponents = data[f"permutation{layer}"], data[f"exponents{layer}"]
     if order.shape != (n,) or not np.array_equal(np.sort(order), np.arange(n)):
-        raise ValueError(f"permutation{layer} is no order of {n} neurons")
+        raise ValueError(f"permutation{layer} is not a permutation of {n} neurons")
     if exponents.shape != (n,) or (exponents > LARGEST).any() or (exponents < -LARGEST).any():
         raise ValueError(f"exponents{layer} are not {n} exponents of at most {LARGEST}")
     return order, exponents
@@ -52,7 +53,7 @@ def bias(network: Any) -> Any:
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> int:
-    """Return 0, the largest |f - g| anywhere; ValueError if the data does not make f of g."""
+    """Return 0, the largest |f - g| anywhere; ValueError unless the data turns f into g."""
     if f.activation != g.activation or len(f.weights) != len(g.weights):
         raise ValueError("the networks have another activation or depth")
     order, below = np.arange(f.weights[0].shape[1]), np.zeros(f.weights[0].shape[1], dtype=int)
@@ -61,9 +62,9 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> int:
         if W.shape != V.shape:
             raise ValueError("the networks have other sizes")
         own, exponents = neurons(data, layer, len(W))
-        same(scaled(W, exponents[:, np.newaxis] - below), V[own][:, order])
-        same(scaled(b, exponents), c[own])
+        require_equal(scaled(W, exponents[:, np.newaxis] - below), V[own][:, order])
+        require_equal(scaled(b, exponents), c[own])
         order, below = own, exponents if f.activation == "relu" else 0 * exponents
-    same(scaled(f.output_weights, -below), g.output_weights[:, order])
-    same(bias(f), bias(g))
+    require_equal(scaled(f.output_weights, -below), g.output_weights[:, order])
+    require_equal(bias(f), bias(g))
     return 0

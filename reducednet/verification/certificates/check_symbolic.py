@@ -1,221 +1,410 @@
-"""Re-checks how near two ReLU networks are, by what does nothing; no code of the provers or the kernels.
+"""Bound |f - g| of two ReLU networks by their symbolic rows, with all rounding errors included.
 
-Every neuron has a label: -1 dead, -2 always on, or the number c of its class. Rows are over columns 1, x, U:
-z = A_0 + A_x x + A_U U. U_c = relu(z_c) is what the class's head gives, its first neuron in f or else in g; others
-are relu(z) = s U_c, or |s| (U_c - z_c) for a scale s < 0, but for |z - s z_c|, which each is charged; an always-on
-neuron is its row: so what cancels, cancels. The data says where to look: signs and differences are bounded anew.
+This checks proofs of kind "folded" again, without any code of the provers or of the evaluation of
+networks (THEORY, section 9, "Two networks over the same columns"). The data says where to look;
+signs of pre-activations and differences of rows are bounded here.
 
-A row is (A, S, e): S has the absolute values of what was summed last, of which n roundings lose at most n u S, and
-e is an error besides, with all that was lost before. A bound of a row puts lines above or below relu for U, the
-last class first; a tree's leaves, where signs of z are known, bound it sharper: see `sharper`. A cut (class,
-other), mu leaves U_other out of a head's row: where z_other > 0 both are 0, as a multiple mu tells.
+Notation
+--------
+columns
+    1, the inputs x, and one activation U_c = relu(z_c) for each class c: that of its
+    representative, its first neuron in f or else in g.
+label
+    Each neuron is dead (label -1: h is 0), always on (-2: h is its own row), or in the class c
+    that its label numbers. With the scale s of a neuron in a class, relu(s z_c) is s U_c for
+    s >= 0 and |s| (U_c - z_c) for s < 0, and
+
+        |relu(z) - relu(s z_c)| <= |z - s z_c|,
+
+    which goes into its error. Neurons with other roles than they have cost max(high, 0) if said to
+    be dead and max(-low, 0) if said to be always on. So labels and scales may be anything.
+row
+    Three arrays: `coefficients` A and `magnitudes` S over the columns, and an error e, with
+    |v - A columns| <= e. S has the sums of absolute values of the terms of A: n more roundings of
+    them change the row by at most n u (S |columns|).
+exclusion
+    Where z_i > 0 makes relu of a representative's row 0 with U_i and without, U_i is left out of
+    the row: an entry of `cuts` is the pair (class, i), and `mu` proves it: see `exclude`.
+
+Rows are bounded by back-substitution, as in DeepPoly and CROWN: lines above or below relu take the
+place of U, the last class first. Where a tree splits on signs of z, its leaves give sharper bounds.
+u is the unit roundoff 2^-53.
 """
 from typing import Any
 
 import numpy as np
 
-U, TINY, GUARD, MOST = 2.0**-53, 2.0**-1060, 1.0 + 2.0**-30, 1 << 21
+UNIT_ROUNDOFF, TINY = 2.0**-53, 2.0**-1060
+"""TINY is far more than the 2^-1074 that a product that underflows is off by."""
+
+GUARD, MOST_ROUNDINGS = 1.0 + 2.0**-30, 1 << 21
+"""A sum of absolute values has at most MOST_ROUNDINGS = 2^21 roundings, so that GUARD covers them:
+2^21 u = 2^-32."""
 
 
 def require(fact: Any, otherwise: str) -> None:
-    """Refuse data, or networks, of which something else than this is a fact."""
+    """Raise ValueError with this text unless the fact is true."""
     if not fact:
         raise ValueError(otherwise)
 
 
-def highest(a: Any, domain: Any) -> Any:
-    """Return the largest a.x of each row over the domain, but for rounding."""
+def highest(slopes: Any, domain: Any) -> Any:
+    """Return the largest a.x of each row a over the domain, but for rounding.
+
+    a.x <= sum_i max(a_i low_i, a_i high_i) on a Box, a.centre + radius |a|_2 on a Ball, and the
+    largest a.p over the points p of a Hull.
+    """
     if type(domain).__name__ == "Box":
-        return (np.maximum(a, 0.0) * domain.high + np.minimum(a, 0.0) * domain.low).sum(axis=1)
+        up, down = np.maximum(slopes, 0.0), np.minimum(slopes, 0.0)
+        return (up * domain.high + down * domain.low).sum(axis=1)
     if type(domain).__name__ == "Ball":
-        return a @ domain.centre + domain.radius * np.hypot.reduce(a, axis=1) * (1.0 + 4 * (len(a.T) + 2) * U)
-    return (a @ domain.points.T).max(axis=1)
+        roundings = 4 * (len(slopes.T) + 2)
+        norms = domain.radius * np.hypot.reduce(slopes, axis=1) * (1.0 + roundings * UNIT_ROUNDOFF)
+        return slopes @ domain.centre + norms
+    return (slopes @ domain.points.T).max(axis=1)
 
 
-class Heads:
-    """The classes' heads, layer by layer: rows (A, S, e) over the columns before theirs, and the ends of z."""
+class Representatives:
+    """The classes' representatives: their rows over the columns before them, and bounds of z.
+
+    Attributes
+    ----------
+    n_affine : int
+        How many columns 1 and x are.
+    n_roundings : int
+        No term of a row goes through more roundings, whatever its path through both networks.
+    column_bounds : array
+        Upper bounds of |column|.
+    layers : list of (rows, low, high)
+        Layer by layer of f and then of g, low <= z <= high on the domain.
+    """
 
     def __init__(self, f: Any, g: Any, domain: Any) -> None:
-        self.domain, self.k = domain, 1 + f.n_inputs
-        self.n = sum(f.sizes) + sum(g.sizes) + 12 * (len(f.sizes) + len(g.sizes)) + 16  # roundings of any path
+        self.domain, self.n_affine = domain, 1 + f.n_inputs
+        self.n_roundings = sum(f.sizes) + sum(g.sizes) + 12 * (len(f.sizes) + len(g.sizes)) + 16
         box = np.stack([highest(sign * np.eye(f.n_inputs), domain) for sign in (-1.0, 1.0)])
-        self.sizes = np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)  # of the columns
+        self.column_bounds = np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)
         self.layers: list[Any] = []
 
-    def lost(self, S: Any, e: Any) -> Any:
-        """Return what rounding may lose of rows of these sizes on the way through the heads, and their errors."""
-        sizes, n = self.sizes[:S.shape[1]], len(self.sizes) + 6 * len(self.layers) + 8
-        return (n * U * (S @ sizes) + e) * GUARD + n * TINY * (1.0 + sizes.sum())
+    def margin(self, magnitudes: Any, errors: Any) -> Any:
+        """Return what rows may be off by after back-substitution: e + n u (S |columns|).
 
-    def above(self, A: Any, S: Any, e: Any) -> Any:
-        """Return numbers above the rows on all of the domain: by sizes, or four choices of lines below relu."""
-        largest = np.abs(A) @ self.sizes[:A.shape[1]] * GUARD + self.lost(S, e)  # so that high <= S sizes, almost
-        none = np.zeros((len(A), A.shape[1] - self.k))
-        return np.min([largest, *(self.above_at(A, S, e, none, none, choice) for choice in range(1, 5))], axis=0)
-
-    def above_at(self, A: Any, S: Any, e: Any, signs: Any, multiples: Any, choice: int = 0) -> Any:
-        """Return numbers above the rows where the classes' z have these signs, by multiples of z, or by a choice.
-
-        u U <= m z for U = relu(z), if m is in [u, 0]; where z >= 0, if m >= u; where z <= 0, if m <= 0.
+        A term goes through one rounding for each column, six for each layer, and eight at the end.
         """
-        for head, low, high in [one for one in self.layers if one[0][0].shape[1] < A.shape[1]][::-1]:
-            w, end = head[0].shape[1], head[0].shape[1] + len(low)
-            (A, U_), (S, V) = ((part[:, :w].copy(), part[:, w:end]) for part in (A, S))
-            sign, m = (part[:, w - self.k:end - self.k] for part in (signs, multiples))
-            s = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, np.minimum(high / (high - low), 1.0)))
-            t = np.maximum(np.maximum(-s * low, high - s * high), 0.0) * GUARD + TINY
-            up, down = np.maximum(U_, 0.0) * (sign == 0.0), np.minimum(U_, 0.0)
-            A += (up * s) @ head[0]
-            nearer = 2.0 * A[:, 1:] @ head[0][:, 1:].T > -down * (head[0][:, 1:] ** 2).sum(axis=1)
-            m = (m, 0.0 * down, down, down * (high > -low), down * nearer)[choice]
-            least = np.where(sign > 0.0, U_, np.where(sign < 0.0, -np.inf, down))
-            m = np.clip(m, least, np.where(sign > 0.0, np.inf, 0.0))
-            A += m @ head[0]
-            size = (V + np.abs(U_)) * s + np.abs(m)
-            S, e = S + size @ head[1], e + (V + np.abs(U_) + np.abs(m)) @ head[2]
-            A[:, 0], S[:, 0] = A[:, 0] + up @ t, S[:, 0] + (V + np.abs(U_)) @ t
-        return A[:, 0] + highest(A[:, 1:self.k], self.domain) + self.lost(S, e)
+        sizes = self.column_bounds[:magnitudes.shape[1]]
+        n = len(self.column_bounds) + 6 * len(self.layers) + 8
+        rounding = n * UNIT_ROUNDOFF * (magnitudes @ sizes)
+        return (rounding + errors) * GUARD + n * TINY * (1.0 + sizes.sum())
+
+    def upper_bounds(self, coefficients: Any, magnitudes: Any, errors: Any) -> Any:
+        """Return numbers above the rows on all of the domain: the least of five bounds.
+
+        The first is sum_i |A_i| |column_i|, so that high is hardly above S |columns|; the others
+        come from four choices of lines below relu.
+        """
+        rows = coefficients, magnitudes, errors
+        sizes = self.column_bounds[:coefficients.shape[1]]
+        largest = np.abs(coefficients) @ sizes * GUARD + self.margin(magnitudes, errors)
+        none = np.zeros((len(coefficients), coefficients.shape[1] - self.n_affine))
+        substituted = [
+            self.upper_bounds_where(*rows, none, none, choice) for choice in range(1, 5)
+        ]
+        return np.min([largest, *substituted], axis=0)
+
+    def upper_bounds_where(
+        self, coefficients: Any, magnitudes: Any, errors: Any, signs: Any, multiples: Any,
+        choice: int = 0,
+    ) -> Any:
+        """Return numbers above the rows where the classes' z have these signs (1, -1, 0: unknown).
+
+        With U = relu(z), low <= z <= high, and a coefficient a of U:
+
+        * a U <= a (slope z + constant) for a > 0: the chord, or for any slope in [0, 1] a constant
+          max(-slope low, (1 - slope) high);
+        * a U <= m z for a <= 0 and m in [a, 0];
+        * where z >= 0, a U = a z <= m z for m >= a; where z <= 0, a U = 0 <= m z for m <= 0.
+
+        The m are the multiples (choice 0), moved to where they are allowed, or one of four choices:
+        0, a, a where |low| < high, or a where that makes the row's slopes smaller.
+        """
+        width = coefficients.shape[1]
+        below = [layer for layer in self.layers if layer[0][0].shape[1] < width]
+        for (row_coefficients, row_magnitudes, row_errors), low, high in below[::-1]:
+            start = row_coefficients.shape[1]
+            end = start + len(low)
+            of_relus, relu_magnitudes = coefficients[:, start:end], magnitudes[:, start:end]
+            coefficients, magnitudes = coefficients[:, :start].copy(), magnitudes[:, :start].copy()
+            sign = signs[:, start - self.n_affine:end - self.n_affine]
+            given = multiples[:, start - self.n_affine:end - self.n_affine]
+
+            partly = np.minimum(high / (high - low), 1.0)
+            slope = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, partly))
+            highest_gap = np.maximum(-slope * low, high - slope * high)
+            constant = np.maximum(highest_gap, 0.0) * GUARD + TINY
+
+            up, down = np.maximum(of_relus, 0.0) * (sign == 0.0), np.minimum(of_relus, 0.0)
+            coefficients += (up * slope) @ row_coefficients
+
+            slopes = row_coefficients[:, 1:]
+            smaller = 2.0 * coefficients[:, 1:] @ slopes.T > -down * (slopes ** 2).sum(axis=1)
+            chosen = (given, 0.0 * down, down, down * (high > -low), down * smaller)[choice]
+            least = np.where(sign > 0.0, of_relus, np.where(sign < 0.0, -np.inf, down))
+            chosen = np.clip(chosen, least, np.where(sign > 0.0, np.inf, 0.0))
+            coefficients += chosen @ row_coefficients
+
+            terms = relu_magnitudes + np.abs(of_relus)
+            magnitudes = magnitudes + (terms * slope + np.abs(chosen)) @ row_magnitudes
+            errors = errors + (terms + np.abs(chosen)) @ row_errors
+            coefficients[:, 0] = coefficients[:, 0] + up @ constant
+            magnitudes[:, 0] = magnitudes[:, 0] + terms @ constant
+        of_inputs = highest(coefficients[:, 1:self.n_affine], self.domain)
+        return coefficients[:, 0] + of_inputs + self.margin(magnitudes, errors)
 
     def add(self, rows: Any, low: Any, high: Any) -> None:
-        """Take in one layer's heads, with numbers below and above z."""
-        low, high = np.maximum(low, -self.above(-rows[0], *rows[1:])), np.minimum(high, self.above(*rows))
+        """Add one layer's representatives, with numbers below and above their z."""
+        coefficients, magnitudes, errors = rows
+        low = np.maximum(low, -self.upper_bounds(-coefficients, magnitudes, errors))
+        high = np.minimum(high, self.upper_bounds(*rows))
         self.layers.append((rows, low, high))
-        self.sizes = np.append(self.sizes, np.maximum(high, rows[2]))
+        self.column_bounds = np.append(self.column_bounds, np.maximum(high, errors))
 
-    def of(self, c: Any, width: int) -> Any:
-        """Return the rows of these classes, with zeros up to a width."""
-        parts = zip(*((wide(A, width), wide(S, width), e) for (A, S, e), _, _ in self.layers))
-        return tuple(np.concatenate(part)[c] for part in parts)
+    def rows_of(self, classes: Any, width: int) -> Any:
+        """Return the rows of these classes' z, with zeros up to a width."""
+        rows_of_layers = [
+            (padded(coefficients, width), padded(magnitudes, width), errors)
+            for (coefficients, magnitudes, errors), _, _ in self.layers
+        ]
+        return tuple(np.concatenate(part)[classes] for part in zip(*rows_of_layers))
 
 
-def wide(part: Any, width: int) -> Any:
+def padded(part: Any, width: int) -> Any:
     """Return rows with zeros up to a width."""
     return np.pad(part, ((0, 0), (0, width - part.shape[1])))
 
 
-def affine(W: Any, b: Any, H: Any, heads: Heads) -> Any:
-    """Return the rows of W h + b, for h of rows and of multiples s of classes c; e has what this sum may lose.
+def affine_rows(W: Any, b: Any, activations: Any, representatives: Representatives) -> Any:
+    """Return the rows of W h + b; the rounding error of this sum is in their errors.
 
-    An entry of r products, none of which is by 1 or -1, has r roundings; of a class that is all there is, none.
+    h_j has a row and an error, and besides, for the neurons of classes, a multiple of U_c. With r
+    roundings of a term of an entry,
+
+        |error| <= |W| e + u sum over columns of r S |column|,
+
+    where r counts a term's product, unless all products there are by 1, -1 or 0, and the additions
+    after it: one fewer than there are terms.
     """
-    (A, e), members, c, s = H
-    width = len(heads.sizes)
-    terms = (W != 0.0).astype(float) @ (A != 0.0)
-    rounded = wide(np.maximum(terms - np.isin(A, (-1.0, 0.0, 1.0)).all(axis=0), 0.0), width)
-    A, S, alone = wide(W @ A, width), wide(np.abs(W) @ np.abs(A), width), wide(terms, width)[:, c + heads.k] == 0.0
-    for part, factors in ((A, W[:, members] * s), (S, np.abs(W[:, members] * s)), (rounded, np.ones((len(W), 1)))):
-        np.add.at(part.T, c + heads.k, (factors * np.ones(len(c))).T)
-    rounded[:, c + heads.k] -= alone
-    np.add.at(rounded.T, c[s != 1.0] + heads.k, 1.0)
+    (rows, errors), in_classes, classes, multiples = activations
+    width = len(representatives.column_bounds)
+    columns = classes + representatives.n_affine
+
+    n_terms = (W != 0.0).astype(float) @ (rows != 0.0)
+    has_exact_products = np.isin(rows, (-1.0, 0.0, 1.0)).all(axis=0)
+    roundings = padded(np.maximum(n_terms - has_exact_products, 0.0), width)
+    alone = padded(n_terms, width)[:, columns] == 0.0
+
+    coefficients, magnitudes = padded(W @ rows, width), padded(np.abs(W) @ np.abs(rows), width)
+    of_classes = W[:, in_classes] * multiples
+    np.add.at(coefficients.T, columns, of_classes.T)
+    np.add.at(magnitudes.T, columns, np.abs(of_classes).T)
+    np.add.at(roundings.T, columns, 1.0)
+    roundings[:, columns] -= alone
+    np.add.at(roundings.T, columns[multiples != 1.0], 1.0)
+
     if b is not None:
-        rounded[:, 0] += A[:, 0] != 0.0
-        A[:, 0], S[:, 0] = A[:, 0] + b, S[:, 0] + np.abs(b)
-    e = np.abs(W) @ e + U * (rounded * S) @ heads.sizes[:width]
-    return A, S, e * GUARD + heads.n * TINY * (1.0 + heads.sizes.sum()) * (1.0 + np.abs(W).sum(axis=1))
+        roundings[:, 0] += coefficients[:, 0] != 0.0
+        coefficients[:, 0] = coefficients[:, 0] + b
+        magnitudes[:, 0] = magnitudes[:, 0] + np.abs(b)
+
+    sizes = representatives.column_bounds
+    rounding = UNIT_ROUNDOFF * (roundings * magnitudes) @ sizes[:width]
+    errors = np.abs(W) @ errors + rounding
+    each = representatives.n_roundings * TINY * (1.0 + sizes.sum())
+    underflow = each * (1.0 + np.abs(W).sum(axis=1))
+    return coefficients, magnitudes, errors * GUARD + underflow
 
 
-def within(W: Any, b: Any, h: Any, low: Any, high: Any, heads: Heads) -> Any:
-    """Return low and high, or where they are nearer the ends of W h + b for h between h[0] and h[1]."""
-    up, down, size = np.maximum(W, 0.0), np.minimum(W, 0.0), np.abs(W) @ np.abs(h).max(axis=0) + np.abs(b)
-    lost = (W.shape[1] + 4) * (U * size + TINY) * GUARD
-    ends = up @ h[0] + down @ h[1] + b - lost, up @ h[1] + down @ h[0] + b + lost
-    return np.maximum(low, ends[0]), np.minimum(high, ends[1])
+def sharpen_by_intervals(W: Any, b: Any, h: Any, low: Any, high: Any) -> Any:
+    """Return low and high, sharpened by the bounds of W h + b for h between h[0] and h[1].
+
+    A sum of n products and b is smallest and largest at corners, rounded by (n + 4) u times its
+    magnitude at most.
+    """
+    up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
+    magnitude = np.abs(W) @ np.abs(h).max(axis=0) + np.abs(b)
+    margin = (W.shape[1] + 4) * (UNIT_ROUNDOFF * magnitude + TINY) * GUARD
+    lower, upper = up @ h[0] + down @ h[1] + b - margin, up @ h[1] + down @ h[0] + b + margin
+    return np.maximum(low, lower), np.minimum(high, upper)
 
 
 def covers(signs: Any) -> bool:
-    """Tell whether leaves are all of the domain: no two have a common point, and together all signs there are."""
+    """Return True if the leaves with these signs (1, -1, 0: both) are all of the domain.
+
+    They are if any two have opposite signs of one z, and their shares 2^-(number of signs) sum to
+    1, here in multiples of 2^-n.
+    """
     on, off, n = (signs == 1.0) * 1.0, (signs == -1.0) * 1.0, signs.shape[1]
-    apart = len(signs) <= 1 << 12 and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
-    return apart and sum(1 << n - k for k in (signs != 0.0).sum(axis=1).tolist()) == 1 << n
+    few = len(signs) <= 1 << 12  # the products below are of as many rows and columns
+    apart = few and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
+    n_signs = (signs != 0.0).sum(axis=1).tolist()
+    return apart and sum(1 << n - k for k in n_signs) == 1 << n
 
 
-def sharper(rows: Any, ends: Any, trees: Any, layer: int, heads: Heads) -> Any:
-    """Return low and high of a layer's rows, sharper where a tree's leaves bound the row or its opposite."""
+def sharpen_by_leaves(
+    rows: Any, bounds: Any, trees: Any, layer: int, representatives: Representatives
+) -> Any:
+    """Return low and high of a layer's rows, sharpened where a tree bounds the row or its opposite.
+
+    A bound over the domain is the largest of the bounds at leaves that cover it.
+    """
     targets, signs, multiples = trees
-    for j, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
-        own = (targets == [layer, j, side]).all(axis=1)
-        allowed = side in (-1, 1) and signs.shape[1] >= len(heads.sizes) - heads.k and covers(signs[own])
+    n_classes = len(representatives.column_bounds) - representatives.n_affine
+    for neuron, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
+        own = (targets == [layer, neuron, side]).all(axis=1)
+        allowed = side in (-1, 1) and signs.shape[1] >= n_classes and covers(signs[own])
         require(allowed, "leaves that are not all of the domain")
-        A, S, e = (np.repeat(part[j:j + 1], own.sum(), axis=0) for part in rows)
-        top = heads.above_at(side * A, S, e, signs[own], multiples[own]).max()
-        ends[(side + 1) // 2][j] = side * np.minimum(top, side * ends[(side + 1) // 2][j])
-    return ends
+        coefficients, magnitudes, errors = (
+            np.repeat(part[neuron:neuron + 1], own.sum(), axis=0) for part in rows
+        )
+        top = representatives.upper_bounds_where(
+            side * coefficients, magnitudes, errors, signs[own], multiples[own]
+        ).max()
+        bound = bounds[(side + 1) // 2]
+        bound[neuron] = side * np.minimum(top, side * bound[neuron])
+    return bounds
 
 
-def cut(rows: Any, cuts: Any, first: int, heads: Heads) -> Any:
-    """Leave others out of rows: relu(z) = relu(z without U_i) but for e, if z_i > 0 makes both 0. Tell which.
+def exclude(rows: Any, exclusions: Any, first: int, representatives: Representatives) -> Any:
+    """Leave the U_i of exclusions (class, i) out of rows, in place; return which rows changed.
 
-    Where z_i > 0 both are at most what is added to e.
+    Let the row be p + a U_i. Where z_i <= 0, U_i is 0 and nothing changes. Where z_i > 0, U_i is
+    z_i, and p and p + a U_i are both at most p + mu z_i if mu >= max(a, 0). So
+    |relu(p + a U_i) - relu(p)| <= max(p + mu z_i, 0) on the domain, which goes into the error; or
+    |a| times the error of U_i, where that alone makes U_i positive.
     """
     changed = np.zeros(len(rows[0]), dtype=bool)
-    here = [(number - first, other, mu) for (number, other), mu in cuts if 0 <= number - first < len(rows[0])]
+    here = [(number - first, other, mu) for (number, other), mu in exclusions
+            if 0 <= number - first < len(rows[0])]
     for j, other, mu in here:
-        changed[j], column, (A, S, e) = True, heads.k + other, (part[j:j + 1] for part in rows)
-        coefficient, A[0, column] = A[0, column], 0.0
-        allowed = other >= 0 and mu >= max(coefficient + heads.n * U * S[0, column] * GUARD, 0.0)
-        require(allowed, "a cut of no class, or that its multiplier does not allow")
-        others = heads.of(np.array([other]), A.shape[1])
-        end = heads.above(*(own + mu * theirs for own, theirs in zip((A, S, e), others)))
-        e += np.maximum(end, abs(coefficient) * others[2]) * GUARD
-        S[0, column] = 0.0
+        changed[j], column = True, representatives.n_affine + other
+        row = [part[j:j + 1] for part in rows]
+        coefficients, magnitudes, errors = row
+        coefficient, coefficients[0, column] = coefficients[0, column], 0.0
+        rounding = representatives.n_roundings * UNIT_ROUNDOFF * magnitudes[0, column] * GUARD
+        allowed = other >= 0 and mu >= max(coefficient + rounding, 0.0)
+        require(allowed, "an exclusion of no class, or one that its multiplier does not allow")
+        others = representatives.rows_of(np.array([other]), coefficients.shape[1])
+        both = [own + mu * theirs for own, theirs in zip(row, others)]
+        top = representatives.upper_bounds(*both)
+        errors += np.maximum(top, abs(coefficient) * others[2]) * GUARD
+        magnitudes[0, column] = 0.0
     return changed
 
 
-def walk(network: Any, labels: Any, scales: Any, cuts: Any, trees: Any, heads: Heads) -> Any:
-    """Return the rows of the outputs; the first neurons of classes that are new become their heads."""
-    inputs, none = np.eye(network.n_inputs, heads.k, 1), np.empty(0, dtype=int)
-    H: Any = ((inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
-    h = np.array([-1.0, 1.0])[:, None] * heads.sizes[1:heads.k]
-    for layer, (W, b, label, scale) in enumerate(zip(network.weights, network.thresholds, labels, scales)):
-        rows, first = affine(W, b, H, heads), len(heads.sizes) - heads.k
-        ends = within(W, b, h, -heads.above(-rows[0], *rows[1:]), heads.above(*rows), heads)
-        low, high = sharper(rows, ends, trees, layer, heads)
-        h = np.maximum([low, high], 0.0)
+def symbolic_outputs(
+    network: Any, labels: Any, scales: Any, exclusions: Any, trees: Any,
+    representatives: Representatives,
+) -> Any:
+    """Return the rows of the outputs; first neurons of new classes become their representatives."""
+    n_affine, none = representatives.n_affine, np.empty(0, dtype=int)
+    inputs = np.eye(network.n_inputs, n_affine, 1)
+    activations: Any = ((inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
+    intervals = np.array([-1.0, 1.0])[:, None] * representatives.column_bounds[1:n_affine]
+    layers = zip(network.weights, network.thresholds, labels, scales)
+    for layer, (W, b, label, scale) in enumerate(layers):
+        rows = affine_rows(W, b, activations, representatives)
+        coefficients, magnitudes, errors = rows
+        low = -representatives.upper_bounds(-coefficients, magnitudes, errors)
+        high = representatives.upper_bounds(*rows)
+        bounds = sharpen_by_intervals(W, b, intervals, low, high)
+        low, high = sharpen_by_leaves(rows, bounds, trees, layer, representatives)
+        intervals = np.maximum([low, high], 0.0)
         usable = label.shape == scale.shape == (len(W),) and np.isfinite([low, high]).all()
         require(usable, "labels of other neurons, or numbers beyond float64")
-        members, on = np.flatnonzero(label >= 0), label == -2
-        A = rows[0] * on[:, None]
-        e = np.where(on, rows[2] + np.maximum(-low, 0.0), np.where(label == -1, np.maximum(high, 0.0), 0.0))
-        c, s = label[members], scale[members]
-        numbers, at = np.unique(c, return_index=True)
-        at = at[numbers >= first]
-        ordered = (c[at] == np.arange(first, first + len(at))).all()
-        require(ordered and (s[at] == 1.0).all(), "classes out of order, or a head that is scaled")
-        own = tuple(part[members[at]] for part in rows)
-        changed = cut(own, cuts, first, heads)
-        top = np.where(changed, np.maximum(high[members[at]], 0.0) + own[2], high[members[at]])
-        heads.add(own, np.where(changed, -np.inf, low[members[at]]), top)
-        head = heads.of(c, rows[0].shape[1])
-        size = U * np.abs(s) * (np.abs(s) != 1.0) * (head[1] @ heads.sizes[:A.shape[1]])  # s z_c rounds
-        away = (np.abs(rows[0][members] - s[:, None] * head[0]) @ heads.sizes[:A.shape[1]] + size) * GUARD
-        away += (rows[2][members] + np.abs(s) * head[2]) * GUARD
-        away[at] = 0.0  # U is what the head gives
-        turned = np.minimum(s, 0.0)
-        A[members] = turned[:, None] * head[0]
-        e[members] = away + (np.abs(turned) * head[2] + size) * GUARD
-        H = (A, e), members, c, np.abs(s)
-    return affine(network.output_weights, network.output_bias, H, heads)
+        activations = written_activations(
+            rows, low, high, label, scale, exclusions, representatives
+        )
+    return affine_rows(
+        network.output_weights, network.output_bias, activations, representatives
+    )
+
+
+def written_activations(
+    rows: Any, low: Any, high: Any, label: Any, scale: Any, exclusions: Any,
+    representatives: Representatives,
+) -> Any:
+    """Return a layer's h as rows with errors, and as multiples of classes; add new representatives.
+
+    For a neuron in class c with the scale s, the error is the bound |row - s row_c| |columns| of
+    |z - s z_c|, with the errors of both rows.
+    """
+    coefficients, _, errors = rows
+    first = len(representatives.column_bounds) - representatives.n_affine
+    in_classes, on = np.flatnonzero(label >= 0), label == -2
+    classes, s = label[in_classes], scale[in_classes]
+
+    h_rows = coefficients * on[:, None]
+    of_dead = np.where(label == -1, np.maximum(high, 0.0), 0.0)
+    h_errors = np.where(on, errors + np.maximum(-low, 0.0), of_dead)
+
+    numbers, at = np.unique(classes, return_index=True)
+    at = at[numbers >= first]
+    ordered = (classes[at] == np.arange(first, first + len(at))).all()
+    require(ordered and (s[at] == 1.0).all(),
+            "classes out of order, or a representative that is scaled")
+    own = tuple(part[in_classes[at]] for part in rows)
+    changed = exclude(own, exclusions, first, representatives)
+    own_low, own_high = low[in_classes[at]], high[in_classes[at]]
+    top = np.where(changed, np.maximum(own_high, 0.0) + own[2], own_high)
+    representatives.add(own, np.where(changed, -np.inf, own_low), top)
+
+    row_c, magnitude_c, error_c = representatives.rows_of(classes, coefficients.shape[1])
+    sizes = representatives.column_bounds[:coefficients.shape[1]]
+    is_rounded = np.abs(s) != 1.0
+    rounding = UNIT_ROUNDOFF * np.abs(s) * is_rounded * (magnitude_c @ sizes)  # of s z_c
+    apart = np.abs(coefficients[in_classes] - s[:, None] * row_c) @ sizes
+    difference = (apart + rounding) * GUARD
+    difference += (errors[in_classes] + np.abs(s) * error_c) * GUARD
+    difference[at] = 0.0  # a representative's h is U_c itself
+
+    negative = np.minimum(s, 0.0)
+    h_rows[in_classes] = negative[:, None] * row_c
+    h_errors[in_classes] = difference + (np.abs(negative) * error_c + rounding) * GUARD
+    return (h_rows, h_errors), in_classes, classes, np.abs(s)
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
-    """Return a bound of |f - g| over the domain.
+    """Return a bound of |f - g| over the domain: the difference of both networks' rows is bounded.
 
-    data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2) of classes,
-        with their multipliers mu; targets (n, 3): layer, neuron of f and side of a bound, with a leaf's signs
-        and multiples (n, n_classes); exchanged: 1 if f is the second network
+    data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2)
+        of classes, with their multipliers mu; targets (n, 3): layer, neuron of f and side of a
+        bound, with a leaf's signs and multiples (n, n_classes); exchanged: 1 if f is the second
+        network
     """
     f, g = (g, f) if data["exchanged"] else (f, g)
-    m, n, heads = len(f.weights), len(f.weights) + len(g.weights), Heads(f, g, domain)
-    labels, scales = ([data[f"{name}{i}"] for i in range(n)] for name in ("labels", "scales"))
+    n_layers = len(f.weights), len(g.weights)
+    representatives = Representatives(f, g, domain)
+    labels = [data[f"labels{layer}"] for layer in range(sum(n_layers))]
+    scales = [data[f"scales{layer}"] for layer in range(sum(n_layers))]
     relu = f.activation == g.activation == "relu"
-    require(relu and all((own >= -2).all() for own in labels), "not ReLU networks, or labels that mean nothing")
+    require(relu and all((own >= -2).all() for own in labels),
+            "not ReLU networks, or labels that mean nothing")
     fit = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs
-    require(fit and heads.n <= MOST, "networks that do not fit, or more roundings than GUARD allows")
-    cuts = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
+    require(fit and representatives.n_roundings <= MOST_ROUNDINGS,
+            "networks that do not fit, or more roundings than GUARD allows")
+
+    exclusions = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
     trees = data["targets"], data["signs"], data["multiples"]
-    mine = walk(f, labels[:m], scales[:m], cuts, trees, heads)
-    theirs = walk(g, labels[m:], scales[m:], cuts, tuple(part[:0] for part in trees), heads)
-    A, S, B, T = (wide(part, len(heads.sizes)) for part in (*mine[:2], *theirs[:2]))
-    A, S, e = A - B, S + T, mine[2] + theirs[2]
-    sides = np.maximum(heads.above(A, S, e), heads.above(-A, S, e))
-    return float(np.minimum(sides, (np.abs(A) @ heads.sizes + e) * GUARD).max())
+    no_trees = tuple(part[:0] for part in trees)
+    own_labels, own_scales = labels[:n_layers[0]], scales[:n_layers[0]]
+    rows_f = symbolic_outputs(f, own_labels, own_scales, exclusions, trees, representatives)
+    own_labels, own_scales = labels[n_layers[0]:], scales[n_layers[0]:]
+    rows_g = symbolic_outputs(g, own_labels, own_scales, exclusions, no_trees, representatives)
+
+    width = len(representatives.column_bounds)
+    coefficients = padded(rows_f[0], width) - padded(rows_g[0], width)
+    magnitudes = padded(rows_f[1], width) + padded(rows_g[1], width)
+    errors = rows_f[2] + rows_g[2]
+    above = representatives.upper_bounds(coefficients, magnitudes, errors)
+    below = representatives.upper_bounds(-coefficients, magnitudes, errors)
+    by_columns = (np.abs(coefficients) @ representatives.column_bounds + errors) * GUARD
+    return float(np.minimum(np.maximum(above, below), by_columns).max())

@@ -1,10 +1,9 @@
-"""What each kind of evidence holds: names, types, ranks and sizes of its arrays, and the claim that
-it may prove.
+"""List the arrays of each kind of evidence, with their types and sizes, and the claim it may prove.
 
-One table, `SCHEMAS`. Certificates are refused that lack an array, have another one, or have one
-that does not fit: `checked_arrays` asks all that the arrays tell by themselves, when a certificate
-is made or loaded; `check_fit` asks the rest, when the networks and the domain are known. No checker
-begins before both agree.
+The table is `SCHEMAS`. Certificates that lack an array, have an extra one, or have one that does
+not fit are refused: `checked_arrays` checks what can be seen from the arrays alone, when a
+certificate is made or loaded; `check_fit` checks the rest, when the networks and the domain are
+known. No checker begins before both have agreed.
 
 References
 ----------
@@ -33,10 +32,9 @@ class Entry(NamedTuple):
     """One array of the evidence.
 
     type : INTEGERS, NUMBERS (float64) or RATIONALS (float64, or texts such as -1/3)
-    sizes : names of its lengths, () for a single number; the same name is the same length
-    everywhere
-    group : "" if it is always there; those of one group are all there or none
-    least, most : what integers may be
+    sizes : names of its lengths, () for a single number; equal names mean equal lengths
+    group : "" if it is always there; the arrays of one group are all there or none is
+    least, most : the range of integers
     """
 
     type: str
@@ -51,13 +49,13 @@ class Schema(NamedTuple):
 
     claim : "bound" or "gap"
     activations : of the networks that it can be about
-    arrays : the entries by name; those of hidden layers apart
-    layers : the entries ``name{layer}``, for each hidden layer one
-    joint : whether a layer is that of both networks together, up to the greater depth, g's neurons
-    before f's; else
-        the layers of f are followed by those of g, or the other way round if `exchanged` is 1
-    margin : whether a margin may be claimed, for binary networks
-    of_one : whether a layer is that of one network, for the other has as many neurons
+    arrays : the entries by name, but for those of hidden layers
+    layers : the entries ``name{layer}``, one for each hidden layer
+    joint : if True, a layer is that of both networks together, up to the greater depth, g's neurons
+        before f's; else the layers of f are followed by those of g, or those of g by those of f if
+        `exchanged` is 1
+    margin : if True, a margin may be claimed, for binary networks
+    of_one : if True, a layer is that of one network; the other has as many neurons
     """
 
     claim: str
@@ -70,11 +68,16 @@ class Schema(NamedTuple):
 
 
 _TREE = {
-    "axis": Entry(INTEGERS, ("nodes",), least=-2),  # the axis of a cut; -1 a leaf, -2 a leaf outside the domain
+    # the axis of a split; -1 for a leaf, -2 for a leaf outside the domain
+    "axis": Entry(INTEGERS, ("nodes",), least=-2),
     "place": Entry(RATIONALS, ("nodes",)),
-    "directions": Entry(NUMBERS, ("outside", "inputs"), group="directions"),  # one for each leaf outside
+    # one for each leaf outside
+    "directions": Entry(NUMBERS, ("outside", "inputs"), group="directions"),
 }
-_MATCHES = {"labels": Entry(INTEGERS, ("neurons",), least=-1), "scales": Entry(NUMBERS, ("neurons",))}
+_MATCHES = {
+    "labels": Entry(INTEGERS, ("neurons",), least=-1),
+    "scales": Entry(NUMBERS, ("neurons",)),
+}
 _FLAG = Entry(INTEGERS, most=1)
 
 SCHEMAS: dict[str, Schema] = {
@@ -85,7 +88,8 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "point": Schema("gap", ("relu", "binary"), {
         "point": Entry(RATIONALS, ("inputs",)),
-        "corners": Entry(INTEGERS, ("corners",), group="hull"),  # the point is sum_i shares_i points[corners_i]
+        # the point is sum_i shares_i points[corners_i]
+        "corners": Entry(INTEGERS, ("corners",), group="hull"),
         "shares": Entry(RATIONALS, ("corners",), group="hull"),
     }),
     "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
@@ -101,15 +105,15 @@ SCHEMAS: dict[str, Schema] = {
         "signs": Entry(INTEGERS, ("leaves", "classes"), group="leaves", least=-1, most=1),
         "multiples": Entry(NUMBERS, ("leaves", "classes"), group="leaves"),
         "exchanged": Entry(INTEGERS, group="exchanged", most=1),
-    }, {"labels": Entry(INTEGERS, ("neurons",), least=-2), "scales": Entry(NUMBERS, ("neurons",))}, joint=False),
+    }, _MATCHES | {"labels": Entry(INTEGERS, ("neurons",), least=-2)}, joint=False),
 }
 
 
 def checked_arrays(kind: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arrays in the order of their names, read-only, or refuse them.
 
-    Rationals become an array of Python's own texts, which takes no more memory than they do: in
-    NumPy's arrays of texts each is as long as the longest.
+    Rationals become an array of Python strings, which takes no more memory than they do: in NumPy's
+    own string arrays each is as long as the longest.
 
     Raises
     ------
@@ -125,7 +129,8 @@ def checked_arrays(kind: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
     present = {entry.group for name, entry in entries.items() if name in arrays}
     for name, entry in entries.items():
         if name not in arrays and (not entry.group or entry.group in present):
-            raise ValueError(message("arrays", f"{name!r}, for that belongs to {kind!r}", sorted(arrays)))
+            expected = f"{name!r}, for that belongs to {kind!r}"
+            raise ValueError(message("arrays", expected, sorted(arrays)))
     result = {name: _checked(name, entries[name], arrays[name]) for name in sorted(arrays)}
     for name, array in result.items():
         _bind(name, entries[name].sizes, array.shape, sizes)
@@ -135,21 +140,23 @@ def checked_arrays(kind: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, domain: Domain) -> None:
-    """Refuse arrays that are not about networks and a domain like these.
+    """Refuse arrays that do not fit these networks and this domain.
 
     Raises
     ------
     ValueError
-        If activations, numbers of inputs, outputs, layers or neurons, or what a domain needs, do
+        If activations, numbers of inputs, outputs, layers or neurons, or arrays about the domain do
         not fit.
     """
     schema = SCHEMAS[kind]
     if f.activation != g.activation or f.activation not in schema.activations:
-        raise ValueError(f"a proof of kind {kind!r} is about two {' or two '.join(schema.activations)} networks")
+        networks = " or two ".join(schema.activations)
+        raise ValueError(f"a proof of kind {kind!r} is about two {networks} networks")
     if (f.n_inputs, f.n_outputs) != (g.n_inputs, g.n_outputs) or f.n_inputs != domain.n_inputs:
         raise ValueError("the networks and the domain do not fit")
     counts, number = _neurons(schema, arrays, f, g), _number_of_layers(schema, arrays)
-    sizes = {"inputs": domain.n_inputs} | {f"neurons{layer}": count for layer, count in enumerate(counts)}
+    sizes = {"inputs": domain.n_inputs}
+    sizes |= {f"neurons{layer}": count for layer, count in enumerate(counts)}
     optional = all(entry.group for entry in schema.layers.values())
     if schema.layers and number != len(counts) and not (optional and number == 0):
         raise ValueError(f"the proof has {number} layers, the networks have {len(counts)}")
@@ -157,15 +164,16 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
     for name, array in arrays.items():
         _bind(name, entries[name].sizes, array.shape, sizes)
     if "axis" in arrays and arrays["axis"].max() >= domain.n_inputs:
-        raise ValueError("a cut along an axis that the domain does not have")
+        raise ValueError("a split along an axis that the domain does not have")
     if "point" in entries and ("corners" in arrays) != isinstance(domain, Hull):
         raise ValueError("a point of a Hull, and no other, is a mean of some of its points")
-    if isinstance(domain, Hull) and "corners" in arrays and arrays["corners"].max() >= len(domain.points):
-        raise ValueError("a corner that the Hull does not have")
+    if isinstance(domain, Hull) and "corners" in arrays:
+        if arrays["corners"].max() >= len(domain.points):
+            raise ValueError("a corner that the Hull does not have")
 
 
 def entry_named(kind: str, name: str) -> Entry:
-    """Return the entry of one array, ValueError if there is none of that name."""
+    """Return the entry of one array; ValueError if there is none of that name."""
     schema, layer = SCHEMAS[kind], re.fullmatch(r"([a-z]+)(0|[1-9]\d{0,5})", name)
     entry = schema.arrays.get(name) or (schema.layers.get(layer[1]) if layer else None)
     if entry is None:
@@ -174,7 +182,7 @@ def entry_named(kind: str, name: str) -> Entry:
 
 
 def _number_of_layers(schema: Schema, arrays: Mapping[str, Any]) -> int:
-    """Return how many layers the arrays name, from 0 on without a gap."""
+    """Return how many layers the arrays name, counted from 0 up to the first gap."""
     number = 0
     while any(f"{name}{number}" in arrays for name in schema.layers):
         number += 1
@@ -182,7 +190,7 @@ def _number_of_layers(schema: Schema, arrays: Mapping[str, Any]) -> int:
 
 
 def _entries(schema: Schema, n_layers: int) -> dict[str, Entry]:
-    """Return the entries by name, those of so many layers among them."""
+    """Return the entries by name, those of n_layers hidden layers among them."""
     entries = dict(schema.arrays)
     for layer in range(n_layers):
         for name, entry in schema.layers.items():
@@ -194,39 +202,47 @@ def _entries(schema: Schema, n_layers: int) -> dict[str, Entry]:
 def _neurons(schema: Schema, arrays: Mapping[str, Any], f: Network, g: Network) -> list[int]:
     """Return how many neurons each layer of the evidence is about.
 
-    A network of fewer layers than the other has its last one again, for layers s(h) = h above it
+    A network with fewer layers than the other has its last one again: layers s(h) = h above it
     change nothing.
     """
     if schema.of_one:
         return list(f.sizes[1:-1])
     if schema.joint:
         depth = max(f.depth, g.depth)
-        return [sum(net.sizes[1 + min(layer, net.depth - 1)] for net in (f, g)) for layer in range(depth)]
+        return [
+            sum(network.sizes[1 + min(layer, network.depth - 1)] for network in (f, g))
+            for layer in range(depth)
+        ]
     first, second = (g, f) if arrays.get("exchanged", 0) else (f, g)
     return [*first.sizes[1:-1], *second.sizes[1:-1]]
 
 
-def _bind(name: str, expected: tuple[str | int, ...], shape: tuple[int, ...], sizes: dict[str, int]) -> None:
-    """Refuse a shape that contradicts the sizes that are known; note the others."""
+def _bind(
+    name: str, expected: tuple[str | int, ...], shape: tuple[int, ...], sizes: dict[str, int]
+) -> None:
+    """Refuse a shape that contradicts the known sizes; add the others to them."""
     wanted = [size if isinstance(size, int) else sizes.setdefault(size, length)
               for size, length in zip(expected, shape)]
     if list(shape) != wanted or len(shape) != len(expected):
-        raise ValueError(message(name, f"an array of shape ({', '.join(map(str, expected))})", f"shape {shape}"))
+        names = ", ".join(map(str, expected))
+        raise ValueError(message(name, f"an array of shape ({names})", f"shape {shape}"))
 
 
 def _check_tree(axis: Any, n_outside: int) -> None:
-    """Refuse a tree that has not one leaf more than cuts, or not one direction for each leaf
-    outside.
-    """
-    if 2 * (axis < 0).sum() != len(axis) + 1:
-        raise ValueError(message("axis", "one leaf more than cuts", f"{(axis < 0).sum()} of {len(axis)} nodes"))
+    """Refuse a tree unless it has one leaf more than splits, and a direction for each outside."""
+    n_leaves = (axis < 0).sum()
+    if 2 * n_leaves != len(axis) + 1:
+        got = f"{n_leaves} of {len(axis)} nodes"
+        raise ValueError(message("axis", "one leaf more than splits", got))
     if (axis == -2).sum() != n_outside:
-        raise ValueError(message("directions", "one for each leaf outside of the domain", str(n_outside)))
+        expected = "one for each leaf outside of the domain"
+        raise ValueError(message("directions", expected, str(n_outside)))
 
 
 def _checked(name: str, entry: Entry, value: Any) -> Any:
     """Return one array, read-only, of int64, of finite float64, or of texts that are rationals."""
-    array = as_texts(value) if isinstance(value, (list, tuple)) and str in map(type, value) else np.asarray(value)
+    has_texts = isinstance(value, (list, tuple)) and str in map(type, value)
+    array = as_texts(value) if has_texts else np.asarray(value)
     if entry.type == RATIONALS and array.dtype.kind in "UO":
         array = _texts(name, array)
     elif array.dtype.kind not in ("iub" if entry.type == INTEGERS else "f"):
@@ -235,8 +251,10 @@ def _checked(name: str, entry: Entry, value: Any) -> Any:
         array = np.array(array, dtype="<i8" if entry.type == INTEGERS else "<f8", order="C")
         if entry.type != INTEGERS and not np.isfinite(array).all():
             raise ValueError(message(name, "finite", "an entry that is not"))
-        if entry.type == INTEGERS and array.size and not entry.least <= array.min() <= array.max() <= entry.most:
-            raise ValueError(message(name, f"integers from {entry.least} on, of this kind", "another one"))
+        if entry.type == INTEGERS and array.size:
+            if not entry.least <= array.min() <= array.max() <= entry.most:
+                expected = f"integers from {entry.least} on, of this kind"
+                raise ValueError(message(name, expected, "another one"))
     if not array.size:
         raise ValueError(message(name, "an array that is not empty", f"shape {array.shape}"))
     array.setflags(write=False)
@@ -244,28 +262,29 @@ def _checked(name: str, entry: Entry, value: Any) -> Any:
 
 
 def _texts(name: str, array: Any) -> Any:
-    """Return an array of texts, each a rational."""
+    """Return an array of texts; ValueError unless each is a rational."""
     texts = np.array(array, dtype=object)
-    if not all(isinstance(text, str) and _RATIONAL.fullmatch(text) for text in texts.ravel().tolist()):
+    entries = texts.ravel().tolist()
+    if not all(isinstance(text, str) and _RATIONAL.fullmatch(text) for text in entries):
         raise ValueError(message(name, "rationals such as -1/3", "other entries"))
     return texts
 
 
 def as_texts(values: Any) -> Any:
-    """Return an array of Python's own texts."""
+    """Return an array of Python strings."""
     array = np.empty(len(values), dtype=object)
     array[:] = list(values)
     return array
 
 
 def largest_margin(domain: Domain) -> float:
-    """Return the largest margin that a bound of binary networks may have and still say something.
+    """Return the largest margin with which a bound of binary networks still says something.
 
     A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
-    of w, b and of w.x + b move it by at most 2 gamma_n X. Allowed are eight such moves, of d + 64
-    roundings each: what mappings and evaluation may do to a hyperplane, and no more. And no more
-    than 2^-20 of the domain's least side of all that are not 0, lest the margin be all of a small
-    domain far off.
+    of w, b and of w.x + b move it by at most 2 gamma_n X. Eight such moves of d + 64 roundings each
+    are allowed: as much as reductions and evaluation may move a hyperplane. The margin is also at
+    most 2^-20 of the domain's smallest side that is not 0, so that it never covers all of a small
+    domain far from 0.
 
     Examples
     --------
