@@ -15,7 +15,7 @@ import pytest
 
 import reducednet as rn
 from reducednet.cli import answers, main
-from reducednet.cli.network_summary import census
+from reducednet.cli.network_summary import summarise
 from reducednet.cli.options import box_around
 from reducednet.files import save_load
 from reducednet.verification import provers
@@ -755,11 +755,11 @@ def test_help_says_all_exit_codes(capsys, command):
 
 
 @pytest.mark.parametrize("name", ["net.npz", "box.npz", "ball.npz", "box.nnet", "binary.npz"])
-def test_info_counts_what_the_census_counts(folder, capsys, name):
+def test_info_counts_what_the_summary_counts(folder, capsys, name):
     report, network = answer(capsys, "info", name), rn.load(name)
     domain = network.domain if name in ("box.npz", "ball.npz") else None
     domain = rn.Box([-1, 0], [1, 1]) if name == "box.nnet" else domain
-    found = json.loads(json.dumps(census(network, domain)))
+    found = json.loads(json.dumps(summarise(network, domain)))
     assert {key: report[key] for key in found} == found
     assert report["domain"] == (None if domain is None else as_json(domain))
     assert (report["kind"], tuple(report["sizes"])) == (type(network).__name__, network.sizes)
