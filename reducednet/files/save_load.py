@@ -120,8 +120,8 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
     ValueError
         If the ending is unknown or the file is not what its ending says: it is damaged or has
         another version, a member is missing, an entry is not finite, an operator is none of those
-        above; or, with `physical`, if a mean is not finite or a range not larger than 0. The message
-        names the file, and the line or the operator.
+        above; or, with `physical`, if a mean is not finite or a range not larger than 0. The
+        message names the file, and the line or the operator.
     OSError
         If the file cannot be opened, for instance FileNotFoundError.
     ImportError
