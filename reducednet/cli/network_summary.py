@@ -34,9 +34,9 @@ def summarise(network: Network, domain: Domain | None = None) -> dict[str, Any]:
         smallest and the largest row norm; ``"thresholds"``, the same of the thresholds t = b / |w|
         of unit rows; ``"zero_rows"``, neurons without a direction; ``"duplicate"``, neurons on the
         hyperplane of an earlier one. On a domain each neuron counts as ``"dead"`` or
-        ``"always_on"``, if that is proved or t lies at or beyond an end of its interval I(w) =
-        [low, high], up to rounding, or else as ``"inside"``; ``"used"`` is the smallest and the
-        largest (t - low) / (high - low) of the latter.
+        ``"always_on"``, if that is proved or t lies at or beyond an end of its interval
+        I(w) = [low, high], up to rounding, or else as ``"inside"``; ``"used"`` is the smallest and
+        the largest (t - low) / (high - low) of the latter.
 
         ``"parameters"`` is a dict of numbers: ``"now"``; on a domain ``"reduced"``, the dimension
         of the reduced space, and ``"compressed"``, what `compress` leaves, or None if the network

@@ -1,9 +1,8 @@
 """Fit a network to checked samples in any units; the network takes and returns the same units.
 
 Inputs and responses are standardised for training, z = (x - mean) / scale; the trained network then
-absorbs the two affine maps. Equal samples are merged, their weights added, and the rest sorted: the
-result depends neither on the order of the samples nor on whether one has weight 2 or is given
-twice.
+absorbs the two affine maps. Equal samples are merged, with their weights added, and all are sorted:
+neither the order of the samples matters nor whether one has weight 2 or is given twice.
 """
 from __future__ import annotations
 
@@ -37,8 +36,8 @@ START = 0.1
 class Task(NamedTuple):
     """The samples and the checked parameters of a fit.
 
-    Y is (n_samples, n_outputs), or for ``loss="cross_entropy"`` class numbers from 0, (n_samples,
-    1). Sample weights are larger than 0.
+    Y is (n_samples, n_outputs); for ``loss="cross_entropy"`` it is (n_samples, 1), class numbers
+    from 0. Sample weights are larger than 0.
     """
 
     X: Array

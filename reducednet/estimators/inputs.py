@@ -1,6 +1,6 @@
 """Check the arguments of estimators as scikit-learn does, without importing it.
 
-scikit-learn's own checks of an estimator look for certain words in messages: they stand here.
+scikit-learn's own checks of estimators look for certain words, which these messages contain.
 """
 from __future__ import annotations
 
