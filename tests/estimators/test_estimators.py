@@ -151,7 +151,7 @@ def test_folding_is_the_network_of_standardised_inputs():
     # |x| / scale is at most 200 here: sums of absolute terms of the first layer
     size = 200.0 * np.abs(net.weights[0]).sum(axis=1) + np.abs(net.thresholds[0])
     allowed = gamma(64) * outs.scale * (np.abs(net.output_weights) @ size + np.abs(net.output_bias) + 5.0)
-    assert_close(found, expected, allowed, "folded network")
+    assert_close(found, expected, allowed, "network that absorbed the scaling")
 
 
 def test_scaling_is_the_weighted_mean_and_deviation():

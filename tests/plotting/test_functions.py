@@ -35,8 +35,8 @@ def pyplot_is_left_as_it_was():
 def exact_breakpoints(network, low, high):
     """Return -b / w of the neurons of one hidden layer that lie inside, sorted, as fractions."""
     pairs = zip(network.weights[0][:, 0].tolist(), network.thresholds[0].tolist())
-    places = {-Fraction(b) / Fraction(w) for w, b in pairs if w}
-    return sorted(x for x in places if low < x < high)
+    points = {-Fraction(b) / Fraction(w) for w, b in pairs if w}
+    return sorted(x for x in points if low < x < high)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -183,8 +183,8 @@ def test_reduction_brings_every_threshold_into_its_interval_and_every_norm_to_on
     red = rn.reduce(network, SQUARE)
     plotting.layers(network, red, ax=ax)
     after = [line.get_ydata() for line in ax.lines if line.get_marker() == "s"]
-    assert [len(places) for places in after] == list(red.sizes[1:-1])
-    assert all((places >= -1e-12).all() and (places <= 1 + 1e-12).all() for places in after)
+    assert [len(positions) for positions in after] == list(red.sizes[1:-1])
+    assert all((positions >= -1e-12).all() and (positions <= 1 + 1e-12).all() for positions in after)
     norms = plotting.layers(network, red, "norms", Figure().subplots())
     before = [line.get_ydata() for line in norms.lines if line.get_marker() == "o"]
     for values, W in zip(before, network.weights):
