@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
                         help="how signs of neurons are found: by linear bounds (default); by linear "
                         "programs, which find more and take longer; or by branching on top of these")
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
-                        help="when no further program is started (default 60)")
+                        help="when no further linear program is started (default 60)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
                         help="where the smaller network goes (.npz, .nnet or .onnx)")
     add_json(parser)

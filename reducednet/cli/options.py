@@ -54,7 +54,7 @@ def add_domain(parser: argparse.ArgumentParser) -> None:
     """Add `--box LOW HIGH` and `--domain FILE`, of which at most one may be given."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--box", nargs=2, metavar=("LOW", "HIGH"),
-                       help="the inputs: two numbers, or two lists of one number per input")
+                       help="the inputs: two numbers, or two lists with commas, a number per input")
     group.add_argument("--domain", type=Path, metavar="FILE",
                        help="a file that declares the inputs: a box (.nnet, .vnnlib), a reduced "
                        "network (.npz) with its domain, or samples, one per row (.npy, .csv, .txt), "
