@@ -1,4 +1,4 @@
-"""What `rn.compress` saves: of real networks on their own boxes, and of networks with planted useless neurons.
+"""Measure what `rn.compress` saves on real networks, and on networks with planted stable neurons.
 
     OMP_NUM_THREADS=1 python benchmarks/compression.py        # --planted 1000, --bounds linear milp, --nets FOLDER
 

@@ -1,4 +1,4 @@
-"""ReducedRegressor and ReducedClassifier beside scikit-learn's MLPRegressor and MLPClassifier.
+"""Compare the estimators with scikit-learn's MLPRegressor and MLPClassifier.
 
 scikit-learn's diabetes and digits, repeated random splits (a quarter held out), inputs standardised by the same
 pipeline for all. Each contestant is timed in CPU seconds of `fit` on one thread; "restarts" fits anew from other

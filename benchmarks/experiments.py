@@ -1,4 +1,4 @@
-"""Experiments after the paper's: where a reduced network trains better, what the gain is due to, and where not.
+"""Run experiments after the paper's: where does a reduced network train better, and why?
 
     OMP_NUM_THREADS=1 python benchmarks/experiments.py [--starts 20] [--jobs 2] [--only sin4pi,franke] [--out FILE]
 

@@ -1,4 +1,4 @@
-"""Time of `import reducednet` as a ratio to `import numpy`, by fresh interpreters that take turns.
+"""Time `import reducednet` relative to `import numpy`, in fresh interpreters that take turns.
 
 Names of the package are loaded when they are first used, so the first use of `Network` is timed too.
 """

@@ -1,4 +1,4 @@
-"""Test error at equal CPU time: reducednet, PyTorch, scikit-learn and geoopt, and the limit of splines.
+"""Compare test errors at equal CPU time with PyTorch, scikit-learn, geoopt and the best splines.
 
     OMP_NUM_THREADS=1 python benchmarks/peers.py [--starts 20] [--jobs 1] [--budgets 0.2,1,3]
 
@@ -191,26 +191,26 @@ def one(label, name, budget, seed):
         return run(name, seed, budget)
 
 
-def spline_limit(n_knots, tries=20):
-    """Return the test error of the best continuous piecewise linear fit of sin with so many free knots."""
+def spline_limit(n_breakpoints, tries=20):
+    """Return the test error of the best continuous piecewise linear fit of sin found."""
     from scipy.optimize import least_squares
 
     X, y, X_test, y_test, _ = data("sin")
 
-    def columns(x, knots):
-        return np.column_stack([np.ones(len(x)), x, np.maximum(x - knots, 0.0)])
+    def columns(x, points):
+        return np.column_stack([np.ones(len(x)), x, np.maximum(x - points, 0.0)])
 
-    def residual(knots):
-        A = columns(X, knots)
+    def residual(points):
+        A = columns(X, points)
         return A @ np.linalg.lstsq(A, y, rcond=None)[0] - y
 
-    # knots of the best asymptotic density |f''|^(2/5), moved a little at random
+    # breakpoints of the best asymptotic density |f''|^(2/5), moved a little at random
     grid = np.linspace(0.0, 1.0, 2001)
     density = np.cumsum(np.abs(np.sin(4.0 * np.pi * grid)) ** 0.4 + 1e-3)
-    even = np.interp(np.arange(1, n_knots + 1) / (n_knots + 1), density / density[-1], grid)
+    even = np.interp(np.arange(1, n_breakpoints + 1) / (n_breakpoints + 1), density / density[-1], grid)
     rng, best = np.random.default_rng(0), (np.inf, even)
     for scale in np.linspace(0.0, 0.03, tries):
-        start = np.clip(even + scale * rng.standard_normal(n_knots), 1e-3, 1.0 - 1e-3)
+        start = np.clip(even + scale * rng.standard_normal(n_breakpoints), 1e-3, 1.0 - 1e-3)
         found = least_squares(residual, start, bounds=(0.0, 1.0), xtol=1e-12, ftol=1e-12)
         best = min(best, (found.cost, tuple(found.x)))
     A = columns(X, np.array(best[1]))
@@ -227,8 +227,8 @@ def main():
     options = parser.parse_args()
     budgets = [float(text) for text in options.budgets.split(",")]
     cells = [(name, budget) for name in ("sin", "franke") for budget in budgets]
-    heads = [f"{name}, {budget:g} s" for name, budget in cells]
-    print(f"| test error, median of {options.starts} (quartiles) | {' | '.join(heads)} |")
+    headings = [f"{name}, {budget:g} s" for name, budget in cells]
+    print(f"| test error, median of {options.starts} (quartiles) | {' | '.join(headings)} |")
     print("|---" * (len(cells) + 1) + "|", flush=True)
     with ProcessPoolExecutor(options.jobs) as pool:
         for label in CONTESTANTS:
@@ -239,8 +239,10 @@ def main():
                 low, median, high = np.quantile(errors, [0.25, 0.5, 0.75])
                 row.append(f"{median:.1e} ({low:.1e}..{high:.1e})" if np.isfinite(median) else "-")
             print(f"| {label} | {' | '.join(row)} |", flush=True)
-    for n_knots in (18, 19, 20):
-        print(f"best linear spline found with {n_knots} free knots, sin: {spline_limit(n_knots):.2e}", flush=True)
+    for n_breakpoints in (18, 19, 20):
+        error = spline_limit(n_breakpoints)
+        print(f"best linear spline found with {n_breakpoints} free breakpoints, sin: {error:.2e}",
+              flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Quality of training: test errors of every method from the same starts, against the targets.
+"""Measure test errors of every method from the same starts, against the targets.
 
     python benchmarks/quality.py [--starts 100] [--jobs 2] [--rows sin,slsqp,...] [--json]
 

@@ -1,4 +1,4 @@
-"""CPU time of one full-batch Adam step in float64: reducednet, naive NumPy, scikit-learn, PyTorch, geoopt.
+"""Time one full-batch Adam step in float64: reducednet, naive NumPy, scikit-learn, PyTorch, geoopt.
 
 All contestants take turns in one process, on one thread; figures are the median and the fastest of the turns.
 Run it with ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/steps.py``; see README.md here.
@@ -254,13 +254,14 @@ def table(results, which):
     which : "median", or "fastest" for the turns that other processes disturbed least
     """
     names = list(dict.fromkeys(name for r in results for name in r[which]))
-    heads = ["-".join(map(str, r["sizes"])) + f", {r['n_samples']}" for r in results]
+    headings = ["-".join(map(str, r["sizes"])) + f", {r['n_samples']}" for r in results]
     ratios = [(f"{name} / PyTorch", name, "PyTorch") for name in names if name != "PyTorch" and "PyTorch" in names]
     ratios += [("reduced / standard", "reduced", "standard"),
                ("reduced, ball / standard", "reduced, ball", "standard"),
                ("products alone / standard", "products alone", "standard"),
                ("products alone / reduced", "products alone", "reduced")]
-    lines = [f"| {which} turn, microseconds | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    lines = [f"| {which} turn, microseconds | " + " | ".join(headings) + " |",
+             "|---" * (len(headings) + 1) + "|"]
     for name in names:
         cells = [f"{1e6 * r[which][name]:.0f}" if name in r[which] else "-" for r in results]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

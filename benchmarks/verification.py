@@ -1,4 +1,4 @@
-"""Proofs that two networks are equal, against exact truth and the clock: the Verification table of the targets.
+"""Measure proofs of equality against exact truth and the clock: the table of the targets.
 
     python benchmarks/verification.py [--truth 10000] [--rows 1,3,...] [--solvers] [--jobs 1] [--json]
 

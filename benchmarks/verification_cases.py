@@ -1,4 +1,4 @@
-"""The networks of the Verification table, and what is known about their difference by sampling."""
+"""Make the networks of the Verification table, and sample their difference."""
 from __future__ import annotations
 
 import math
@@ -134,9 +134,10 @@ def values_on_a_line(network, x):
 
 def difference_on_a_line(f, g, domain):
     """Return max |f - g| over the breakpoints and ends of an interval, as computed in float64."""
-    kinks = np.concatenate([-net.thresholds[0] / net.weights[0][:, 0] for net in (f, g)])
+    breakpoints = np.concatenate([-net.thresholds[0] / net.weights[0][:, 0] for net in (f, g)])
     low, high = domain.low[0], domain.high[0]
-    x = np.sort(np.concatenate([[low, high], kinks[(low <= kinks) & (kinks <= high)]]))
+    inside = breakpoints[(low <= breakpoints) & (breakpoints <= high)]
+    x = np.sort(np.concatenate([[low, high], inside]))
     return float(np.abs(values_on_a_line(f, x) - values_on_a_line(g, x)).max())
 
 

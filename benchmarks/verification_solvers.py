@@ -1,4 +1,4 @@
-"""The same questions put to general solvers: a textbook big-M MILP by SciPy's HiGHS, and Marabou.
+"""Put the same questions to general solvers: a textbook big-M MILP by SciPy's HiGHS, and Marabou.
 
 Both see the networks as they are: nothing is scaled or put into reduced form. z = W h + b with interval
 bounds [l, u]; h = max(z, 0) is h >= 0, h >= z, h <= u delta, h <= z - l (1 - delta), delta in {0, 1}.
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
     seconds: float
 
 
-class Programme:
+class Program:
     """Variables with bounds and linear constraints low <= row.v <= high, added one after another."""
 
     def __init__(self):
@@ -48,66 +48,66 @@ class Programme:
         self.rows.append((np.asarray(indices), np.asarray(coefficients, dtype=float), low, high))
 
 
-def inputs(programme, domain):
+def inputs(program, domain):
     """Add x in the domain, and return its variables and their bounds."""
     low, high = domain.bounding_box()
-    x = programme.variables(low, high)
-    programme.n_inputs = len(x)
+    x = program.variables(low, high)
+    program.n_inputs = len(x)
     if isinstance(domain, rn.Hull):
         n = len(domain.points)
-        t = programme.variables(np.zeros(n), np.ones(n))
-        programme.constrain(t, np.ones(n), 1.0, 1.0)
+        t = program.variables(np.zeros(n), np.ones(n))
+        program.constrain(t, np.ones(n), 1.0, 1.0)
         for i, index in enumerate(x):
-            programme.constrain([*t, index], [*domain.points[:, i], -1.0], 0.0, 0.0)
+            program.constrain([*t, index], [*domain.points[:, i], -1.0], 0.0, 0.0)
     return x, low, high
 
 
-def add_affine(programme, W, b, h, low, high):
+def add_affine(program, W, b, h, low, high):
     """Add z = W h + b with interval bounds; return z and its bounds."""
     plus, minus = np.maximum(W, 0.0), np.minimum(W, 0.0)
     lower, upper = plus @ low + minus @ high + b, plus @ high + minus @ low + b
-    z = programme.variables(lower, upper)
+    z = program.variables(lower, upper)
     for index, row, t in zip(z, W, b):
-        programme.constrain([*h, index], [*row, -1.0], -t, -t)
+        program.constrain([*h, index], [*row, -1.0], -t, -t)
     return z, lower, upper
 
 
-def add_network(programme, network, x, low, high, big_m=True):
+def add_network(program, network, x, low, high, big_m=True):
     """Add the network's variables; return those of its outputs and their bounds."""
     h = x
     for W, b in zip(network.weights, network.thresholds):
-        z, lower, upper = add_affine(programme, W, b, h, low, high)
+        z, lower, upper = add_affine(program, W, b, h, low, high)
         low, high = np.maximum(lower, 0.0), np.maximum(upper, 0.0)
-        h = programme.variables(low, high)
+        h = program.variables(low, high)
         for j in range(len(b)):
             if big_m:
-                add_big_m(programme, z[j], h[j], lower[j], upper[j])
+                add_big_m(program, z[j], h[j], lower[j], upper[j])
             else:
-                programme.relus.append((int(z[j]), int(h[j])))
+                program.relus.append((int(z[j]), int(h[j])))
     bias = np.zeros(len(network.output_weights)) if network.output_bias is None else network.output_bias
-    return add_affine(programme, network.output_weights, bias, h, low, high)
+    return add_affine(program, network.output_weights, bias, h, low, high)
 
 
-def add_big_m(programme, z, h, lower, upper):
+def add_big_m(program, z, h, lower, upper):
     """Add h = max(z, 0) with z in [lower, upper]."""
     if upper <= 0.0:
         return  # h has the bounds [0, 0]
     if lower >= 0.0:
-        programme.constrain([h, z], [1.0, -1.0], 0.0, 0.0)
+        program.constrain([h, z], [1.0, -1.0], 0.0, 0.0)
         return
-    (delta,) = programme.variables([0.0], [1.0], integer=True)
-    programme.constrain([h, z], [1.0, -1.0], 0.0, inf)
-    programme.constrain([h, delta], [1.0, -upper], -inf, 0.0)
-    programme.constrain([h, z, delta], [1.0, -1.0, -lower], -inf, -lower)
+    (delta,) = program.variables([0.0], [1.0], integer=True)
+    program.constrain([h, z], [1.0, -1.0], 0.0, inf)
+    program.constrain([h, delta], [1.0, -upper], -inf, 0.0)
+    program.constrain([h, z, delta], [1.0, -1.0, -lower], -inf, -lower)
 
 
-def difference_programme(f, g, domain, big_m=True):
-    """Return (programme, variables of f's outputs, of g's)."""
-    programme = Programme()
-    x, low, high = inputs(programme, domain)
-    y, *_ = add_network(programme, f, x, low, high, big_m)
-    v, *_ = add_network(programme, g, x, low, high, big_m)
-    return programme, y, v
+def difference_program(f, g, domain, big_m=True):
+    """Return (program, variables of f's outputs, of g's)."""
+    program = Program()
+    x, low, high = inputs(program, domain)
+    y, *_ = add_network(program, f, x, low, high, big_m)
+    v, *_ = add_network(program, g, x, low, high, big_m)
+    return program, y, v
 
 
 def milp(f, g, domain, eps, tolerance=TOLERANCE, time_limit=60.0):
@@ -116,20 +116,20 @@ def milp(f, g, domain, eps, tolerance=TOLERANCE, time_limit=60.0):
     from scipy.sparse import coo_array
 
     began = time.perf_counter()
-    programme, y, v = difference_programme(f, g, domain)
-    n = len(programme.low)
-    i = np.concatenate([np.full(len(row[0]), k) for k, row in enumerate(programme.rows)])
-    j, values = (np.concatenate([row[part] for row in programme.rows]) for part in (0, 1))
-    matrix = coo_array((values, (i, j)), shape=(len(programme.rows), n)).tocsr()
-    limits = LinearConstraint(matrix, *([row[part] for row in programme.rows] for part in (2, 3)))
+    program, y, v = difference_program(f, g, domain)
+    n = len(program.low)
+    i = np.concatenate([np.full(len(row[0]), k) for k, row in enumerate(program.rows)])
+    j, values = (np.concatenate([row[part] for row in program.rows]) for part in (0, 1))
+    matrix = coo_array((values, (i, j)), shape=(len(program.rows), n)).tocsr()
+    limits = LinearConstraint(matrix, *([row[part] for row in program.rows] for part in (2, 3)))
     gap, bound, ok = 0.0, 0.0, True
     for k in range(len(y)):
         for sign in (1.0, -1.0):
             objective = np.zeros(n)
             objective[y[k]], objective[v[k]] = -sign, sign
             left = max(0.1, time_limit - (time.perf_counter() - began))
-            result = solve(objective, integrality=np.array(programme.integer, dtype=int), constraints=limits,
-                           bounds=Bounds(programme.low, programme.high), options={"time_limit": left})
+            result = solve(objective, integrality=np.array(program.integer, dtype=int), constraints=limits,
+                           bounds=Bounds(program.low, program.high), options={"time_limit": left})
             gap = max(gap, -result.fun) if result.fun is not None else gap
             dual = getattr(result, "mip_dual_bound", None)
             bound = max(bound, inf if dual is None else -dual)
@@ -150,8 +150,8 @@ def marabou(f, g, domain, eps, tolerance=TOLERANCE, time_limit=60.0):
     status = "at most"
     for k in range(len(f.output_weights)):
         for sign in (1.0, -1.0):
-            programme, y, v = difference_programme(f, g, domain, big_m=False)
-            query = marabou_query(programme, [(int(y[k]), sign), (int(v[k]), -sign)], threshold)
+            program, y, v = difference_program(f, g, domain, big_m=False)
+            query = marabou_query(program, [(int(y[k]), sign), (int(v[k]), -sign)], threshold)
             options = MarabouCore.Options()
             options._verbosity = 0
             options._timeoutInSeconds = max(1, int(time_limit - (time.perf_counter() - began)))
@@ -166,18 +166,18 @@ def marabou(f, g, domain, eps, tolerance=TOLERANCE, time_limit=60.0):
     return Answer(status, 0.0, threshold if status == "at most" else inf, time.perf_counter() - began)
 
 
-def marabou_query(programme, difference, threshold):
-    """Return the programme as an InputQuery that asks for a difference of at least the threshold."""
+def marabou_query(program, difference, threshold):
+    """Return the program as an InputQuery that asks for a difference of at least the threshold."""
     from maraboupy import MarabouCore
 
     query = MarabouCore.InputQuery()
-    query.setNumberOfVariables(len(programme.low))
-    for index, (low, high) in enumerate(zip(programme.low, programme.high)):
+    query.setNumberOfVariables(len(program.low))
+    for index, (low, high) in enumerate(zip(program.low, program.high)):
         query.setLowerBound(index, low)
         query.setUpperBound(index, high)
-    for i in range(programme.n_inputs):  # without these its search may not end
+    for i in range(program.n_inputs):  # without these its search may not end
         query.markInputVariable(i, i)
-    for indices, coefficients, low, _ in programme.rows:  # all are equations here
+    for indices, coefficients, low, _ in program.rows:  # all are equations here
         equation = MarabouCore.Equation(MarabouCore.Equation.EQ)
         for index, value in zip(indices, coefficients):
             equation.addAddend(float(value), int(index))
@@ -188,7 +188,7 @@ def marabou_query(programme, difference, threshold):
         equation.addAddend(value, index)
     equation.setScalar(threshold)
     query.addEquation(equation)
-    for z, h in programme.relus:
+    for z, h in program.relus:
         MarabouCore.addReluConstraint(query, z, h)
     return query
 

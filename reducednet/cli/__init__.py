@@ -1,4 +1,4 @@
-"""The command line: `python -m reducednet COMMAND`, one module a command.
+"""Run the command line: `python -m reducednet COMMAND`, one module per command.
 
 May import every room, and the package root.
 """

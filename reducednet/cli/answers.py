@@ -1,4 +1,4 @@
-"""What a command answers: an object for machines, lines for people, an exit code."""
+"""Answer a command: an object for machines, lines for people, an exit code."""
 from __future__ import annotations
 
 import json
@@ -16,15 +16,15 @@ UNFORESEEN, NOT_WRITTEN, INTERRUPTED = 70, 74, 130
 EXIT_CODES = (
     f"exit codes: {DONE} done, or proved by verify; {REFUTED} refuted by verify, and nothing else; "
     f"{BAD_CALL} a bad call, or a file that cannot be read; {UNDECIDED} undecided by verify; "
-    f"{UNFINISHED} a study without the runs that were lost; "
-    f"{UNFORESEEN} an error that nobody foresaw; {NOT_WRITTEN} what was found cannot be printed or written; "
+    f"{UNFINISHED} a study with runs missing; "
+    f"{UNFORESEEN} an unexpected error; {NOT_WRITTEN} an answer that cannot be printed or written; "
     f"{INTERRUPTED} interrupted"
 )
-"""What `--help` says of them; 70 and 74 are those of sysexits.h, 130 is the shell's."""
+"""The text of `--help`; 70 and 74 are the codes of sysexits.h, 130 is the shell's."""
 
 
 class Answer(NamedTuple):
-    """A finished command's answer; nothing is printed before all of it is known.
+    """The answer of a finished command; nothing is printed before all of it is known.
 
     Attributes
     ----------
@@ -41,12 +41,12 @@ class Answer(NamedTuple):
     code: int = DONE
 
     def text(self, as_json: bool) -> str:
-        """Return what is to be printed."""
+        """Return the text to print."""
         return json_text(self.report) if as_json else "\n".join(self.lines)
 
 
 def json_text(report: Mapping[str, Any]) -> str:
-    """Return a report as JSON: inf and nan, which JSON does not know, as null.
+    """Return a report as JSON; inf and nan, which JSON lacks, become null.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def _plain(value: Any) -> Any:
 
 
 def domain_report(domain: Domain) -> dict[str, Any]:
-    """Return a domain's kind and the numbers that build it.
+    """Return the kind of a domain and its arguments.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def domain_report(domain: Domain) -> dict[str, Any]:
 
 
 def network_report(network: Network) -> dict[str, Any]:
-    """Return what describes a network, without its numbers.
+    """Return the description of a network, without its parameters.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def network_report(network: Network) -> dict[str, Any]:
 
 
 def table_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return rows under their keys, the first column to the left, the others to the right.
+    """Return a table of rows under their keys; all columns but the first are aligned right.
 
     Examples
     --------
@@ -123,13 +123,13 @@ def short(value: float) -> str:
 
 
 def study_report(study: Any) -> dict[str, Any]:
-    """Return a study's own description and its table."""
+    """Return the description of a study, and its table."""
     return {"target": study.target, "sizes": study.sizes, "starts": study.starts, "seed": study.seed,
             "message": study.message, "missing": study.missing, "table": study.table()}
 
 
 def study_lines(study: Any) -> list[str]:
-    """Return the same for people."""
+    """Return the lines of a study's report: its description and its table."""
     from ..experiments.methods import FAILURE
 
     rows = study.table()

@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
     """Add the command's parser to the others."""
     parser = commands.add_parser(
         "compare", help="train by several methods from the same random functions",
-        epilog=f"exit code {UNFINISHED}: runs are missing, their processes were killed",
+        epilog=f"exit code {UNFINISHED}: runs are missing, since their processes were killed",
     )
     parser.add_argument("target", metavar="TARGET", help="the function to learn, such as sin4pi or franke")
     parser.add_argument("--methods", default="standard,ball,redrawn", metavar="NAME,NAME,...",
@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Run the study; write it and its figure."""
+    """Run the study, and write it and its figure."""
     from matplotlib.figure import Figure
 
     from .. import compare, plotting
@@ -67,7 +67,7 @@ def _widths(text: str) -> list[int]:
 
 @contextmanager
 def _workers(jobs: int) -> Iterator[Any]:
-    """Give an executor of so many processes, or None for one; at the end none of them is left."""
+    """Yield an executor of this many processes, or None for one; end them all at the end."""
     if jobs == 1:
         yield None
         return
@@ -82,7 +82,7 @@ def _workers(jobs: int) -> Iterator[Any]:
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
-            process.terminate()  # idle ones, or those whose work nobody waits for after Ctrl-C
+            process.terminate()  # without work, or after Ctrl-C with work that nobody waits for
 
 
 def _leave_interrupts_to_the_parent() -> None:

@@ -1,4 +1,4 @@
-"""The command ``compress``: a smaller network with the same function on a domain, and the proof."""
+"""The command ``compress``: write a smaller network with the same function, and prove it."""
 from __future__ import annotations
 
 import argparse
@@ -20,10 +20,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T",
                         help="largest difference that is allowed beyond rounding (default 0)")
     parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
-                        help="how signs of neurons are found: by lines (default); by linear programmes, which "
-                             "find more and take longer; or by those and branching")
+                        help="how signs of neurons are found: by linear bounds (default); by linear "
+                        "programs, which find more and take longer; or by branching on top of these")
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
-                        help="when no further programme is begun (default 60)")
+                        help="when no further linear program is started (default 60)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
                         help="where the smaller network goes (.npz, .nnet or .onnx)")
     add_json(parser)
@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Compress the network, go through the proof again and write the smaller one."""
+    """Compress the network, check the proof again and write the smaller network."""
     check_output(options.output, ENDINGS)
     network = read_network(options.file)
     domain = domain_of(options, (network, options.file))
@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> Answer:
     box = domain if isinstance(domain, Box) else None
     save_checked(options.output, small, box)
     declared = box is not None and options.output.suffix.lower() == ".nnet"
-    lost = [] if declared else [f"the domain of the proof, {domain!r}: beyond it the networks may differ"]
+    where = f"the domain of the proof, {domain!r}: beyond it the networks may differ"
+    dropped = [] if declared else [where]
     layers = _layers(network, found)
     report = {
         "network": network_report(network), "smaller": network_report(small),
@@ -48,19 +49,21 @@ def run(options: argparse.Namespace) -> Answer:
         "neurons": [sum(network.sizes[1:-1]), sum(small.sizes[1:-1])],
         "parameters": [network.n_parameters, small.n_parameters],
         "bound": float(found.bound), "proof_checked": True, "output": str(options.output),
-        "not_carried_over": lost,
+        "not_carried_over": dropped,
     }
     return Answer(report, [
-        repr(network), f"-> {small!r}", f"on {domain!r}\n", *table_lines(layers),
-        "\ndead: 0 on the domain; folded: always on, taken into what follows; merged: into a neuron of the same\n"
-        "hyperplane; unused: no output depends on it. One neuron is kept where none is needed\n", *_sums(report),
+        repr(network), f"-> {small!r}", f"on {domain!r}\n", *_table(layers),
+        "\ndead: 0 on the domain; absorbed: always on, added to the next layer; merged: into a\n"
+        "neuron with the same hyperplane; unused: no output depends on it. One neuron is kept\n"
+        "where none is needed\n",
+        *_sums(report),
         f"proved on the domain, and the proof checked: largest difference <= {short(found.bound)}",
-        f"written: {options.output}", *(f"not carried over: {what}" for what in lost),
+        f"written: {options.output}", *(f"not carried over: {what}" for what in dropped),
     ])
 
 
 def _proved(network: Any, domain: Any, options: argparse.Namespace) -> tuple[Any, Any]:
-    """Return the smaller network and what went, after a second way through the proof."""
+    """Return the smaller network and the report, after checking the certificate."""
     from .. import compress
 
     small, found = compress(network, domain, options.tolerance, options.bounds, options.time_limit)
@@ -71,11 +74,18 @@ def _proved(network: Any, domain: Any, options: argparse.Namespace) -> tuple[Any
 
 
 def _layers(network: Any, found: Any) -> list[dict[str, int]]:
-    """Return how many neurons of each layer went, and why."""
+    """Return how many neurons of each layer were removed, by reason."""
     reasons = ("dead", "folded", "merged", "unused")
     rows = zip(network.sizes[1:-1], *(getattr(found, reason) for reason in reasons))
-    return [{"layer": number, "neurons": n, **dict(zip(reasons, map(len, gone)))}
-            for number, (n, *gone) in enumerate(rows, start=1)]
+    return [{"layer": number, "neurons": n, **dict(zip(reasons, map(len, removed)))}
+            for number, (n, *removed) in enumerate(rows, start=1)]
+
+
+def _table(layers: list[dict[str, int]]) -> list[str]:
+    """Return the table for people; JSON keeps the name `folded` for absorbed neurons."""
+    words = {"folded": "absorbed"}
+    return table_lines(
+        {words.get(name, name): count for name, count in row.items()} for row in layers)
 
 
 def _sums(report: dict[str, Any]) -> list[str]:

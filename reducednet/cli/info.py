@@ -1,4 +1,4 @@
-"""The command ``info``: what a file holds, and which neurons of its network do nothing."""
+"""The command ``info``: describe a file, and count the dead and unused neurons of its network."""
 from __future__ import annotations
 
 import argparse
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from .answers import Answer, domain_report, short, study_lines, study_report, table_lines
-from .network_summary import STABLE, census
+from .network_summary import STABLE_NOTE, summarise
 from .options import add_domain, add_json, asked_domain, declared_domain, read_file
 
 
 def add_parser(commands: Any) -> None:
     """Add the command's parser to the others."""
-    parser = commands.add_parser("info", help="what a file holds, and which neurons of its network do nothing")
+    parser = commands.add_parser(
+        "info", help="describe a file, and count the dead and unused neurons of its network")
     parser.add_argument("file", type=Path, metavar="FILE",
                         help="a network (.npz, .nnet, .onnx), a training result or a study (.npz)")
     add_domain(parser)
@@ -22,7 +23,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Read the file and count."""
+    """Read the file and describe it."""
     from .. import Study, TrainingResult
 
     content = read_file(options.file)
@@ -31,8 +32,8 @@ def run(options: argparse.Namespace) -> Answer:
             raise ValueError(f"`--box` and `--domain` are for networks, got the Study {options.file}")
         return Answer({"file": str(options.file), "kind": "Study"} | study_report(content), study_lines(content))
     if not isinstance(content, TrainingResult):
-        return _of_network(content, options)
-    report, lines, _ = _of_network(content.network, options)
+        return _describe_network(content, options)
+    report, lines, _ = _describe_network(content.network, options)
     course = _course(content)
     words = f"loss {_number(course['first_loss'])} -> {_number(course['best_loss'])} in {course['steps']} steps"
     return Answer({**report, "kind": "TrainingResult", "training": course},
@@ -50,20 +51,22 @@ def _number(value: float | None) -> str:
     return "none" if value is None else short(value)
 
 
-def _of_network(network: Any, options: argparse.Namespace) -> Answer:
+def _describe_network(network: Any, options: argparse.Namespace) -> Answer:
     domain, reason = _domain(network, options)
-    found = census(network, domain)
+    found = summarise(network, domain)
     report = {
         "file": str(options.file), "kind": type(network).__name__, "sizes": network.sizes,
         "activation": network.activation, "output_bias": network.output_bias is not None,
         "domain": None if domain is None else domain_report(domain), **found,
     }
-    where = f"on {domain!r}" if domain is not None else f"{reason}\n(--box or --domain give one: more can be told)"
+    where = f"on {domain!r}"
+    if domain is None:
+        where = f"{reason}\n(--box or --domain give one: more can be said)"
     return Answer(report, [repr(network), f"{where}\n", *_layer_lines(found["layers"]), "", *_sums(report)])
 
 
 def _domain(network: Any, options: argparse.Namespace) -> tuple[Any, str]:
-    """Return the domain, or None and why there is none."""
+    """Return the domain, or None and the reason why there is none."""
     domain = asked_domain(options, network)
     if domain is not None:
         return domain, ""
@@ -86,23 +89,25 @@ def _layer_lines(layers: list[dict[str, Any]]) -> list[str]:
     return table_lines(rows)
 
 
-def _range(ends: tuple[float, float] | None, form: str = "z.4g") -> str:
-    if ends is None:
+def _range(limits: tuple[float, float] | None, form: str = "z.4g") -> str:
+    if limits is None:
         return "none"
-    low, high = (f"{end:{form}}" for end in ends)
+    low, high = (f"{limit:{form}}" for limit in limits)
     return low if low == high else f"{low} .. {high}"
 
 
 def _sums(report: Mapping[str, Any]) -> list[str]:
-    """Return what the columns mean, and the parameters."""
+    """Return the meaning of the columns, and the numbers of parameters."""
     now, left, saved = (report["parameters"][name] for name in ("now", "without_idle", "saved"))
     lines = ["duplicate: on the hyperplane of an earlier neuron, on either side"]
     sums = [f"\nparameters: {now}"]
     if "reduced" in report["parameters"]:
-        lines += ["inside: the threshold lies inside its interval; used: between which parts of it these lie",
-                  STABLE]
+        lines += [
+            "inside: the threshold lies inside its interval; used: the part in which these lie",
+            STABLE_NOTE,
+        ]
         sums.append(f"in the reduced space: {report['parameters']['reduced']}")
-    sums.append(f"without neurons that do nothing: {left} ({saved} saved)")
+    sums.append(f"without dead and unused neurons: {left} ({saved} saved)")
     compressed = report["parameters"].get("compressed")
     if compressed is not None:
         sums.append(f"as `compress` writes it: {compressed} ({now - compressed} saved)")

@@ -1,4 +1,4 @@
-"""The command line: ``python -m reducednet COMMAND``, one module a command."""
+"""Run the command line: ``python -m reducednet COMMAND``, one module per command."""
 from __future__ import annotations
 
 import argparse
@@ -6,8 +6,8 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from contextlib import suppress
+from importlib import import_module
 from typing import NoReturn
 
 import numpy as np
@@ -18,23 +18,24 @@ from .answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
 from .options import in_terms_of_options
 
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
-"""Errors of a disk that takes no more."""
+"""Errors of a disk that is full or broken."""
 
 COMMANDS = ("demo", "compare", "reduce", "verify", "info", "convert", "compress")
-"""One module each: `add_parser` says what it takes, `run` answers a call of it."""
+"""Modules with one command each: `add_parser` declares its options, `run` answers it."""
 
 
 def program() -> int:
-    """Run the command line on the process's arguments, and keep its standard output for the answer.
+    """Run the command line on the process's arguments, with standard output for the answer alone.
 
-    The library of a solver may print lines of its own: those go to standard error. A descriptor that
-    is closed would be the next file's that is opened; the null device takes its place.
+    The library of a solver may print lines of its own: they go to standard error. Closed standard
+    descriptors are opened on the null device, or else the next file to be opened would get their
+    number.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # the system takes the lowest free number
     if sys.stdout is not None:
         old = sys.stdout
         sys.stdout = open(os.dup(1), "w", encoding=old.encoding, errors=old.errors)
@@ -43,10 +44,10 @@ def program() -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; an error that nobody foresaw is raised.
+    """Run the command line and return its exit code; unexpected errors are raised.
 
-    0 is done or proved, 1 refuted (by `verify` alone), 2 a bad call, 3 undecided, 74 an answer that cannot
-    be written, 130 Ctrl-C.
+    0 is done or proved, 1 refuted (only by `verify`), 2 a bad call, 3 undecided, 5 a study with
+    runs missing, 74 an answer that cannot be written, 130 Ctrl-C.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        with np.errstate(all="ignore"):  # what leaves float64 is refused or answered; warnings are no answer
+        with np.errstate(all="ignore"):  # overflow is refused or answered, not warned of
             answer = options.run(options)
     except KeyboardInterrupt:
         return _interrupted()
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print(answer: Answer, as_json: bool) -> None:
-    """Print the answer; a reader who has gone away is no error. What the terminal cannot show is escaped."""
+    """Print the answer, escaping what the terminal cannot show; a closed pipe is not an error."""
     if sys.stdout is None:
         raise OSError(errno.EBADF, "standard output is closed")
     encoding = sys.stdout.encoding or "utf-8"
@@ -85,21 +86,21 @@ def _print(answer: Answer, as_json: bool) -> None:
         print(text, flush=True)
     except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # Python flushes again at its end
+        os.dup2(nowhere, sys.stdout.fileno())  # Python flushes once more when it exits
         os.close(nowhere)
         if not isinstance(error, BrokenPipeError):
             raise
 
 
 def _complain(line: str) -> None:
-    """Print a line on standard error, if that takes one."""
+    """Print a line on standard error, if that is possible."""
     with suppress(OSError):
         if sys.stderr is not None:
             print(line, file=sys.stderr, flush=True)
 
 
 def _sentence(error: Exception) -> str:
-    """Return an error in one line, without advice that is for Python."""
+    """Return the message of an error in one line, without advice that only serves in Python."""
     text = str(error).removesuffix(ADVICE) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
@@ -112,7 +113,7 @@ def _interrupted() -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose refusals are one line."""
+    """A parser whose error messages are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_CALL, f"{self.prog}: {message} (usage: {self.prog} --help)\n")

@@ -1,4 +1,4 @@
-"""What there is to count in a network: norms, thresholds, neurons that do nothing or stand twice."""
+"""Summarise a network: norms, thresholds, and how many neurons are dead, duplicate or unused."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from ..numerics.rounding import gamma
 from ..reduced_space.layer_reduction import unit_directions
 
 
-STABLE = "dead, always on: on all of the domain, to rounding"
-"""What the columns of these names count, in every command that has them."""
+STABLE_NOTE = "dead, always on: on the whole domain, up to rounding"
+"""The meaning of the columns with these names, in every command."""
 
 
-def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
-    """Return what there is to count in a network, on a domain or, without one, what needs none.
+def summarise(network: Network, domain: Domain | None = None) -> dict[str, Any]:
+    """Return a summary of a network, on a domain if one is given.
 
     Parameters
     ----------
@@ -30,16 +30,18 @@ def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``"layers"``, a dict a hidden layer: ``"neurons"``; ``"norms"``, the smallest and the largest row norm;
-        ``"thresholds"``, those of the thresholds t = b / |w| of unit rows; ``"zero_rows"``, neurons without a
-        direction; ``"duplicate"``, neurons on the hyperplane of an earlier one. On a domain each neuron is one of
-        ``"dead"`` and ``"always_on"``, where that is proved or t lies at or beyond an end of its interval
-        I(w) = [low, high], to rounding, and ``"inside"``; ``"used"``: the smallest and the largest
-        (t - low) / (high - low) of those inside.
+        ``"layers"`` is a list of one dict per hidden layer: ``"neurons"``; ``"norms"``, the
+        smallest and the largest row norm; ``"thresholds"``, the same of the thresholds t = b / |w|
+        of unit rows; ``"zero_rows"``, neurons without a direction; ``"duplicate"``, neurons on the
+        hyperplane of an earlier one. On a domain each neuron counts as ``"dead"`` or
+        ``"always_on"``, if that is proved or t lies at or beyond an end of its interval
+        I(w) = [low, high], up to rounding, or else as ``"inside"``; ``"used"`` is the smallest and
+        the largest (t - low) / (high - low) of the latter.
 
-        ``"parameters"``: ``"now"``; on a domain ``"reduced"``, the dimension of the reduced space, and
-        ``"compressed"``, those that `compress` leaves, or None where the network is too large for it;
-        ``"without_idle"``, without neurons that do nothing, and ``"saved"``, the difference to now.
+        ``"parameters"`` is a dict of numbers: ``"now"``; on a domain ``"reduced"``, the dimension
+        of the reduced space, and ``"compressed"``, what `compress` leaves, or None if the network
+        is too large for it; ``"without_idle"``, without dead and unused neurons; ``"saved"``, now
+        less that.
 
     References
     ----------
@@ -49,7 +51,7 @@ def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
     --------
     >>> from reducednet.domains import Box
     >>> net = Network([[[2.0], [-2.0], [1.0]]], [[-1.0, 1.0, -5.0]], [[1.0, 1.0, 1.0]])
-    >>> found = census(net, Box(0, 1))
+    >>> found = summarise(net, Box(0, 1))
     >>> found["layers"][0]["duplicate"], found["layers"][0]["dead"]
     (1, 1)
     >>> found["parameters"]
@@ -59,8 +61,8 @@ def census(network: Network, domain: Domain | None = None) -> dict[str, Any]:
     parameters: dict[str, Any] = {"now": network.n_parameters}
     dead = None
     if domain is not None:
-        places, dead, parameters["reduced"] = _on_domain(network, domain)
-        layers = [layer | place for layer, place in zip(layers, places)]
+        counts, dead, parameters["reduced"] = _on_domain(network, domain)
+        layers = [layer | count for layer, count in zip(layers, counts)]
         parameters["compressed"] = _compressed(network, domain)
     left = Layout(sizes_in_use(network, dead), network.output_bias is not None).n_parameters
     parameters |= {"without_idle": left, "saved": network.n_parameters - left}
@@ -77,17 +79,17 @@ def _compressed(network: Network, domain: Domain) -> int | None:
 
 
 def _on_domain(network: Network, domain: Domain) -> tuple[list[dict[str, Any]], list[np.ndarray], int]:
-    """Return each layer's places, its dead neurons, and the dimension of the reduced space."""
+    """Return the counts of each layer, its dead neurons, and the dimension of the reduced space."""
     from .. import reduce, stable_neurons
 
     reduced, stable = reduce(network, domain), stable_neurons(network, domain)
-    places, dead = [], []
+    counts, dead = [], []
     for t, intervals, is_dead, is_on in zip(reduced.thresholds, reduced.intervals, *stable):
         n = len(is_on)  # the last layer of the reduced network may have one more
-        place, is_dead = _places(t[:n], intervals[:n], is_dead, is_on)
-        places.append(place)
+        count, is_dead = _thresholds_on_domain(t[:n], intervals[:n], is_dead, is_on)
+        counts.append(count)
         dead.append(is_dead)
-    return places, dead, reduced.dimension
+    return counts, dead, reduced.dimension
 
 
 def _layer(W: Array, b: Array) -> dict[str, Any]:
@@ -95,27 +97,31 @@ def _layer(W: Array, b: Array) -> dict[str, Any]:
     some = norms > 0.0
     with np.errstate(over="ignore"):
         t = b[some] / norms[some]
-    return {"neurons": len(b), "norms": _ends(norms), "thresholds": _ends(t), "zero_rows": int((~some).sum()),
-            "duplicate": duplicates(units[some], t)}
+    return {"neurons": len(b), "norms": _range(norms), "thresholds": _range(t),
+            "zero_rows": int((~some).sum()), "duplicate": duplicates(units[some], t)}
 
 
-def _places(t: Array, intervals: Array, dead: np.ndarray, on: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-    """Return what there is to count of reduced thresholds, and the dead neurons; what is proved comes first."""
+def _thresholds_on_domain(
+    t: Array, intervals: Array, dead: np.ndarray, on: np.ndarray
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Return counts by reduced thresholds, and the dead neurons; proved signs take precedence."""
     low, high = intervals.T
     dead = dead | (t <= low) & ~on
     on = on | (t >= high) & ~dead
     inside = ~(dead | on)
     used = (t - low)[inside] / (high - low)[inside]
-    return {"inside": int(inside.sum()), "used": _ends(used),
+    return {"inside": int(inside.sum()), "used": _range(used),
             "dead": int(dead.sum()), "always_on": int(on.sum())}, dead
 
 
-def _ends(values: Array) -> tuple[float, float] | None:
+def _range(values: Array) -> tuple[float, float] | None:
     return (float(values.min()), float(values.max())) if len(values) else None
 
 
 def duplicates(units: Array, t: Array) -> int:
-    """Return how many neurons lie, to rounding, on the hyperplane u.x + t = 0 of an earlier one, on either side.
+    """Count the neurons that lie, up to rounding, on the hyperplane u.x + t = 0 of an earlier one.
+
+    They may face either way.
 
     Parameters
     ----------
@@ -141,9 +147,9 @@ def duplicates(units: Array, t: Array) -> int:
 
 
 def sizes_in_use(network: Network, dead: Sequence[np.ndarray] | None = None) -> tuple[int, ...]:
-    """Return the sizes without neurons that do nothing: dead, or with outgoing weights to such neurons only.
+    """Return the sizes without dead neurons, and without those that only such neurons depend on.
 
-    A hidden layer keeps one neuron at least.
+    A hidden layer keeps at least one neuron.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Options that several commands have, and their values as the library's objects."""
+"""Define options that several commands share, and turn their values into networks and domains."""
 from __future__ import annotations
 
 import argparse
@@ -16,18 +16,20 @@ from ..domains import Domain
 from ..files.archives import naming
 from ..files.nnet import ADVICE
 
-
 TERMS = {
     "low": "LOW of `--box`", "high": "HIGH of `--box`", "f": "A", "g": "B", "eps": "`--eps`",
     "time_limit": "`--time-limit`", "tolerance": "`--tolerance`", "target": "TARGET", "methods": "`--methods`",
     "optimiser": "the optimiser in `--methods`", "sizes": "`--neurons`",
 }
-"""What the library's arguments are called on the command line; `--domain` or `--box` is the domain."""
+"""The names of the library's arguments on the command line, apart from the domain."""
+
 SAMPLE_ENDINGS = (".npy", ".csv", ".txt")
 
 
 def in_terms_of_options(text: str, options: argparse.Namespace) -> str:
-    """Return a refusal with the names of options and files, where it begins with the name of an argument.
+    """Return an error message with the names of options in place of those of arguments.
+
+    A message that begins with the name of a file is about the content of that file, and stays.
 
     Examples
     --------
@@ -37,7 +39,7 @@ def in_terms_of_options(text: str, options: argparse.Namespace) -> str:
     'net.nnet: `low` must be finite'
     """
     if not text.startswith("`"):
-        return text  # it names a file, and speaks of what that holds
+        return text
     domains = {"domain": f"`--{name}`" for name in ("box", "domain") if getattr(options, name, None) is not None}
     terms = TERMS | domains
     return re.sub(r"`(\w+)(\[\d+\])?`", lambda found: terms.get(found[1], found[0]), text)
@@ -49,14 +51,14 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def add_domain(parser: argparse.ArgumentParser) -> None:
-    """Add `--box LOW HIGH` and `--domain FILE`, of which one at most may be given."""
+    """Add `--box LOW HIGH` and `--domain FILE`, of which at most one may be given."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--box", nargs=2, metavar=("LOW", "HIGH"),
-                       help="the inputs: numbers, or one a dimension with commas between")
+                       help="the inputs: two numbers, or two lists with commas, a number per input")
     group.add_argument("--domain", type=Path, metavar="FILE",
-                       help="a file that declares the inputs: a box (.nnet, .vnnlib), a reduced network (.npz) "
-                            "with its domain, or samples, a row each (.npy, .csv, .txt), with the box around them "
-                            "(default: what the network's own file declares)")
+                       help="a file that declares the inputs: a box (.nnet, .vnnlib), a reduced "
+                       "network (.npz) with its domain, or samples, one per row (.npy, .csv, .txt), "
+                       "with the box around them (default: what the network's own file declares)")
     parser._negative_number_matcher = re.compile(r"^-(\.?\d|inf|nan).*$")  # -1e3 and -1,0 are values
 
 
@@ -70,7 +72,7 @@ def at_least(minimum: int) -> Callable[[str], int]:
     return integer
 
 
-def box_of(ends: Sequence[str], n_inputs: int) -> Box:
+def box_of(bounds: Sequence[str], n_inputs: int) -> Box:
     """Return the Box of the two `--box` values: numbers, or lists with commas.
 
     Examples
@@ -79,12 +81,12 @@ def box_of(ends: Sequence[str], n_inputs: int) -> Box:
     Box([-1, -1], [1, 2])
     """
     try:
-        low, high = ([float(part) for part in end.split(",")] for end in ends)
+        low, high = ([float(part) for part in bound.split(",")] for bound in bounds)
     except ValueError:
-        got = " ".join(ends)
+        got = " ".join(bounds)
         raise ValueError(f"`--box` must be numbers, or lists of numbers with commas, got {got}") from None
-    spread = [end * n_inputs if len(end) == 1 else end for end in (low, high)]
-    return Box(*spread)
+    low, high = (bound * n_inputs if len(bound) == 1 else bound for bound in (low, high))
+    return Box(low, high)
 
 
 def read_file(path: Path, physical: bool = False) -> Any:
@@ -101,7 +103,7 @@ def read_file(path: Path, physical: bool = False) -> Any:
 
 
 def read_network(path: Path, physical: bool = False) -> Any:
-    """Return the network of a file; refuse a file that holds something else."""
+    """Return the network of a file; raise ValueError if the file holds something else."""
     from .. import Network
 
     content = read_file(path, physical)
@@ -111,7 +113,7 @@ def read_network(path: Path, physical: bool = False) -> Any:
 
 
 def read_domain(path: Path) -> Domain:
-    """Return the domain of a file: a reduced network's own, the box that it declares, or that around samples."""
+    """Return the domain that a file declares, or the box around its samples."""
     from .. import ReducedNetwork, load_box
     from ..files.save_load import BOX_ENDINGS
 
@@ -125,12 +127,12 @@ def read_domain(path: Path) -> Domain:
         raise ValueError(f"`--domain` must be a {endings} file, got {path}")
     network = read_network(path)
     if not isinstance(network, ReducedNetwork):
-        raise ValueError(f"{path}: a Network declares no domain, a ReducedNetwork does")
+        raise ValueError(f"{path}: a Network declares no domain, only a ReducedNetwork does")
     return network.domain
 
 
 def domain_of(options: argparse.Namespace, *files: tuple[Any, Path]) -> Domain:
-    """Return the domain of `--box` or `--domain`, by default what the networks' own files declare."""
+    """Return the domain of `--box` or `--domain`, or else what the networks' files declare."""
     asked = asked_domain(options, files[0][0])
     if asked is not None:
         return asked
@@ -141,7 +143,7 @@ def domain_of(options: argparse.Namespace, *files: tuple[Any, Path]) -> Domain:
 
 
 def asked_domain(options: argparse.Namespace, network: Any) -> Domain | None:
-    """Return the domain of `--box` or `--domain`, of the network's dimension; None where neither is given."""
+    """Return the domain of `--box` or `--domain`, checked for the network; None without them."""
     from ..networks.network import check_domain
 
     if options.box is not None:
@@ -150,7 +152,7 @@ def asked_domain(options: argparse.Namespace, network: Any) -> Domain | None:
 
 
 def declared_domain(*files: tuple[Any, Path]) -> Domain:
-    """Return the domain of the first reduced network, else the box of the first .nnet file that declares one."""
+    """Return the domain of the first reduced network, or else the first box of a .nnet file."""
     from .. import ReducedNetwork, load_box
 
     for network, _ in files:
@@ -170,14 +172,15 @@ def declared_domain(*files: tuple[Any, Path]) -> Domain:
 def box_around(path: Path) -> Box:
     """Return the smallest box around the samples of a .npy, .csv (commas) or .txt (blanks) file.
 
-    A sample a row; a first row without any number holds names. A plain vector is a sample a number.
+    Each row is a sample; a first row without any number holds names. Each entry of a vector is a
+    sample of one input.
 
     Raises
     ------
     ValueError
-        If the file is not that, or all samples are one point. The text names the file.
+        If the file is not such a file, or all samples are equal. The message names the file.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     with naming(str(path)):
         samples = real_array(_numbers(path), "samples", ("n_samples", "n_inputs"))

@@ -1,4 +1,4 @@
-"""Where a command writes besides its answer: folders, figures, a line of progress."""
+"""Write what a command produces besides its answer: network files, figures, a line of progress."""
 from __future__ import annotations
 
 import io
@@ -19,14 +19,14 @@ from ..files.archives import checked_path, replacing, write_whole
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder, or say before the work begins that nothing can be written there."""
+    """Make the folder; raise an error before the work begins if nothing can be written there."""
     with suppress(FileExistsError):
         folder.mkdir(parents=True)
     _try_to_write(folder, f"`--out` must be a folder to write in, got {folder}")
 
 
 def check_output(path: Path, endings: Sequence[str], name: str = "--output") -> None:
-    """Say before the work begins that a file of this name cannot be written."""
+    """Raise an error before the work begins if a file of this name cannot be written."""
     if path.suffix.lower() not in endings:
         raise ValueError(f"`{name}` must be a {' or '.join(endings)} file, got {path}")
     if path.is_dir():
@@ -37,31 +37,31 @@ def check_output(path: Path, endings: Sequence[str], name: str = "--output") -> 
     _try_to_write(folder, f"`{name}` must be in a folder to write in, got {path}")
 
 
-def _try_to_write(folder: str | Path, refusal: str) -> None:
-    """Make a file without a name: what a folder allows is told by that alone."""
+def _try_to_write(folder: str | Path, text: str) -> None:
+    """Make a file without a name: nothing less shows whether a folder can be written to."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise PermissionError(f"{refusal}: {error.strerror}") from error
+        raise PermissionError(f"{text}: {error.strerror}") from error
 
 
 def check_format(path: Path, network: Network) -> None:
-    """Say before the work begins that a file with this ending cannot hold a network of this kind."""
+    """Raise an error before the work begins if a file with this ending cannot hold the network."""
     from ..files.save_load import WRITERS
 
     WRITERS[path.suffix.lower()](network)
 
 
 def save_checked(path: Path, network: Network, box: Box | None = None) -> None:
-    """Write a network, read it back, and put the file in its place if all numbers are the same.
+    """Write a network, read it back, and keep the file only if all numbers are the same.
 
-    A .nnet file declares the box, if there is one.
+    A .nnet file declares the box, if one is given.
 
     Raises
     ------
     ValueError
-        If the file cannot hold the network, or does not give it back.
+        If the file cannot hold the network, or is not read back as the same network.
     """
     from ..files.save_load import ENDINGS, READERS, WRITERS
 
@@ -75,7 +75,7 @@ def save_checked(path: Path, network: Network, box: Box | None = None) -> None:
 
 
 def _same_numbers(f: Network, g: Network) -> bool:
-    """Tell whether the activation and all parameters are the same; no output bias is one of zeros."""
+    """Return True if activation and parameters are equal; no output bias equals one of zeros."""
     if (f.activation, f.sizes) != (g.activation, g.sizes):
         return False
     return all(np.array_equal(A, B) for A, B in zip(_arrays(f), _arrays(g)))
@@ -94,7 +94,7 @@ def write_figure(figure: Any, path: Path) -> None:
 
 
 def progress(what: str) -> Callable[[int, int], None] | None:
-    """Return what writes a progress line, where there is a terminal to read it."""
+    """Return a function that writes a line of progress, or None without a terminal."""
     return partial(_write_progress, what) if sys.stderr.isatty() else None
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .answers import Answer, network_report, short, table_lines
-from .network_summary import STABLE, census
+from .network_summary import STABLE_NOTE, summarise
 from .options import add_domain, add_json, domain_of, read_network
 from .outputs import check_output
 
 
 COUNTED = ("dead", "always_on", "zero_rows")
-"""What is counted as by `info`: by all that is known, not by the intervals alone."""
+"""Columns that are counted as by `info`: by all that is proved, not only by the intervals."""
 
 
 def add_parser(commands: Any) -> None:
@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a .npz, .nnet or .onnx file")
     add_domain(parser)
     parser.add_argument("--bound", choices=("support", "ball"), default="support",
-                        help="threshold intervals: the exact range, or the paper's [-X_B, X_B]")
+                        help="threshold intervals: the exact ones, or the paper's [-X_B, X_B]")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
                         help="where the reduced network goes (.npz)")
     add_json(parser)
@@ -42,17 +42,17 @@ def run(options: argparse.Namespace) -> Answer:
     X = X[decided(network, domain, X)]
     difference = float(np.abs(network(X) - reduced(X)).max()) if len(X) else 0.0
     bound = float(reduction_bound(network, reduced).max())
-    counts = census(network, domain)["layers"]
+    counts = summarise(network, domain)["layers"]
     reports = reduction_report(network, domain, options.bound)
-    layers = [met._asdict() | {name: count[name] for name in COUNTED}
-              for met, count in zip(reports, counts)]
+    layers = [layer._asdict() | {name: count[name] for name in COUNTED}
+              for layer, count in zip(reports, counts)]
     save(options.output, reduced)
     report = {"network": network_report(network), "reduced": network_report(reduced), "layers": layers,
               "points": len(X), "largest_difference": difference, "rounding_bound": bound,
               "output": str(options.output)}
     return Answer(report, [
         f"{network!r}\non {domain!r}, bound={options.bound!r}\n", *_layer_lines(layers),
-        f"\n{STABLE}",
+        f"\n{STABLE_NOTE}",
         f"\nlargest difference at {len(X)} points: {short(difference)}  (rounding bound {short(bound)})",
         f"written: {options.output}",
     ])

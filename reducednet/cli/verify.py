@@ -50,5 +50,5 @@ def run(options: argparse.Namespace) -> Answer:
 
 
 def _exactly(value: Any) -> str:
-    """Write a coordinate, a float or a fraction between two floats, so that it is read back as itself."""
+    """Write a coordinate, a float or a fraction, so that it is read back as itself."""
     return repr(float(value) + 0.0) if float(value) == value else str(value)

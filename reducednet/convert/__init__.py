@@ -1,4 +1,4 @@
-"""Networks from and to scikit-learn, PyTorch and Keras.
+"""Convert networks from and to scikit-learn, PyTorch and Keras.
 
 May import `reduced_space` and the rooms below it.
 """

@@ -1,4 +1,7 @@
-"""The layers of Keras 3 as steps of a chain; Keras itself is handed in."""
+"""Convert a Keras 3 model to a network; Keras is imported only when it is used.
+
+`chain` says what is exact, what rounds and what is refused.
+"""
 from __future__ import annotations
 
 import math
@@ -9,23 +12,24 @@ import numpy as np
 
 from .._validation import Array, library, message
 from ..networks.network import Network
-from .chain import AffineStep as Affine, Step, affine, chain_network
+from .chain import AffineStep, Step, affine, chain_network
 
-CALLS = ("call", "forward", "_wrapped_call_impl", "_call_impl")
-"""What a layer's outputs come from, when it is called; the last three on the backend torch."""
+_CALLS = ("call", "forward", "_wrapped_call_impl", "_call_impl")
+"""Attributes of a layer that compute its outputs when called; the last three are PyTorch's."""
 
 
 def from_keras(model: Any) -> Network:
     """Return the network of a Keras 3 model as a function of one flat sample.
 
-    The model is a Sequential, or a functional one whose layers form a chain. Its layers may be Dense and
-    Activation ("relu" or "linear"), ReLU (without options), Flatten, InputLayer, Identity, Dropout, which does
-    nothing outside training, and such models again.
+    The model is a Sequential, or a functional model whose layers form a chain. Its layers may be
+    Dense and Activation ("relu" or "linear"), ReLU (without options), Flatten, InputLayer,
+    Identity, Dropout (the identity outside training), and such models again.
 
     Parameters
     ----------
     model : keras.Sequential or keras.Model
-        Built, so that its input shape is known. A sample is a vector, unless Flatten is before the first Dense.
+        Built, so that its input shape is known. Samples are vectors, unless a Flatten precedes the
+        first Dense.
 
     Returns
     -------
@@ -37,8 +41,8 @@ def from_keras(model: Any) -> Network:
     TypeError
         If it is not such a model.
     ValueError
-        If it is not built, a layer is another one or has a `call` that was set on this instance or
-        forward hooks (of the backend torch), it is no chain or an entry is not finite.
+        If it is not built or not a chain; if a layer is of another kind, has a `call` set on this
+        instance or forward hooks (with the backend torch); if a parameter is not finite.
     ImportError
         If Keras is not installed.
 
@@ -54,30 +58,30 @@ def from_keras(model: Any) -> Network:
     Network(3-8-1, relu, output bias, 41 parameters)
     """
     keras = library("keras", "`from_keras`")
-    if not is_graph(model, keras):
+    if not _is_graph(model, keras):
         raise TypeError(message("model", "a keras.Sequential or a functional keras.Model", type(model).__name__))
     if not model.built:
         raise ValueError(message("model", "built", "one without weights: call it once, or give it an Input"))
-    network, shape = chain_network(keras_steps(model, keras), "model"), model.inputs[0].shape[1:]
+    network, shape = chain_network(_steps(model, keras), "model"), model.inputs[0].shape[1:]
     if None in shape or math.prod(shape) != network.n_inputs:
         raise ValueError(message("model", f"of {network.n_inputs} inputs, as its first Dense", f"shape {shape}"))
     return network
 
 
-def is_graph(model: Any, keras: Any) -> bool:
-    """Tell whether the model's graph is what it computes: a class of one's own could call anything."""
+def _is_graph(model: Any, keras: Any) -> bool:
+    """Return True if the model computes its graph; only Keras's own classes are sure to."""
     is_of_keras = type(model).__module__.split(".")[0] == "keras"
     return is_of_keras and isinstance(model, keras.Model)
 
 
-def keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
+def _steps(layer: Any, keras: Any) -> Iterator[Step]:
     """Yield the steps of a layer or a model.
 
     Raises
     ------
     ValueError
-        If it, or one inside it, is not known or computes something of its own, or a model is no
-        chain.
+        If the layer, or one inside it, is unknown or has a computation of its own, or a model is
+        not a chain.
     """
     _check_untouched(layer)
     kind, layers = type(layer), keras.layers
@@ -87,21 +91,21 @@ def keras_steps(layer: Any, keras: Any) -> Iterator[Step]:
         yield from _activation(layer, keras)
     elif kind is layers.ReLU and (layer.max_value, layer.negative_slope, layer.threshold) == (None, 0.0, 0.0):
         yield None
-    elif is_graph(layer, keras):
+    elif _is_graph(layer, keras):
         for inner in _layers(layer):
-            yield from keras_steps(inner, keras)
+            yield from _steps(inner, keras)
     elif not _is_identity(layer, layers):
         expected = "a chain of Dense, Activation, ReLU (no options), Flatten (channels last), Identity and Dropout"
         raise ValueError(message("model", expected, f"{kind.__name__} {layer.name!r}"))
 
 
 def _check_untouched(layer: Any) -> None:
-    """Refuse a layer or model whose outputs are not those of its class.
+    """Raise ValueError if a layer or model may not compute what its class does.
 
-    On the backend torch a layer is a module of PyTorch too, which has forward hooks.
+    With the backend torch a layer is also a module of PyTorch, which may have forward hooks.
     """
     kind, own = type(layer), vars(layer)
-    for name in CALLS:
+    for name in _CALLS:
         if name in own and hasattr(kind, name) and own[name] != getattr(kind, name).__get__(layer):
             got = f"{kind.__name__} with a `{name}` of its own: delete it"
             raise ValueError(message(layer.name, "a layer that computes what its class does", got))
@@ -116,8 +120,8 @@ def _is_identity(layer: Any, layers: Any) -> bool:
     return type(layer) in (layers.Identity, layers.Dropout)
 
 
-def _dense(layer: Any, keras: Any) -> Affine:
-    """Return the map of a Dense layer; Keras has a column a neuron."""
+def _dense(layer: Any, keras: Any) -> AffineStep:
+    """Return the step of a Dense layer; Keras stores one column per neuron."""
     if getattr(layer, "quantization_mode", None):
         raise ValueError(message(layer.name, "not quantised", f"{layer.quantization_mode!r}"))
     kernel = _array(layer.kernel, keras)
@@ -126,7 +130,7 @@ def _dense(layer: Any, keras: Any) -> Affine:
 
 
 def _array(variable: Any, keras: Any) -> Array:
-    """Return the numbers as float64, exactly; bfloat16 is not a dtype of NumPy's own."""
+    """Return the numbers as float64, exactly; NumPy itself has no bfloat16, hence the detour."""
     return np.asarray(keras.ops.convert_to_numpy(variable)).astype(np.float64)
 
 
@@ -139,7 +143,7 @@ def _activation(layer: Any, keras: Any) -> Iterator[Step]:
 
 
 def _layers(model: Any) -> list[Any]:
-    """Return the layers of a model, the first one first: those that its one output comes from."""
+    """Return the layers from the input of the model to its output, in this order."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         got = f"{len(model.inputs)} and {len(model.outputs)}"
         raise ValueError(message("model", "of one input and one output", got))

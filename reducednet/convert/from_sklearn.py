@@ -1,17 +1,6 @@
-"""Networks from and to other libraries: scikit-learn, PyTorch, Keras; none of them is imported before it is used.
+"""Convert a scikit-learn MLP to a network; scikit-learn itself is not imported.
 
-A model is read as a chain of affine maps and ReLUs, in real arithmetic on the numbers that it holds:
-
-* float16, bfloat16, float32 and float64 are converted exactly, and arrays are copies.
-* Two affine maps without a ReLU between them, V (W h + b) + c, are multiplied out in float64. That rounds:
-  |error of VW| <= gamma_n |V| |W|,  |error of Vb + c| <= gamma_(n+1) (|V| |b| + |c|),  n the columns of V,
-  but for underflow.
-* After a last ReLU the outgoing weights are the identity; before a first affine map it is a layer of its own.
-* What is not known to be one of these is refused by its name. So is a model without any ReLU.
-
-References
-----------
-THEORY, section 1 (the network), section 7 (gamma).
+`chain` says what is exact, what rounds and what is refused.
 """
 from __future__ import annotations
 
@@ -31,9 +20,9 @@ _LAST_SKLEARN = ("identity", "softmax", "logistic")
 def from_sklearn(mlp: Any) -> Network:
     """Return the network of a fitted MLPRegressor or MLPClassifier of scikit-learn.
 
-    A regressor's network is its prediction. A classifier's gives the scores before softmax, one a class
-    in the order of `classes_`, or before the logistic function, where two classes have one score: it
-    is positive for `classes_[1]`.
+    The network of a regressor computes its prediction. That of a classifier computes the scores
+    before softmax, one per class in the order of `classes_`; for two classes the one score before
+    the logistic function, which is positive for `classes_[1]`.
 
     Parameters
     ----------
@@ -50,8 +39,8 @@ def from_sklearn(mlp: Any) -> Network:
     TypeError
         If it is another object, such as a Pipeline.
     ValueError
-        If it, or its class, has a `predict` of its own, which could be another function; if it is
-        not fitted, its activation is not "relu" or its predictions are another function of the
+        If it or its class has a `predict` of its own, which could be another function; if it is not
+        fitted, if its activation is not "relu", or if its predictions are another function of the
         scores (`loss="poisson"`: the exponential).
 
     References
@@ -84,7 +73,7 @@ def _check_sklearn(mlp: Any) -> None:
 
 
 def _check_untouched(mlp: Any) -> None:
-    """Refuse a model that predicts in its own way, by its class or by what was set on it."""
+    """Raise an error if the class or the instance predicts in a way of its own."""
     own = [kind for kind in type(mlp).__mro__ if kind.__module__.split(".")[0] == "sklearn"]
     if not own or own[0].__name__ not in ("MLPRegressor", "MLPClassifier"):
         raise TypeError(message("mlp", "an MLPRegressor or MLPClassifier", type(mlp).__name__))
@@ -96,7 +85,7 @@ def _check_untouched(mlp: Any) -> None:
 
 
 def _sklearn_steps(mlp: Any) -> Iterator[Step]:
-    """Yield the layers; scikit-learn has a column a neuron."""
+    """Yield the steps; scikit-learn stores one column per neuron."""
     for number, (V, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
         if number:
             yield None

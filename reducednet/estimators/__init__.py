@@ -1,4 +1,4 @@
-"""Regressor and classifier with scikit-learn's conventions.
+"""Regress and classify with scikit-learn's conventions.
 
 May import `training`, `canonical` and the rooms below them.
 """

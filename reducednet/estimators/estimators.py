@@ -1,7 +1,7 @@
-"""Regression and classification in the manner of scikit-learn, which need not be installed.
+"""Define a regressor and a classifier for scikit-learn, which need not be installed.
 
-What scikit-learn asks of an estimator is a convention, not a base class: parameters are stored
-unchanged by ``__init__`` and checked by ``fit``, what is learnt has names that end in ``_``.
+scikit-learn requires conventions of an estimator, not a base class: ``__init__`` stores parameters
+unchanged, ``fit`` checks them, and the names of learnt attributes end in ``_``.
 """
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from .inputs import (
     check_samples, encode, feature_names, sklearn_class,
 )
 
-METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro")
+FIT_METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro")
 SPACES = ("reduced", "standard")
 ROUTED = ("fit", "score")
 """The methods that take `sample_weight`."""
 UNCHANGED = "$UNCHANGED$"
-"""scikit-learn's own word for a request that stays as it is."""
-N_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100}
+"""scikit-learn's value for a metadata request that stays as it is."""
+FIT_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100}
 
 
 class ReducedEstimator:
-    """What both estimators share: parameters, the fit, and the network's outputs."""
+    """The common base of both estimators: parameters, the fit, and the network's outputs."""
 
     _estimator_type: str
     _loss: str
@@ -57,7 +57,7 @@ class ReducedEstimator:
         self.verbose = verbose
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name; `deep` changes nothing, for none is an estimator."""
+        """Return the parameters by name; `deep` changes nothing, since none is an estimator."""
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         return {name: getattr(self, name) for name in sorted(names)}
 
@@ -85,7 +85,7 @@ class ReducedEstimator:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's description of the estimator; scikit-learn alone asks for it."""
+        """Return the estimator's tags; only scikit-learn calls this."""
         from sklearn.utils import ClassifierTags, RegressorTags, Tags, TargetTags
 
         regressor = self._estimator_type == "regressor"
@@ -108,7 +108,8 @@ class ReducedEstimator:
         library("sklearn", "`get_metadata_routing`")
         from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
-        given = getattr(self, "_metadata_request", None)  # so called, `clone` copies it
+        # under this name, scikit-learn's `clone` copies it
+        given = getattr(self, "_metadata_request", None)
         if given is not None:
             return get_routing_for_object(given)
         requests = MetadataRequest(owner=type(self).__name__)
@@ -122,8 +123,8 @@ class ReducedEstimator:
         Parameters
         ----------
         sample_weight : bool, str or None
-            True passes it on, False does not, None raises an error where it is given, and a str is
-            the name that it has there instead. By default the request stays as it is.
+            True passes it on, False does not, None raises an error if it is given, and a str is the
+            name under which the meta-estimator takes it. By default the request stays as it is.
 
         Raises
         ------
@@ -148,7 +149,7 @@ class ReducedEstimator:
         return self
 
     def _checked_samples(self, X: Any, fitting: bool = False) -> Array:
-        """Return X as an array; when fitting, note its features, else hold it against them."""
+        """Return X as an array; when fitting, record its features, otherwise check them."""
         name = type(self).__name__
         if not fitting and not hasattr(self, "network_"):
             raise sklearn_class(NotFittedError)(f"This {name} instance is not fitted yet: call `fit` first")
@@ -165,7 +166,7 @@ class ReducedEstimator:
         return array
 
     def _fit(self, X: Array, Y: Array, n_outputs: int, weight: Array) -> None:
-        """Train on checked samples and set what is learnt."""
+        """Train on checked samples and set the learnt attributes."""
         task = self._task(X, Y, n_outputs, weight)
         found = fit(task, _generator(self.random_state))
         self.network_, self.n_iter_ = found.network, found.n_steps
@@ -174,13 +175,13 @@ class ReducedEstimator:
         self.domain_, self.n_outputs_ = task.domain, n_outputs
 
     def _task(self, X: Array, Y: Array, n_outputs: int, weight: Array) -> Task:
-        """Return the samples with all parameters, checked."""
+        """Check the parameters and return them with the samples."""
         fraction = number(self.validation_fraction, "validation_fraction", minimum=0.0)
         if fraction > 0.5:
             raise ValueError(message("validation_fraction", "from 0 to 0.5", fraction))
-        method = choice(self.method, "method", METHODS)
+        method = choice(self.method, "method", FIT_METHODS)
         method = self._auto if method == "auto" else method
-        n_steps = N_STEPS[method] if self.n_steps is None else integer(self.n_steps, "n_steps", 1)
+        n_steps = FIT_STEPS[method] if self.n_steps is None else integer(self.n_steps, "n_steps", 1)
         return Task(
             X, Y, weight, self._loss, n_outputs, _layers(self.hidden_layer_sizes),
             self._domain(X), choice(self.bound, "bound", BOUNDS), choice(self.space, "space", SPACES),
@@ -189,7 +190,7 @@ class ReducedEstimator:
         )
 
     def _domain(self, X: Array) -> Domain:
-        """Return the domain: that of the samples, or the given one, which they must lie in."""
+        """Return the box of the samples, or the given domain, in which they must lie."""
         if isinstance(self.domain, str):
             choice(self.domain, "domain", ("data",))
             return data_box(X)
@@ -208,33 +209,37 @@ class ReducedEstimator:
 
 
 class ReducedRegressor(ReducedEstimator):
-    """Regression by a network in the reduced space, for scikit-learn's tools and without them.
+    """Fit a network in the reduced space to real responses, with or without scikit-learn.
 
-    The mean squared error of standardised responses is minimised, from hyperplanes through samples.
+    The mean squared error of standardised responses is minimised; hyperplanes start among the
+    samples.
 
     Parameters
     ----------
     hidden_layer_sizes : int or tuple of ints
         The width of each hidden layer.
     space : "reduced" or "standard"
-        Where the network is trained.
+        The parameter space in which the network is trained.
     bound : "support" or "ball"
-        The thresholds' intervals, see `ReducedNetwork`.
+        The intervals of thresholds, see `ReducedNetwork`.
     method : str
-        As for `train`: ``"lbfgs"``, ``"varpro"`` (no noise), ``"adam"``, ``"sgd"``, ``"slsqp"``; ``"auto"`` is
-        ``"lbfgs"`` here.
+        As for `train`: ``"lbfgs"``, ``"varpro"`` (for data without noise), ``"adam"``, ``"sgd"``,
+        ``"slsqp"``; ``"auto"`` is ``"lbfgs"`` here.
     n_steps : int, optional
         The largest number of steps: by default 300, but 100 for ``"varpro"`` and ``"slsqp"``. A step of
         ``"adam"`` and ``"sgd"`` is a pass over the samples in batches of 64.
     n_starts : int
-        How many starts are tried; the best by the held-out samples counts, without them by the training loss.
+        How many starts are tried; the best one on the held-out samples is kept, or without them the
+        one of least training loss.
     domain : "data" or Domain
-        Where the network is made for: the box of the samples, or a domain that they lie in, in their units.
+        The inputs that the network is made for: the box of the samples, or a domain around them, in
+        their units.
     random_state : None, int, Generator or RandomState
     validation_fraction : float
-        From 0 to 0.5. With 1/5, a fifth of the samples is held out, of fewer than 1000 one fifth after the other
-        until 200 were; the number of steps is that of their least mean loss, and the network is then trained
-        on all samples for so many steps. This takes two to six runs. With 0 there is one run, to its end.
+        From 0 to 0.5. With 1/5, a fifth of the samples is held out, and of fewer than 1000 samples
+        one fifth after the other until 200 have been. The number of steps at which their mean loss
+        is least is chosen, and the network is trained on all samples for that many steps. This
+        takes two to six runs. With 0 there is one run, to its end.
     verbose : bool
         Show the progress of every run on stderr.
 
@@ -244,7 +249,8 @@ class ReducedRegressor(ReducedEstimator):
         The function that `predict` evaluates, in the samples' own units.
     domain_ : Domain
     loss_curve_ : array
-        The loss before and after each step; in units of the variance of each response, summed over them.
+        The loss before and after each step, in units of the variance of each response, summed over
+        the responses.
     validation_curve_ : array or None
         The mean loss of the held-out samples, step by step.
     loss_ : float
@@ -255,8 +261,9 @@ class ReducedRegressor(ReducedEstimator):
 
     Notes
     -----
-    Outside the domain the network extrapolates. The order of the samples does not count, and a sample of
-    weight 2 is one that is given twice, bit for bit, as long as sums of weights are exact.
+    Outside the domain the network extrapolates. The order of the samples does not matter, and a
+    sample of weight 2 is the same as one given twice, bit for bit, as long as sums of weights are
+    exact.
 
     References
     ----------
@@ -281,7 +288,7 @@ class ReducedRegressor(ReducedEstimator):
         X : array (n_samples, n_features)
         y : array (n_samples,) or (n_samples, n_outputs)
         sample_weight : array (n_samples,), optional
-            At least 0: integers count a sample so many times, 0 leaves it out.
+            At least 0: an integer counts a sample that many times, 0 leaves it out.
 
         Raises
         ------
@@ -303,36 +310,36 @@ class ReducedRegressor(ReducedEstimator):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R^2 = 1 - sum (y - prediction)^2 / sum (y - mean)^2, the mean over the outputs.
 
-        A constant response has 1 if it is met, else 0.
+        A constant response scores 1 if it is predicted exactly, else 0.
         """
         outputs = self._outputs(X)
         Y, _ = check_responses(y, len(outputs))
         weight = check_sample_weight(sample_weight, len(outputs))
         mean = np.average(Y, axis=0, weights=weight)
-        missed, spread = weight @ (Y - outputs) ** 2, weight @ (Y - mean) ** 2
+        residual, spread = weight @ (Y - outputs) ** 2, weight @ (Y - mean) ** 2
         flat = spread == 0.0
-        scores = np.where(flat, missed == 0.0, 1.0 - missed / np.where(flat, 1.0, spread))
+        scores = np.where(flat, residual == 0.0, 1.0 - residual / np.where(flat, 1.0, spread))
         return float(scores.mean())
 
 
 class ReducedClassifier(ReducedEstimator):
-    """Classification by a network in the reduced space, for scikit-learn's tools and without them.
+    """Fit a network in the reduced space to class labels, with or without scikit-learn.
 
-    The network has an output a class; their softmax is the classes' probabilities, and its cross entropy
-    is minimised.
+    The network has one output per class; their softmax is the probabilities of the classes, whose
+    cross entropy is minimised.
 
     Parameters
     ----------
     hidden_layer_sizes, space, bound, method, n_steps, n_starts, domain, random_state, validation_fraction, verbose
         As for `ReducedRegressor`, but ``method="auto"`` is ``"adam"``, and ``"varpro"`` is for squared errors
-        only. Every class is dealt out evenly to the parts that are held out.
+        only. The parts that are held out are stratified by class.
 
     Attributes
     ----------
     classes_ : array (n_classes,)
         The sorted labels.
     network_ : ReducedNetwork, or Network for ``space="standard"``
-        From samples in their own units to the logarithms of the probabilities, but for a constant.
+        Maps samples in their own units to the logarithms of the probabilities, up to a constant.
     loss_curve_, validation_curve_, loss_
         Mean cross entropy.
     domain_, n_iter_, n_outputs_, n_features_in_, feature_names_in_
@@ -359,12 +366,12 @@ class ReducedClassifier(ReducedEstimator):
         y : array (n_samples,)
             Class labels: numbers or strings.
         sample_weight : array (n_samples,), optional
-            At least 0: integers count a sample so many times, 0 leaves it out.
+            At least 0: an integer counts a sample that many times, 0 leaves it out.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument or a parameter is refused, or there is one class only.
+            If an argument or a parameter is refused, or there is only one class.
         """
         X = self._checked_samples(X, fitting=True)
         labels = check_labels(y, len(X))
@@ -389,7 +396,7 @@ class ReducedClassifier(ReducedEstimator):
         return self.classes_[outputs.argmax(axis=1)]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the share of samples, by weight, whose label is predicted."""
+        """Return the accuracy: the share of samples, by weight, whose label is predicted."""
         predicted = self.predict(X)
         labels = check_labels(y, len(predicted))
         return float(np.average(labels == predicted, weights=check_sample_weight(sample_weight, len(predicted))))
@@ -408,7 +415,7 @@ def _layers(sizes: Any) -> tuple[int, ...]:
 
 
 def _generator(random_state: Any) -> np.random.Generator:
-    """Return a generator; one from a RandomState is seeded by numbers that it draws."""
+    """Return a generator; numbers that a RandomState draws seed a new one."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31, size=4))
     return generator(random_state, "random_state")

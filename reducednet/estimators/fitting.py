@@ -1,8 +1,8 @@
-"""What the estimators do with checked arrays: any units in, a network in the same units out.
+"""Fit a network to checked samples in any units; the network takes and returns the same units.
 
-Training sees standardised inputs and responses, z = (x - mean) / scale; the two affine maps are folded
-into the trained network afterwards. It sees the set of different samples with the sums of their weights, in an
-order of its own: neither the order of the samples counts, nor whether one is weighted by 2 or given twice.
+Inputs and responses are standardised for training, z = (x - mean) / scale; the trained network then
+absorbs the two affine maps. Equal samples are merged, with their weights added, and all are sorted:
+neither the order of the samples matters nor whether one has weight 2 or is given twice.
 """
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from ..training.starts import data_placed
 from ..training.train import train
 
 PATIENCE, GAIN = 20, 0.01
-"""A run ends where so many steps have not lowered the loss of the samples held out by this share."""
+"""A run ends when PATIENCE steps have not lowered the validation loss by the share GAIN."""
 
 HELD_OUT = 200
-"""Parts are held out in turn until so many samples have been, or all."""
+"""Parts are held out in turn until this many samples have been held out, or all."""
 
 BATCH_SIZE = 64
 
 START = 0.1
-"""Outgoing weights of a start, in units of N(0, 1 / n): it is nearly constant, and so are its first steps."""
+"""The scale of outgoing weights at the start: the network is nearly constant."""
 
 
 class Task(NamedTuple):
-    """What is to be fitted, all arguments checked.
+    """The samples and the checked parameters of a fit.
 
-    Y is (n_samples, n_outputs), or (n_samples, 1) class numbers from 0 for ``loss="cross_entropy"``. Sample
-    weights are larger than 0.
+    Y is (n_samples, n_outputs); for ``loss="cross_entropy"`` it is (n_samples, 1), class numbers
+    from 0. Sample weights are larger than 0.
     """
 
     X: Array
@@ -57,7 +57,7 @@ class Task(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A fitted network, in the units of the samples, and its losses in standardised ones."""
+    """A fitted network in the units of the samples, and its losses in standardised units."""
 
     network: Network
     loss_curve: Array
@@ -66,18 +66,18 @@ class Fit(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """z = (x - mean) / scale, column by column."""
+    """The map z = (x - mean) / scale, column by column."""
 
     mean: Array
     scale: Array
 
     def standardise(self, A: Array) -> Array:
-        """Return z of each row."""
+        """Return z for each row."""
         return (A - self.mean) / self.scale
 
 
 def scaling_of(A: Array, weight: Array) -> Scaling:
-    """Return the weighted mean and standard deviation of each column; the deviation of a constant one is 0.
+    """Return the weighted mean and standard deviation (0 if constant) of each column.
 
     Columns are mapped to [-1, 1] first, where squares neither overflow nor vanish.
 
@@ -95,7 +95,7 @@ def scaling_of(A: Array, weight: Array) -> Scaling:
 
 
 def distinct_samples(X: Array, Y: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """Return the different samples, sorted, and the sum of the weights of each, times some power of two.
+    """Return the distinct samples, sorted, and their added weights, times a power of two.
 
     Examples
     --------
@@ -104,29 +104,30 @@ def distinct_samples(X: Array, Y: Array, weight: Array) -> tuple[Array, Array, A
     ([[1.0], [2.0]], [0.5, 1.0])
     """
     rows = np.column_stack([X, Y]) + 0.0  # -0.0 and 0.0 are the same
-    rows, place = np.unique(rows, axis=0, return_inverse=True)
-    weight = np.ldexp(weight, -int(np.frexp(weight.max())[1]))  # exact, and sums are finite
-    sums = np.bincount(place.ravel(), weights=weight)
+    rows, labels = np.unique(rows, axis=0, return_inverse=True)
+    weight = np.ldexp(weight, -int(np.frexp(weight.max())[1]))  # exact; sums stay finite
+    sums = np.bincount(labels.ravel(), weights=weight)
     return rows[:, :X.shape[1]], rows[:, X.shape[1]:], np.asarray(sums, dtype=np.float64)
 
 
-def deal(groups: np.ndarray, n_parts: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a part's number for each sample: at random, but every group is dealt out evenly.
+def stratified_parts(strata: np.ndarray, n_parts: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the number of each sample's part: random, but each stratum is dealt out evenly.
 
     Examples
     --------
-    >>> deal(np.array([0, 0, 1, 1]), 2, np.random.default_rng(0)).reshape(2, 2).sum(axis=1).tolist()
+    >>> part = stratified_parts(np.array([0, 0, 1, 1]), 2, np.random.default_rng(0))
+    >>> part.reshape(2, 2).sum(axis=1).tolist()
     [1, 1]
     """
-    order = rng.permutation(len(groups))
-    order = order[np.argsort(groups[order], kind="stable")]
-    part = np.empty(len(groups), dtype=int)
-    part[order] = np.arange(len(groups)) % n_parts
+    order = rng.permutation(len(strata))
+    order = order[np.argsort(strata[order], kind="stable")]
+    part = np.empty(len(strata), dtype=int)
+    part[order] = np.arange(len(strata)) % n_parts
     return part
 
 
 def data_box(X: Array) -> Box:
-    """Return the smallest box around the samples; one point is given a width.
+    """Return the smallest box around the samples; around a single point, a box of some width.
 
     Examples
     --------
@@ -140,8 +141,10 @@ def data_box(X: Array) -> Box:
     return Box(low, high)
 
 
-def folded(network: Network, inputs: Scaling, outputs: Scaling, used: np.ndarray) -> Network:
-    """Return the network of x whose output is mean + scale N(z), with z made of the used columns of x.
+def absorb_scaling(
+    network: Network, inputs: Scaling, outputs: Scaling, used: np.ndarray
+) -> Network:
+    """Return the network of x that computes mean + scale N(z), with z the used columns, scaled.
 
     W <- W / scale,   b <- b - W mean / scale   (first layer),   C <- scale C,   a <- mean + scale a
     """
@@ -158,21 +161,24 @@ def folded(network: Network, inputs: Scaling, outputs: Scaling, used: np.ndarray
 def fit(task: Task, rng: np.random.Generator) -> Fit:
     """Return the fitted network of the best start.
 
-    With parts, the number of steps is that of the least mean loss of the samples held out, part after
-    part; then the network is trained on all samples for so many steps, from the same start.
+    With parts, the number of steps is chosen at which the mean loss of the samples held out, part
+    after part, is least; the network is then trained on all samples for that many steps, from the
+    same start.
     """
     X, Y, weight = distinct_samples(task.X, task.Y, task.sample_weight)
     inputs, used = _input_scaling(X, weight, task.domain)
     outputs = _output_scaling(Y, weight, task)
     Z = inputs.standardise(X[:, used])
     targets = Y[:, 0] if task.loss == "cross_entropy" else outputs.standardise(Y)
-    groups = Y[:, 0] if task.loss == "cross_entropy" else np.zeros(len(Y))
-    part = deal(groups, min(task.n_parts, len(Y)), rng) if task.n_parts and len(Y) > 1 else None
-    ends = np.stack(task.domain.bounding_box())[:, used]
-    box = Box(*inputs.standardise(ends))
+    strata = Y[:, 0] if task.loss == "cross_entropy" else np.zeros(len(Y))
+    part = None
+    if task.n_parts and len(Y) > 1:
+        part = stratified_parts(strata, min(task.n_parts, len(Y)), rng)
+    corners = np.stack(task.domain.bounding_box())[:, used]
+    box = Box(*inputs.standardise(corners))
     runs = [_run(_start(task, box, Z, rng), Z, targets, weight, part, task, rng) for _ in range(task.n_starts)]
     result, curve = min(runs, key=_criterion)
-    network = folded(result.network, inputs, outputs, used)
+    network = absorb_scaling(result.network, inputs, outputs, used)
     if task.space == "reduced":
         network = reduce(network, task.domain, task.bound)
     losses = result.history["loss"]
@@ -180,9 +186,9 @@ def fit(task: Task, rng: np.random.Generator) -> Fit:
 
 
 def _input_scaling(X: Array, weight: Array, domain: Domain) -> tuple[Scaling, np.ndarray]:
-    """Return the scaling of the columns that vary, and which they are.
+    """Return the scaling of the columns that vary, and a mask of these columns.
 
-    Where none varies one column is kept, as wide as the domain: a network has inputs.
+    If no column varies, the widest one of the domain is kept, since a network needs an input.
     """
     scaling = scaling_of(X, weight)
     used = scaling.scale > 0.0
@@ -195,7 +201,7 @@ def _input_scaling(X: Array, weight: Array, domain: Domain) -> tuple[Scaling, np
 
 
 def _output_scaling(Y: Array, weight: Array, task: Task) -> Scaling:
-    """Return the scaling of the responses: a constant one is left in its units, and so are scores of classes."""
+    """Return the scaling of the responses; constant responses and class scores keep their units."""
     if task.loss == "cross_entropy":
         return Scaling(np.zeros(task.n_outputs), np.ones(task.n_outputs))
     mean, scale = scaling_of(Y, weight)
@@ -203,10 +209,11 @@ def _output_scaling(Y: Array, weight: Array, task: Task) -> Scaling:
 
 
 def _start(task: Task, box: Box, Z: Array, rng: np.random.Generator) -> Network:
-    """Return a network of either space whose hyperplanes cut the samples, with small outgoing weights."""
+    """Return a start in either space: hyperplanes between samples, small outgoing weights."""
     sizes = (Z.shape[1], *task.hidden_layer_sizes, task.n_outputs)
-    net = data_placed(sizes, box, Z, rng, bound=task.bound, output_bias=True, spread=True)
-    arrays = net.weights, net.thresholds, START * net.output_weights, net.output_bias
+    network = data_placed(sizes, box, Z, rng, bound=task.bound, output_bias=True, spread=True)
+    C = START * network.output_weights
+    arrays = network.weights, network.thresholds, C, network.output_bias
     if task.space == "standard":
         return Network(*arrays)
     return ReducedNetwork(*arrays, domain=box, bound=task.bound)
@@ -216,7 +223,7 @@ def _run(
     start: Network, Z: Array, targets: Array, weight: Array, part: np.ndarray | None, task: Task,
     rng: np.random.Generator,
 ) -> tuple[TrainingResult, Array | None]:
-    """Return the training run on all samples, and the mean loss of those held out, step by step."""
+    """Return the training run on all samples, and the mean loss of held-out samples by step."""
     curve, n_steps = None, task.n_steps
     if part is not None:
         curve, held = np.zeros(n_steps + 1), 0.0
@@ -224,7 +231,7 @@ def _run(
             out = part == number
             result = _train(start, Z[~out], targets[~out], weight[~out], n_steps, task, rng,
                             validation=(Z[out], targets[out], weight[out]), callback=_Patience())
-            curve += weight[out].sum() * _prolonged(result.history["validation_loss"], n_steps + 1)
+            curve += weight[out].sum() * _extended(result.history["validation_loss"], n_steps + 1)
             held += weight[out].sum()
             if (part <= number).sum() >= HELD_OUT:
                 break
@@ -237,7 +244,7 @@ def _train(
     start: Network, Z: Array, targets: Array, weight: Array, n_steps: int, task: Task, rng: np.random.Generator,
     **options: Any,
 ) -> TrainingResult:
-    """Train for so many steps, each recorded; for mini-batches a step is a pass over the samples."""
+    """Train and record every step; with mini-batches a step is a pass over the samples."""
     if task.method in ("adam", "sgd"):
         per_pass = math.ceil(len(Z) / BATCH_SIZE)
         options |= {"batch_size": BATCH_SIZE, "record_every": per_pass}
@@ -247,7 +254,7 @@ def _train(
 
 
 class _Patience:
-    """A callback that ends a run; the loss must fall by a share, or a run would creep on for long."""
+    """End a run when its validation loss hardly falls: tiny gains would prolong it for long."""
 
     def __init__(self) -> None:
         self.best, self.waited = np.inf, 0
@@ -259,8 +266,8 @@ class _Patience:
         return self.waited >= PATIENCE
 
 
-def _prolonged(losses: Array, length: int) -> Array:
-    """Return the losses of a run that ended early, as if its last network had stood still."""
+def _extended(losses: Array, length: int) -> Array:
+    """Return the losses of a run, continued by its last one up to a length."""
     return np.append(losses, np.full(length - len(losses), losses[-1]))
 
 

@@ -1,6 +1,6 @@
-"""What estimators accept, checked in the manner that scikit-learn's users know, without scikit-learn.
+"""Check the arguments of estimators as scikit-learn does, without importing it.
 
-Messages are worded so that scikit-learn's own checks recognise them.
+scikit-learn's own checks of estimators look for certain words, which these messages contain.
 """
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .._validation import Array, message, real_array
 
 
 class NotFittedError(ValueError, AttributeError):
-    """An estimator was used before `fit`; where scikit-learn is loaded, its class of this name is raised."""
+    """An estimator was used before `fit`; scikit-learn's class is used instead if it is loaded."""
 
 
 class DataConversionWarning(UserWarning):
-    """Data were given in another shape; where scikit-learn is loaded, its class of this name is used."""
+    """Data were reshaped; scikit-learn's class is used instead if it is loaded."""
 
 
 def sklearn_class(own: type) -> Any:
@@ -33,12 +33,12 @@ def sklearn_class(own: type) -> Any:
 
 
 def feature_names(X: Any) -> Any:
-    """Return the names of a data frame's columns, an object array; None where they are no strings.
+    """Return the names of a data frame's columns as an object array; None if they are not strings.
 
     Raises
     ------
     TypeError
-        If some are strings and some are not.
+        If only some are strings.
     """
     columns = getattr(X, "columns", None)
     if columns is None or not len(columns):
@@ -50,12 +50,12 @@ def feature_names(X: Any) -> Any:
 
 
 def check_feature_names(names: Any, fitted: Any, estimator: str) -> None:
-    """Hold the column names against those of `fit`; None where there are none.
+    """Compare the column names with those of `fit`; None stands for no names.
 
     Warns
     -----
     UserWarning
-        If there were names at one time only.
+        If only one of the two has names.
 
     Raises
     ------
@@ -94,13 +94,13 @@ def check_samples(X: Any, estimator: str, n_features: int | None = None) -> Arra
     estimator : str
         Its name, for messages.
     n_features : int, optional
-        How many there must be.
+        How many features X must have.
 
     Raises
     ------
     TypeError, ValueError
-        If X is sparse, complex, no matrix, not of numbers, empty, of other features or not finite; in
-        this order.
+        If X is sparse, complex, not a matrix, not of numbers, empty, has another number of features
+        or is not finite; checked in this order.
     """
     A = _dense(X, "X")
     if A.ndim != 2:
@@ -137,7 +137,7 @@ def check_labels(y: Any, n_samples: int) -> Any:
     Raises
     ------
     ValueError
-        If they are none, or of several columns.
+        If they are not class labels, or have several columns.
     """
     labels = _dense(_required(y), "y")
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -156,12 +156,12 @@ def check_labels(y: Any, n_samples: int) -> Any:
 
 
 def encode(labels: Any) -> tuple[Any, Any]:
-    """Return the sorted different labels, and for each label its place among them.
+    """Return the sorted distinct labels, and the index of each label among them.
 
     Raises
     ------
     ValueError
-        If they have no order, as numbers and strings together.
+        If they cannot be sorted, such as numbers and strings together.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Networks, boxes and results in files: .npz, .nnet, .onnx, VNN-LIB.
+"""Save and load networks, training results and boxes: .npz, .nnet, .onnx, VNN-LIB.
 
 May import `training`, `convert` and the rooms below them.
 """

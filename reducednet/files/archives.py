@@ -1,8 +1,8 @@
-"""Zip files of plain arrays (.npz): written whole or not at all, read without pickle.
+"""Write and read zip files of plain arrays (.npz): whole or not at all, and without pickle.
 
-Member ``header`` is JSON as bytes and says what the file is; the others are float64 arrays. Members
-are stored without compression, so that a file can claim no more than it holds. `np.load` opens
-such files too.
+The member ``header`` is JSON as bytes and names the kind of file; the others are float64 arrays.
+Members are stored without compression, so that a file cannot claim more than it holds. `np.load`
+opens such files too.
 """
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ _DESCRIPTION = re.compile(
 )
 
 
-def zip_bytes(kind: str, version: int, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
+def zip_bytes(
+    kind: str, version: int, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> bytes:
     """Return the bytes of an archive; the same content gives the same bytes."""
     text = json.dumps({"format": kind, "version": version, **header}).encode("ascii")
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name, array in {"header": np.frombuffer(text, dtype=np.uint8), **arrays}.items():
             member = zipfile.ZipInfo(f"{name}.npy", _FIXED_DATE)
-            # the same on every system: made on Unix, readable by all
+            # the same bytes on every system: made on Unix, readable by all
             member.create_system, member.external_attr = 3, 0o644 << 16
             archive.writestr(member, _npy_bytes(array))
     return stream.getvalue()
@@ -57,7 +59,7 @@ def _npy_bytes(array: np.ndarray) -> bytes:
 
 
 def checked_path(path: Any, endings: Sequence[str]) -> tuple[str, str]:
-    """Return the path as text and its ending in small letters."""
+    """Return the path as text and its ending in lower case."""
     name = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(name, str):
         raise TypeError(message("path", "a str or os.PathLike", f"{type(path).__name__} {path!r}"))
@@ -69,7 +71,7 @@ def checked_path(path: Any, endings: Sequence[str]) -> tuple[str, str]:
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Name the file in every refusal of what it holds; a text that quotes it at length is cut."""
+    """Put the file's name before the message of a TypeError or ValueError, and shorten it."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -79,17 +81,17 @@ def naming(path: str) -> Iterator[None]:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Write a temporary file beside the path and put it in its place."""
+    """Write a temporary file beside the path, then rename it to the path."""
     with replacing(path) as temporary, open(temporary, "wb") as stream:
         stream.write(data)
 
 
 @contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Give the name of a temporary file beside the path, which takes its place if nothing goes wrong.
+    """Yield the name of a temporary file beside the path; without an error, rename it to the path.
 
-    Errors of the system name the path. What a process that was killed left in the folder is removed. A device
-    or a pipe is written to as it is.
+    Errors of the operating system name the path. Temporary files that killed processes left in the
+    folder are removed. A device or a pipe is written to directly.
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
@@ -111,28 +113,28 @@ def replacing(path: str) -> Iterator[str]:
 
 @contextmanager
 def _temporary_file(folder: str) -> Iterator[str]:
-    """Make a file for as long as this context lasts, and lock it: `_remove_abandoned` leaves it alone."""
+    """Make a file that lasts as long as this context, locked against `_remove_abandoned`."""
     while True:
         name = os.path.join(folder, f"{_TEMPORARY}{os.urandom(8).hex()}.tmp")
         stream = open(name, "xb")
         if fcntl is None:
-            stream.close()  # Windows renames no open file
+            stream.close()  # Windows cannot rename an open file
             break
-        with suppress(OSError):  # some file systems know no locks
+        with suppress(OSError):  # some file systems have no locks
             fcntl.flock(stream, fcntl.LOCK_EX)
         if os.path.exists(name):
             break
-        stream.close()  # it was taken for abandoned before it was locked
+        stream.close()  # another process removed it before it was locked
     try:
         yield name
     finally:
-        with suppress(FileNotFoundError):  # it has taken its place
+        with suppress(FileNotFoundError):  # it has been renamed
             os.unlink(name)
         stream.close()
 
 
 def _remove_abandoned(folder: str) -> None:
-    """Remove temporary files that can be locked: those who made them are dead."""
+    """Remove temporary files that can be locked: the processes that made them have ended."""
     if fcntl is None:
         return
     with suppress(OSError):
@@ -146,14 +148,13 @@ def _remove_abandoned(folder: str) -> None:
 def read_archive(
     path: str, kind: str, version: int, older: Sequence[int] = ()
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the header of an archive of this version, or an older one, and its other members,
-    undecoded.
+    """Return the header of an archive of a known version, and the bytes of its other members.
 
     Raises
     ------
     TypeError, ValueError
-        If the file is not an archive of this kind and version. Memory is asked for only as far as
-        the file's own size can fill it.
+        If the file is not an archive of this kind and version. No more memory is allocated than
+        the size of the file warrants.
     """
     with open(path, "rb") as stream:
         n_bytes = os.fstat(stream.fileno()).st_size
@@ -166,9 +167,10 @@ def read_archive(
 
 
 def _members(data: bytes) -> dict[str, bytes]:
-    """Return the members of a zip file; together they are no larger than it.
+    """Return the members of a zip file; together they are no larger than the file.
 
-    A claimed length is only asked of bytes in memory, which give what they have; a file would allocate it first.
+    They are read from bytes in memory, which yield what they have; from a file, zipfile would first
+    allocate whatever length a member claims.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -180,8 +182,8 @@ def _members(data: bytes) -> dict[str, bytes]:
             if len(set(archive.namelist())) != len(infos):
                 raise ValueError("two of its members have the same name")
             return {info.filename.removesuffix(".npy"): archive.read(info) for info in infos}
-    except Exception as error:  # zipfile has many names for damage, and the data is in memory
-        raise ValueError(f"not a sound zip file: {error}") from error
+    except Exception as error:  # zipfile raises many kinds for damage; none is of the disk
+        raise ValueError(f"not a valid zip file: {error}") from error
 
 
 def _header(data: bytes, kind: str, known: Sequence[int]) -> dict[str, Any]:
@@ -201,7 +203,7 @@ def _header(data: bytes, kind: str, known: Sequence[int]) -> dict[str, Any]:
 
 
 def read_array(data: bytes, name: str, dtype: str = "<f8") -> np.ndarray:
-    """Return the array in the bytes of a .npy file; nothing is evaluated, no pickle is read."""
+    """Return the array in the bytes of a .npy file, without evaluating text or reading pickles."""
     start = 10 + int.from_bytes(data[8:10], "little")
     match = _DESCRIPTION.fullmatch(data[10:start])
     if data[:8] != b"\x93NUMPY\x01\x00" or match is None:
@@ -217,7 +219,7 @@ def read_array(data: bytes, name: str, dtype: str = "<f8") -> np.ndarray:
 
 
 def check_names(members: Mapping[str, bytes], names: Sequence[str]) -> None:
-    """Refuse an archive that lacks one of the members of these names, or has another."""
+    """Raise ValueError unless these are the names of the members."""
     for name in names:
         if name not in members:
             raise ValueError(f"member {name} is missing")

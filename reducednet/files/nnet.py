@@ -1,11 +1,11 @@
-"""The .nnet text format of ReLU networks: reading, writing, and what its header says.
+"""Read and write the .nnet text format of ReLU networks.
 
-After comment lines (``//``), comma-separated lines, a trailing comma allowed: the number of weight
-layers, of inputs, of outputs and the widest layer; the layer sizes; an unused flag; the minimums
-and maximums of the inputs; the means of the inputs, then one for all outputs; the ranges likewise;
-then for each layer its matrix, a row per neuron, and its thresholds, one a line. Hidden layers are
-ReLU, the last one is linear. The network sees (clip(x, minimum, maximum) - mean) / range, and its
-outputs stand for out * range + mean.
+After comment lines (``//``) come lines of numbers separated by commas, with or without a trailing
+comma: the number of weight layers, of inputs and of outputs and the width of the widest layer; the
+layer sizes; an unused flag; the minimums and the maximums of the inputs; the means of the inputs,
+then one for all outputs; the ranges likewise; then for each layer its matrix, one row per neuron,
+and its thresholds, one per line. Hidden layers are ReLU, the last layer is linear. The network is
+evaluated at (clip(x, minimum, maximum) - mean) / range; its output y stands for y * range + mean.
 """
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from ..reduced_space.reduced_network import ReducedNetwork
 MAX_BYTES = 1 << 28
 _MOST_COUNTS = 1 << 16
 UNBOUNDED = float(np.finfo(np.float64).max)
-ADVICE = "; `normalise=False` takes no notice of means and ranges"
+ADVICE = "; `normalise=False` ignores means and ranges"
 
 
 class HeaderLine(NamedTuple):
-    """Numbers of the header and the line of the file that they stand in."""
+    """The numbers of a line of the header, and the number of that line in the file."""
 
     number: int
     values: Array
 
 
 class NnetFile(NamedTuple):
-    """What a .nnet file holds: (W, b) of each layer, the linear one last, and the header's lines."""
+    """A .nnet file: (W, b) of each layer, the linear layer last, and four lines of the header."""
 
     layers: list[tuple[Array, Array]]
     minimums: HeaderLine
@@ -44,7 +44,7 @@ class NnetFile(NamedTuple):
 
 
 class _Reader:
-    """The lines of a stream that are no comments, and the number of the last one read."""
+    """Read the lines of a stream that are not comments, and count all lines for messages."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._lines = iter(stream)
@@ -60,7 +60,7 @@ class _Reader:
         raise ValueError(f"line {self.number + 1}: the file ends where {what} should be")
 
     def header(self, what: str) -> HeaderLine:
-        """Read numbers, however many; a blank line has none."""
+        """Read a line of any number of numbers; a blank line has none."""
         line = self.line(what, skip_blank=False)
         return HeaderLine(self.number, np.array(self._floats(line) if line else []))
 
@@ -80,7 +80,7 @@ class _Reader:
         return values
 
     def end(self) -> None:
-        """Refuse further lines that are neither blank nor comments."""
+        """Raise ValueError if a further line is neither blank nor a comment."""
         for line in self._lines:
             self.number += 1
             if line.strip() and not line.lstrip().startswith(b"//"):
@@ -90,7 +90,7 @@ class _Reader:
         return _fault(self.number, reason)
 
     def _floats(self, line: bytes) -> list[float]:
-        # Python reads 1_0 as 10; the format does not
+        # Python reads 1_0 as 10; the format has no underscores
         if b"_" in line:
             raise self.fault(f"not a list of numbers: {line[:60].decode('latin-1')}")
         fields = self._fields(line)
@@ -100,7 +100,7 @@ class _Reader:
             raise self.fault(str(error)[:100]) from None
 
     def _fields(self, line: bytes) -> list[bytes]:
-        # counted first: a number takes 100 bytes of memory and may have 2 in the file
+        # counted before they are split: a number of 2 bytes in the file takes 100 bytes of memory
         line = line.removesuffix(b",")
         if line.count(b",") >= self.longest:
             raise self.fault(f"at most {self.longest} numbers expected, got {line.count(b',') + 1}")
@@ -117,8 +117,8 @@ def read_nnet(path: str) -> NnetFile:
     Raises
     ------
     ValueError
-        If the file is not a .nnet file; the text names the line. Memory is asked for only as far
-        as the file's own size can fill it.
+        If the file is not a .nnet file; the message names the line. No more memory is allocated
+        than the size of the file warrants.
     """
     with open(path, "rb") as stream:
         n_bytes = os.fstat(stream.fileno()).st_size
@@ -135,7 +135,7 @@ def read_nnet(path: str) -> NnetFile:
 
 
 def _sizes(reader: _Reader, n_bytes: int) -> tuple[int, ...]:
-    """Read lines 1 and 2; of line 1 the first number suffices, and the widest layer is not used."""
+    """Read lines 1 and 2. Line 1 needs only its first number; the widest layer is ignored."""
     counts = reader.integers("the numbers of layers, inputs and outputs")
     sizes = reader.integers("the layer sizes")
     expected = (len(sizes) - 1, sizes[0], sizes[-1])
@@ -166,7 +166,7 @@ def stored_network(nnet: NnetFile) -> Network:
 
 
 def physical_network(nnet: NnetFile) -> Network:
-    """Return the network in physical units, the normalisation folded into its ends.
+    """Return the network in physical units: its first and last layers absorb the normalisation.
 
     W <- W / range,   b <- b - (W / range) mean,   C <- range_out C,   a <- range_out a + mean_out
     """
@@ -185,11 +185,11 @@ def _network(layers: list[tuple[Array, Array]]) -> Network:
 
 
 def _scaling(nnet: NnetFile, count: int) -> tuple[Array, Array]:
-    """Return the first `count` means and ranges, or say why they are not to be believed."""
+    """Return the first `count` means and ranges; raise ValueError if they are not usable."""
     longest = nnet.layers[0][0].shape[1] + 1
     for what, line in (("means", nnet.means), ("ranges", nnet.ranges)):
         if len(line.values) not in (count, longest):
-            expected = f"{longest} {what} expected, one an input and one for all outputs"
+            expected = f"{longest} {what} expected, one per input and one for all outputs"
             raise _fault(line.number, f"{expected}, got {len(line.values)}{ADVICE}")
         values = line.values[:count]
         bad = ~np.isfinite(values) | ((values <= 0.0) & (what == "ranges"))
@@ -200,12 +200,12 @@ def _scaling(nnet: NnetFile, count: int) -> tuple[Array, Array]:
 
 
 def declared_box(nnet: NnetFile, normalise: bool) -> Box:
-    """Return the box [minimum, maximum] of the file, normalised or as it is."""
+    """Return the box [minimum, maximum] that the file declares, normalised or as written."""
     n_inputs = nnet.layers[0][0].shape[1]
     for line in (nnet.minimums, nnet.maximums):
         if len(line.values) != n_inputs:
-            raise _fault(line.number, f"the file declares no box: {n_inputs} numbers, one an input, "
-                                      f"expected, got {len(line.values)}")
+            raise _fault(line.number, f"the file declares no box: {n_inputs} numbers, one per "
+                                      f"input, expected, got {len(line.values)}")
         if (np.abs(line.values) == UNBOUNDED).any():
             raise _fault(line.number, "the file declares no box: an input is unbounded")
     means, ranges = _scaling(nnet, n_inputs) if normalise else (0.0, 1.0)
@@ -220,7 +220,7 @@ def declared_box(nnet: NnetFile, normalise: bool) -> Box:
 def nnet_bytes(network: Network, box: Box | None = None) -> bytes:
     """Return the network as the bytes of a .nnet file; every number is read back bit for bit.
 
-    The box that the file declares is by default that of a `ReducedNetwork`.
+    The file declares the given box, or by default the box of a `ReducedNetwork`.
     """
     if network.activation != "relu":
         expected = "a ReLU network for a .nnet file"

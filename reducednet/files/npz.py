@@ -1,11 +1,10 @@
-"""The .npz format of networks and training results: a zip file of arrays, exact and without pickle.
+"""Read and write networks and training results as .npz files: exactly, and without pickle.
 
-Members: ``header`` (JSON as bytes), W0, b0, W1, b1, ..., C, a (with an output bias), and
-``domain_...`` for each argument of a `ReducedNetwork`'s domain. `np.load` opens it too. Members are
-stored without compression, so that a file can claim no more than it holds.
+The members of the zip file (see `archives`) are ``header`` (JSON as bytes), W0, b0, W1, b1, ..., C,
+a (with an output bias), and ``domain_...`` for each argument of a `ReducedNetwork`'s domain.
 
-A training result is its best network's file with an entry ``result`` in the header and the members
-of `result_format`.
+A training result is stored as its best network, with an entry ``result`` in the header and the
+members that `training_state` adds.
 """
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ def npz_bytes(content: Network | TrainingResult) -> bytes:
 
 
 def _network_parts(network: Network) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the header and the arrays of a network's file."""
+    """Return the header and the arrays that store a network."""
     header: dict[str, Any] = {
         "kind": "Network", "activation": network.activation,
         "sizes": network.sizes, "output_bias": network.output_bias is not None,
@@ -74,8 +73,8 @@ def read_npz(path: str) -> Network | TrainingResult:
     Raises
     ------
     TypeError, ValueError
-        If the file is not one that `npz_bytes` makes. Memory is asked for only as far as the
-        file's own size can fill it.
+        If the file is not one that `npz_bytes` makes. No more memory is allocated than the size
+        of the file warrants.
     """
     header, members = read_archive(path, FORMAT, VERSION)
     has_result = "result" in header
@@ -97,7 +96,7 @@ def _read_network(header: dict[str, Any], members: dict[str, bytes]) -> Network:
 
 
 def _names(header: dict[str, Any], depth: int) -> list[str]:
-    """Return the names of the arrays that the header promises."""
+    """Return the names of the arrays that the header announces."""
     names = [f"{letter}{layer}" for layer in range(depth) for letter in "Wb"] + ["C"]
     if flag(header.get("output_bias"), "output_bias"):
         names.append("a")
@@ -114,7 +113,7 @@ def _arrays(members: dict[str, bytes], names: list[str]) -> dict[str, Array]:
 
 def _network(header: dict[str, Any], arrays: dict[str, Array], depth: int) -> Network:
     weights, thresholds = ([arrays[f"{letter}{layer}"] for layer in range(depth)] for letter in "Wb")
-    # an activation or bound that is missing or no word is refused by the record
+    # `Network` refuses an activation or a bound that is missing or not a string
     activation: Any = header.get("activation")
     bound: Any = header.get("bound")
     parameters = (weights, thresholds, arrays["C"], arrays.get("a"), activation)

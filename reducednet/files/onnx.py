@@ -1,7 +1,8 @@
-"""The .onnx format of ReLU networks: chains of affine operators and Relu, through the package `onnx`.
+"""Read and write ReLU networks as .onnx files, through the package `onnx`.
 
-Written are one Gemm a layer, with the weights as they are (transB), and a Relu after each hidden one;
-constants are called W0, b0, W1, b1, ..., C and a, as in .npz files, and are float64.
+Chains of affine operators and Relu are read, see `onnx_graph`. A network is written as one Gemm per
+layer, with the weights as they are (transB), and a Relu after each hidden layer; constants are
+called W0, b0, W1, b1, ..., C and a, as in .npz files, and are float64.
 """
 from __future__ import annotations
 
@@ -16,10 +17,11 @@ from .onnx_graph import FLOAT64, OnnxChain
 
 MAX_BYTES = 1 << 28
 _MAX_PARTS = 1 << 17
-_SPARE_NUMBERS = 1 << 22
+_EXTRA_NUMBERS = 1 << 22
 _IR_VERSION, _OPSET = 8, 13
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # how a part of a protobuf message is stored
-_WHOLE_NUMBERS = (3, 4, 5, 8, 13, 14, 17, 18)  # types of protobuf fields whose lists have a byte a number, or more
+# types of protobuf fields whose packed lists have at least one byte per number
+_WHOLE_NUMBERS = (3, 4, 5, 8, 13, 14, 17, 18)
 
 
 def read_onnx(path: str) -> Network:
@@ -28,8 +30,8 @@ def read_onnx(path: str) -> Network:
     Raises
     ------
     ValueError
-        If the file is not a model, or not one of a ReLU network, or of one with more numbers than the
-        file has bytes and four million; no other file is opened.
+        If the file is not a model of a ReLU network, or the network has more numbers than the file
+        has bytes plus four million. No other file is opened.
     ImportError
         If the package `onnx` is not installed.
     """
@@ -43,61 +45,62 @@ def read_onnx(path: str) -> Network:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
-    except Exception as error:  # google.protobuf.message.DecodeError, whose package is not ours to import
-        raise ValueError(f"not a sound ONNX model: {error}") from error
+    except Exception as error:  # protobuf's DecodeError; protobuf is no dependency of ours
+        raise ValueError(f"not a valid ONNX model: {error}") from error
     if model.functions:
         raise ValueError("functions in the model are not supported")
-    return OnnxChain(model.graph, n_bytes + _SPARE_NUMBERS).network()
+    return OnnxChain(model.graph, n_bytes + _EXTRA_NUMBERS).network()
 
 
 def check_wire(data: bytes, kind: Any) -> None:
-    """Refuse a protobuf message whose parts are so many that reading it would take far more memory than it.
+    """Raise ValueError for a protobuf message that would take far more memory than it has bytes.
 
-    An empty part has 2 bytes and takes about 200 in memory. A packed whole number counts as a part.
+    An empty part has 2 bytes and takes about 200 in memory. A packed whole number is a part too.
 
     Parameters
     ----------
     data : bytes
     kind : google.protobuf.descriptor.Descriptor
     """
-    n_parts, todo = 0, [(0, len(data), kind)]
-    while todo:
-        place, stop, kind = todo.pop()
-        while place < stop:
-            key, place = _varint(data, place)
-            field, start = kind.fields_by_number.get(key >> 3), place
-            place = _end(data, place, key & 7)
-            if place > stop:
-                raise ValueError("not a sound ONNX model: it ends within a part")
+    n_parts, pending = 0, [(0, len(data), kind)]
+    while pending:
+        position, stop, kind = pending.pop()
+        while position < stop:
+            key, position = _varint(data, position)
+            field, start = kind.fields_by_number.get(key >> 3), position
+            position = _end(data, position, key & 7)
+            if position > stop:
+                raise ValueError("not a valid ONNX model: it ends within a part")
             n_parts += 1
             if key & 7 == _LENGTH and field is not None:
                 length, start = _varint(data, start)
                 n_parts += length if field.type in _WHOLE_NUMBERS else 0
                 if field.message_type is not None:
-                    todo.append((start, place, field.message_type))
+                    pending.append((start, position, field.message_type))
             if n_parts > _MAX_PARTS:
                 raise ValueError(f"a model of at most {_MAX_PARTS} parts is read, this one has more")
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    """Return the number of 7 bits a byte that begins at a place, and the place after it."""
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Decode the number at a position, 7 bits per byte; return it and the position after it."""
     number = 0
-    for shift, byte in enumerate(data[place:place + 10]):
+    for shift, byte in enumerate(data[position:position + 10]):
         number |= (byte & 127) << 7 * shift
         if byte < 128:
-            return number, place + shift + 1
-    raise ValueError("not a sound ONNX model: a number has no end")
+            return number, position + shift + 1
+    raise ValueError("not a valid ONNX model: a number has no end")
 
 
-def _end(data: bytes, place: int, wire_type: int) -> int:
+def _end(data: bytes, position: int, wire_type: int) -> int:
+    """Return the position after the value that begins at a position."""
     if wire_type == _VARINT:
-        return _varint(data, place)[1]
+        return _varint(data, position)[1]
     if wire_type == _LENGTH:
-        length, place = _varint(data, place)
-        return place + length
+        length, position = _varint(data, position)
+        return position + length
     if wire_type in (_EIGHT_BYTES, _FOUR_BYTES):
-        return place + (8 if wire_type == _EIGHT_BYTES else 4)
-    raise ValueError(f"not a sound ONNX model: a part is of the wire type {wire_type}")
+        return position + (8 if wire_type == _EIGHT_BYTES else 4)
+    raise ValueError(f"not a valid ONNX model: a part is of the wire type {wire_type}")
 
 
 def onnx_bytes(network: Network) -> bytes:
@@ -132,7 +135,7 @@ def onnx_bytes(network: Network) -> bytes:
 
 
 def _nodes(network: Network, helper: Any) -> tuple[list[Any], dict[str, Array]]:
-    """Return the operators, h0 = x, z0, h1, z1, ... one after the other, and their constants."""
+    """Return the operators, from x through z0, h0, z1, h1, ... to y, and their constants."""
     nodes: list[Any] = []
     constants: dict[str, Array] = {}
     name = "x"

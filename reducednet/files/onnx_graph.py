@@ -1,8 +1,8 @@
-"""The graph of an ONNX model as a chain of operators on one value, each of them affine or a ReLU.
+"""Read the graph of an ONNX model as a chain of operators on one value, each affine or a ReLU.
 
-The value is a vector that is read in row-major order in whatever shape it has: Flatten, Reshape and
-Identity change the shape only. An unknown first length of the input, the batch, counts as 1: the
-network is the function of one sample.
+The value is a vector in row-major order, whatever its shape: Flatten, Reshape and Identity change
+only the shape. An unknown first length of the input, the batch, counts as 1: the network is the
+function of one sample.
 """
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..networks.network import Network
 
 FLOAT32, FLOAT64, INT64 = 1, 11, 7
 _STORED = {FLOAT32: ("<f4", "float_data"), FLOAT64: ("<f8", "double_data"), INT64: ("<i8", "int64_data")}
-_NO_TYPE, _FLOAT, _INT = 0, 1, 2  # of attributes; the oldest models tell none
+_NO_TYPE, _FLOAT, _INT = 0, 1, 2  # types of attributes; the oldest models state none
 _MAX_AXES = 16
 
 
 class OnnxChain:
-    """A graph, and how far it has been followed from its input.
+    """A graph, and the part of it that has been followed from its input.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class OnnxChain:
     Raises
     ------
     ValueError
-        If an operator or a type is not known, or there is not one input.
+        If an operator or a type is unknown, or there is not exactly one input.
     """
 
     def __init__(self, graph: Any, limit: int) -> None:
@@ -54,7 +54,7 @@ class OnnxChain:
         Raises
         ------
         ValueError
-            If the graph is no chain, or an operator is not used as one of a ReLU network.
+            If the graph is not a chain, or an operator is used as no ReLU network uses it.
         """
         output = _only(self._graph.output, "output").name
         nodes = [node for node in self._graph.node if node.op_type != "Constant"]
@@ -72,13 +72,13 @@ class OnnxChain:
         return self._chain.network()
 
     def _operands(self, node: Any, least: int, most: int) -> tuple[int, list[Array]]:
-        """Return the place of the value among the operator's inputs, and the others, which are constants."""
+        """Return the position of the value among the operator's inputs, and the constant ones."""
         inputs = [name for name in node.input if name]
         if inputs.count(self._name) != 1 or not least < len(inputs) <= most + 1:
             count = str(most) if least == most else f"{least} or {most}"
             raise _fault(node, f"must take the chain's value once and {count} constants, got {len(inputs)} inputs")
-        place = inputs.index(self._name)
-        return place, [self._floats(node, name) for name in inputs if name != self._name]
+        position = inputs.index(self._name)
+        return position, [self._floats(node, name) for name in inputs if name != self._name]
 
     def _constant(self, node: Any, name: str, kind: int) -> np.ndarray:
         if name not in self._constants:
@@ -94,34 +94,34 @@ class OnnxChain:
     # ------------------------------------------------------------------- operators that are affine
 
     def _gemm(self, node: Any) -> None:
-        """Y = alpha A' B' + beta C, where ' transposes if transA or transB says so."""
+        """Y = alpha A' B' + beta C, where ' transposes if transA or transB is set."""
         options = _attributes(node, alpha=1.0, beta=1.0, transA=0, transB=0, broadcast=0)
-        place, (M, *bias) = self._operands(node, 1, 2)
-        if place == 2 or len(self._shape) != 2 or M.ndim != 2 or any(C.ndim > 2 for C in bias):
+        position, (M, *bias) = self._operands(node, 1, 2)
+        if position == 2 or len(self._shape) != 2 or M.ndim != 2 or any(C.ndim > 2 for C in bias):
             raise _fault(node, "must multiply the chain's value, of two axes, by a constant matrix")
         is_transposed = (options["transA"], options["transB"])
-        M = M.T if is_transposed[1 - place] else M
-        self._shape = self._shape[::-1] if is_transposed[place] else self._shape
-        self._multiply(node, _scaled(options["alpha"], M), place)
+        M = M.T if is_transposed[1 - position] else M
+        self._shape = self._shape[::-1] if is_transposed[position] else self._shape
+        self._multiply(node, _scaled(options["alpha"], M), position)
         for C in bias:
             self._add_constant(node, _scaled(options["beta"], C))
 
     def _matmul(self, node: Any) -> None:
         _attributes(node)
-        place, (M,) = self._operands(node, 1, 1)
-        self._multiply(node, M, place)
+        position, (M,) = self._operands(node, 1, 1)
+        self._multiply(node, M, position)
 
-    def _multiply(self, node: Any, M: Array, place: int) -> None:
-        """Multiply a value that is one row by M (place 0), or M by a value that is one column (place 1)."""
+    def _multiply(self, node: Any, M: Array, position: int) -> None:
+        """Multiply a value of one row by M (position 0), or M by a value of one column (1)."""
         shape, n = self._shape, self._chain.size
-        axis = -1 if place == 0 or len(shape) == 1 else -2
-        if not shape or M.ndim not in (1, 2) or not shape[axis] == n == M.shape[-place]:
-            side = ("right", "left")[place]
+        axis = -1 if position == 0 or len(shape) == 1 else -2
+        if not shape or M.ndim not in (1, 2) or not shape[axis] == n == M.shape[-position]:
+            side = ("right", "left")[position]
             raise _fault(node, f"multiplies a value of shape {shape} from the {side} by a constant of shape "
                                f"{M.shape}: it must be one sample by a matrix that fits")
-        lengths = M.shape[1:] if place == 0 else M.shape[:-1]
+        lengths = M.shape[1:] if position == 0 else M.shape[:-1]
         self._shape = (*shape[:axis], *lengths, *shape[axis:][1:])
-        self._chain.multiply(M.reshape(n, -1).T if place == 0 else M.reshape(-1, n))
+        self._chain.multiply(M.reshape(n, -1).T if position == 0 else M.reshape(-1, n))
 
     def _add(self, node: Any) -> None:
         _attributes(node, broadcast=0)
@@ -130,10 +130,10 @@ class OnnxChain:
 
     def _sub(self, node: Any) -> None:
         _attributes(node, broadcast=0)
-        place, (c,) = self._operands(node, 1, 1)
-        if place == 1:
+        position, (c,) = self._operands(node, 1, 1)
+        if position == 1:
             self._chain.negate()
-        self._add_constant(node, c if place == 1 else -c)
+        self._add_constant(node, c if position == 1 else -c)
 
     def _add_constant(self, node: Any, c: Array) -> None:
         try:
@@ -166,7 +166,7 @@ class OnnxChain:
         self._shape = (math.prod(self._shape[:axis]), math.prod(self._shape[axis:]))
 
     def _reshape(self, node: Any) -> None:
-        """A length 0 is the value's own, one of -1 is what is left over."""
+        """Change the shape: 0 keeps the value's own length, -1 stands for the length that fits."""
         allow_zero = _attributes(node, allowzero=0)["allowzero"]
         if len(node.input) != 2 or node.input[0] != self._name:
             raise _fault(node, "must take the chain's value and a constant shape")
@@ -204,7 +204,7 @@ def _check_operator(node: Any) -> None:
 
 
 def _users(nodes: list[Any]) -> dict[str, list[Any]]:
-    """Return which operators take each value."""
+    """Return the operators that take each value, by its name."""
     users: dict[str, list[Any]] = {}
     for node in nodes:
         for name in dict.fromkeys(node.input):
@@ -219,7 +219,7 @@ def _only(values: Any, what: str) -> Any:
 
 
 def _constants(graph: Any) -> dict[str, Any]:
-    """Return the tensors of the initialisers and the Constant operators by name, not yet read."""
+    """Return the tensors of initialisers and Constant operators by name, not yet decoded."""
     pairs = [(tensor.name, tensor) for tensor in graph.initializer]
     for node in graph.node:
         if node.op_type == "Constant":
@@ -248,13 +248,13 @@ def _input_shape(value: Any) -> tuple[int, ...]:
 
 
 def stored_array(tensor: Any, name: str) -> np.ndarray:
-    """Return the numbers of a TensorProto; nothing is allocated for a shape that is only claimed.
+    """Return the numbers of a TensorProto; nothing is allocated for a shape that it only claims.
 
     Raises
     ------
     ValueError
-        If they are in another file, of another type than float32, float64 or int64, or not as many as
-        the shape says.
+        If they are in another file, their type is not float32, float64 or int64, or their count
+        does not fit the shape.
     """
     if tensor.data_location or tensor.external_data:
         raise ValueError(f"constant {_short(name)} keeps its numbers in another file, which is not read")
@@ -273,7 +273,7 @@ def stored_array(tensor: Any, name: str) -> np.ndarray:
 
 
 def _attributes(node: Any, **defaults: Any) -> dict[str, Any]:
-    """Return the operator's attributes, integers or floats as their defaults are."""
+    """Return the operator's attributes, each an integer or a float like its default."""
     values = dict(defaults)
     for attribute in node.attribute:
         if attribute.name not in defaults or attribute.ref_attr_name:

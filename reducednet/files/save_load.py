@@ -1,4 +1,4 @@
-"""Networks and training results in files: .npz (exact, no pickle); ReLU networks: .nnet (text) and .onnx."""
+"""Save and load networks and training results: .npz (exact), .nnet (text) and .onnx (ReLU)."""
 from __future__ import annotations
 
 import os
@@ -18,31 +18,32 @@ from .vnnlib import read_vnnlib_box
 ENDINGS = (".npz", ".nnet", ".onnx")
 BOX_ENDINGS = (".nnet", ".vnnlib")
 WRITERS: dict[str, Callable[..., bytes]] = {".npz": npz_bytes, ".nnet": nnet_bytes, ".onnx": onnx_bytes}
-"""What gives a network as a file's bytes, by the file's ending."""
+"""The function that returns a network as the bytes of a file, by the file's ending."""
 READERS: dict[str, Callable[[str], Any]] = {
     ".npz": read_npz, ".nnet": lambda name: stored_network(read_nnet(name)), ".onnx": read_onnx,
 }
-"""What gives the network of a file of this ending, whatever the file is called."""
+"""The function that reads a network from a file, by the file's ending."""
 
 
 def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> None:
     """Write a network or a training result to a .npz, .nnet or .onnx file, whole or not at all.
 
-    The file is written under another name in the same folder and then put in its place: a failure
-    leaves no partial file, and a file of that name as it was. The same network gives the same bytes.
+    The file is written under another name in the same folder and then renamed: a failure leaves no
+    partial file, and leaves an existing file as it was. The same network gives the same bytes.
 
     ``.npz`` keeps everything, bit for bit: kind, activation, output bias, domain and bound. Its
-    arrays are W0, b0, W1, b1, ..., C and a, the domain's, and a header in JSON. Of a
-    `TrainingResult` it keeps the best network, the history and the state of the optimiser and of its
-    random generator: ``train(load(path), X, y, ...)`` goes on as from the result itself.
+    arrays are W0, b0, W1, b1, ..., C and a, those of the domain, and a header in JSON. Of a
+    `TrainingResult` it keeps the best network, the history, and the states of the optimiser and of
+    its random generator: ``train(load(path), X, y, ...)`` continues as from the result itself.
 
     ``.nnet`` keeps the parameters of a ReLU network, bit for bit. A missing output bias is written
     as zeros and a `ReducedNetwork` comes back as a `Network`. Means are 0 and ranges 1. A
-    `ReducedNetwork` on a `Box` declares that box; any other network has the largest floats as its
-    bounds, which `load_box` answers with: the file declares no box.
+    `ReducedNetwork` on a `Box` declares that box; any other network gets the largest floats as
+    bounds, and `load_box` then says that the file declares no box.
 
-    ``.onnx`` keeps the parameters of a ReLU network, bit for bit, and whether it has an output bias: a
-    Gemm a layer in float64, with Relu between. A `ReducedNetwork` comes back as a `Network`.
+    ``.onnx`` keeps the parameters of a ReLU network, bit for bit, and whether it has an output
+    bias: one Gemm per layer in float64, with Relu between them. A `ReducedNetwork` comes back as a
+    `Network`.
 
     Parameters
     ----------
@@ -54,14 +55,14 @@ def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> Non
     Raises
     ------
     TypeError
-        If an argument is of another kind.
+        If an argument has the wrong type.
     ValueError
-        If the ending is another one, the network is binary or a result and the file not .npz, the
-        domain is not one of the library's, or a .onnx file would be too large to be read back.
+        If the ending is unknown, if a binary network or a result is not saved as .npz, if the
+        domain is not one of the library's, or if a .onnx file would be too large to be read back.
     OSError
         If the file cannot be written.
     ImportError
-        If the file is .onnx and the package onnx is not there: ``pip install onnx``.
+        If the file is .onnx and the package onnx is missing: ``pip install onnx``.
 
     Examples
     --------
@@ -83,20 +84,20 @@ def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> Non
 
 
 def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool = True) -> Any:
-    """Read the network of a .npz, .nnet or .onnx file, or the training result of a .npz file, as it is stored.
+    """Read the network of a .npz, .nnet or .onnx file, or the training result of a .npz file.
 
     A network from a .nnet file is ReLU with an output bias; its inputs and outputs are in the
-    normalised units of the file unless `physical`, where the normalisation is folded into the
-    first and the last layer, to rounding (the clipping of the inputs is left out):
+    normalised units of the file. With `physical`, the first and the last layer absorb the
+    normalisation, up to rounding, and the clipping of the inputs is ignored:
 
     W <- W / range,   b <- b - (W / range) mean,   C <- range_out C,   a <- range_out a + mean_out
 
     A .onnx file must be a chain of Gemm, MatMul, Add, Sub, Relu, Flatten, Reshape and Identity with
     constants of one type, float32 or float64. The network is the function of one sample, flattened in
-    row-major order; its numbers are those of the file, exactly, as long as there are one matrix and one
-    vector between two ReLUs. More of them (a Sub before the first layer, two matrices in a row, a factor
-    alpha) are multiplied out in float64, to rounding. A last ReLU is a hidden layer with the identity as
-    outgoing weights.
+    row-major order; its numbers are exactly those of the file as long as there are one matrix and
+    one vector between two ReLUs. More of them (a Sub before the first layer, two matrices in a row,
+    a factor alpha) are multiplied out in float64, up to rounding. A last ReLU is a hidden layer
+    with the identity as outgoing weights.
 
     Parameters
     ----------
@@ -104,27 +105,27 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
     physical : bool
         Only for .nnet files.
     normalise : bool
-        False takes means of 0 and ranges of 1, whatever the file says: then `physical` changes
+        False takes means as 0 and ranges as 1, whatever the file says; `physical` then changes
         nothing.
 
     Returns
     -------
     Network, ReducedNetwork or TrainingResult
-        What was saved.
+        The content of the file.
 
     Raises
     ------
     TypeError
-        If an argument is of another kind.
+        If an argument has the wrong type.
     ValueError
-        If the ending is another one or the file is not what its ending says: damaged, of another
-        version, with a member missing, with an entry that is not finite, with another operator than
-        those above; or, with `physical`, if a mean is not finite or a range not larger than 0. The text
-        names the file, and the line or the operator.
+        If the ending is unknown or the file is not what its ending says: it is damaged or has
+        another version, a member is missing, an entry is not finite, an operator is none of those
+        above; or, with `physical`, if a mean is not finite or a range not larger than 0. The
+        message names the file, and the line or the operator.
     OSError
         If the file cannot be opened, for instance FileNotFoundError.
     ImportError
-        If the file is .onnx and the package onnx is not there: ``pip install onnx``.
+        If the file is .onnx and the package onnx is missing: ``pip install onnx``.
 
     Examples
     --------
@@ -148,17 +149,17 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
 def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
     """Read the box of inputs that a .nnet or .vnnlib file declares.
 
-    It is in the units of the network as `load` gives it. The ends from a .nnet file are
+    It is in the units of the network that `load` returns. The bounds from a .nnet file are
     (minimum - mean) / range and (maximum - mean) / range, rounded. Those from a VNN-LIB file are the
-    numbers that bound X_0, X_1, ..., each rounded to the nearest float64; conditions on the outputs are
-    left out.
+    numbers that bound X_0, X_1, ..., each rounded to the nearest float64; conditions on the outputs
+    are ignored.
 
     Parameters
     ----------
     path : str or os.PathLike
     normalise : bool
-        False takes minimums and maximums as they are: in physical units, or because the file's
-        means and ranges are not to be believed. It changes nothing for a .vnnlib file.
+        False returns minimums and maximums as they are: for physical units, or because the file's
+        means and ranges are wrong. It changes nothing for a .vnnlib file.
 
     Returns
     -------
@@ -167,10 +168,10 @@ def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
     Raises
     ------
     TypeError
-        If an argument is of another kind.
+        If an argument has the wrong type.
     ValueError
-        If the ending is another one, the file is not what its ending says or declares no box (an input
-        without a bound, a condition on inputs that is no bound), or, unless `normalise=False`, a mean is
+        If the ending is unknown, the file is not what its ending says or declares no box (an input
+        has no bound, a condition on inputs is not a bound), or, unless `normalise=False`, a mean is
         not finite or a range not larger than 0.
     OSError
         If the file cannot be opened.

@@ -1,8 +1,8 @@
-"""Training results in .npz files: the history, and the state that a further run goes on from.
+"""Store a training result in a .npz file: its history, and the state from which training continues.
 
-The entry ``result`` of the header has what is no array: whether and how the run ended, the optimiser's
-counts and losses, and the state of its random generator, integers, its arrays as lists. There is a
-member ``history_...`` for each column and ``state_...`` for each array of the state.
+The entry ``result`` of the header holds all that is not an array: whether and how the run ended,
+the optimiser's counts and losses, and the state of its random generator, with lists for arrays.
+Each column of the history is a member ``history_...``, each array of the state ``state_...``.
 """
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ARRAYS: dict[str, dict[str, tuple[int, ...]]] = {
     "levenberg_marquardt": {"vector": (), "scales": ()}, "exchange": {"vector": (), "best": ()},
     "varpro": {"vector": (), "origin": (), "best": ()},
 }
-"""The arrays of each optimiser's state: their shape is this and the number of parameters."""
+"""The arrays of each optimiser's state: their shape without the last length, n_parameters."""
 _NUMBERS: dict[str, tuple[str, ...]] = {
     "sgd": ("n_steps",), "adam": ("n_steps",), "surrogate": ("n_steps",), "lbfgs": ("loss", "n_steps"),
     "slsqp": ("loss", "n_steps"), "levenberg_marquardt": ("loss", "previous", "damping"),
@@ -39,7 +39,7 @@ _REAL = ("loss", "previous", "damping")
 
 
 def result_parts(result: TrainingResult) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return a training result's entry of the header and its arrays."""
+    """Return the entry ``result`` of the header, and the arrays."""
     entry: dict[str, Any] = {
         "converged": bool(result.converged), "message": result.message, "records": len(result.history["step"]),
         "columns": list(result.history), "state": None,
@@ -68,14 +68,14 @@ def _state_parts(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, np
 
 
 def _plain(value: Any) -> Any:
-    """Return a generator's state with lists for arrays and Python's numbers for NumPy's."""
+    """Return the value with lists for arrays and Python's numbers for NumPy's."""
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def read_result(entry: Any, members: dict[str, bytes], network: Network) -> TrainingResult:
-    """Return the training result of the header's entry, its arrays' bytes and its best network."""
+    """Return the training result from the header's entry, the members and the best network."""
     entry = instance(entry, "result", dict, "a dict in the header")
     converged = flag(entry.get("converged"), "converged")
     text = instance(entry.get("message"), "message", str, "text")
@@ -111,7 +111,7 @@ def _are_steps(steps: Array) -> bool:
 
 
 def _read_state(state: dict[str, Any], members: dict[str, bytes], network: Network) -> dict[str, Any]:
-    """Return what a further run goes on from, checked: nothing of it may surprise an optimiser."""
+    """Return the checked state from which an optimiser continues."""
     method, n = state["method"], network.n_parameters
     result: dict[str, Any] = {"method": method}
     result |= {name: _read_number(state.get(name), name) for name in _NUMBERS[method]}
@@ -138,18 +138,18 @@ def _read_number(value: Any, name: str) -> float | int | bool:
 
 
 def _generator_state(plain: Any) -> dict[str, Any]:
-    """Return a bit generator's state as NumPy has it, from what `_plain` made of it."""
+    """Return the state of a bit generator as NumPy holds it: undo `_plain`, and check it."""
     name = choice(instance(plain, "rng", dict, "a dict").get("bit_generator"), "bit_generator", _GENERATORS)
     bits = getattr(np.random, name)(0)
     state: dict[str, Any] = _shaped(plain, bits.state, "rng")
     bits.state = state
     if _plain(bits.state) != plain:
-        raise ValueError(f"`rng` is no state of {name}")
+        raise ValueError(f"`rng` is not a state of {name}")
     return state
 
 
 def _shaped(plain: Any, like: Any, name: str) -> Any:
-    """Return the plain state in the types of another one, every number in its range."""
+    """Return the plain state with the types of another state; every number must be in range."""
     if isinstance(like, str):
         return choice(plain, name, [like])
     if isinstance(like, dict):

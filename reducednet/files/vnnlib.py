@@ -1,8 +1,8 @@
-"""The box of inputs in a VNN-LIB file, the text format of verification problems.
+"""Read the box of inputs from a VNN-LIB file, the text format of verification problems.
 
-``(declare-const X_0 Real)`` declares an input, ``(assert (<= X_0 0.5))`` bounds it; `>=` and `=`, either
-order of the two, and `and` of such conditions mean what they say. Conditions on outputs Y_0, ... alone
-are left out. ``;`` begins a comment.
+``(declare-const X_0 Real)`` declares an input, ``(assert (<= X_0 0.5))`` bounds it. Bounds may also
+use `>=` or `=`, have the number first, or be joined by `and`. Conditions on outputs Y_0, ... alone
+are ignored. ``;`` begins a comment.
 """
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _IGNORED = ("set-logic", "set-info", "set-option", "check-sat", "get-model", "ex
 
 
 def read_vnnlib_box(path: str) -> Box:
-    """Read the box that a VNN-LIB file's conditions on the inputs mean; numbers are rounded to float64.
+    """Read the box that the conditions on the inputs describe; numbers are rounded to float64.
 
     Raises
     ------
     ValueError
-        If the file is not VNN-LIB text, the conditions on the inputs mean no box, or an input lacks a
-        bound; the text names the line.
+        If the file is not VNN-LIB text, the conditions on the inputs describe no box, or an input
+        lacks a bound; the message names the line.
     """
     with open(path, encoding="latin-1") as stream:
         n_bytes = os.fstat(stream.fileno()).st_size
@@ -47,21 +47,21 @@ def read_vnnlib_box(path: str) -> Box:
 
 
 def _commands(lines: Iterable[str]) -> Iterator[tuple[int, list[Any]]]:
-    """Yield each command in parentheses, as nested lists of words, and the line that it ends in."""
+    """Yield the line number where each command ends, and the command as nested lists of words."""
     open_lists: list[list[Any]] = []
     n_tokens = number = 0
     for number, line in enumerate(lines, start=1):
         for token in _tokens(line):
             n_tokens += 1
             if token in ('"', "|"):
-                raise ValueError(f"line {number}: a quotation without an end")
+                raise ValueError(f"line {number}: an unclosed quotation")
             if n_tokens > _MAX_TOKENS or len(open_lists) > _MAX_DEPTH:
-                limits = f"{_MAX_TOKENS} words and {_MAX_DEPTH} parentheses in one another"
+                limits = f"{_MAX_TOKENS} words and {_MAX_DEPTH} nested parentheses"
                 raise ValueError(f"line {number}: a command must have at most {limits}")
             if token == "(":
                 open_lists.append([])
             elif not open_lists:
-                raise ValueError(f"line {number}: {token[:60]!r} stands outside of parentheses")
+                raise ValueError(f"line {number}: {token[:60]!r} stands outside parentheses")
             elif token != ")":
                 open_lists[-1].append(token)
             elif len(open_lists) > 1:
@@ -75,7 +75,7 @@ def _commands(lines: Iterable[str]) -> Iterator[tuple[int, list[Any]]]:
 
 
 def _tokens(line: str) -> Iterator[str]:
-    """Yield the words and parentheses of a line, up to its comment."""
+    """Yield the words and the parentheses of a line, up to its comment."""
     for match in _TOKEN.finditer(line):
         if match[0] == ";":
             return
@@ -83,14 +83,14 @@ def _tokens(line: str) -> Iterator[str]:
 
 
 class _Bounds:
-    """The bounds of the inputs so far, by the input's number: infinite until they are met."""
+    """The bounds read so far, by the number of the input; those not read yet are infinite."""
 
     def __init__(self) -> None:
         self._low: dict[int, float] = {}
         self._high: dict[int, float] = {}
 
     def take(self, command: list[Any]) -> None:
-        """Take a declaration or an assertion."""
+        """Apply a declaration or an assertion."""
         match command:
             case ["declare-const", str(name), "Real"] | ["declare-fun", str(name), [], "Real"]:
                 self._declare(name)
@@ -111,7 +111,7 @@ class _Bounds:
             self._low[int(match[2])], self._high[int(match[2])] = -np.inf, np.inf
 
     def _take_condition(self, condition: list[Any]) -> None:
-        """Take the bounds that a condition sets, which holds together with all others."""
+        """Apply the bounds of a condition; all conditions hold together."""
         words = list(_words(condition))
         if not any(word.startswith("X") for word in words):
             if any(word[0] in '"|' for word in words) or not any(map(_VARIABLE.fullmatch, words)):
@@ -130,7 +130,7 @@ class _Bounds:
                 raise _no_bound(condition)
 
     def _at_most(self, left: Any, right: Any, condition: list[Any]) -> None:
-        """Take left <= right, one an input and the other a number."""
+        """Apply left <= right, where one is an input and the other a number."""
         if (value := _number(right)) is not None:
             i = self._input(left, condition)
             self._high[i] = min(self._high[i], value)
@@ -150,14 +150,14 @@ class _Bounds:
         return int(match[2])
 
     def box(self) -> Box:
-        """Return the box of all bounds; every input must have both."""
+        """Return the box of all bounds; raise ValueError if an input lacks one."""
         if not self._low:
             raise ValueError("the file declares no input X_0")
         for i in range(len(self._low)):
             if i not in self._low:
                 raise ValueError(f"{len(self._low)} inputs are declared, but X_{i} is not")
-            for side, end in (("lower", self._low[i]), ("upper", self._high[i])):
-                if not np.isfinite(end):
+            for side, bound in (("lower", self._low[i]), ("upper", self._high[i])):
+                if not np.isfinite(bound):
                     raise ValueError(f"the file declares no box: X_{i} has no {side} bound")
         order = range(len(self._low))
         return Box([self._low[i] for i in order], [self._high[i] for i in order])
@@ -172,7 +172,7 @@ def _words(expression: list[Any]) -> Iterator[str]:
 
 
 def _number(part: Any) -> float | None:
-    """Return a number, also one that is written (- 0.5); None for anything else."""
+    """Return the number, which may be written (- 0.5), or None for anything else."""
     match part:
         case ["-", str(word)] if _NUMBER.fullmatch(word) and word[0] not in "+-":
             return -_finite(word)
@@ -193,7 +193,7 @@ def _no_bound(condition: list[Any]) -> ValueError:
 
 
 def _text(expression: Any) -> str:
-    """Write the beginning of a nested list as it was read."""
+    """Return the beginning of a command as text."""
     words: list[str] = []
     for word in _words(expression):
         words.append(word[:40])

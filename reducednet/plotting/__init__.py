@@ -1,8 +1,9 @@
-"""Pictures. Each function draws into `ax` (a new one if None) and returns it; none shows or saves.
+"""Draw networks, neurons, training runs and studies into `ax` (new if None), which is returned.
 
-Where no `ax` is given, a figure of pyplot's is made, which a notebook shows by itself; with an `ax` pyplot is
-not loaded. Colours are Okabe and Ito's, told apart by the colour-blind, and each series has a line style, a
-marker or a hatch of its own, so that a print in grey can be read too.
+Nothing is shown or saved. Without an `ax`, pyplot makes a figure, which a notebook displays; with
+an `ax`, pyplot is not loaded. The colours are Okabe and Ito's, which colour-blind readers can tell
+apart, and each series has a line style, a marker or a hatch of its own, so that a print in grey is
+readable.
 """
 from .animation import animate
 from .curves import comparison_figure, error_histogram, fits, history, loss_curves

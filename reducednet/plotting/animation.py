@@ -1,4 +1,4 @@
-"""Training as a film: the function and its neurons, step by step."""
+"""Animate training: the function and its neurons, step by step."""
 from __future__ import annotations
 
 import os
@@ -25,35 +25,35 @@ def animate(
     networks: Sequence[Network], domain: Domain | None = None, X: Any = None, y: Any = None, *,
     seconds: float = 0.1, path: str | os.PathLike[str] | None = None,
 ) -> FuncAnimation:
-    """Return a film of networks: to the left the function, to the right the thresholds in their intervals.
+    """Return an animation of networks: the function on the left, the thresholds on the right.
 
-    Collect the networks while you train: ``train(..., callback=lambda state: films.append(state.network))``. The
-    function of two inputs is shown by its regions.
+    Collect the networks while you train, with the callback
+    ``lambda state: networks.append(state.network)``. A function of two inputs is shown by its regions.
 
     Parameters
     ----------
     networks : sequence of Network or ReducedNetwork
-        Of one or two inputs, all of the same sizes; a frame each.
+        Of one or two inputs, all of the same sizes; one frame each.
     domain : Box, Ball or Hull, optional
-        By default that of the first network, if reduced.
+        By default that of the first network, if it is reduced.
     X : array (n_samples, n_inputs), optional
     y : array (n_samples,), optional
-        Samples that are drawn too, where there is one input.
+        Samples to draw as well, if there is one input.
     seconds : float
-        That a frame is shown.
+        How long a frame is shown.
     path : str or os.PathLike, optional
-        Where the film goes, whole or not at all: a name that ends in .gif or .html.
+        File to write, whole or not at all: a name that ends in .gif or .html.
 
     Returns
     -------
     matplotlib.animation.FuncAnimation
-        Its ``to_jshtml()`` shows it in a notebook. Its figure is not one of pyplot's.
+        Its ``to_jshtml()`` shows it in a notebook. Its figure does not belong to pyplot.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no network, they do not belong together, have more than two inputs, or the ending is
-        another one.
+        If there is no network, their sizes differ, they have more than two inputs, or the ending is
+        unknown.
     OSError
         If the file cannot be written.
 
@@ -76,9 +76,9 @@ def animate(
         raise ValueError(message("networks", "at least one network", "an empty sequence"))
     name, ending = (None, "") if path is None else checked_path(path, (".gif", ".html"))
     first, domain = network_on_domain(networks[0], domain, 2, "networks[0]")
-    for number_of, other in enumerate(networks):
+    for i, other in enumerate(networks):
         if getattr(other, "sizes", None) != first.sizes:
-            raise ValueError(message(f"networks[{number_of}]", f"of sizes {first.sizes}", repr(other)))
+            raise ValueError(message(f"networks[{i}]", f"of sizes {first.sizes}", repr(other)))
     data = None if X is None else (samples(X, first.n_inputs, allow_empty=True)[:, 0], np.ravel(y))
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -107,7 +107,7 @@ def animate(
 
 
 def _limits(networks: Sequence[Network], domain: Domain, data: Any) -> tuple[float, float]:
-    """Return the same limits of values for all frames."""
+    """Return limits of the y axis that serve all frames."""
     x = np.linspace(*interval(domain), 101)[:, np.newaxis]
     values = np.concatenate([network(x).ravel() for network in networks] + ([] if data is None else [data[1]]))
     margin = 0.05 * float(np.ptp(values)) or 1.0

@@ -1,4 +1,4 @@
-"""Curves against the step, fits, and final errors: what training did."""
+"""Draw results of training: fits, losses by step, and final errors."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from ..experiments.comparison import Comparison
 from ..experiments.targets import Target
 from ..networks.network import Network
 from ..training.result import TrainingResult
-from .style import COLOURS, HATCHES, STYLES, axes, groups
+from .style import COLOURS, HATCHES, STYLES, axes, labelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def fits(target: Target, networks: Mapping[str, Network], ax: Axes | None = None
     target : Target
         Of one input.
     networks : dict of Network
-        By the label that each is drawn with.
+        The networks, by label.
     ax : Axes, optional
 
     Returns
@@ -62,14 +62,14 @@ def fits(target: Target, networks: Mapping[str, Network], ax: Axes | None = None
 def history(
     results: TrainingResult | Mapping[str, TrainingResult], ax: Axes | None = None, *, gradient_norm: bool = False
 ) -> Axes:
-    """Draw the loss of one run, or of several, against the step: training and, where there is one, validation.
+    """Draw the training loss, and the validation loss if there is one, of one or more runs by step.
 
     Parameters
     ----------
     results : TrainingResult, or dict of TrainingResult by label
     ax : Axes, optional
     gradient_norm : bool
-        Draw the length of the gradient in the place of the losses.
+        Draw the norm of the gradient instead of the losses.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def history(
     Raises
     ------
     TypeError, ValueError
-        If something else is given, a history is empty, or there is nothing positive to draw.
+        If `results` is something else, a history is empty, or no value is positive.
 
     Examples
     --------
@@ -88,9 +88,10 @@ def history(
     >>> [line.get_label() for line in ax.lines]
     ['training']
     """
-    named = {"": results} if isinstance(results, TrainingResult) else groups(results, "results")
+    named = {"": results} if isinstance(results, TrainingResult) else labelled(results, "results")
     for label, run in named.items():
-        instance(run, f"results[{label!r}]", TrainingResult, "a TrainingResult, what train returns")
+        expected = "a TrainingResult, which `train` returns"
+        instance(run, f"results[{label!r}]", TrainingResult, expected)
         if not len(run.history["step"]):
             raise ValueError(message(f"results[{label!r}]", "a run with a history", "an empty one"))
     keys = {"gradient_norm": ""} if gradient_norm else {"loss": "training", "validation_loss": "validation"}
@@ -108,10 +109,10 @@ def history(
 
 
 def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None = None) -> Axes:
-    """Draw the median training loss of groups of runs against the step, with their quartiles.
+    """Draw the median training loss of groups of runs by step, with their quartiles.
 
-    A curve ends where its run ended, that of several runs where less than half of them go on; until
-    then a run that has ended counts with its last loss.
+    The curve of a single run ends with the run, that of a group where fewer than half of its runs
+    continue; until then a run that has ended counts with its last loss.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
     Raises
     ------
     ValueError
-        If a group holds no run, or a history is empty.
+        If a group has no runs, or a history is empty.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
     >>> loss_curves({"three neurons": [run]}).get_ylabel()
     'training loss'
     """
-    for label, runs in groups(results, "results").items():
+    for label, runs in labelled(results, "results").items():
         if not runs:
             expected = "a list of at least one run"
             raise ValueError(message(f"results[{label!r}]", expected, "an empty one"))
@@ -154,21 +155,21 @@ def loss_curves(results: Mapping[str, Sequence[TrainingResult]], ax: Axes | None
 
 
 def _aligned(runs: Sequence[TrainingResult]) -> tuple[Array, Array]:
-    """Return the recorded steps with at least half of the runs going on, and each run's losses.
+    """Return the recorded steps at which half of the runs continue, and the losses of each run.
 
-    Between two records and after its end a run has the loss of its last record.
+    Between two records, and after its end, a run has the loss of its last record.
     """
     recorded = [run.history.get("step", np.arange(len(run.history["loss"]))) for run in runs]
-    ends = np.sort([steps[-1] for steps in recorded])
+    last_steps = np.sort([steps[-1] for steps in recorded])
     steps = np.unique(np.concatenate(recorded))
-    steps = steps[steps <= ends[len(ends) // 2]]
+    steps = steps[steps <= last_steps[len(last_steps) // 2]]
     rows = [run.history["loss"][np.searchsorted(own, steps, side="right") - 1]
             for run, own in zip(runs, recorded)]
     return steps, np.stack(rows)
 
 
 def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
-    """Draw histograms of final errors on a logarithmic axis, a mark at each median.
+    """Draw histograms of final errors on a logarithmic axis, with a line at each median.
 
     Parameters
     ----------
@@ -183,14 +184,17 @@ def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
     Raises
     ------
     ValueError
-        If an error is not positive or there is none.
+        If an error is not positive, or there are none.
 
     Examples
     --------
     >>> error_histogram({"a": [1e-3, 2e-3], "b": [1e-2]}).get_xscale()
     'log'
     """
-    arrays = {label: np.asarray(values, dtype=float) for label, values in groups(errors, "errors").items()}
+    arrays = {
+        label: np.asarray(values, dtype=float)
+        for label, values in labelled(errors, "errors").items()
+    }
     for label, values in arrays.items():
         if values.size == 0 or not (np.isfinite(values) & (values > 0.0)).all():
             raise ValueError(message(f"errors[{label!r}]", "positive finite errors, at least one", values))
@@ -214,7 +218,7 @@ def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
 
 
 def comparison_figure(comparison: Comparison, target: Target) -> Figure:
-    """Return the demo's figure: median fits, convergence and the histogram of final errors.
+    """Return the figure of the demo: median fits, convergence and the histogram of final errors.
 
     Parameters
     ----------
@@ -224,7 +228,7 @@ def comparison_figure(comparison: Comparison, target: Target) -> Figure:
     Returns
     -------
     Figure
-        Of its own, not one of pyplot's: nothing is shown and nothing need be closed.
+        A figure without pyplot: nothing is shown, and nothing has to be closed.
 
     Examples
     --------
@@ -235,7 +239,7 @@ def comparison_figure(comparison: Comparison, target: Target) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    instance(comparison, "comparison", Comparison, "a Comparison, what sin4pi_demo returns")
+    instance(comparison, "comparison", Comparison, "a Comparison, which `sin4pi_demo` returns")
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     fits(target, {space: comparison.median_run(space).network for space in comparison.errors}, left)

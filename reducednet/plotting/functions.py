@@ -1,4 +1,4 @@
-"""Networks as functions: their graphs with hinges, their linear regions, and the difference of two."""
+"""Draw networks as functions: graphs with breakpoints, linear regions, the difference of two."""
 from __future__ import annotations
 
 from itertools import cycle
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GRID = 201
-"""Points along each side of the grid that functions of two inputs are drawn on."""
+"""Points along each side of the grid on which functions of two inputs are drawn."""
 
 
 def network(network: Network, domain: Domain | None = None, ax: Axes | None = None, *, output: int = 0,
             hinges: bool = True) -> Axes:
-    """Draw the graph of a network of one input, or the values of one of two inputs, with its hinges.
+    """Draw a network of one or two inputs as a function, with its breakpoints.
 
-    One input: ReLU networks are drawn through their hinges, the places where a neuron's z changes its sign,
-    with a marker for each hidden layer; binary ones as steps. Every output is a line. Two inputs: the values of
-    one output as colours, and the line z = 0 of every neuron, bent where those below it have hinges.
+    One input: a ReLU network is drawn through its breakpoints, where the z of a neuron changes its
+    sign, with a marker for each hidden layer; a binary network is drawn as steps. Every output is a
+    line. Two inputs: the values of one output are colours, and the line z = 0 of every neuron is
+    drawn.
 
     Parameters
     ----------
@@ -35,9 +36,9 @@ def network(network: Network, domain: Domain | None = None, ax: Axes | None = No
         By default that of a reduced network.
     ax : Axes, optional
     output : int
-        Which output has its values drawn, with two inputs.
+        The output whose values are drawn, with two inputs.
     hinges : bool
-        Whether the hinges are marked.
+        Whether breakpoints, or the lines z = 0, are marked.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def network(network: Network, domain: Domain | None = None, ax: Axes | None = No
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another kind, or the network has more than two inputs.
+        If an argument has the wrong type, or the network has more than two inputs.
 
     Examples
     --------
@@ -62,13 +63,13 @@ def network(network: Network, domain: Domain | None = None, ax: Axes | None = No
     if network.n_inputs == 2:
         return _values(network, domain, axes(ax), output, hinges)
     ax, (low, high) = axes(ax), interval(domain)
-    places = hinge_places(network, low, high)
+    found = breakpoints(network, low, high)
     for k, colour, style in zip(range(network.n_outputs), cycle(COLOURS), cycle(STYLES)):
-        x, y = _graph(network, low, high, np.concatenate(places), k)
+        x, y = _graph(network, low, high, np.concatenate(found), k)
         label = f"output {k}" if network.n_outputs > 1 else None
         ax.plot(x, y, color=colour, linestyle=style, linewidth=1.8, label=label)
     if hinges:
-        _mark(network, places, ax)
+        _mark(network, found, ax)
     ax.set(xlabel="x", ylabel="N(x)")
     if ax.get_legend_handles_labels()[1]:
         ax.legend(fontsize="small")
@@ -83,60 +84,63 @@ def _output(network: Network, output: Any) -> int:
 
 
 def interval(domain: Domain) -> tuple[float, float]:
-    """Return the ends of a domain of one input."""
+    """Return the two ends of a domain of one input."""
     low, high = domain.bounding_box()
     return float(low[0]), float(high[0])
 
 
-def hinge_places(network: Network, low: float, high: float) -> list[Array]:
-    """Return the places strictly inside [low, high] where a neuron's z changes its sign, one array a layer.
+def breakpoints(network: Network, low: float, high: float) -> list[Array]:
+    """Return, by layer, the points inside (low, high) where the z of a neuron changes its sign.
 
-    Between the hinges of the layers below z is affine (binary: constant, so only the first layer has any): a zero
-    lies between two of them where z has opposite signs, and linear interpolation finds it.
+    Between two breakpoints of the layers below, z is affine (binary: constant, so that only the
+    first layer has breakpoints): where z has opposite signs at the two, linear interpolation finds
+    its zero.
     """
-    knots, places = np.array([low, high]), []
+    edges, found = np.array([low, high]), []
     for layer in range(network.depth):
         if network.activation == "binary" and layer:
-            places.append(np.empty(0))
+            found.append(np.empty(0))
             continue
-        Z = network.pre_activations(knots[:, np.newaxis])[layer]
-        x, width = knots[:-1, np.newaxis], np.diff(knots)[:, np.newaxis]
+        Z = network.pre_activations(edges[:, np.newaxis])[layer]
+        x, width = edges[:-1, np.newaxis], np.diff(edges)[:, np.newaxis]
         with np.errstate(divide="ignore", invalid="ignore"):
             zeros = x + width * (Z[:-1] / (Z[:-1] - Z[1:]))
-        places.append(_apart(zeros[Z[:-1] * Z[1:] < 0.0], knots))
-        knots = np.sort(np.concatenate([knots, places[-1]]))
-    return places
+        found.append(_apart(zeros[Z[:-1] * Z[1:] < 0.0], edges))
+        edges = np.sort(np.concatenate([edges, found[-1]]))
+    return found
 
 
-def _apart(places: Array, knots: Array) -> Array:
-    """Return the places that are no knots already, as far as rounding tells, each once."""
-    near = 1e-12 * (knots[-1] - knots[0])
-    places = np.unique(places)
-    distances = np.abs(places[:, np.newaxis] - knots).min(axis=1)
-    return places[(distances > near) & (np.diff(places, prepend=-np.inf) > near)]
+def _apart(points: Array, edges: Array) -> Array:
+    """Return the distinct points that are not edges already, up to rounding."""
+    near = 1e-12 * (edges[-1] - edges[0])
+    points = np.unique(points)
+    distances = np.abs(points[:, np.newaxis] - edges).min(axis=1)
+    return points[(distances > near) & (np.diff(points, prepend=-np.inf) > near)]
 
 
-def _graph(network: Network, low: float, high: float, places: Array, output: int) -> tuple[Array, Array]:
-    """Return the graph's corners; binary: both ends of each step, with a gap (nan) at each jump."""
-    knots = np.concatenate([[low], np.sort(places), [high]])
+def _graph(
+    network: Network, low: float, high: float, points: Array, output: int
+) -> tuple[Array, Array]:
+    """Return x and y at the breakpoints; binary: both ends of each step, nan between steps."""
+    edges = np.concatenate([[low], np.sort(points), [high]])
     if network.activation == "relu":
-        return knots, network(knots[:, np.newaxis])[:, output]
-    middles = (knots[:-1] + knots[1:]) / 2
+        return edges, network(edges[:, np.newaxis])[:, output]
+    middles = (edges[:-1] + edges[1:]) / 2
     steps = network(middles[:, np.newaxis])[:, output]
     gaps = np.full(len(steps), np.nan)
-    return (np.stack([knots[:-1], knots[1:], gaps], axis=1).ravel(),
+    return (np.stack([edges[:-1], edges[1:], gaps], axis=1).ravel(),
             np.stack([steps, steps, gaps], axis=1).ravel())
 
 
-def _mark(network: Network, places: list[Array], ax: Axes) -> None:
-    """Mark the hinges of each layer: on the graph, or for steps at their foot."""
-    for layer, (x, marker) in enumerate(zip(places, cycle(MARKERS)), start=1):
+def _mark(network: Network, found: list[Array], ax: Axes) -> None:
+    """Mark the breakpoints of each layer: on the graph, or for steps on the x axis."""
+    for layer, (x, marker) in enumerate(zip(found, cycle(MARKERS)), start=1):
         if not len(x):
             continue
-        label = "hinges" if network.depth == 1 else f"hinges, layer {layer}"
+        label = "breakpoints" if network.depth == 1 else f"breakpoints, layer {layer}"
         if network.activation == "binary":
-            ax.plot(x, np.zeros(len(x)), linestyle="", marker="|", markersize=9, color="black", label="jumps",
-                    transform=ax.get_xaxis_transform())
+            ax.plot(x, np.zeros(len(x)), linestyle="", marker="|", markersize=9, color="black",
+                    label="breakpoints", transform=ax.get_xaxis_transform())
             continue
         y = network(x[:, np.newaxis])
         for k in range(network.n_outputs):
@@ -145,7 +149,7 @@ def _mark(network: Network, places: list[Array], ax: Axes) -> None:
 
 
 def grid(domain: Domain) -> tuple[Array, Array, Array, np.ndarray]:
-    """Return a grid over the box around a domain of two inputs: x, y, points (GRID^2, 2), and which are inside."""
+    """Return a grid over the box around a domain: x, y, points (GRID^2, 2), and a mask inside."""
     low, high = domain.bounding_box()
     x, y = np.linspace(low[0], high[0], GRID), np.linspace(low[1], high[1], GRID)
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -156,20 +160,22 @@ def _values(network: Network, domain: Domain, ax: Axes, output: int, hinges: boo
     x, y, points, inside = grid(domain)
     _image(x, y, network(points)[:, output], inside, "N(x)" if network.n_outputs == 1 else f"output {output}", ax)
     if hinges:
-        zero_lines(network, x, y, points, inside, ax)
+        hyperplanes(network, x, y, points, inside, ax)
     return ax
 
 
 def _image(x: Array, y: Array, values: Array, inside: np.ndarray, label: str, ax: Axes) -> None:
-    """Draw values at the points of a grid as colours, those inside the domain."""
+    """Draw the values at the points of a grid inside the domain as colours."""
     shown = np.ma.array(values.reshape(inside.shape), mask=~inside)
     image = ax.pcolormesh(x, y, shown, shading="nearest", cmap="cividis", rasterized=True)
     ax.figure.colorbar(image, ax=ax, label=label)
     ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
 
 
-def zero_lines(network: Network, x: Array, y: Array, points: Array, inside: np.ndarray, ax: Axes) -> None:
-    """Draw the line z = 0 of every neuron, each layer in a style of its own, where z has both signs."""
+def hyperplanes(
+    network: Network, x: Array, y: Array, points: Array, inside: np.ndarray, ax: Axes
+) -> None:
+    """Draw the line z = 0 of every neuron whose z has both signs, with one line style per layer."""
     for layer, (Z, style) in enumerate(zip(network.pre_activations(points), cycle(STYLES)), start=1):
         for z in Z.T:
             z = np.ma.array(z.reshape(inside.shape), mask=~inside)
@@ -178,10 +184,10 @@ def zero_lines(network: Network, x: Array, y: Array, points: Array, inside: np.n
 
 
 def regions(network: Network, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the pieces of the domain on which the same neurons are on: there the network is affine.
+    """Draw the regions of the domain on which the same neurons are on: there the network is affine.
 
-    Pieces of one input are bars, of two inputs patches of a grid, in colours that neighbours seldom share; the
-    title counts those that were met.
+    Regions of one input are bars, those of two inputs patches of a grid, in colours that neighbours
+    seldom share; the title counts those that were found.
 
     Parameters
     ----------
@@ -198,7 +204,7 @@ def regions(network: Network, domain: Domain | None = None, ax: Axes | None = No
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another kind, or the network has more than two inputs.
+        If an argument has the wrong type, or the network has more than two inputs.
 
     Examples
     --------
@@ -211,9 +217,10 @@ def regions(network: Network, domain: Domain | None = None, ax: Axes | None = No
     ax = axes(ax)
     if network.n_inputs == 1:
         low, high = interval(domain)
-        knots = np.concatenate([[low], np.sort(np.concatenate(hinge_places(network, low, high))), [high]])
-        ax.bar(knots[:-1], np.ones(len(knots) - 1), np.diff(knots), align="edge", color=_pale(len(knots) - 1))
-        ax.set(xlabel="x", yticks=[], title=_count(len(knots) - 1, "region"), xlim=(low, high), ylim=(0, 1))
+        inner = np.sort(np.concatenate(breakpoints(network, low, high)))
+        edges, n = np.concatenate([[low], inner, [high]]), len(inner) + 1
+        ax.bar(edges[:-1], np.ones(n), np.diff(edges), align="edge", color=_pale(n))
+        ax.set(xlabel="x", yticks=[], title=_count(n, "region"), xlim=(low, high), ylim=(0, 1))
         return ax
     x, y, points, inside = grid(domain)
     numbers = _patterns(network, points, inside)
@@ -227,7 +234,7 @@ def regions(network: Network, domain: Domain | None = None, ax: Axes | None = No
 
 
 def _patterns(network: Network, points: Array, inside: np.ndarray) -> Any:
-    """Return the number of each point's pattern of neurons that are on, outside the domain masked."""
+    """Number the activation patterns of the points; points outside the domain are masked."""
     on = np.hstack(network.pre_activations(points)) > 0.0
     packed = np.packbits(on[inside.ravel()], axis=1)
     _, numbers = np.unique(packed, axis=0, return_inverse=True)
@@ -237,7 +244,7 @@ def _patterns(network: Network, points: Array, inside: np.ndarray) -> Any:
 
 
 def _pale(n: int) -> list[tuple[float, float, float]]:
-    """Return n pale colours; the lightness varies too, for print in grey."""
+    """Return n pale colours, whose lightness varies as well, for prints in grey."""
     from matplotlib.colors import to_rgb
 
     shades = [0.35 + 0.4 * (7 * i % 5) / 4 for i in range(n)]
@@ -251,19 +258,19 @@ def _count(n: int, word: str) -> str:
 
 def difference(f: Network, g: Network, domain: Domain | None = None, verdict: Verdict | None = None,
                ax: Axes | None = None) -> Axes:
-    """Draw |f - g|, the largest over the outputs, and what `verify` said of it.
+    """Draw |f - g|, the largest over the outputs, and the verdict of `verify`.
 
-    The difference is what float64 computes: where it is as small as the rounding of both networks it is noise,
-    and may exceed a bound that was proved of the real functions.
+    The difference is computed in float64: where it is as small as the rounding errors of both
+    networks, it may exceed a bound that was proved of the real functions.
 
     Parameters
     ----------
     f, g : Network or ReducedNetwork
-        Of one input or two, and as many outputs.
+        Of one or two inputs, and with the same number of outputs.
     domain : Box, Ball or Hull, optional
-        By default that of g, or else of f, if reduced.
+        By default that of g if it is reduced, or else that of f.
     verdict : Verdict, optional
-        Its counterexample is marked; its proved bound is a line, or with two inputs the title.
+        Its counterexample is marked; its proved bound is a line, or the title with two inputs.
     ax : Axes, optional
 
     Returns
@@ -273,7 +280,7 @@ def difference(f: Network, g: Network, domain: Domain | None = None, verdict: Ve
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another kind, the networks do not fit, or have more than two inputs.
+        If an argument has the wrong type, the networks do not fit, or have more than two inputs.
 
     Examples
     --------
@@ -292,7 +299,7 @@ def difference(f: Network, g: Network, domain: Domain | None = None, verdict: Ve
     if f.n_outputs != g.n_outputs:
         raise ValueError(message("g", f"of {f.n_outputs} outputs, as `f`", f"{g.n_outputs}"))
     if verdict is not None:
-        instance(verdict, "verdict", Verdict, "a Verdict, what verify returns")
+        instance(verdict, "verdict", Verdict, "a Verdict, which `verify` returns")
     draw = _difference_of_one_input if f.n_inputs == 1 else _difference_of_two
     return draw(f, g, domain, verdict, axes(ax))
 
@@ -304,8 +311,8 @@ def _distance(f: Network, g: Network, points: Array) -> Array:
 
 def _difference_of_one_input(f: Network, g: Network, domain: Domain, verdict: Verdict | None, ax: Axes) -> Axes:
     low, high = interval(domain)
-    knots = [*hinge_places(f, low, high), *hinge_places(g, low, high), np.linspace(low, high, 1001)]
-    x = np.unique(np.concatenate(knots))
+    edges = [*breakpoints(f, low, high), *breakpoints(g, low, high), np.linspace(low, high, 1001)]
+    x = np.unique(np.concatenate(edges))
     ax.plot(x, _distance(f, g, x[:, np.newaxis]), color=COLOURS[1], linewidth=1.6, label="|f - g|")
     if verdict is not None:
         if verdict.status != "not_equivalent" and np.isfinite(verdict.bound):
@@ -329,10 +336,10 @@ def _difference_of_two(f: Network, g: Network, domain: Domain, verdict: Verdict 
 
 
 def _mark_counterexample(verdict: Verdict, ax: Axes) -> None:
-    """Mark the point of a refutation, with its gap as the height where one input leaves that free."""
+    """Mark the counterexample; with one input, at the height of its gap."""
     if verdict.counterexample is None:
         return
     point = np.atleast_1d(np.asarray(verdict.counterexample, dtype=float))
-    place = (point[0], verdict.gap) if len(point) == 1 else (point[0], point[1])
-    ax.plot(*place, linestyle="", marker="X", markersize=11, color=COLOURS[0], markeredgecolor="white",
-            label=f"counterexample: {verdict.gap:.2g}")
+    position = (point[0], verdict.gap) if len(point) == 1 else (point[0], point[1])
+    ax.plot(*position, linestyle="", marker="X", markersize=11, color=COLOURS[0],
+            markeredgecolor="white", label=f"counterexample: {verdict.gap:.2g}")

@@ -1,4 +1,4 @@
-"""Neurons as points: of the circle or the sphere, each with its threshold in its interval."""
+"""Draw neurons as points on the circle or the sphere, with their thresholds in their intervals."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 EDGE = 1e-9
-"""A threshold as near to an end of its interval, as a share of its width, is drawn as at the end."""
+"""A threshold this near to an end of its interval, relative to its width, is drawn at the end."""
 
 
 def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
     """Draw the first layer's thresholds against the directions of its weights, and the intervals I(w).
 
-    Each neuron is a point (direction, b / |w|). With two inputs the direction is an angle; with one it is the
-    sign, and neurons stand beside one another. Below the band of intervals a neuron is dead, above it always on;
-    [-X_B, X_B] is dashed.
+    Each neuron is a point (direction, b / |w|). With two inputs the direction is an angle; with one
+    input it is a sign, and the points are spread a little. Below the band of intervals a neuron is
+    dead, above it always on; [-X_B, X_B] is dashed.
 
     Parameters
     ----------
     network : Network or ReducedNetwork
-        Of one or two inputs. Rows of any length: what is drawn is the neuron brought to a unit row.
+        Of one or two inputs. Rows may have any norm: neurons are scaled to unit rows for the
+        drawing.
     domain : Box, Ball or Hull, optional
         By default that of a reduced network.
     ax : Axes, optional
@@ -43,7 +44,7 @@ def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = No
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another kind, the network has more than two inputs, or every row is 0.
+        If an argument has the wrong type, the network has more than two inputs, or every row is 0.
 
     Examples
     --------
@@ -51,16 +52,17 @@ def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = No
     >>> net = Network([[[2.0], [1.0], [-1.0]]], [[-1.0, 3.0, 0.5]], [[1.0, 1.0, 1.0]])
     >>> ax = neurons(net, Box(0, 1))
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['I(w)', '$X_B$', 'active: 2', 'always on: 1']
+    ['I(w)', '$X_B$', 'unstable: 2', 'always on: 1']
     """
     network, domain = network_on_domain(network, domain, 2)
     W, b = unit_neurons(network)
     ax = axes(ax)
     if network.n_inputs == 1:
-        places = np.array([-1.2, -0.8, np.nan, 0.8, 1.2])  # a band about each sign
-        _band(ax, places, np.where(places > 0.0, 1.0, -1.0)[:, np.newaxis], domain)
+        x = np.array([-1.2, -0.8, np.nan, 0.8, 1.2])  # a band around each sign
+        _band(ax, x, np.where(x > 0.0, 1.0, -1.0)[:, np.newaxis], domain)
         rng = np.random.default_rng(0)
-        directions = W[:, 0] + rng.uniform(-0.12, 0.12, len(W))  # beside one another, not over one another
+        # spread, so that they do not overlap
+        directions = W[:, 0] + rng.uniform(-0.12, 0.12, len(W))
         ax.set(xlabel="w", xlim=(-1.6, 1.6), xticks=[-1, 1])
     else:
         angles = np.linspace(-np.pi, np.pi, 361)
@@ -68,7 +70,7 @@ def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = No
         directions = np.arctan2(W[:, 1], W[:, 0])
         ax.set(xlabel="angle of w", xlim=(-np.pi, np.pi), xticks=np.pi * np.array([-1, -0.5, 0, 0.5, 1]))
         ax.set_xticklabels(["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])
-    for kind, colour, marker, chosen in kinds(network, domain, W, b):
+    for kind, colour, marker, chosen in stability(network, domain, W, b):
         ax.plot(directions[chosen], b[chosen], linestyle="", marker=marker, color=colour, markersize=6,
                 markeredgecolor="black", markeredgewidth=0.5, label=f"{kind}: {chosen.sum()}")
     ax.set_ylabel("threshold b")
@@ -77,7 +79,7 @@ def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = No
 
 
 def unit_neurons(network: Network) -> tuple[Array, Array]:
-    """Return the first layer's rows and thresholds with unit rows; zero rows, which have none, are left out."""
+    """Return the first layer scaled to unit rows, without zero rows, which have no direction."""
     W, b = network.weights[0], network.thresholds[0]
     some = W.any(axis=1)
     if not some.any():
@@ -87,25 +89,27 @@ def unit_neurons(network: Network) -> tuple[Array, Array]:
         return units, np.clip(b[some] / norms, -1e300, 1e300)
 
 
-def _ends(domain: Domain, units: Array) -> Array:
+def _intervals(domain: Domain, units: Array) -> Array:
     """Return I(w) = [-h(w), h(-w)] of each unit row, (n, 2)."""
     return LayerSpace(domain, activation_named("relu"), "support").intervals(units)
 
 
-def _band(ax: Axes, places: Array, units: Array, domain: Domain) -> None:
-    low, high = _ends(domain, units).T
-    ax.fill_between(places, low, high, color="0.85", label="I(w)")
+def _band(ax: Axes, x: Array, units: Array, domain: Domain) -> None:
+    low, high = _intervals(domain, units).T
+    ax.fill_between(x, low, high, color="0.85", label="I(w)")
     for sign in (-1.0, 1.0):
         ax.axhline(sign * domain.norm_bound, color="0.4", linestyle="--", linewidth=1,
                    label="$X_B$" if sign > 0.0 else None)
 
 
-def kinds(network: Network, domain: Domain, W: Array, b: Array) -> list[tuple[str, str, str, Any]]:
-    """Return (word, colour, marker, which) for active, dead and always-on neurons, without empty kinds."""
-    low, high = _ends(domain, W).T
+def stability(
+    network: Network, domain: Domain, W: Array, b: Array
+) -> list[tuple[str, str, str, Any]]:
+    """Return (word, colour, marker, mask) for unstable, dead and always-on neurons, if any."""
+    low, high = _intervals(domain, W).T
     edge = EDGE * (high - low)
     dead, on = b <= low + edge, b >= high - edge
-    rows = [("active", ~(dead | on)), ("dead", dead), ("always on", on & ~dead)]
+    rows = [("unstable", ~(dead | on)), ("dead", dead), ("always on", on & ~dead)]
     looks = zip(rows, (COLOURS[1], COLOURS[0], COLOURS[2]), MARKERS)
     return [(word, colour, marker, chosen) for (word, chosen), colour, marker in looks if chosen.any()]
 
@@ -113,8 +117,8 @@ def kinds(network: Network, domain: Domain, W: Array, b: Array) -> list[tuple[st
 def sphere(network: Network, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
     """Draw the directions of the first layer's weights on the circle, or on the sphere.
 
-    A point's colour is where its threshold sits in I(w): 0 at the end where the neuron is dead, 1 at the
-    end where it is always on.
+    The colour of a point shows where its threshold lies in I(w): 0 at the end where the neuron is
+    dead, 1 at the end where it is always on.
 
     Parameters
     ----------
@@ -132,7 +136,7 @@ def sphere(network: Network, domain: Domain | None = None, ax: Axes | None = Non
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another kind, the network has another number of inputs, or every row is 0.
+        If an argument has the wrong type, the number of inputs is another one, or every row is 0.
 
     Examples
     --------
@@ -145,14 +149,16 @@ def sphere(network: Network, domain: Domain | None = None, ax: Axes | None = Non
     if network.n_inputs == 1:
         raise ValueError(message("network", "of two or three inputs", "1: see `neurons`"))
     W, b = unit_neurons(network)
-    low, high = _ends(domain, W).T
-    places = np.clip((b - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+    low, high = _intervals(domain, W).T
+    positions = np.clip((b - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
     ax = axes(ax, "3d" if network.n_inputs == 3 else None)
     draw = _draw_circle if network.n_inputs == 2 else _draw_sphere
     draw(ax)
-    options: dict[str, Any] = {"c": places, "cmap": "cividis", "vmin": 0.0, "vmax": 1.0, "s": 40, "zorder": 3}
+    options: dict[str, Any] = {
+        "c": positions, "cmap": "cividis", "vmin": 0.0, "vmax": 1.0, "s": 40, "zorder": 3,
+    }
     points = ax.scatter(*W.T, edgecolors="black", **options)
-    ax.figure.colorbar(points, ax=ax, label="place of b in I(w)", shrink=0.8)
+    ax.figure.colorbar(points, ax=ax, label="position of b in I(w)", shrink=0.8)
     ax.set(xlabel="$w_1$", ylabel="$w_2$", aspect="equal")
     return ax
 
@@ -178,11 +184,11 @@ def layers(
     ----------
     network : Network
     reduced : ReducedNetwork
-        What ``reduce(network, domain)`` gave.
+        The result of ``reduce(network, domain)``.
     quantity : "thresholds" or "norms"
-        Where b / |w| sits, as a share of the neuron's interval: 0 at its lower end, 1 at its upper one, beyond
-        it dead or always on, on an axis that is logarithmic far away; the norms of the layer below are given to w
-        first. Or |w|.
+        The position of b / |w| in the interval of its neuron: 0 is the lower end, 1 the upper end;
+        beyond them the neuron is dead or always on, and the axis logarithmic. The norms of the
+        layer below are absorbed into w first. Or the norm |w|.
     ax : Axes, optional
 
     Returns
@@ -192,7 +198,7 @@ def layers(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another kind, or the networks do not belong together.
+        If an argument has the wrong type, or the networks do not belong together.
 
     Examples
     --------
@@ -212,9 +218,9 @@ def layers(
                                  "-".join(map(str, reduced.sizes))))
     ax = axes(ax)
     for layer, (before, after) in enumerate(_norms(network, reduced) if quantity == "norms"
-                                            else _places(network, reduced)):
+                                            else _positions(network, reduced)):
         _draw_layer(ax, layer, before, after)
-    ticks = [place for layer in range(network.depth) for place in (3 * layer, 3 * layer + 1)]
+    ticks = [x for layer in range(network.depth) for x in (3 * layer, 3 * layer + 1)]
     ax.set_xticks(ticks, [f"{t // 3 + 1}{chr(39) * (t % 3)}" for t in ticks])
     ax.set_xlabel("hidden layer, before and after (')")
     _finish(ax, quantity)
@@ -227,7 +233,7 @@ def _finish(ax: Axes, quantity: str) -> None:
     else:
         ax.axhspan(0.0, 1.0, color="0.85", zorder=0, label="I(w)")
         ax.set_yscale("symlog", linthresh=2.0)
-        ax.set_ylabel("place of b / |w| in I(w)")
+        ax.set_ylabel("position of b / |w| in I(w)")
     ax.legend(fontsize="small")
 
 
@@ -236,18 +242,18 @@ def _draw_layer(ax: Axes, layer: int, before: Array, after: Array) -> None:
     n = len(before)
     ax.plot([left, right], np.stack([before, after[:n]]), color="0.7", linewidth=0.8)
     series = zip((left, right), (before, after), ("before", "after"), COLOURS, MARKERS)
-    for place, values, word, colour, marker in series:
-        ax.plot(np.full(len(values), place), values, linestyle="", marker=marker, color=colour, markersize=5,
-                label=None if layer else word)
+    for x, values, word, colour, marker in series:
+        ax.plot(np.full(len(values), x), values, linestyle="", marker=marker, color=colour,
+                markersize=5, label=None if layer else word)
 
 
 def _unit_thresholds(network: Network) -> list[Array]:
-    """Return b / |w| of each layer, the norms of each given to the layer above."""
-    result, carried = [], np.ones(network.n_inputs)
+    """Return b / |w| of each layer, after the layer above has absorbed the norms."""
+    result, factors = [], np.ones(network.n_inputs)
     for W, b in zip(network.weights, network.thresholds):
-        norms = geometry.row_norms(W * carried)
+        norms = geometry.row_norms(W * factors)
         result.append(b / np.where(norms > 0.0, norms, 1.0))
-        carried = norms if network.activation == "relu" else np.ones(len(norms))
+        factors = norms if network.activation == "relu" else np.ones(len(norms))
     return result
 
 
@@ -256,10 +262,12 @@ def _norms(network: Network, reduced: ReducedNetwork) -> list[tuple[Array, Array
     return [(geometry.row_norms(W), geometry.row_norms(units)) for W, units in pairs]
 
 
-def _places(network: Network, reduced: ReducedNetwork) -> list[tuple[Array, Array]]:
-    """Return where thresholds sit in the intervals of the reduced network, before and after."""
+def _positions(network: Network, reduced: ReducedNetwork) -> list[tuple[Array, Array]]:
+    """Return positions of thresholds in the reduced network's intervals, before and after."""
     result = []
-    for b, b_after, ends in zip(_unit_thresholds(network), reduced.thresholds, reduced.intervals):
-        low, width = ends[:, 0], np.maximum(ends[:, 1] - ends[:, 0], np.finfo(float).tiny)
+    layers = zip(_unit_thresholds(network), reduced.thresholds, reduced.intervals)
+    for b, b_after, intervals in layers:
+        low = intervals[:, 0]
+        width = np.maximum(intervals[:, 1] - low, np.finfo(float).tiny)
         result.append(((b - low[:len(b)]) / width[:len(b)], (b_after - low) / width))
     return result

@@ -1,4 +1,4 @@
-"""Studies: every start's test error, by method."""
+"""Draw the test errors of a study, one per start, by method."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 def study(study: Study, kind: str = "box", ax: Axes | None = None) -> Axes:
     """Draw the test errors of a study, on logarithmic axes.
 
-    Runs that failed, and errors of 0, have no place there: the labels say how many are left out.
+    Failed runs and errors of 0 cannot be drawn: the labels say how many are left out.
 
     Parameters
     ----------
     study : Study
     kind : "box", "histogram" or "pairs"
-        A box a method (median, quartiles, whiskers to 1.5 times their distance, single runs
-        beyond); a histogram with the medians; or each start as a point, the first method's error
-        to the right and another's upwards: below the diagonal the other has won.
+        One box per method (median, quartiles, whiskers to 1.5 times the interquartile range, single
+        runs beyond); a histogram with the medians; or a point per start, with the error of the
+        first method on the x axis and that of another on the y axis: below the diagonal the other
+        has won.
     ax : Axes, optional
 
     Returns
@@ -37,7 +38,7 @@ def study(study: Study, kind: str = "box", ax: Axes | None = None) -> Axes:
     Raises
     ------
     TypeError, ValueError
-        If the kind is unknown, no run is left to be drawn, or there is no pair.
+        If the kind is unknown, no run can be drawn, or there is no pair of runs.
 
     Examples
     --------
@@ -46,7 +47,7 @@ def study(study: Study, kind: str = "box", ax: Axes | None = None) -> Axes:
     >>> [tick.get_text() for tick in study(runs).get_xticklabels()]
     ['standard', 'ball']
     """
-    instance(study, "study", Study, "a Study, what compare returns")
+    instance(study, "study", Study, "a Study, which `compare` returns")
     draw = _STUDY_KINDS[choice(kind, "kind", _STUDY_KINDS)]
     errors = {_counted(label, values): _drawable(values) for label, values in study.errors().items()}
     if kind != "pairs":
@@ -55,7 +56,7 @@ def study(study: Study, kind: str = "box", ax: Axes | None = None) -> Axes:
 
 
 def _drawable(errors: Array) -> Array:
-    """Return errors with nan in the place of those that a logarithmic axis has no place for."""
+    """Return the errors, with nan for those that a logarithmic axis cannot show."""
     return np.where(np.isfinite(errors) & (errors > 0.0), errors, np.nan)
 
 
@@ -68,13 +69,13 @@ def _boxes(errors: Mapping[str, Array], ax: Axes | None) -> Axes:
     if not any(len(values) for values in errors.values()):
         raise ValueError(message("study", "one with errors that can be drawn", "none"))
     ax = axes(ax)
-    places = list(range(1, len(errors) + 1))
-    drawn = ax.boxplot(list(errors.values()), positions=places, widths=0.6, patch_artist=True,
+    positions = list(range(1, len(errors) + 1))
+    drawn = ax.boxplot(list(errors.values()), positions=positions, widths=0.6, patch_artist=True,
                        medianprops={"color": "black", "linewidth": 2}, flierprops={"marker": ".", "alpha": 0.6})
     for box, colour, hatch in zip(drawn["boxes"], cycle(COLOURS), cycle(HATCHES)):
         box.set(facecolor=colour, alpha=0.75)
         box.set_hatch(hatch)
-    ax.set_xticks(places, list(errors), rotation=20 if len(errors) > 3 else 0)
+    ax.set_xticks(positions, list(errors), rotation=20 if len(errors) > 3 else 0)
     ax.set(yscale="log", xlabel="method", ylabel="test mean squared error")
     return ax
 
@@ -90,13 +91,13 @@ def _pairs(errors: Mapping[str, Array], ax: Axes | None) -> Axes:
         raise ValueError(message("study", "one with a pair of errors that can be drawn", "none"))
     ax = axes(ax)
     series = zip(errors.items(), cycle(COLOURS), cycle(MARKERS))
-    next(series)  # the first method's, so that each has the colour of its box
+    next(series)  # skip the first method, so that each has the colour of its box
     for (label, values), colour, marker in series:
         both = pairs[label]
         ax.scatter(across[both], values[both], s=22, color=colour, marker=marker, alpha=0.75, label=label)
     ax.set(xscale="log", yscale="log", xlabel=f"test mean squared error, {first}", ylabel="the same, others")
-    ends = [np.nanmin(list(errors.values())), np.nanmax(list(errors.values()))]
-    ax.plot(ends, ends, color="0.4", linewidth=1, label="equal")
+    limits = [np.nanmin(list(errors.values())), np.nanmax(list(errors.values()))]
+    ax.plot(limits, limits, color="0.4", linewidth=1, label="equal")
     ax.legend(fontsize="small")
     return ax
 

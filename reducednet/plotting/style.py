@@ -1,4 +1,4 @@
-"""What all pictures share: colours, line styles, and the axes that they are drawn into."""
+"""Define the colours and line styles of all plots, and check their common arguments."""
 from __future__ import annotations
 
 import sys
@@ -20,14 +20,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def axes(ax: Axes | None, projection: str | None = None) -> Axes:
-    """Return the axes if something can be drawn into it, or for None one of a new figure of pyplot's.
+    """Return the axes after a check, or for None those of a new pyplot figure.
 
-    A notebook shows such a figure by itself. With an `ax` of one's own pyplot is never loaded.
+    A notebook displays such a figure. If `ax` is given, pyplot is never loaded.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no Axes, one without a figure, or one of a figure that pyplot has closed.
+        If it is not an Axes, is in no figure, or is in a figure that pyplot has closed.
     """
     if ax is None:
         from matplotlib import pyplot
@@ -44,8 +44,8 @@ def axes(ax: Axes | None, projection: str | None = None) -> Axes:
     return ax
 
 
-def groups(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return a dict by label if it holds anything."""
+def labelled(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the dict by label; raise ValueError if it is empty."""
     instance(value, name, Mapping, "a dict by label")
     if not value:
         raise ValueError(message(name, "a dict of at least one group", "an empty one"))
@@ -53,7 +53,7 @@ def groups(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def network_on_domain(network: Any, domain: Any, most: int, name: str = "network") -> tuple[Network, Domain]:
-    """Return the network and where it is drawn: the given domain, or that of a reduced network.
+    """Return the network and the domain to draw: the given one, or that of a reduced network.
 
     Raises
     ------

@@ -15,7 +15,7 @@ import pytest
 
 import reducednet as rn
 from reducednet.cli import answers, main
-from reducednet.cli.network_summary import census
+from reducednet.cli.network_summary import summarise
 from reducednet.cli.options import box_around
 from reducednet.files import save_load
 from reducednet.verification import provers
@@ -259,7 +259,7 @@ def test_verify_command_prints_a_true_counterexample_and_ends_with_1(two_files):
 
 
 def test_counterexample_between_two_floats_is_told_as_the_point_it_is(tmp_path, capsys):
-    # a hat of height 1 on three kinks b / 3 that are neighbours: no float near its top
+    # a hat of height 1 on three breakpoints b / 3 that are neighbours: no float near its top
     b, scale = 4.0 - 2.0**-51 + 2.0**-51 * np.arange(-1.0, 2.0), 2.0**51
     hat = rn.Network([[[3.0], [3.0], [3.0]]], [-b], [scale * np.array([1.0, -2.0, 1.0])], [0.0])
     rn.save(tmp_path / "hat.npz", hat)
@@ -757,11 +757,11 @@ def test_help_says_all_exit_codes(capsys, command):
 
 
 @pytest.mark.parametrize("name", ["net.npz", "box.npz", "ball.npz", "box.nnet", "binary.npz"])
-def test_info_counts_what_the_census_counts(folder, capsys, name):
+def test_info_counts_what_the_summary_counts(folder, capsys, name):
     report, network = answer(capsys, "info", name), rn.load(name)
     domain = network.domain if name in ("box.npz", "ball.npz") else None
     domain = rn.Box([-1, 0], [1, 1]) if name == "box.nnet" else domain
-    found = json.loads(json.dumps(census(network, domain)))
+    found = json.loads(json.dumps(summarise(network, domain)))
     assert {key: report[key] for key in found} == found
     assert report["domain"] == (None if domain is None else as_json(domain))
     assert (report["kind"], tuple(report["sizes"])) == (type(network).__name__, network.sizes)
@@ -858,17 +858,17 @@ def test_conversion_says_that_units_are_normalised(folder, capsys):
     assert "normalised units" in units and "Box([-1], [2])" in box
 
 
-@pytest.mark.parametrize("name, into, lost", [
+@pytest.mark.parametrize("name, into, dropped", [
     ("net.npz", "out.npz", []), ("ball.npz", "out.npz", []), ("net.nnet", "out.npz", []),
     ("ball.npz", "out.nnet", ["the domain", "reduced"]), ("box.npz", "out.nnet", ["reduced"]),
     ("paper.npz", "out.nnet", ["no output bias"]),
 ])
-def test_conversion_says_what_is_not_carried_over(folder, capsys, name, into, lost):
+def test_conversion_says_what_is_not_carried_over(folder, capsys, name, into, dropped):
     rn.save("paper.npz", rn.Network.random((2, 3, 1), rng=0))
     said = answer(capsys, "convert", name, into)["not_carried_over"]
-    assert len(said) == len(lost) and all(word in text for word, text in zip(lost, said))
+    assert len(said) == len(dropped) and all(word in text for word, text in zip(dropped, said))
     printed = call(capsys, "convert", name, into)[1]
-    assert printed.count("not carried over: ") == len(lost)
+    assert printed.count("not carried over: ") == len(dropped)
 
 
 def test_conversion_that_the_format_cannot_hold_leaves_the_old_file(folder, capsys):
@@ -918,8 +918,8 @@ def test_compressed_nnet_file_declares_the_box_of_its_proof(folder, capsys, name
 def test_compress_says_that_the_file_does_not_declare_the_domain(folder, capsys, name, into):
     if into.endswith("onnx"):
         pytest.importorskip("onnx")
-    lost, = answer(capsys, "compress", name, "-o", into)["not_carried_over"]
-    assert lost.startswith("the domain of the proof")
+    dropped, = answer(capsys, "compress", name, "-o", into)["not_carried_over"]
+    assert dropped.startswith("the domain of the proof")
     if into == "out.nnet":
         with pytest.raises(ValueError, match="declares no box"):
             rn.load_box(into)

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import reducednet as rn
-from reducednet.cli.network_summary import census, duplicates, sizes_in_use
+from reducednet.cli.network_summary import summarise, duplicates, sizes_in_use
 from reducednet.reduced_space.intervals import LayerSpace
 from oracles.strategies import networks_with_domains, points_of, seeds
 
@@ -15,13 +15,13 @@ from oracles.strategies import networks_with_domains, points_of, seeds
 @given(networks_with_domains())
 def test_each_neuron_is_dead_or_always_on_or_inside(case):
     network, domain = case
-    for layer in census(network, domain)["layers"]:
+    for layer in summarise(network, domain)["layers"]:
         assert layer["dead"] + layer["always_on"] + layer["inside"] == layer["neurons"]
 
 
 @given(networks_with_domains())
 def test_thresholds_inside_use_parts_of_their_interval_between_0_and_1(case):
-    for layer in census(*case)["layers"]:
+    for layer in summarise(*case)["layers"]:
         assert (layer["used"] is None) == (layer["inside"] == 0)
         if layer["inside"]:
             low, high = layer["used"]
@@ -36,14 +36,14 @@ def test_first_neurons_that_switch_on_the_domain_lie_inside(case, seed):
     # one margin for the rounding of Z, one for ends that the reduction takes a threshold to
     slack = 2 * LayerSpace(domain, network._activation, "ball").margin * np.linalg.norm(W, axis=1)
     switching = (Z > slack).any(axis=0) & (Z < -slack).any(axis=0)
-    assert switching.sum() <= census(network, domain)["layers"][0]["inside"]
+    assert switching.sum() <= summarise(network, domain)["layers"][0]["inside"]
 
 
 def test_counts_by_hand():
     # w, b = (2, -1), (-1, 5), (1, 0.25), (-4, 2), (3, -9) on [0, 1]: the 1st and 4th hyperplane is x = 1/2
     network = rn.Network([[[2.0], [-1.0], [1.0], [-4.0], [3.0], [0.0]]], [[-1.0, 5.0, 0.25, 2.0, -9.0, 1.0]],
                          [[1.0] * 6], [0.0])
-    found = census(network, rn.Box(0, 1))
+    found = summarise(network, rn.Box(0, 1))
     assert found["layers"] == [{
         "neurons": 6, "norms": (0.0, 4.0), "thresholds": (-3.0, 5.0), "zero_rows": 1, "duplicate": 1,
         "inside": 2, "used": (0.5, 0.5), "dead": 1, "always_on": 3,
@@ -54,7 +54,7 @@ def test_counts_by_hand():
 
 def test_a_reduction_has_the_counts_of_its_network():
     network, box = rn.Network.random((2, 30, 20, 1), rng=0, output_bias=True), rn.Box([0, 0], [1, 1])
-    before, after = (census(net, box) for net in (network, rn.reduce(network, box)))
+    before, after = (summarise(net, box) for net in (network, rn.reduce(network, box)))
     names = ("inside", "dead", "always_on", "duplicate")
     assert [[layer[name] for name in names] for layer in before["layers"]] == [
         [layer[name] for name in names] for layer in after["layers"]]
@@ -62,7 +62,7 @@ def test_a_reduction_has_the_counts_of_its_network():
 
 
 def test_without_a_domain_nothing_is_said_that_needs_one():
-    found = census(rn.Network.random((2, 3, 1), rng=0))
+    found = summarise(rn.Network.random((2, 3, 1), rng=0))
     assert found["layers"][0].keys() == {"neurons", "norms", "thresholds", "zero_rows", "duplicate"}
     assert found["parameters"] == {"now": 12, "without_idle": 12, "saved": 0}
 
@@ -99,11 +99,11 @@ def test_duplicates_are_the_rows_that_are_multiples_of_an_earlier_one(case):
 
 def test_thresholds_beyond_the_range_of_float64_are_no_duplicates():
     network = rn.Network([[[5e-324], [1.0], [1e-320]]], [[1e308, 1.0, 1e308]], [[1.0, 1.0, 1.0]])
-    layer, = census(network)["layers"]
+    layer, = summarise(network)["layers"]
     assert (layer["duplicate"], layer["thresholds"]) == (0, (1.0, np.inf))
 
 
-# neurons that do nothing
+# dead and unused neurons
 
 
 def reaches_output(network, dead, layer, j):

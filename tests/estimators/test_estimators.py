@@ -146,12 +146,12 @@ def test_folding_is_the_network_of_standardised_inputs():
     net = rn.Network.random((3, 6, 2), rng, output_bias=True)
     inputs = fitting.scaling_of(X[:, used], np.ones(20))
     outs = fitting.Scaling(np.array([5.0, -1.0]), np.array([2.0, 30.0]))
-    found = fitting.folded(net, inputs, outs, used)(X)
+    found = fitting.absorb_scaling(net, inputs, outs, used)(X)
     expected = outs.mean + outs.scale * net((X[:, used] - inputs.mean) / inputs.scale)
     # |x| / scale is at most 200 here: sums of absolute terms of the first layer
     size = 200.0 * np.abs(net.weights[0]).sum(axis=1) + np.abs(net.thresholds[0])
     allowed = gamma(64) * outs.scale * (np.abs(net.output_weights) @ size + np.abs(net.output_bias) + 5.0)
-    assert_close(found, expected, allowed, "folded network")
+    assert_close(found, expected, allowed, "network that absorbed the scaling")
 
 
 def test_scaling_is_the_weighted_mean_and_deviation():
@@ -169,7 +169,7 @@ def test_scaling_of_large_numbers_is_finite():
 
 def test_parts_share_every_group_evenly():
     groups = np.repeat([0, 1, 2], [7, 10, 3])
-    part = fitting.deal(groups, 5, np.random.default_rng(0))
+    part = fitting.stratified_parts(groups, 5, np.random.default_rng(0))
     counts = np.array([np.bincount(part[groups == group], minlength=5) for group in range(3)])
     assert (np.ptp(counts, axis=1) <= 1).all() and np.ptp(counts.sum(axis=0)) <= 1
 

@@ -318,14 +318,14 @@ def test_truncated_npz_is_refused(tmp_path):
     data = (tmp_path / "net.npz").read_bytes()
     for length in range(0, len(data), 50):
         (tmp_path / "cut.npz").write_bytes(data[:length])
-        with pytest.raises(ValueError, match=r"cut\.npz: not a sound zip file"):
+        with pytest.raises(ValueError, match=r"cut\.npz: not a valid zip file"):
             rn.load(tmp_path / "cut.npz")
 
 
 def test_text_renamed_to_npz_is_refused(tmp_path):
     rn.save(tmp_path / "net.nnet", small_reduced())
     os.rename(tmp_path / "net.nnet", tmp_path / "net.npz")
-    with pytest.raises(ValueError, match=r"net\.npz: not a sound zip file: File is not a zip file"):
+    with pytest.raises(ValueError, match=r"net\.npz: not a valid zip file: File is not a zip file"):
         rn.load(tmp_path / "net.npz")
 
 
@@ -335,7 +335,7 @@ def test_damaged_member_is_refused(tmp_path):
     place = data.index(small_reduced().weights[0].tobytes())
     data[place] ^= 1
     (tmp_path / "net.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"net\.npz: not a sound zip file: Bad CRC-32"):
+    with pytest.raises(ValueError, match=r"net\.npz: not a valid zip file: Bad CRC-32"):
         rn.load(tmp_path / "net.npz")
 
 
@@ -634,14 +634,14 @@ def test_box_without_normalisation_is_the_minimums_and_maximums(tmp_path):
     (None, [-1.0, 1.0, 1.0], "line 8: the ranges must be finite and larger than 0, got -1.0"),
     (None, [1.0, math.nan, 1.0], "line 8: the ranges must be finite and larger than 0, got nan"),
     (None, [1.0, math.inf, 1.0], "line 8: the ranges must be finite and larger than 0, got inf"),
-    (None, [1.0], "line 8: 3 ranges expected, one an input and one for all outputs, got 1"),
+    (None, [1.0], "line 8: 3 ranges expected, one per input and one for all outputs, got 1"),
     ([math.inf, 0.0, 0.0], None, "line 7: the means must be finite, got inf"),
-    ([0.0] * 4, None, "line 7: 3 means expected, one an input and one for all outputs, got 4"),
+    ([0.0] * 4, None, "line 7: 3 means expected, one per input and one for all outputs, got 4"),
 ])
 def test_incredible_normalisation_is_refused_unless_told_to_ignore_it(tmp_path, means, ranges, reason):
     path = write_text(tmp_path / "bad.nnet", make_text((2, 3, 1), 0, means=means, ranges=ranges))
     for call in (rn.load_box, lambda path: rn.load(path, physical=True)):
-        with pytest.raises(ValueError, match=rf"bad\.nnet: {reason}; `normalise=False` takes no notice"):
+        with pytest.raises(ValueError, match=rf"bad\.nnet: {reason}; `normalise=False` ignores means and ranges"):
             call(path)
     assert rn.load_box(path, normalise=False) == rn.Box([-1, -1], [1, 1])
     assert rn.load(path).sizes == (2, 3, 1)
@@ -660,8 +660,8 @@ def test_range_of_the_outputs_does_not_matter_for_the_box(tmp_path):
 
 
 @pytest.mark.parametrize("minimums, maximums, reason", [
-    ([0.0], None, "line 5: the file declares no box: 2 numbers, one an input, expected, got 1"),
-    (None, [0.0], "line 6: the file declares no box: 2 numbers, one an input, expected, got 1"),
+    ([0.0], None, "line 5: the file declares no box: 2 numbers, one per input, expected, got 1"),
+    (None, [0.0], "line 6: the file declares no box: 2 numbers, one per input, expected, got 1"),
     ([2.0, 2.0], None, "line 5: no box .* `low` must be at most `high`"),
     ([1.0, 1.0], None, "line 5: no box .* a box of one point"),
     ([math.nan, 0.0], None, "line 5: no box .* `low` must be finite, got nan"),

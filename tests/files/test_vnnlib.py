@@ -144,11 +144,11 @@ REFUSED = {
     "contradiction": (UNIT + "(assert (<= X_0 -1))", "`low` must be at most `high` = -1.0 at index 0"),
     "point": (declarations(1) + "(assert (= X_0 1))", "a box of one point"),
     "open": (UNIT + "(assert (<= X_0 1)", "line 8: the file ends within parentheses"),
-    "closed": (UNIT + "(check-sat))", r"line 8: '\)' stands outside of parentheses"),
-    "words": ("2,1,1,2,\n", "line 1: '2,1,1,2,' stands outside of parentheses"),
-    "quotation": (UNIT + '(set-info "a)\n', "line 8: a quotation without an end"),
-    "nul": (UNIT + "\0", "line 8: .* stands outside of parentheses"),
-    "nested": (UNIT + "(" * 10**5, "line 8: a command must have at most .* 64 parentheses in one another"),
+    "closed": (UNIT + "(check-sat))", r"line 8: '\)' stands outside parentheses"),
+    "words": ("2,1,1,2,\n", "line 1: '2,1,1,2,' stands outside parentheses"),
+    "quotation": (UNIT + '(set-info "a)\n', "line 8: an unclosed quotation"),
+    "nul": (UNIT + "\0", "line 8: .* stands outside parentheses"),
+    "nested": (UNIT + "(" * 10**5, "line 8: a command must have at most .* 64 nested parentheses"),
 }
 
 

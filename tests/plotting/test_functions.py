@@ -32,27 +32,27 @@ def pyplot_is_left_as_it_was():
 # graphs
 
 
-def exact_hinges(network, low, high):
+def exact_breakpoints(network, low, high):
     """Return -b / w of the neurons of one hidden layer that lie inside, sorted, as fractions."""
     pairs = zip(network.weights[0][:, 0].tolist(), network.thresholds[0].tolist())
-    places = {-Fraction(b) / Fraction(w) for w, b in pairs if w}
-    return sorted(x for x in places if low < x < high)
+    points = {-Fraction(b) / Fraction(w) for w, b in pairs if w}
+    return sorted(x for x in points if low < x < high)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_hinges_of_one_hidden_layer_are_minus_b_over_w(ax, seed):
+def test_breakpoints_of_one_hidden_layer_are_minus_b_over_w(ax, seed):
     network = rn.Network.random((1, 30, 1), rng=seed)
     plotting.network(network, UNIT, ax)
     line, marks = ax.lines
-    hinges = np.array([float(x) for x in exact_hinges(network, 0, 1)])
+    expected = np.array([float(x) for x in exact_breakpoints(network, 0, 1)])
     size = (np.abs(network.weights[0][:, 0]) + np.abs(network.thresholds[0])).max()
     steepness = np.abs(network.weights[0]).min()
-    assert_close(marks.get_xdata(), hinges, 8 * EPS * size / steepness, "hinges")
-    assert_equal_bits(line.get_xdata(), [0.0, *marks.get_xdata(), 1.0], "corners")
+    assert_close(marks.get_xdata(), expected, 8 * EPS * size / steepness, "breakpoints")
+    assert_equal_bits(line.get_xdata(), [0.0, *marks.get_xdata(), 1.0], "breakpoints")
 
 
 @pytest.mark.parametrize("sizes", [(1, 9, 1), (1, 5, 4, 2), (1, 4, 4, 4, 1)])
-def test_relu_network_is_affine_between_the_corners_that_are_drawn(ax, sizes):
+def test_relu_network_is_affine_between_the_breakpoints_that_are_drawn(ax, sizes):
     network = rn.Network.random(sizes, rng=1)
     plotting.network(network, rn.Box(-2, 2), ax, hinges=False)
     bound = rn.evaluation_bound(network, rn.Box(-2, 2))
@@ -60,17 +60,18 @@ def test_relu_network_is_affine_between_the_corners_that_are_drawn(ax, sizes):
         x, y = line.get_xdata(), line.get_ydata()
         middles = (x[:-1] + x[1:]) / 2
         slope = np.abs(np.diff(y) / np.diff(x)).max()
-        moved = 4e-12 * 4 * slope  # hinges nearer than 1e-12 of the interval to another one are left out
+        moved = 4e-12 * 4 * slope  # breakpoints nearer than 1e-12 of the interval to another one are left out
         assert_close(network(middles[:, None])[:, k], (y[:-1] + y[1:]) / 2, 4 * bound[k] + moved, "middles")
-        assert_equal_bits(y, network(x[:, None])[:, k], "corners")
+        assert_equal_bits(y, network(x[:, None])[:, k], "breakpoints")
 
 
-def test_deep_hinges_are_marked_by_layer(ax):
+def test_deep_breakpoints_are_marked_by_layer(ax):
     tent = rn.Network([[[1.0], [1.0]], [[2.0, -4.0]]], [[0.0, -0.5], [-0.5]], [[1.0]])  # relu(tent(x) - 1/2)
     plotting.network(tent, UNIT, ax)
     _, first, second = ax.lines
     assert first.get_xdata().tolist() == [0.5] and second.get_xdata().tolist() == [0.25, 0.75]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["hinges, layer 1", "hinges, layer 2"]
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["breakpoints, layer 1", "breakpoints, layer 2"]
 
 
 def test_binary_network_is_drawn_as_steps_with_gaps(ax):
@@ -117,10 +118,10 @@ def test_zero_line_of_a_neuron_lies_where_z_is_zero(ax):
 # regions
 
 
-def test_regions_of_one_input_are_the_pieces_between_hinges(ax):
+def test_regions_of_one_input_are_the_pieces_between_breakpoints(ax):
     network = rn.Network.random((1, 12, 1), rng=0)
     plotting.regions(network, UNIT, ax)
-    n = len(exact_hinges(network, 0, 1)) + 1
+    n = len(exact_breakpoints(network, 0, 1)) + 1
     assert ax.get_title() == f"{n} regions" and len(ax.patches) == n
 
 
@@ -155,7 +156,7 @@ def test_legend_counts_the_neurons_that_are_dead_or_always_on(ax, domain):
     plotting.neurons(network, domain, ax)
     stable = rn.stable_neurons(network, domain)
     words = [text.get_text() for text in ax.get_legend().get_texts()][2:]
-    counts = {"active": stable.unstable, "dead": stable.dead, "always on": stable.always_on}
+    counts = {"unstable": stable.unstable, "dead": stable.dead, "always on": stable.always_on}
     assert words == [f"{word}: {which[0].sum()}" for word, which in counts.items() if which[0].any()]
 
 
@@ -182,8 +183,8 @@ def test_reduction_brings_every_threshold_into_its_interval_and_every_norm_to_on
     red = rn.reduce(network, SQUARE)
     plotting.layers(network, red, ax=ax)
     after = [line.get_ydata() for line in ax.lines if line.get_marker() == "s"]
-    assert [len(places) for places in after] == list(red.sizes[1:-1])
-    assert all((places >= -1e-12).all() and (places <= 1 + 1e-12).all() for places in after)
+    assert [len(positions) for positions in after] == list(red.sizes[1:-1])
+    assert all((positions >= -1e-12).all() and (positions <= 1 + 1e-12).all() for positions in after)
     norms = plotting.layers(network, red, "norms", Figure().subplots())
     before = [line.get_ydata() for line in norms.lines if line.get_marker() == "o"]
     for values, W in zip(before, network.weights):

@@ -258,7 +258,7 @@ def test_a_file_of_version_1_that_was_changed_is_found_out(tmp_path):
     f, g, domain, _ = OLD["pieces"]
     data = (DATA / "certificate_1_pieces.npz").read_bytes()
     assert b'"eps": 100.0' in data
-    with pytest.raises(ValueError, match="sound zip file"):
+    with pytest.raises(ValueError, match="valid zip file"):
         (tmp_path / "proof.npz").write_bytes(data.replace(b'"eps": 100.0', b'"eps": 200.0'))
         Certificate.load(tmp_path / "proof.npz")
 
