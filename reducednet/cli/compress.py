@@ -20,8 +20,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T",
                         help="largest difference that is allowed beyond rounding (default 0)")
     parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
-                        help="how signs of neurons are found: by linear bounds (default); by linear "
-                        "programs, which find more and take longer; or by branching on top of these")
+                        help="how signs of neurons are found: by linear bounds (default); by "
+                        "linear programs, which find more and take longer; or by branching as well")
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
                         help="when no further linear program is started (default 60)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",

@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="where the network goes: .npz, .nnet or .onnx")
     parser.add_argument("--physical", action="store_true",
                         help="let the network absorb the normalisation of a .nnet file, so that it "
-                        "works in physical units (default: the network as stored, in normalised units)")
+                        "works in physical units (default: the network as stored, normalised)")
     add_json(parser)
     parser.set_defaults(run=run)
 

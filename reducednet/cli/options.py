@@ -57,7 +57,7 @@ def add_domain(parser: argparse.ArgumentParser) -> None:
                        help="the inputs: two numbers, or two lists with commas, a number per input")
     group.add_argument("--domain", type=Path, metavar="FILE",
                        help="a file that declares the inputs: a box (.nnet, .vnnlib), a reduced "
-                       "network (.npz) with its domain, or samples, one per row (.npy, .csv, .txt), "
+                       "network (.npz) with its domain, or samples, a row each (.npy, .csv, .txt), "
                        "with the box around them (default: what the network's own file declares)")
     parser._negative_number_matcher = re.compile(r"^-(\.?\d|inf|nan).*$")  # -1e3 and -1,0 are values
 

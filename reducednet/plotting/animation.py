@@ -28,7 +28,8 @@ def animate(
     """Return an animation of networks: the function on the left, the thresholds on the right.
 
     Collect the networks while you train, with the callback
-    ``lambda state: networks.append(state.network)``. A function of two inputs is shown by its regions.
+    ``lambda state: networks.append(state.network)``. A function of two inputs is shown by its
+    regions.
 
     Parameters
     ----------
