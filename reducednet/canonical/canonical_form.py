@@ -6,6 +6,7 @@ with distinct hyperplanes, each through the domain's interior (THEORY, Prop. 5).
 """
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -109,6 +110,12 @@ class CanonicalForm:
     def n_neurons(self) -> int:
         """The number of hyperplanes."""
         return len(self.thresholds)
+
+    @property
+    def turned(self) -> np.ndarray:
+        """The old name of `opposite`, for this version."""
+        warnings.warn("`turned` is now called `opposite`", DeprecationWarning, stacklevel=2)
+        return self.opposite
 
     def __call__(self, X: Any) -> Array:
         """Return the outputs at X, shape (n_samples, n_inputs), as (n_samples, n_outputs)."""

@@ -38,11 +38,12 @@ class Splits:
         self.axis, self.place, self.child = [-1], [0.0], [-1]
         self.directions: dict[int, Array] = {}
 
-    def split(self, nodes: np.ndarray, axes: np.ndarray, places: Array) -> np.ndarray:
+    def split(self, nodes: np.ndarray, axes: np.ndarray, positions: Array) -> np.ndarray:
         """Split leaves; return the new leaves' numbers, all the lower ones before the upper ones."""
         first = len(self.axis)
-        for count, (node, axis, place) in enumerate(zip(nodes.tolist(), axes.tolist(), places.tolist())):
-            self.axis[node], self.place[node], self.child[node] = axis, place, first + 2 * count
+        cuts = zip(nodes.tolist(), axes.tolist(), positions.tolist())
+        for count, (node, axis, position) in enumerate(cuts):
+            self.axis[node], self.place[node], self.child[node] = axis, position, first + 2 * count
         self.axis += [-1] * (2 * len(nodes))
         self.place += [0.0] * (2 * len(nodes))
         self.child += [-1] * (2 * len(nodes))
@@ -124,14 +125,14 @@ def _split(splits: Splits, now: Frontier) -> tuple[Array, Array, np.ndarray] | N
     Return None if there is no float64 between the ends of a side.
     """
     index = np.arange(len(now.node))
-    places = (now.low / 2.0 + now.high / 2.0)[now.axis, index]
-    if not ((now.low[now.axis, index] < places) & (places < now.high[now.axis, index])).all():
+    positions = (now.low / 2.0 + now.high / 2.0)[now.axis, index]
+    if not ((now.low[now.axis, index] < positions) & (positions < now.high[now.axis, index])).all():
         return None
     lower_high, upper_low = now.high.copy(), now.low.copy()
-    lower_high[now.axis, index] = upper_low[now.axis, index] = places
+    lower_high[now.axis, index] = upper_low[now.axis, index] = positions
     low = np.concatenate([now.low, upper_low], axis=1)
     high = np.concatenate([lower_high, now.high], axis=1)
-    return low, high, splits.split(now.node, now.axis, places)
+    return low, high, splits.split(now.node, now.axis, positions)
 
 
 def bound_boxes(

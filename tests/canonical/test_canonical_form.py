@@ -582,3 +582,9 @@ def test_sums_are_rounded_once(seed, n):
     terms = entries(np.random.default_rng(seed), (n, 2, 3), "normal") * 2.0 ** np.arange(-60, 60, 20)[:3]
     exact = [[float(sum(map(Fraction, terms[:, i, j].tolist()), Fraction(0))) for j in range(3)] for i in range(2)]
     assert_equal_bits(exact_sums(terms), exact, "sums")
+
+
+def test_the_old_name_of_opposite_still_works_with_a_warning():
+    form = rn.canonical_form(rn.Network.random((1, 4, 1), rng=0), rn.Box(0, 1))
+    with pytest.warns(DeprecationWarning, match="`turned` is now called `opposite`"):
+        assert form.turned is form.opposite

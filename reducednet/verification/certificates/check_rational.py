@@ -131,9 +131,9 @@ def least_magnitude(y: Sum, empty: bool) -> Fraction:
     for one, other in ((first[1:], second), (first[:1], second[1:])):
         if len(one) and len(other):
             other = np.sort(other)
-            places = np.searchsorted(other, -one)
+            positions = np.searchsorted(other, -one)
             for step in (-1, 0):
-                nearest = other[np.clip(places + step, 0, len(other) - 1)]
+                nearest = other[np.clip(positions + step, 0, len(other) - 1)]
                 magnitudes.append(min(abs(one + nearest)))
     return q * min(magnitudes) if magnitudes else ZERO
 
