@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-EXAMPLES, MANY_EXAMPLES = 8, 60
+EXAMPLES, MANY_EXAMPLES = 5, 60
 COMMON: dict[str, Any] = {
     "deadline": None, "print_blob": True,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -114,7 +114,7 @@ def columns(text, *names):
     return [[row[:end].split()[-1] for end in ends] for row in rows]
 
 
-@pytest.mark.parametrize("bound", ["support", "ball"])
+@pytest.mark.parametrize("bound", ["support", pytest.param("ball", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("activation", ["relu", "binary"])
 def test_reduce_and_info_count_the_same_in_columns_of_one_name(tmp_path, capsys, bound, activation):
     rng, path, out = np.random.default_rng(5), tmp_path / "in.npz", tmp_path / "out.npz"

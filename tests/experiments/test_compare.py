@@ -953,7 +953,7 @@ def test_bad_calls_of_the_command_end_with_code_2_and_one_line(tmp_path, capsys,
 
 
 @pytest.mark.skipif(os.name == "nt", reason="terminals and signals are different there")
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_interrupted_command_keeps_what_is_finished_and_ends_with_code_130(tmp_path, jobs):
     terminal, its_end = os.openpty()
     process = subprocess.Popen(

@@ -162,6 +162,7 @@ def in_some_triangle(points, x):
     return any(within(list(corners)) for corners in combinations(points, 3))
 
 
+@pytest.mark.slow
 def test_hull_contains_what_some_triangle_of_its_points_contains():
     rng = np.random.default_rng(0)
     seen = set()
@@ -285,6 +286,7 @@ def size(cell):
     return sum(p[0] * q[1] - q[0] * p[1] for p, q in zip(cell, cell[1:] + cell[:1]))
 
 
+@pytest.mark.slow
 def test_cells_tile_the_domain():
     """None is missing and none counted twice, also where lines run through corners (a square's diagonal)."""
     diagonal = shallow([[1.0, -1.0]], [0.0], [[1.0]])
@@ -298,6 +300,7 @@ def test_cells_tile_the_domain():
         assert all(s > 0 or flat for s in sizes)
 
 
+@pytest.mark.slow
 def test_supremum_is_attained_at_its_point():
     for f, g, domain, kind in PAIRS:
         value, point = supremum(f, g, domain)
@@ -308,6 +311,7 @@ def test_supremum_is_attained_at_its_point():
             assert off_hyperplanes(f, point) and off_hyperplanes(g, point), kind
 
 
+@pytest.mark.slow
 def test_supremum_is_never_exceeded_by_samples():
     for f, g, domain, kind in PAIRS[::2]:
         value = supremum(f, g, domain).value

@@ -25,7 +25,14 @@ def box_of(path, network):
         return rn.Box(np.zeros(network.n_inputs), np.ones(network.n_inputs))
 
 
-@pytest.fixture(params=FILES or [None], ids=lambda path: path.stem if path else "none")
+LONG = ("mnist10x10", "acasxu_3_3")
+"""Networks that are left to the slow tests."""
+
+
+@pytest.fixture(params=[
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+    for path in FILES
+] or [None])
 def real(request):
     """A network, its box and points of it: random ones, corners, some on first-layer hyperplanes."""
     network = rn.load(request.param)
