@@ -29,11 +29,13 @@ def run(options: argparse.Namespace) -> Answer:
     """Write the network, read it back and list what the new file lacks."""
     check_output(options.output, ENDINGS, "OUT")
     network = read_network(options.file, options.physical)
-    dropped = _dropped_from(options.file, options.physical) + _dropped_in(options.output, network)
+    box = _declared_box(options.file, options.physical)
+    dropped = _dropped_from(options.file, options.output, options.physical, box)
+    dropped += _dropped_in(options.output, network)
     if dropped and options.output.exists() and options.output.samefile(options.file):
         raise ValueError(
             f"OUT must be another file than IN, of which it would not keep {dropped[0]}")
-    save_checked(options.output, network)
+    save_checked(options.output, network, box)
     report = {"network": network_report(network), "input": str(options.file),
               "output": str(options.output), "physical": options.physical,
               "same_numbers_read_back": True, "not_carried_over": dropped}
@@ -43,9 +45,19 @@ def run(options: argparse.Namespace) -> Answer:
     return Answer(report, lines + [f"not carried over: {what}" for what in dropped])
 
 
-def _dropped_from(path: Path, physical: bool) -> list[str]:
-    """List what a .nnet file holds besides the network, as far as it makes sense."""
-    from .. import load, load_box
+def _declared_box(path: Path, physical: bool) -> Any:
+    """Return the box that a .nnet file declares, which another .nnet file can declare too, or None."""
+    from .. import load_box
+
+    if path.suffix.lower() == ".nnet":
+        with suppress(ValueError):
+            return load_box(path, normalise=not physical)
+    return None
+
+
+def _dropped_from(path: Path, output: Path, physical: bool, box: Any) -> list[str]:
+    """List what a .nnet file holds besides the network and the new file cannot hold."""
+    from .. import load
 
     if path.suffix.lower() != ".nnet":
         return []
@@ -54,8 +66,7 @@ def _dropped_from(path: Path, physical: bool) -> list[str]:
         if not physical and load(path, physical=True) != load(path):
             dropped.append(
                 "means and ranges: inputs and outputs are in normalised units (see --physical)")
-    with suppress(ValueError):
-        box = load_box(path, normalise=not physical)
+    if box is not None and output.suffix.lower() != ".nnet":
         dropped.append(f"the box of inputs, {box!r}, and the clipping to it")
     return dropped
 

@@ -858,6 +858,14 @@ def test_conversion_says_that_units_are_normalised(folder, capsys):
     assert "normalised units" in units and "Box([-1], [2])" in box
 
 
+@pytest.mark.parametrize("options, box", [([], rn.Box(-1, 2)), (["--physical"], rn.Box(-1, 5))])
+def test_conversion_to_the_same_format_keeps_the_declared_box(folder, capsys, options, box):
+    scaled_nnet(folder / "scaled.nnet")
+    said = answer(capsys, "convert", "scaled.nnet", "out.nnet", *options)["not_carried_over"]
+    assert rn.load_box("out.nnet") == box
+    assert not [text for text in said if "box" in text]
+
+
 @pytest.mark.parametrize("name, into, dropped", [
     ("net.npz", "out.npz", []), ("ball.npz", "out.npz", []), ("net.nnet", "out.npz", []),
     ("ball.npz", "out.nnet", ["the domain", "reduced"]), ("box.npz", "out.nnet", ["reduced"]),
