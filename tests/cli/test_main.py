@@ -531,10 +531,17 @@ def test_input_may_be_the_output(folder, capsys):
 
 
 def test_conversion_onto_its_input_is_refused_where_it_loses_something(folder, capsys):
-    before = (folder / "box.nnet").read_bytes()
-    code, out, err = call(capsys, "convert", "box.nnet", "./box.nnet")
-    assert (code, out) == (2, "") and "would not keep the box" in err
-    assert (folder / "box.nnet").read_bytes() == before
+    scaled_nnet(folder / "scaled.nnet")
+    before = (folder / "scaled.nnet").read_bytes()
+    code, out, err = call(capsys, "convert", "scaled.nnet", "./scaled.nnet")
+    assert (code, out) == (2, "") and "would not keep means and ranges" in err
+    assert (folder / "scaled.nnet").read_bytes() == before
+
+
+def test_conversion_onto_its_input_keeps_its_box(folder, capsys):
+    network, box = rn.load("box.nnet"), rn.load_box("box.nnet")
+    assert answer(capsys, "convert", "box.nnet", "./box.nnet")["not_carried_over"] == []
+    assert rn.load("box.nnet") == network and rn.load_box("box.nnet") == box
 
 
 def test_json_has_null_in_the_place_of_infinity(folder, capsys):
