@@ -19,7 +19,7 @@ from ..verification.symbolic_bounds.symbolic_network import (
     DEAD, FINEST_PRECISION, MOST_NUMBERS, ON, Roles, SymbolicNetwork, write_symbolically,
 )
 from ..verification.verdict import Verdict
-from ..verification.verify import verify
+from ..verification.verify import decide
 from .binary import remove_neurons, representatives
 from .rebuild import Rebuilt, rebuild
 from .report import CompressionReport
@@ -240,8 +240,8 @@ def _prove(network: Network, domain: Domain, attempt: _Attempt) -> Certificate |
 def _verdict(
     network: Network, small: Network, domain: Domain, eps: float | None = None, **options: Any
 ) -> Verdict:
-    """Return the verdict of `verify`; raise KeyboardInterrupt again if that cut it short."""
-    verdict = verify(network, small, domain, eps, **options)
+    """Return the verdict of `decide`; raise KeyboardInterrupt again if that cut it short."""
+    verdict = decide(network, small, domain, eps, **options)
     if verdict.interrupted:
         raise KeyboardInterrupt
     return verdict

@@ -52,7 +52,11 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
     True
     """
     network, domain = check_network(network), check_domain(network, domain)
-    extra = integer(extra_roundings, "extra_roundings", 0)
+    return forward_error(network, domain, integer(extra_roundings, "extra_roundings", 0))
+
+
+def forward_error(network: Network, domain: Domain, extra: int = 0) -> Array:
+    """Return `evaluation_bound`; the arguments are not checked."""
     low, high = domain.bounding_box()
     A, e = np.maximum(np.abs(low), np.abs(high)) * (1.0 + gamma(domain.n_inputs + 4)), np.zeros(len(low))
     *hidden, (C, a) = affine_maps(network)
@@ -90,6 +94,8 @@ def _affine_error(
 def evaluation_margin(network: Network, domain: Domain) -> float:
     """Return a distance from the hyperplanes beyond which rounding switches no binary neuron.
 
+    The arguments are not checked.
+
     For the hyperplanes of the first layer,
 
     |fl(w.x + b) - (w.x + b)| <= gamma_(n+2) (|w|.A + |b|) + underflow <= margin |w|
@@ -119,7 +125,6 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
     >>> bool(0.0 < evaluation_margin(net, Box(0, 1)) < 1e-15)
     True
     """
-    network, domain = check_network(network), check_domain(network, domain)
     if network.activation == "relu":
         return 0.0
     (W, b), *above = zip(network.weights, network.thresholds)

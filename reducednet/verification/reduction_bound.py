@@ -20,7 +20,7 @@ from ..networks.parameters import Affine
 from ..numerics.rounding import SMALLEST, gamma
 from ..numerics.sphere import normalise
 from ..reduced_space.reduced_network import ReducedNetwork
-from ..reduced_space.rounding_error import evaluation_bound
+from ..reduced_space.rounding_error import forward_error
 
 THIN = 2.0**-30
 """Two directions, or a neuron and a constant, count as equal up to rounding below this."""
@@ -364,5 +364,5 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
     _check_pair(network, instance(reduced, "reduced", ReducedNetwork, "a ReducedNetwork"))
     binary = network.activation == "binary"
     extra = reduced.sizes[-2] + 2 if binary else 0  # constants that `spare="redraw"` adds up
-    bounds = evaluation_bound(network, reduced.domain, extra) + evaluation_bound(reduced, reduced.domain, extra)
+    bounds = forward_error(network, reduced.domain, extra) + forward_error(reduced, reduced.domain, extra)
     return bounds if binary else (bounds + mapping_bound(network, reduced)) * (1.0 + gamma(4))

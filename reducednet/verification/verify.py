@@ -12,7 +12,7 @@ from ..domains import Box, Domain
 from ..networks.network import Network, check_domain, check_network
 from ..networks.rescaling import rescale, unit_exponents
 from ..numerics.rationals import above
-from ..reduced_space.rounding_error import evaluation_bound, evaluation_margin
+from ..reduced_space.rounding_error import evaluation_margin, forward_error
 from .certify import certify
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS
@@ -94,9 +94,22 @@ def verify(
     >>> verify(net, half, box).status
     'not_equivalent'
     """
-    question, time_limit = _question(f, g, domain, eps, semantics, time_limit)
-    findings = Findings(question, time_limit)
-    names = list(PROVERS) if choice(method, "method", ["auto", *PROVERS]) == "auto" else [method]
+    domain = _check_pair(f, g, domain)
+    eps = None if eps is None else number(eps, "eps", minimum=0.0)
+    choice(semantics, "semantics", SEMANTICS)
+    time_limit = number(time_limit, "time_limit", above=0.0)
+    choice(method, "method", ["auto", *PROVERS])
+    return decide(f, g, domain, eps, semantics, time_limit, method)
+
+
+def decide(
+    f: Network, g: Network, domain: Domain, eps: float | None = None, semantics: str = "real",
+    time_limit: float = 60.0, method: str = "auto",
+) -> Verdict:
+    """Return the verdict of `verify`; the arguments are not checked."""
+    findings = Findings(_question(f, g, domain, eps, semantics), time_limit)
+    question = findings.question
+    names = list(PROVERS) if method == "auto" else [method]
     if _cannot_be_proved(question):
         names = [name for name in names if name in REFUTING]
     interrupted = False
@@ -128,34 +141,41 @@ def _cannot_be_proved(question: Question) -> bool:
     return question.evaluation_error > question.eps
 
 
-def _question(
-    f: Any, g: Any, domain: Any, eps: Any, semantics: Any, time_limit: Any
-) -> tuple[Question, float]:
-    """Check the arguments and return the question for the provers, and the time limit."""
-    f, g = check_network(f, "f"), check_network(g, "g")
+def _check_pair(f: Any, g: Any, domain: Any) -> Domain:
+    """Refuse networks that cannot be compared on the domain; return the domain."""
+    check_network(f, "f"), check_network(g, "g")
     if (f.n_inputs, f.n_outputs) != (g.n_inputs, g.n_outputs):
         expected = f"a network of {f.n_inputs} inputs and {f.n_outputs} outputs, as `f`"
         raise ValueError(message("g", expected, f"{g.n_inputs} and {g.n_outputs}"))
     if f.activation != g.activation:
         raise ValueError(message("g", f"a {f.activation} network, as `f`", g.activation))
-    domain = check_domain(f, domain)
-    float64 = choice(semantics, "semantics", SEMANTICS) == "float64"
-    time_limit = number(time_limit, "time_limit", above=0.0)
-    rounding_error = np.inf
+    return check_domain(f, domain)
+
+
+def _question(
+    f: Network, g: Network, domain: Domain, eps: float | None, semantics: str
+) -> Question:
+    """Return the question for the provers.
+
+    Raises
+    ------
+    ValueError
+        If eps is to be chosen and the evaluation errors have no finite bound.
+    """
+    float64, rounding_error = semantics == "float64", np.inf
     if float64 or eps is None:
-        rounding_error = float((evaluation_bound(f, domain) + evaluation_bound(g, domain)).max())
+        rounding_error = float((forward_error(f, domain) + forward_error(g, domain)).max())
     evaluation_error = rounding_error if float64 else 0.0
     if eps is None:
         if not np.isfinite(rounding_error):
             expected = "given, for the evaluation errors have no finite bound here"
             raise ValueError(message("eps", expected, None))
         eps = evaluation_error + _default_eps(f, g, domain)
-    eps = number(eps, "eps", minimum=0.0) + 0.0  # no -0.0
+    eps += 0.0  # no -0.0
     depth = max(f.depth, g.depth)
     one, other = (_deepen(_well_scaled(network), depth) for network in (f, g))
     margin = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
-    question = Question(one, other, domain, eps, evaluation_error, rounding_error, margin, (f, g))
-    return question, time_limit
+    return Question(one, other, domain, eps, evaluation_error, rounding_error, margin, (f, g))
 
 
 def _default_eps(f: Network, g: Network, domain: Domain) -> float:
@@ -166,7 +186,7 @@ def _default_eps(f: Network, g: Network, domain: Domain) -> float:
     that differ by evaluation errors could not be proved equal.
     """
     extra = 0 if isinstance(domain, Box) else domain.n_inputs + 8
-    return float((evaluation_bound(f, domain, extra) + evaluation_bound(g, domain, extra)).max())
+    return float((forward_error(f, domain, extra) + forward_error(g, domain, extra)).max())
 
 
 def _well_scaled(network: Network) -> Network:

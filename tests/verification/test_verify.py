@@ -508,7 +508,7 @@ def test_question_is_about_the_same_functions():
         weights = [f.weights[0] * 2.0**-300, f.weights[1] * 2.0**200]
         thresholds = [f.thresholds[0] * 2.0**-300, f.thresholds[1]]
         f = rn.Network(weights, thresholds, f.output_weights, None, activation)
-        question, _ = verify_module._question(f, deeper(f, rng), SQUARE, 1.0, "real", 1.0)
+        question = verify_module._question(f, deeper(f, rng), SQUARE, 1.0, "real")
         assert question.f.depth == question.g.depth == 3
         for x in SQUARE.sample(5, rng):
             assert exact_outputs(question.f, x) == exact_outputs(question.g, x) == exact_outputs(f, x)
