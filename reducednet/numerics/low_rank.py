@@ -70,7 +70,7 @@ def row_factors(R: Array, error: Array, A: Array) -> tuple[Array, Array]:
     Parameters
     ----------
     R, error : arrays (K, q)
-        A matrix and a bound of the error of each entry.
+        A matrix and a bound on the error of each entry.
     A : array (q,)
         The largest absolute value of each input that R is applied to; larger than 0.
 

@@ -42,7 +42,7 @@ class StandardCoordinates:
         return self.network.to_vector()
 
     def bounds(self, start: Array) -> tuple[Array, Array] | None:
-        """Return the lower and upper bounds of the coordinates, or None."""
+        """Return the lower and upper bounds on the coordinates, or None."""
         return None
 
     def to_vector(self, u: Array) -> Array:

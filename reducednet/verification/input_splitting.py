@@ -1,4 +1,4 @@
-"""Branch and bound on the inputs: split boxes until linear bounds of f - g are small on each.
+"""Branch and bound on the inputs: split boxes until linear bounds on f - g are small on each.
 
 References
 ----------
@@ -22,7 +22,7 @@ from .findings import Findings
 from .verdict import UNKNOWN
 
 MEMORY = 1 << 18
-"""About how many numbers the linear bounds of one layer may hold in one batch."""
+"""About how many numbers the linear bounds on one layer may hold in one batch."""
 
 
 class Splits:

@@ -40,7 +40,7 @@ from .verdict import UNKNOWN
 EXACT_PARAMETERS = 200_000
 """The largest number of parameters that are written over a basis in rationals."""
 LINEAR_PRODUCTS = 200_000_000
-"""How many products linear bounds of a deep network may cost; above that, use intervals alone."""
+"""How many products linear bounds on a deep network may cost; above that, use intervals alone."""
 BRANCHING_INPUTS = 12
 """The largest number of inputs that are split."""
 PRODUCTS_A_SECOND = 2e8

@@ -198,7 +198,7 @@ def pairing(labels: Any, scales: Any) -> tuple[Any, Any]:
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
-    """Return a bound of |f - g| over the domain.
+    """Return a bound on |f - g| over the domain.
 
     data : labels0, labels1, ... and scales0, ... of each hidden layer, g's neurons before f's
     """

@@ -185,7 +185,7 @@ def activation(z: Any, first: bool, relu: bool, names: Any, intervals: Any, doma
 
 
 def exact_bound(data: Any, f: Any, g: Any, intervals: Any, domain: Any) -> Fraction:
-    """Return a bound of |f - g| where the inputs are in these intervals, or on the domain in them.
+    """Return a bound on |f - g| where the inputs are in these intervals, or on the domain in them.
 
     Both networks' layers are written as sums over the same functions. Binary networks are bounded
     off the first layer's hyperplanes, further than the margin.
@@ -228,7 +228,7 @@ def exact_bound(data: Any, f: Any, g: Any, intervals: Any, domain: Any) -> Fract
 
 
 def bound(data: Any, f: Any, g: Any, domain: Any) -> Fraction:
-    """Return the bound of |f - g| on the domain that the tree, labels and scales prove.
+    """Return the bound on |f - g| on the domain that the tree, labels and scales prove.
 
     It raises if they prove none.
     """

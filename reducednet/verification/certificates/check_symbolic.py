@@ -224,7 +224,7 @@ def affine_rows(W: Any, b: Any, activations: Any, representatives: Representativ
 
 
 def sharpen_by_intervals(W: Any, b: Any, h: Any, low: Any, high: Any) -> Any:
-    """Return low and high, sharpened by the bounds of W h + b for h between h[0] and h[1].
+    """Return low and high, sharpened by the bounds on W h + b for h between h[0] and h[1].
 
     A sum of n products and b is smallest and largest at corners, rounded by (n + 4) u times its
     magnitude at most.
@@ -373,7 +373,7 @@ def written_activations(
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
-    """Return a bound of |f - g| over the domain: the difference of both networks' rows is bounded.
+    """Return a bound on |f - g| over the domain: the difference of both networks' rows is bounded.
 
     data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2)
         of classes, with their multipliers mu; targets (n, 3): layer, neuron of f and side of a

@@ -278,7 +278,7 @@ def as_texts(values: Any) -> Any:
 
 
 def largest_margin(domain: Domain) -> float:
-    """Return the largest margin with which a bound of binary networks still says something.
+    """Return the largest margin at which a bound for binary networks still says something.
 
     A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
     of w, b and of w.x + b move it by at most 2 gamma_n X. Eight such moves of d + 64 roundings each

@@ -169,7 +169,7 @@ def _always_agree(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
 
 
 def _smallest_magnitude(row: _BooleanRow, skip_zero: bool) -> float:
-    """Return a lower bound of |z| over all inputs of 0 and 1; 0 if it is too costly to find.
+    """Return a lower bound on |z| over all inputs of 0 and 1; 0 if it is too costly to find.
 
     Each sum over one half of the inputs is compared with the nearest of the other half (meet in the
     middle). `skip_zero` leaves out the input of zeros.

@@ -130,7 +130,7 @@ def _bound_without_always_on(
 
 
 def _always_on_tolerance(forms: Forms) -> Array:
-    """Return how far below 0 the lower bound of z may be for a neuron to count as always on."""
+    """Return how far below 0 the lower bound on z may be for a neuron to count as always on."""
     return 2.0**-30 * forms.magnitude[:, 0, 0]
 
 

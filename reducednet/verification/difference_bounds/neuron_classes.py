@@ -96,7 +96,7 @@ class NeuronRows(NamedTuple):
 class NeuronBounds(NamedTuple):
     """Bounds of one network's neurons in one layer: h = |scale| H_c + rest, low <= z <= high.
 
-    mismatch : upper bound of |z - scale z_c|; 0 for neurons without a class. Arrays (n, B).
+    mismatch : upper bound on |z - scale z_c|; 0 for neurons without a class. Arrays (n, B).
     """
 
     rest: Forms
@@ -144,7 +144,7 @@ def rows_over_classes(layer: Affine, below: LayerActivations, magnitude: Array) 
 
 
 def summation_error(roundings: int, magnitude: Array) -> Array:
-    """Return an upper bound of the error of a sum whose terms go through this many roundings.
+    """Return an upper bound on the error of a sum whose terms go through this many roundings.
 
     It is positive unless the magnitude is 0, even where gamma times it underflows: large weights
     may multiply it.
