@@ -53,7 +53,7 @@ def affine_neurons(linear: Array, error: Array, A: Array, domain: Domain) -> Aff
 def positive_neurons(
     R: Array, error: Array, A: Array, domain: Domain
 ) -> tuple[AffineNeurons, bool]:
-    """Return neurons with C [W b] = R, and True if no fewer always-on neurons will do.
+    """Return neurons with C [W b] = R, and True if fewer always-on neurons cannot suffice.
 
     R is an affine map with its constant. The rows of R = M Q of rank r span a space V of affine
     functions. If V contains a function f that is positive on the domain, it has a basis of positive

@@ -61,7 +61,7 @@ def largest_inputs(domain: Domain) -> Array:
 
 
 def interval_error(domain: Domain, units: Array) -> Array:
-    """Return twice what `reduce` allows for the rounding of each unit row's interval ends, as (n,)."""
+    """Return twice the rounding error that `reduce` allows for each row's interval, as (n,)."""
     return 2.0 * LayerSpace(domain, ACTIVATIONS["relu"], "support").rounding_error(units)
 
 

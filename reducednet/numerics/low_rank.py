@@ -27,7 +27,7 @@ def _row_exponents(matrix: Array) -> np.ndarray:
 
 
 def in_units_of_error(R: Array, error: Array, A: Array) -> Array:
-    """Return R_ki A_i / (error A)_k: R may be 0 where no entry of this is above 1 in size.
+    """Return R_ki A_i / (error A)_k: R may be 0 where no entry exceeds 1 in absolute value.
 
     R may be a stack of matrices, (..., K, q). Rows and A are first multiplied by powers of two, so
     that products of numbers near the limits of float64 stay in its range.

@@ -171,7 +171,7 @@ class ReducedNetwork(Network):
         return ReducedNetwork(weights, thresholds, C, bias, kind.name, domain=domain, bound=bound)
 
     def layer_table(self) -> list[dict[str, Any]]:
-        """Return a table with one row for each layer, as `Network.layer_table`.
+        """Return a table with one row for each layer, like `Network.layer_table`.
 
         Two more columns: the union of the intervals, and how many thresholds lie at an end.
         """

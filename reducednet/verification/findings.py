@@ -61,7 +61,7 @@ class Findings:
         The difference at the counterexample; `gap` is this, rounded down to a float64.
     counterexample : array or None
     proofs : list of (bound, evidence)
-        The bounds for the real functions, the best last, each with the evidence for its certificate.
+        The bounds for the real functions, the best last, each with evidence for its certificate.
     margin : float
         The bound holds at points further than this from every hyperplane, see `Verdict`.
     method, gap_method : str
@@ -98,7 +98,7 @@ class Findings:
         return time.perf_counter() - self._start
 
     def check_time(self) -> None:
-        """Raise `OutOfTime` when the limit is reached."""
+        """Raise `OutOfTime` if the time limit has passed."""
         if self.seconds > self._limit:
             raise OutOfTime
 

@@ -67,7 +67,7 @@ class Frontier:
         self.low, self.high, self.bound, self.axis, self.node = low, high, bound, axis, node
 
     def take(self, index: np.ndarray) -> Frontier:
-        """Return the leaves of these indices."""
+        """Return the leaves with these indices."""
         return Frontier(*(values[..., index] for values in vars(self).values()))
 
     def join(self, other: Frontier) -> Frontier:
@@ -164,7 +164,7 @@ def _try_corners(findings: Findings, region: Region, slopes: Array, output: np.n
 
 
 def outer_box(domain: Domain) -> tuple[Array, Array]:
-    """Return the corners of a box that contains the domain, though those of a ball are rounded."""
+    """Return the corners of a box that contains the domain, even if they are rounded."""
     low, high = domain.bounding_box()
     if isinstance(domain, Ball):
         return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)

@@ -1,4 +1,4 @@
-"""The provers of `verify`, the cheapest first.
+"""Define the provers of `verify`, the cheapest first.
 
 Each prover notes what it finds in the `Findings`, and returns at once if it does not apply.
 """
@@ -142,7 +142,7 @@ def by_search(findings: Findings) -> None:
 
 
 def by_breakpoints(findings: Findings) -> None:
-    """One input: the supremum sits at a breakpoint."""
+    """Bound the difference for one input, where the supremum is attained at a breakpoint."""
     question = findings.question
     f, g = question.f, question.g
     if f.n_inputs > 1:

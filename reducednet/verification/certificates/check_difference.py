@@ -105,7 +105,7 @@ def magnitude(form: Any) -> Any:
 
 
 def block_product(weights: Any, columns: Any) -> tuple[Any, int]:
-    """Return the product weights columns for arrays (n, ...), and r with
+    """Return the product of weights and columns (n, ...), and its number of roundings r.
 
         |fl(sum_i w_i x_i) - sum_i w_i x_i| <= gamma_r sum_i |w_i| |x_i| + n TINY.
 

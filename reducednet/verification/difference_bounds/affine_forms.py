@@ -58,7 +58,7 @@ class Forms(NamedTuple):
 
     @property
     def is_zero(self) -> bool:
-        """Whether every quantity is exactly 0."""
+        """True if every quantity is exactly 0."""
         return not (self.values.any() or self.radii.any())
 
     def take(self, index: np.ndarray) -> Forms:

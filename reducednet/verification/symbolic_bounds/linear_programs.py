@@ -1,4 +1,4 @@
-"""Sharper bounds of symbolic rows by linear programs, and by branch and bound on signs.
+"""Sharpen bounds on symbolic rows by linear programs, and by branch and bound on signs.
 
 The activation U of an unstable neuron satisfies z <= U, 0 <= U and U <= chord(z). The largest value
 of a row under these constraints is a linear program, and its multipliers are the multiples m of
