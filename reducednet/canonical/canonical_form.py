@@ -216,7 +216,7 @@ def constant_and_error(
     bias : bool
         Whether there is an output bias; without one the neurons must provide the constant.
     exactly_on : bool
-        Whether the neurons are affine on all of the domain; otherwise the error includes how far
+        Whether the neurons are affine on the whole domain; otherwise the error includes how far
         they may be below 0.
 
     Returns

@@ -131,7 +131,7 @@ def activation_bounds(
     """Return bounds (low, high) of the activations s(W h + b) for h in the domain.
 
     The pre-activation bounds of neuron j are b_j - h(-w_j) and b_j + h(w_j), with h the support
-    function; here they are widened by the margin (one number, or one a neuron). The rows w_j need
+    function; here they are widened by the margin (one number, or one per neuron). The rows w_j need
     not be unit vectors.
 
     Returns

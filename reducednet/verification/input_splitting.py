@@ -31,7 +31,7 @@ class Splits:
     axis : -1 for a leaf, -2 for one that does not meet the domain
     place : the coordinate of the split
     child : the number of the lower part; that of the upper part is the next
-    directions : {node: u} of the leaves outside: u.x > h_D(u) on all of the box
+    directions : {node: u} of the leaves outside: u.x > h_D(u) on the whole box
     """
 
     def __init__(self) -> None:
@@ -174,7 +174,7 @@ def outer_box(domain: Domain) -> tuple[Array, Array]:
 def _drop_outside(splits: Splits, findings: Findings, leaves: Frontier) -> Frontier:
     """Return the leaves that may meet the domain, and mark the others as outside.
 
-    A direction u separates a box from the domain if u.x > h_D(u) on all of the box, rounding errors
+    A direction u separates a box from the domain if u.x > h_D(u) on the whole box, rounding errors
     included; try the direction from the domain's nearest point to the middle of the box.
     """
     domain = findings.question.domain

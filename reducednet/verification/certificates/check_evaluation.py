@@ -80,7 +80,7 @@ def affine_error(W: Any, b: Any, A: Any, e: Any) -> Any:
 def error_of(net: Any, domain: Any) -> float:
     """Return an upper bound on max_k |fl(N_k) - N_k| over the domain.
 
-    Of a binary network: where float64 finds all neurons right.
+    For a binary network: where float64 gets every neuron right.
     """
     low, high = bounding_box(domain)
     A, e = np.maximum(np.abs(low), np.abs(high)), np.zeros(len(low))

@@ -30,7 +30,7 @@ from .affine_forms import GUARD, Forms, absolute_product, matrix_product, n_roun
 class Match(NamedTuple):
     """The classes of one hidden layer's neurons: z_m = scale_m z_c, nearly.
 
-    labels : integer arrays (n_m,), one a network: the class of each neuron, or -1
+    labels : integer arrays (n_m,), one per network: the class of each neuron, or -1
     scales : arrays (n_m,), negative for opposite neurons, 1 for a class's representative, which is
         the first of the class's neurons in the last network that has one
     """
@@ -212,8 +212,8 @@ class Difference(NamedTuple):
     """Bounds of f - g, and of all neurons on the way to it.
 
     forms : the outputs of the first network minus those of the second, on each region
-    matches : list of Match, one a hidden layer
-    layers : list of lists of NeuronBounds, for each hidden layer one a network
+    matches : list of Match, one for each hidden layer
+    layers : list of lists of NeuronBounds, one per hidden layer and network
     influence : array (d, B)
         How much the slope of each input adds to the errors of the linear relaxations, summed over
         the unstable neurons; 0 with intervals alone. The larger, the more a split there may gain.
