@@ -102,7 +102,7 @@ class ReducedNetwork(Network):
 
     @property
     def dimension(self) -> int:
-        """The dimension of the reduced space: `n_parameters` less one for each hidden neuron."""
+        """The dimension of the reduced space: `n_parameters` minus one for each hidden neuron."""
         return self.n_parameters - sum(self.sizes[1:-1])
 
     def feasibility(self) -> Feasibility:

@@ -31,7 +31,7 @@ from .neuron_classes import (
 def binary_layer(
     rows: Sequence[NeuronRows], match: Match, H: Forms, region: Region
 ) -> tuple[Forms, list[Array], list[NeuronBounds], Array]:
-    """Do what `relu_layer` does for s(z) = 1 if z > 0 else 0, outside the mismatch of hyperplanes.
+    """Return what `relu_layer` returns, for the step s, valid outside the mismatch of hyperplanes.
 
     There a neuron's activation is its representative's, or 1 minus that of an opposite one.
     """

@@ -177,7 +177,7 @@ def subtract_multiple(one: NeuronRows, scale: Array, other: NeuronRows) -> Neuro
     rounded = 2.0 * UNIT_ROUNDOFF * Forms(values, radii).magnitude
     rest = Forms(values, (radii + rounded) * GUARD + SMALLEST)
     F = s * other.F
-    # subtracted in place; `evaluate` charges the rounding of this difference
+    # subtracted in place; `evaluate` adds the rounding error of this difference
     return NeuronRows(np.subtract(one.F, F, out=F), rest, one.magnitude + t * other.magnitude)
 
 
