@@ -30,7 +30,7 @@ def affine_neurons(linear: Array, error: Array, A: Array, domain: Domain) -> Aff
     Parameters
     ----------
     linear, error : arrays (K, d)
-        The linear part, and a bound of the error of each entry.
+        The linear part, and a bound on the error of each entry.
     A : array (d,)
         The largest |x_i| on the domain.
     domain : Domain
@@ -53,7 +53,7 @@ def affine_neurons(linear: Array, error: Array, A: Array, domain: Domain) -> Aff
 def positive_neurons(
     R: Array, error: Array, A: Array, domain: Domain
 ) -> tuple[AffineNeurons, bool]:
-    """Return neurons with C [W b] = R, and True if no fewer always-on neurons will do.
+    """Return neurons with C [W b] = R, and True if fewer always-on neurons cannot suffice.
 
     R is an affine map with its constant. The rows of R = M Q of rank r span a space V of affine
     functions. If V contains a function f that is positive on the domain, it has a basis of positive
@@ -65,7 +65,7 @@ def positive_neurons(
     Parameters
     ----------
     R, error : arrays (K, d + 1)
-        The affine map and a bound of the error of each entry; the last column is the constant.
+        The affine map and a bound on the error of each entry; the last column is the constant.
     A : array (d + 1,)
         The largest |x_i| on the domain, and 1 for the constant.
     domain : Domain
@@ -98,7 +98,7 @@ def positive_neurons(
 
 
 def _lowest_value_error(M: Array, error: Array, magnitude: Any, n: int) -> float:
-    """Return a bound of the error in the lowest value of f = +-Q, for R = M Q of rank 1."""
+    """Return a bound on the error in the lowest value of f = +-Q, for R = M Q of rank 1."""
     factors = np.abs(M[:, 0])
     own = (error[factors > 0.0] / factors[factors > 0.0]).min()
     return float(4.0 * gamma(n + 4) * magnitude + own)

@@ -200,7 +200,7 @@ class CanonicalForm:
 def constant_and_error(
     terms: Array, neurons: AffineNeurons, domain: Domain, bias: bool, exactly_on: bool = False
 ) -> tuple[Array, Array]:
-    """Return the output bias for neurons that realise an affine map, and a bound of the error.
+    """Return the output bias for neurons that realise an affine map, and a bound on the error.
 
     The affine map is the sum of `terms`, m matrices (K, d + 1) with the constant as last column.
     C (W x + b) plus the bias differs from it by an affine map, and the neurons differ from
@@ -216,7 +216,7 @@ def constant_and_error(
     bias : bool
         Whether there is an output bias; without one the neurons must provide the constant.
     exactly_on : bool
-        Whether the neurons are affine on all of the domain; otherwise the error includes how far
+        Whether the neurons are affine on the whole domain; otherwise the error includes how far
         they may be below 0.
 
     Returns
@@ -382,7 +382,7 @@ def _bound(
     dropped: Array,
     terms: Terms,
 ) -> tuple[Array, float]:
-    """Return the bound of |N - F| for each output, and the margin in which it may fail for binary.
+    """Return the bound on |N - F| for each output, and the margin in which it may fail for binary.
 
     ReLU: |c_j| (error_j + norm_j times the error of merging) for each unstable neuron; |c_j|
     stability_error_j for each dead or always-on neuron; two roundings of each term, times

@@ -26,7 +26,7 @@ ENUMERATED = 10
 @record
 @dataclass(frozen=True, eq=False)
 class MinimalForm:
-    """A network of few neurons, with a lower bound of how few are possible.
+    """A network of few neurons, with a lower bound on how few are possible.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class _Problem(NamedTuple):
     bias : bool
         Whether there is an output bias: the constant is then no part of this.
     affine, error : arrays (K, q)
-        The affine part of the form and a bound of the error of each entry. q is d, or d + 1 with
+        The affine part of the form and a bound on the error of each entry. q is d, or d + 1 with
         the constant; for binary 0 or 1.
     items : array (n, K, q)
         Item i is added if neuron i is replaced by its opposite.
@@ -291,7 +291,7 @@ def _on_a_hyperplane(problem: _Problem, opposite: np.ndarray, R: Array) -> _Extr
 
 
 def _assemble(problem: _Problem, answer: _Answer) -> MinimalForm:
-    """Return the network, with a bound of its difference from the given one."""
+    """Return the network, with a bound on its difference from the given one."""
     form, extra = problem.form, answer.extra.neurons
     signs = np.where(answer.opposite, -1.0, 1.0)
     C = form.output_weights * (signs if form.activation == "binary" else 1.0)
@@ -308,7 +308,7 @@ def _assemble(problem: _Problem, answer: _Answer) -> MinimalForm:
 
 
 def _constant_and_error(problem: _Problem, answer: _Answer) -> tuple[Array, Array]:
-    """Return the output bias, and a bound of the difference of network and form for each output.
+    """Return the output bias, and a bound on the difference of network and form for each output.
 
     The difference is an affine map, plus what always-on neurons miss where they are below 0.
     """

@@ -1,4 +1,4 @@
-"""Normalise, classify and merge the neurons of one hidden layer, with bounds of the errors."""
+"""Normalise, classify and merge the neurons of one hidden layer, with bounds on the errors."""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class ShallowNeurons(NamedTuple):
         Always on; hyperplane through the interior of the domain; zero row. Dead neurons and those
         without outgoing weights are none of these.
     error : array (n,)
-        A bound of the rounding error of z_j on the domain.
+        A bound on the rounding error of z_j on the domain.
     stability_error : array (n,)
         How far z_j can be above 0 for a dead neuron, or below 0 for one that is always on.
     A : array (d,)
@@ -61,7 +61,7 @@ def largest_inputs(domain: Domain) -> Array:
 
 
 def interval_error(domain: Domain, units: Array) -> Array:
-    """Return twice what `reduce` allows for the rounding of each unit row's interval ends, as (n,)."""
+    """Return twice the rounding error that `reduce` allows for each row's interval, as (n,)."""
     return 2.0 * LayerSpace(domain, ACTIVATIONS["relu"], "support").rounding_error(units)
 
 
@@ -100,7 +100,7 @@ def shallow_neurons(network: Network, domain: Domain) -> ShallowNeurons:
 
 
 def _scaling_error(W: Array, b: Array, units: Array, norms: Array, t: Array, A: Array) -> Array:
-    """Return a bound of |w.x + b - norm (unit.x + t)| on the domain: residual and its rounding."""
+    """Return a bound on |w.x + b - norm (unit.x + t)| on the domain: residual and its rounding."""
     residual = np.abs(W - norms[:, np.newaxis] * units) @ A + np.abs(b - norms * t)
     rounding = 4.0 * UNIT_ROUNDOFF * (np.abs(W) @ A + np.abs(b)) + 2.0 * SMALLEST * (A.sum() + 1.0)
     return np.asarray((residual + rounding) * (1.0 + gamma(len(A) + 8)))
@@ -122,7 +122,7 @@ class MergedNeurons(NamedTuple):
     opposite_representatives : bool array (n,)
         `opposite` of the representatives.
     error : array (n_unstable,)
-        A bound of |z - z'| on the domain, for the unit rows of a neuron and its representative.
+        A bound on |z - z'| on the domain, for the unit rows of a neuron and its representative.
     """
 
     indices: Labels

@@ -1,4 +1,4 @@
-"""Answer a command: an object for machines, lines for people, an exit code."""
+"""Give a command's answer: an object for machines, lines for people, an exit code."""
 from __future__ import annotations
 
 import json
@@ -112,7 +112,7 @@ def table_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def short(value: float) -> str:
-    """Return a number with two digits.
+    """Return a number as text with two significant digits.
 
     Examples
     --------

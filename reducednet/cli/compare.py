@@ -1,4 +1,4 @@
-"""The command ``compare``: train by several methods from the same random functions."""
+"""Run the command ``compare``: train by several methods from the same random functions."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""The command ``compress``: write a smaller network with the same function, and prove it."""
+"""Run the command ``compress``: write a smaller network with the same function, and prove it."""
 from __future__ import annotations
 
 import argparse

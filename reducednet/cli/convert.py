@@ -1,4 +1,4 @@
-"""The command ``convert``: write a network file in another format."""
+"""Run the command ``convert``: write a network file in another format."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""The command ``demo``: show the paper's idea on sin(4 pi x)."""
+"""Run the command ``demo``: show the paper's idea on sin(4 pi x)."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""The command ``info``: describe a file, and count the dead and unused neurons of its network."""
+"""Run the command ``info``: describe a file, and count its network's dead and unused neurons."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""The command ``reduce``: map a network file into the reduced space."""
+"""Run the command ``reduce``: map a network file into the reduced space."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""The command ``verify``: prove two network files equal on a domain, or show where they differ."""
+"""Run the command ``verify``: prove two networks equal on a domain, or show where they differ."""
 from __future__ import annotations
 
 import argparse

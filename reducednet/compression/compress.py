@@ -49,7 +49,7 @@ def compress(
 
     Signs are found by back-substitution, as in DeepPoly and CROWN, and if `bounds` says so also by
     linear programs or branch and bound, which find more signs but take longer. All steps are exact
-    but for rounding and for what `tolerance` allows; the proved bound covers both.
+    up to rounding and to what `tolerance` allows; the proved bound covers both.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def _attempt(
 
 
 def _unchanged(network: Network, domain: Domain) -> tuple[Network, CompressionReport]:
-    """Return the network as it was given, with a bound of 0 but for the margin for underflow."""
+    """Return the network as it was given, with a bound of 0 up to the margin for underflow."""
     firsts = np.cumsum([0, *network.sizes[1:-1]])
     own_classes = [Roles(np.arange(first, end), np.ones(end - first))
                    for first, end in zip(firsts, firsts[1:])]

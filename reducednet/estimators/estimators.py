@@ -134,7 +134,7 @@ class ReducedEstimator:
         return self._set_request("fit", sample_weight)
 
     def set_score_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
-        """Set whether meta-estimators pass `sample_weight` to `score`, as `set_fit_request`."""
+        """Set whether meta-estimators pass `sample_weight` to `score`, like `set_fit_request`."""
         return self._set_request("score", sample_weight)
 
     def _set_request(self, method: str, sample_weight: bool | str | None) -> Self:

@@ -1,4 +1,4 @@
-"""The demo's records: test errors of training in each space, and a check of the mapping."""
+"""Record what the demo finds: test errors in each space, and a check of the mapping."""
 from __future__ import annotations
 
 from collections.abc import Mapping

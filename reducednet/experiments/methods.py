@@ -1,4 +1,4 @@
-"""The parts of a study: its methods and the record of a run."""
+"""Define the parts of a study: its methods and the record of a run."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -162,7 +162,7 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether the run ended with an error."""
+        """True if the run ended with an error."""
         return self.network is None
 
     @classmethod

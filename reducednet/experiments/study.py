@@ -1,4 +1,4 @@
-"""The record of a study: look up its runs, make its table, save and load it."""
+"""Record a study: look up its runs, make its table, save and load it."""
 from __future__ import annotations
 
 import html

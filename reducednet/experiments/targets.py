@@ -1,4 +1,4 @@
-"""Target functions to learn, each on a box: like the paper's, and from numerical integration.
+"""Define target functions on boxes: some like the paper's, some from numerical integration.
 
 A target is called like a network, with X of shape (n_samples, n_inputs), and returns (n_samples,).
 

@@ -27,7 +27,7 @@ def _row_exponents(matrix: Array) -> np.ndarray:
 
 
 def in_units_of_error(R: Array, error: Array, A: Array) -> Array:
-    """Return R_ki A_i / (error A)_k: R may be 0 where no entry of this is above 1 in size.
+    """Return R_ki A_i / (error A)_k: R may be 0 where no entry exceeds 1 in absolute value.
 
     R may be a stack of matrices, (..., K, q). Rows and A are first multiplied by powers of two, so
     that products of numbers near the limits of float64 stay in its range.
@@ -70,7 +70,7 @@ def row_factors(R: Array, error: Array, A: Array) -> tuple[Array, Array]:
     Parameters
     ----------
     R, error : arrays (K, q)
-        A matrix and a bound of the error of each entry.
+        A matrix and a bound on the error of each entry.
     A : array (q,)
         The largest absolute value of each input that R is applied to; larger than 0.
 

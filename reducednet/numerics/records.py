@@ -1,4 +1,4 @@
-"""Give records that hold arrays equality, a hash, copies and pickles.
+"""Add equality, a hash, copies and pickles to records that hold arrays.
 
 Python's own ``==`` of two records compares their arrays, which have no truth value, and its copies
 of read-only arrays can be written to.
@@ -17,7 +17,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def record(kind: Kind) -> Kind:
-    """Give a class of records equality of all entries, a hash, copies and pickles.
+    """Add equality of all entries, a hash, copies and pickles to a class of records.
 
     The class is a NamedTuple, a dataclass, or has an `__init__` whose parameters bear the names of
     its attributes. If it defines `__eq__`, that stays. Numbers are equal if `==` says so, nan

@@ -16,7 +16,7 @@ SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 
 
 def gamma(n_roundings: int) -> float:
-    """Return a bound of the relative error of n successive roundings.
+    """Return a bound on the relative error of n successive roundings.
 
     gamma_n = n u / (1 - n u),   u = 2^-53
 

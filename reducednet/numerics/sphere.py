@@ -54,7 +54,7 @@ def row_norms(W: Array) -> Array:
 
 
 def unit_tolerance(n: int) -> float:
-    """Return a bound of |norm - 1| for the computed norm of a normalised row of n entries.
+    """Return a bound on |norm - 1| for the computed norm of a normalised row of n entries.
 
     The norm carries n/2 + 2 roundings, the division one, and the norm of the result n/2 + 2 more.
 

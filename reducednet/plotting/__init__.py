@@ -4,6 +4,8 @@ Nothing is shown or saved. Without an `ax`, pyplot makes a figure, which a noteb
 an `ax`, pyplot is not loaded. The colours are Okabe and Ito's, which colour-blind readers can tell
 apart, and each series has a line style, a marker or a hatch of its own, so that a print in grey is
 readable.
+
+May import `experiments`, `compression` and the rooms below them.
 """
 from .animation import animate
 from .curves import comparison_figure, error_histogram, fits, history, loss_curves

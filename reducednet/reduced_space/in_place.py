@@ -190,6 +190,7 @@ class _InPlaceLayer:
         np.minimum(self.b, self.high, out=self.b)
 
     def _normalise(self) -> None:
+        """Divide rows and thresholds by |v|; multiply outgoing weights by it (ReLU)."""
         if self.tangent:
             np.multiply(self.weights, self.weights, out=self.squares)
             self.ones.dot(self.squares, out=self.norms)

@@ -41,7 +41,7 @@ class LayerSpace(NamedTuple):
         Tighter bounds of the layer's inputs; the rounding errors of the intervals follow from them.
         None in the first layer, where the domain gives them.
     input_error : array (n_inputs,)
-        A bound of the rounding error of the inputs as computed. None in the first layer.
+        A bound on the rounding error of the inputs as computed. None in the first layer.
     """
 
     domain: Domain
@@ -53,7 +53,7 @@ class LayerSpace(NamedTuple):
 
     @property
     def margin(self) -> float:
-        """A bound of the rounding error of w.x + b, for a unit row w and |x|, |b| <= X_B.
+        """A bound on the rounding error of w.x + b, for a unit row w and |x|, |b| <= X_B.
 
         Three sources: the sum of products, n + 1 roundings of terms of total magnitude at most
         2 X_B; the interval's end, as many again; the norm and the division, n / 2 + 3 roundings.
@@ -62,7 +62,7 @@ class LayerSpace(NamedTuple):
         return 4.0 * (gamma(n + 6) * self.domain.norm_bound + (n + 1) * SMALLEST)
 
     def rounding_error(self, units: Array) -> Array:
-        """Return a bound of the rounding error of each neuron's interval, as (n_neurons,).
+        """Return a bound on the rounding error of each neuron's interval, as (n_neurons,).
 
         An interval narrower than this counts as a point, and a threshold nearer than this to an
         end counts as lying at that end: float64 cannot tell the difference.
@@ -118,7 +118,7 @@ class LayerSpace(NamedTuple):
         )
 
     def _lowest(self, units: Array) -> Array:
-        """Return a lower bound of w.h for each row, from the tighter bounds of the inputs."""
+        """Return a lower bound on w.h for each row, from the tighter bounds of the inputs."""
         if self.input_high is None or self.input_low is None:
             return -self.domain.support(-units)
         positive, negative = np.maximum(units, 0.0), np.minimum(units, 0.0)
@@ -131,7 +131,7 @@ def activation_bounds(
     """Return bounds (low, high) of the activations s(W h + b) for h in the domain.
 
     The pre-activation bounds of neuron j are b_j - h(-w_j) and b_j + h(w_j), with h the support
-    function; here they are widened by the margin (one number, or one a neuron). The rows w_j need
+    function; here they are widened by the margin (one number, or one per neuron). The rows w_j need
     not be unit vectors.
 
     Returns

@@ -102,7 +102,7 @@ class ReducedNetwork(Network):
 
     @property
     def dimension(self) -> int:
-        """The dimension of the reduced space: `n_parameters` less one for each hidden neuron."""
+        """The dimension of the reduced space: `n_parameters` minus one for each hidden neuron."""
         return self.n_parameters - sum(self.sizes[1:-1])
 
     def feasibility(self) -> Feasibility:
@@ -171,7 +171,7 @@ class ReducedNetwork(Network):
         return ReducedNetwork(weights, thresholds, C, bias, kind.name, domain=domain, bound=bound)
 
     def layer_table(self) -> list[dict[str, Any]]:
-        """Return a table with one row for each layer, as `Network.layer_table`.
+        """Return a table with one row for each layer, like `Network.layer_table`.
 
         Two more columns: the union of the intervals, and how many thresholds lie at an end.
         """

@@ -18,7 +18,7 @@ from .intervals import LayerSpace
 
 
 def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0) -> Array:
-    """Return a bound of |fl(N(x)) - N(x)| over the domain, for each output.
+    """Return a bound on |fl(N(x)) - N(x)| over the domain, for each output.
 
     With A >= |h| on the domain and e the error of the layer below, one layer has
 
@@ -83,7 +83,7 @@ def forward_error(network: Network, domain: Domain, extra: int = 0) -> Array:
 def _affine_error(
     W: Array, b: Array, A: Array, e: Array, extra: int, half: Array
 ) -> tuple[Array, Array]:
-    """Return the error bound of the computed W h + b, for |h| <= A of error e; and |W| half."""
+    """Return the error bound on the computed W h + b, for |h| <= A of error e; and |W| half."""
     n = W.shape[1]
     terms, propagated, spread = (np.abs(W) @ np.stack([A + e, e, half], axis=1)).T
     underflow = 4.0 * SMALLEST * (n + 2 + (A + e).sum())

@@ -1,4 +1,4 @@
-"""Put neurons to use that contribute little: absorb always-on ones, redraw spare ones.
+"""Reuse neurons that contribute little: absorb always-on ones, redraw spare ones.
 
 A layer's always-on neurons add an affine function to the map above, and as many neurons as its
 linear part has rank are enough for that. The others, and the dead ones, are spare: redrawn inside

@@ -1,4 +1,4 @@
-"""Coordinates of the two spaces that need no constraints but bounds on single variables.
+"""Define coordinates of the two spaces, constrained only by bounds on single variables.
 
 For a standard network the coordinates are the flat vector itself. For a reduced network they are a
 row v, which is normalised, and the position q in [0, 1] of the threshold in its interval,
@@ -42,7 +42,7 @@ class StandardCoordinates:
         return self.network.to_vector()
 
     def bounds(self, start: Array) -> tuple[Array, Array] | None:
-        """Return the lower and upper bounds of the coordinates, or None."""
+        """Return the lower and upper bounds on the coordinates, or None."""
         return None
 
     def to_vector(self, u: Array) -> Array:

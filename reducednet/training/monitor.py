@@ -219,7 +219,7 @@ class Monitor:
 
 @contextmanager
 def progress_bar(total: int, show: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function to call with the number of steps done; show nothing unless `show` is true."""
+    """Yield a function to call with the number of steps done; it shows nothing unless `show`."""
     if not show or sys.stderr is None:
         yield lambda done: None
         return

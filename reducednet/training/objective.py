@@ -1,4 +1,4 @@
-"""The loss of a network on given samples, and its gradient, as a function of the flat vector."""
+"""Compute the loss on given samples, and its gradient, as functions of the flat vector."""
 from __future__ import annotations
 
 from typing import Any

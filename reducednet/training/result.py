@@ -1,4 +1,4 @@
-"""The names of the training methods, and the result of a training run."""
+"""Define the names of the training methods, and the result of a training run."""
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Find sup |f - g| for one input, where f - g is affine between breakpoints and largest at one.
 
 One hidden layer of any width: sort the breakpoints t_j = -b_j / w_j; slope and constant of f - g
-between them are running sums, in float64 with a bound of the rounding error, or in rationals. Small
+between them are running sums, in float64 with a bound on the rounding error, or in rationals. Small
 networks of any depth: find the breakpoints of all neurons layer by layer, in rationals.
 
 References

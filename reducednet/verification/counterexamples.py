@@ -98,7 +98,7 @@ def _gradient(network: Network, X: Array, k: np.ndarray) -> Array:
 
 
 def points_across_hyperplanes(domain: Domain, rows: Sequence[Array]) -> Array:
-    """Return points of the domain on hyperplanes w.x + b = 0, rows (w, b), and on both sides."""
+    """Return points of the domain on hyperplanes w.x + b = 0, rows (w, b), and beside them."""
     rng, points = np.random.default_rng(0), [np.empty((0, domain.n_inputs))]
     for row in rows:
         w, b = row[:-1] / np.abs(row[:-1]).max(), row[-1] / np.abs(row[:-1]).max()

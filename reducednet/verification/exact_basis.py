@@ -96,7 +96,7 @@ def _step_of_step(number: int, z: Combination) -> Combination:
 
 
 def _box(domain: Domain) -> list[tuple[Fraction, Fraction]]:
-    """Return the exact bounds of each input."""
+    """Return the exact bounds on each input."""
     if isinstance(domain, Ball):
         return [(c - Fraction(domain.radius), c + Fraction(domain.radius)) for c in rationals(domain.centre)]
     low, high = domain.bounding_box()

@@ -28,7 +28,7 @@ class Question(NamedTuple):
     evaluation_error : float
         The error that both networks' own evaluation may add: 0 with semantics "real".
     rounding_error : float
-        A bound of the error of both networks' evaluation in float64; inf where it was not computed.
+        A bound on the error of both networks' evaluation in float64; inf where it was not computed.
     evaluation_margin : float
         Binary networks with semantics "float64": evaluation may take the wrong side at points
         nearer than this to a hyperplane of the first layer; inf if none is safe. Otherwise 0.
@@ -61,7 +61,7 @@ class Findings:
         The difference at the counterexample; `gap` is this, rounded down to a float64.
     counterexample : array or None
     proofs : list of (bound, evidence)
-        The bounds of the real functions, the best last, each with the evidence for its certificate.
+        The bounds for the real functions, the best last, each with evidence for its certificate.
     margin : float
         The bound holds at points further than this from every hyperplane, see `Verdict`.
     method, gap_method : str
@@ -98,7 +98,7 @@ class Findings:
         return time.perf_counter() - self._start
 
     def check_time(self) -> None:
-        """Raise `OutOfTime` when the limit is reached."""
+        """Raise `OutOfTime` if the time limit has passed."""
         if self.seconds > self._limit:
             raise OutOfTime
 
@@ -108,7 +108,7 @@ class Findings:
         return max(0.0, self._limit - self.seconds)
 
     def prove(self, bound: float, method: str, evidence: dict[str, Any] | None, margin: float = 0.0) -> None:
-        """Note a proved bound of sup |f - g| of the real functions, unless a smaller one is known.
+        """Note a proved bound on sup |f - g| of the real functions, unless a smaller one is known.
 
         Ignore a bound below the gap: that point lies nearer to a binary network's hyperplane than
         the margin. Ignore a margin so large that the bound says too little about the domain, see

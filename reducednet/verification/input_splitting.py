@@ -1,4 +1,4 @@
-"""Branch and bound on the inputs: split boxes until linear bounds of f - g are small on each.
+"""Branch and bound on the inputs: split boxes until linear bounds on f - g are small on each.
 
 References
 ----------
@@ -22,7 +22,7 @@ from .findings import Findings
 from .verdict import UNKNOWN
 
 MEMORY = 1 << 18
-"""About how many numbers the linear bounds of one layer may hold in one batch."""
+"""About how many numbers the linear bounds on one layer may hold in one batch."""
 
 
 class Splits:
@@ -31,7 +31,7 @@ class Splits:
     axis : -1 for a leaf, -2 for one that does not meet the domain
     place : the coordinate of the split
     child : the number of the lower part; that of the upper part is the next
-    directions : {node: u} of the leaves outside: u.x > h_D(u) on all of the box
+    directions : {node: u} of the leaves outside: u.x > h_D(u) on the whole box
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Frontier:
         self.low, self.high, self.bound, self.axis, self.node = low, high, bound, axis, node
 
     def take(self, index: np.ndarray) -> Frontier:
-        """Return the leaves of these indices."""
+        """Return the leaves with these indices."""
         return Frontier(*(values[..., index] for values in vars(self).values()))
 
     def join(self, other: Frontier) -> Frontier:
@@ -164,7 +164,7 @@ def _try_corners(findings: Findings, region: Region, slopes: Array, output: np.n
 
 
 def outer_box(domain: Domain) -> tuple[Array, Array]:
-    """Return the corners of a box that contains the domain, though those of a ball are rounded."""
+    """Return the corners of a box that contains the domain, even if they are rounded."""
     low, high = domain.bounding_box()
     if isinstance(domain, Ball):
         return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
@@ -174,7 +174,7 @@ def outer_box(domain: Domain) -> tuple[Array, Array]:
 def _drop_outside(splits: Splits, findings: Findings, leaves: Frontier) -> Frontier:
     """Return the leaves that may meet the domain, and mark the others as outside.
 
-    A direction u separates a box from the domain if u.x > h_D(u) on all of the box, rounding errors
+    A direction u separates a box from the domain if u.x > h_D(u) on the whole box, rounding errors
     included; try the direction from the domain's nearest point to the middle of the box.
     """
     domain = findings.question.domain

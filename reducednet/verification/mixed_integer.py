@@ -1,7 +1,7 @@
 """Propose counterexamples by mixed-integer programs (`scipy.optimize.milp`), which prove nothing.
 
 Maximise f_k - g_k and g_k - f_k, with each ReLU as a choice between its two pieces (big-M
-constraints) whose constants are the proved pre-activation bounds, and with the proved bounds of the
+constraints) whose constants are the proved pre-activation bounds, and with the proved bounds on the
 differences of matched neurons as further constraints. A solver works with tolerances of about 1e-6:
 its points are confirmed in rationals, and its bound is no proof.
 

@@ -1,4 +1,4 @@
-"""The provers of `verify`, the cheapest first.
+"""Define the provers of `verify`, the cheapest first.
 
 Each prover notes what it finds in the `Findings`, and returns at once if it does not apply.
 """
@@ -40,7 +40,7 @@ from .verdict import UNKNOWN
 EXACT_PARAMETERS = 200_000
 """The largest number of parameters that are written over a basis in rationals."""
 LINEAR_PRODUCTS = 200_000_000
-"""How many products linear bounds of a deep network may cost; above that, use intervals alone."""
+"""How many products linear bounds on a deep network may cost; above that, use intervals alone."""
 BRANCHING_INPUTS = 12
 """The largest number of inputs that are split."""
 PRODUCTS_A_SECOND = 2e8
@@ -142,7 +142,7 @@ def by_search(findings: Findings) -> None:
 
 
 def by_breakpoints(findings: Findings) -> None:
-    """One input: the supremum sits at a breakpoint."""
+    """Bound the difference for one input, where the supremum is attained at a breakpoint."""
     question = findings.question
     f, g = question.f, question.g
     if f.n_inputs > 1:

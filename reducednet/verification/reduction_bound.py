@@ -90,7 +90,7 @@ class Link(NamedTuple):
 
 
 def mapping_bound(network: Network, reduced: ReducedNetwork) -> Array:
-    """Return a bound of |N(x) - R(x)| over R's domain, in real arithmetic, for each output.
+    """Return a bound on |N(x) - R(x)| over R's domain, in real arithmetic, for each output.
 
     Layer by layer find kappa and e with |h_N - nu h_R - kappa| <= e, for norms nu computed anew:
 
@@ -185,7 +185,7 @@ def _identity(n: int) -> Link:
 
 
 def _rounding_error(magnitude: Array, *inputs: Array) -> Array:
-    """Return a bound of the rounding error of sums of this magnitude over these inputs.
+    """Return a bound on the rounding error of sums of this magnitude over these inputs.
 
     It includes the rounding error of the bound itself. A coefficient may be a sum of n products,
     each of which may underflow.
@@ -243,7 +243,7 @@ def _with_partners(link: Link, given: Affine, layer: Layer) -> Link:
 
 
 def _z_bounds(affine: OverReduced, h: Enclosure, domain: Domain | None) -> tuple[Array, Array]:
-    """Return the bounds of the network's own pre-activations."""
+    """Return the bounds on the network's own pre-activations."""
     layer = _layer(Affine(affine.F, affine.beta), h, domain)
     return layer.low - affine.error, layer.high + affine.error
 
@@ -304,7 +304,7 @@ def _outputs(
     outgoing: Affine, last: Affine, link: Link, h: Enclosure, layer: Layer, affine: OverReduced,
     below: Enclosure, on: np.ndarray, absorbed: np.ndarray,
 ) -> Array:
-    """Return the bound of the outputs.
+    """Return the bound on the outputs.
 
     on, absorbed : the neurons of R and of N to write as affine functions of the layer below
     """
@@ -321,7 +321,7 @@ def _outputs(
 
 
 def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
-    """Return a bound of |fl(N(x)) - fl(R(x))| on R's domain, where R is a reduction of N.
+    """Return a bound on |fl(N(x)) - fl(R(x))| on R's domain, where R is a reduction of N.
 
     |fl(N) - fl(R)| <= |fl(N) - N| + |N - R| + |R - fl(R)|:   `evaluation_bound` of both, and `mapping_bound`
 

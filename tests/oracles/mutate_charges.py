@@ -5,7 +5,7 @@
 goes through the table below (with a text: the entries whose module or snippet has it) and prints
 what survives. Each entry names a module, a snippet that occurs there once, and what it is changed
 to. The tests that shall fail then run on a copy of the package, in a process of their own: each
-function `test_...` of a module is called without arguments. `test_mutated_charges.py` does this
+function `test_...` of a module is called without arguments. `test_mutate_charges.py` does this
 in the slow run.
 """
 

@@ -1,4 +1,4 @@
-"""The optimisers, one module each; `train` imports the one it needs.
+"""The optimisers; `train` imports the module it needs.
 
 May import `training`, except `train`, and the rooms below it.
 """

@@ -213,7 +213,7 @@ class Exchange:
             self._put(j, g)
 
     def gains(self, j: int) -> Array:
-        """Return by how much each candidate as column j lowers |y - N|^2, an array (m, n_samples).
+        """Return how much each candidate lowers |y - N|^2 as column j, an array (m, n_samples).
 
         The comparison is with the network without column j. The decrease is 0 for candidates that
         are not allowed or lie in the span of the other columns. With d = `direction(j)` of the span

@@ -161,7 +161,7 @@ class Projection:
         return W, np.clip(b / norms, low + limits[0] * width, low + limits[1] * width)
 
     def position_limits(self, W: Array, b: Array) -> Array | None:
-        """Return the least and largest position of each threshold in its interval, (2, n_neurons).
+        """Return the limits of each threshold's position in its interval, (2, n_neurons).
 
         In a support interval they keep a distance from 0 and 1, so that no neuron dies, unless the
         neuron starts closer.

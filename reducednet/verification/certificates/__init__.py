@@ -1,4 +1,5 @@
 """Proofs as data, and checkers that check them again without any code of the provers.
 
-May import the plain records of a network and a domain, and `files` to save and load.
+The checkers (`check_...`) import NumPy and the standard library alone. `certificate` and `schemas`
+may import `files` and the rooms below it.
 """

@@ -45,7 +45,7 @@ def interval(domain: Any) -> tuple[Fraction, Fraction]:
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> Any:
-    """Return a bound of |f - g| on the domain; the supremum itself if `exact`.
+    """Return a bound on |f - g| on the domain; the supremum itself if `exact`.
 
     With the terms c (|w| X + |b|), X = max |x|, and the output biases, a term goes through at most
     4 sqrt(n) + 12 roundings in each of two places, and moving a breakpoint by its rounding costs

@@ -105,7 +105,7 @@ def magnitude(form: Any) -> Any:
 
 
 def block_product(weights: Any, columns: Any) -> tuple[Any, int]:
-    """Return the product weights columns for arrays (n, ...), and r with
+    """Return the product of weights and columns (n, ...), and its number of roundings r.
 
         |fl(sum_i w_i x_i) - sum_i w_i x_i| <= gamma_r sum_i |w_i| |x_i| + n TINY.
 
@@ -211,7 +211,7 @@ def coefficients_over_classes(pair: Any, labels: Any, factors: Any, live: Any) -
 def relu_remainders(
     coefficients: Any, errors: Any, scales: Any, representatives: Any, forms: Any, region: Any
 ) -> Any:
-    """Return forms of h - |q| H_c for each neuron (q = 0: of h), and lower bounds of z where q = 0.
+    """Return forms of h - |q| H_c for each neuron (q = 0: of h), and lower bounds on z where q = 0.
 
     With a = sign(q) z, b = |q| z_c and delta = a - b, the remainder is s(a) - s(b), and z more for
     q < 0, as s(z) = s(-z) + z. The rows of delta are sign(q) (row - q row_c): beside the errors of
@@ -315,7 +315,7 @@ def input_forms(boxes: Any, domain: Any, region: Any) -> Any:
 
 
 def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, region: Any) -> Any:
-    """Return a bound of |f - g| on the boxes; for a Ball or Hull, on the domain in the only box.
+    """Return a bound on |f - g| on the boxes; for a Ball or Hull, on the domain in the only box.
 
     Layer by layer: the activations of both networks as |q| H_c + remainder, then both networks'
     rows of the next layer over the H and the remainders. The outputs' rows are subtracted, and
@@ -421,7 +421,7 @@ def layers_of(network: Any, depth: int) -> list[Any]:
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
-    """Return the bound of |f - g| on the domain that the data proves, the largest of all leaves.
+    """Return the bound on |f - g| on the domain that the data proves, the largest of all leaves.
 
     It raises if the data proves none.
     """

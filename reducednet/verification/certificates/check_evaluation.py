@@ -44,7 +44,7 @@ def bounding_box(domain: Any) -> tuple[Any, Any]:
 
 
 def highest(W: Any, domain: Any) -> Any:
-    """Return no less than sup w.x over the domain for each row, and hardly more.
+    """Return a tight upper bound on sup w.x over the domain for each row.
 
     The sums over a box, a hull's points, or with a norm, of a row divided by its largest entry, are
     off by at most gamma_(2n+8) sum_i |w_i| |x_i|, and by TINY for each of the n + 8 operations.
@@ -65,7 +65,7 @@ def highest(W: Any, domain: Any) -> Any:
 
 
 def affine_error(W: Any, b: Any, A: Any, e: Any) -> Any:
-    """Return no less than |fl(W h + b) - (W h + b)|, where |h| <= A and |fl(h) - h| <= e.
+    """Return an upper bound on |fl(W h + b) - (W h + b)|, where |h| <= A and |fl(h) - h| <= e.
 
     The bound is that of this module's first lines; as it is a sum of n terms itself, it is raised
     by gamma_(n+8).
@@ -78,9 +78,9 @@ def affine_error(W: Any, b: Any, A: Any, e: Any) -> Any:
 
 
 def error_of(net: Any, domain: Any) -> float:
-    """Return no less than max_k |fl(N_k) - N_k| over the domain.
+    """Return an upper bound on max_k |fl(N_k) - N_k| over the domain.
 
-    Of a binary network: where float64 finds all neurons right.
+    For a binary network: where float64 gets every neuron right.
     """
     low, high = bounding_box(domain)
     A, e = np.maximum(np.abs(low), np.abs(high)), np.zeros(len(low))
@@ -105,7 +105,7 @@ def error_of(net: Any, domain: Any) -> float:
 
 
 def evaluation_error(f: Any, g: Any, domain: Any) -> float:
-    """Return no less than what both networks' evaluation may add to |f - g|.
+    """Return an upper bound on what evaluating both networks may add to |f - g|.
 
     |fl(f) - fl(g)| <= |f - g| + |fl(f) - f| + |fl(g) - g|. Inf or nan where that has no bound.
     """
@@ -132,11 +132,11 @@ def sums_are_exact(net: Any) -> bool:
 
 
 def margin(f: Any, g: Any, domain: Any) -> float:
-    """Return a distance: further than it from all first hyperplanes, float64 finds neurons right.
+    """Return how far from all first-layer hyperplanes float64 puts every point on the right side.
 
     At that distance |z| = |w| distance is larger than the error of z, for all neurons of both first
-    layers. A neuron with |z| above its error on all of the domain needs no margin. Inf if sums
-    above the first layer may round.
+    layers. A neuron with |z| above its error on the whole domain needs no margin. Inf if sums above
+    the first layer may round.
     """
     if not (sums_are_exact(f) and sums_are_exact(g)):
         return float("inf")
@@ -147,7 +147,7 @@ def margin(f: Any, g: Any, domain: Any) -> float:
             W, b = net.weights[0], net.thresholds[0]
             n = W.shape[1]
             error = affine_error(W, b, A, 0.0 * A)
-            # |z| on the domain is at least this, but for the rounding of these sums
+            # |z| on the domain is at least this, up to the rounding of these sums
             smallest = np.maximum(-b - highest(W, domain), b - highest(-W, domain))
             of_sum = 4 * UNIT_ROUNDOFF * np.abs(b)
             is_sure = smallest > error * (1.0 + 8 * UNIT_ROUNDOFF) + of_sum
@@ -162,7 +162,7 @@ def margin(f: Any, g: Any, domain: Any) -> float:
 
 
 def is_decided(f: Any, g: Any, point: Any) -> bool:
-    """Return True if float64 finds all binary neurons right at a point.
+    """Return True if float64 gets every binary neuron right at a point.
 
     In rationals, |z| > gamma_(n+1) (sum_i |w_i| |x_i| + |b|) + (n + 2) TINY in the first layer.
     """

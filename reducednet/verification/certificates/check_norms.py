@@ -67,7 +67,7 @@ def scaled(net: Any) -> tuple[list[tuple[Any, Any]], list[Any]]:
 
 
 def norm(v: Any) -> Any:
-    """Return no less than the Euclidean norm along the last axis, but for overflow.
+    """Return an upper bound on the Euclidean norm along the last axis, except on overflow.
 
     sqrt(sum v^2) has n + 2 roundings; the squares of numbers below 2^-510 may underflow, which
     changes the norm by at most 2^-500 for each.
@@ -77,7 +77,7 @@ def norm(v: Any) -> Any:
 
 
 def spectral_norm(W: Any) -> float:
-    """Return no less than the spectral norm, and little more.
+    """Return a tight upper bound on the spectral norm.
 
     |W|_2^16 = |M^8|_2 <= |M^8|_F with M = W^T W. If |G - M|_F <= error, then
 
@@ -198,7 +198,7 @@ def pairing(labels: Any, scales: Any) -> tuple[Any, Any]:
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
-    """Return a bound of |f - g| over the domain.
+    """Return a bound on |f - g| over the domain.
 
     data : labels0, labels1, ... and scales0, ... of each hidden layer, g's neurons before f's
     """

@@ -1,4 +1,4 @@
-"""Show that two networks are the same numbers, permuted and scaled by powers of two.
+"""Show that two networks have the same parameters, permuted and scaled by powers of two.
 
 This checks proofs of kind "permutation" again, without any code of the provers (THEORY, section 9,
 "Permutations"). g's neuron p_j of a hidden layer must be f's neuron j times 2^e_j, row and
@@ -37,7 +37,7 @@ def require_equal(A: Any, B: Any) -> None:
 
 
 def neurons(data: Any, layer: int, n: int) -> tuple[Any, Any]:
-    """Return the order and the exponents of a layer of n neurons; ValueError if they are none."""
+    """Return the order and the exponents of a layer of n neurons; ValueError if not valid."""
     order, exponents = data[f"permutation{layer}"], data[f"exponents{layer}"]
     if order.shape != (n,) or not np.array_equal(np.sort(order), np.arange(n)):
         raise ValueError(f"permutation{layer} is not a permutation of {n} neurons")

@@ -45,7 +45,7 @@ def total(terms: Any) -> Sum:
 
 
 def bounds(z: Sum, intervals: Any, domain: Any = None) -> tuple[Fraction, Fraction]:
-    """Return numbers with z in between, each function being in its interval.
+    """Return bounds (low, high) on z, where each function lies in its interval.
 
     If a domain is given and z is a sum of inputs alone, its values at the domain's points decide:
     over a Ball, w.x + b is in w.centre + b +- radius |w|, the root rounded up.
@@ -141,7 +141,7 @@ def least_magnitude(y: Sum, empty: bool) -> Fraction:
 def agrees(
     z: Any, s: Fraction, y: Any, first: bool, margin: Fraction, intervals: Any, domain: Any
 ) -> bool:
-    """Return True if binary s(z) is s(sign(s) y) for sure: z is s y plus a difference in [a, b].
+    """Return True if binary s(z) must equal s(sign(s) y): z is s y plus a difference in [a, b].
 
     In the first layer, further than the margin from z = 0: max(|a|, |b|) <= margin |w|. Above it,
     where inputs are 0 or 1, everywhere: if the difference is 0; or it is too small to bring z from
@@ -185,7 +185,7 @@ def activation(z: Any, first: bool, relu: bool, names: Any, intervals: Any, doma
 
 
 def exact_bound(data: Any, f: Any, g: Any, intervals: Any, domain: Any) -> Fraction:
-    """Return a bound of |f - g| where the inputs are in these intervals, or on the domain in them.
+    """Return a bound on |f - g| where the inputs are in these intervals, or on the domain in them.
 
     Both networks' layers are written as sums over the same functions. Binary networks are bounded
     off the first layer's hyperplanes, further than the margin.
@@ -228,7 +228,7 @@ def exact_bound(data: Any, f: Any, g: Any, intervals: Any, domain: Any) -> Fract
 
 
 def bound(data: Any, f: Any, g: Any, domain: Any) -> Fraction:
-    """Return the bound of |f - g| on the domain that the tree, labels and scales prove.
+    """Return the bound on |f - g| on the domain that the tree, labels and scales prove.
 
     It raises if they prove none.
     """
@@ -252,9 +252,7 @@ def gap(data: Any, f: Any, g: Any, domain: Any) -> Fraction:
 
 
 def require_fit(f: Any, g: Any, domain: Any) -> None:
-    """Refuse networks of different activations, inputs or outputs, or a domain of another
-    dimension.
-    """
+    """Refuse two networks, or a domain, whose activations or dimensions do not agree."""
     inputs = {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs}
     same_outputs = len(f.output_weights) == len(g.output_weights)
     if f.activation != g.activation or len(inputs) > 1 or not same_outputs:

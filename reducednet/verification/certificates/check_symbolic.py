@@ -49,7 +49,7 @@ def require(fact: Any, otherwise: str) -> None:
 
 
 def highest(slopes: Any, domain: Any) -> Any:
-    """Return the largest a.x of each row a over the domain, but for rounding.
+    """Return the largest a.x of each row a over the domain, up to rounding.
 
     a.x <= sum_i max(a_i low_i, a_i high_i) on a Box, a.centre + radius |a|_2 on a Ball, and the
     largest a.p over the points p of a Hull.
@@ -87,7 +87,7 @@ class Representatives:
         self.layers: list[Any] = []
 
     def margin(self, magnitudes: Any, errors: Any) -> Any:
-        """Return what rows may be off by after back-substitution: e + n u (S |columns|).
+        """Return how far off rows may be after back-substitution: e + n u (S |columns|).
 
         A term goes through one rounding for each column, six for each layer, and eight at the end.
         """
@@ -97,7 +97,7 @@ class Representatives:
         return (rounding + errors) * GUARD + n * TINY * (1.0 + sizes.sum())
 
     def upper_bounds(self, coefficients: Any, magnitudes: Any, errors: Any) -> Any:
-        """Return numbers above the rows on all of the domain: the least of five bounds.
+        """Return upper bounds on the rows over the whole domain: the smallest of five.
 
         The first is sum_i |A_i| |column_i|, so that high is hardly above S |columns|; the others
         come from four choices of lines below relu.
@@ -115,7 +115,7 @@ class Representatives:
         self, coefficients: Any, magnitudes: Any, errors: Any, signs: Any, multiples: Any,
         choice: int = 0,
     ) -> Any:
-        """Return numbers above the rows where the classes' z have these signs (1, -1, 0: unknown).
+        """Return upper bounds on the rows where the classes' z have these signs (0: unknown).
 
         With U = relu(z), low <= z <= high, and a coefficient a of U:
 
@@ -224,7 +224,7 @@ def affine_rows(W: Any, b: Any, activations: Any, representatives: Representativ
 
 
 def sharpen_by_intervals(W: Any, b: Any, h: Any, low: Any, high: Any) -> Any:
-    """Return low and high, sharpened by the bounds of W h + b for h between h[0] and h[1].
+    """Return low and high, sharpened by the bounds on W h + b for h between h[0] and h[1].
 
     A sum of n products and b is smallest and largest at corners, rounded by (n + 4) u times its
     magnitude at most.
@@ -237,7 +237,7 @@ def sharpen_by_intervals(W: Any, b: Any, h: Any, low: Any, high: Any) -> Any:
 
 
 def covers(signs: Any) -> bool:
-    """Return True if the leaves with these signs (1, -1, 0: both) are all of the domain.
+    """Return True if the leaves with these signs (1, -1, 0: both) cover the whole domain.
 
     They are if any two have opposite signs of one z, and their shares 2^-(number of signs) sum to
     1, here in multiples of 2^-n.
@@ -373,7 +373,7 @@ def written_activations(
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
-    """Return a bound of |f - g| over the domain: the difference of both networks' rows is bounded.
+    """Return a bound on |f - g| over the domain: the difference of both networks' rows is bounded.
 
     data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2)
         of classes, with their multipliers mu; targets (n, 3): layer, neuron of f and side of a

@@ -49,7 +49,7 @@ class Schema(NamedTuple):
 
     claim : "bound" or "gap"
     activations : of the networks that it can be about
-    arrays : the entries by name, but for those of hidden layers
+    arrays : the entries by name, except those of hidden layers
     layers : the entries ``name{layer}``, one for each hidden layer
     joint : if True, a layer is that of both networks together, up to the greater depth, g's neurons
         before f's; else the layers of f are followed by those of g, or those of g by those of f if
@@ -173,7 +173,7 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
 
 
 def entry_named(kind: str, name: str) -> Entry:
-    """Return the entry of one array; ValueError if there is none of that name."""
+    """Return the entry of one array; ValueError if none has that name."""
     schema, layer = SCHEMAS[kind], re.fullmatch(r"([a-z]+)(0|[1-9]\d{0,5})", name)
     entry = schema.arrays.get(name) or (schema.layers.get(layer[1]) if layer else None)
     if entry is None:
@@ -278,7 +278,7 @@ def as_texts(values: Any) -> Any:
 
 
 def largest_margin(domain: Domain) -> float:
-    """Return the largest margin with which a bound of binary networks still says something.
+    """Return the largest margin at which a bound for binary networks still says something.
 
     A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
     of w, b and of w.x + b move it by at most 2 gamma_n X. Eight such moves of d + 64 roundings each

@@ -58,7 +58,7 @@ class Forms(NamedTuple):
 
     @property
     def is_zero(self) -> bool:
-        """Whether every quantity is exactly 0."""
+        """True if every quantity is exactly 0."""
         return not (self.values.any() or self.radii.any())
 
     def take(self, index: np.ndarray) -> Forms:
@@ -172,7 +172,7 @@ def _middle_and_radius(low: Array, high: Array) -> tuple[Array, Array]:
 def matrix_product(W: Array, vectors: Array) -> Array:
     """Return W v for a matrix (m, n) and an array of vectors (n, k, B), as (m, k, B).
 
-    The caller charges the rounding error, at most gamma(n_roundings(W)) |W| |v|. A few long rows
+    The caller adds the rounding error, at most gamma(n_roundings(W)) |W| |v|. A few long rows
     are summed in blocks, so that no term goes through more than about 2 sqrt(n) additions.
     """
     n, k, count = vectors.shape

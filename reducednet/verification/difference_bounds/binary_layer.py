@@ -31,7 +31,7 @@ from .neuron_classes import (
 def binary_layer(
     rows: Sequence[NeuronRows], match: Match, H: Forms, region: Region
 ) -> tuple[Forms, list[Array], list[NeuronBounds], Array]:
-    """Do what `relu_layer` does for s(z) = 1 if z > 0 else 0, outside the mismatch of hyperplanes.
+    """Return what `relu_layer` returns, for the step s, valid outside the mismatch of hyperplanes.
 
     There a neuron's activation is its representative's, or 1 minus that of an opposite one.
     """
@@ -169,7 +169,7 @@ def _always_agree(one: _BooleanRow, other: _BooleanRow, scale: float) -> bool:
 
 
 def _smallest_magnitude(row: _BooleanRow, skip_zero: bool) -> float:
-    """Return a lower bound of |z| over all inputs of 0 and 1; 0 if it is too costly to find.
+    """Return a lower bound on |z| over all inputs of 0 and 1; 0 if it is too costly to find.
 
     Each sum over one half of the inputs is compared with the nearest of the other half (meet in the
     middle). `skip_zero` leaves out the input of zeros.

@@ -1,4 +1,4 @@
-"""Bound the difference of two networks of one depth, layer by layer, on many regions at once.
+"""Bound the difference of two networks of equal depth, layer by layer, on many regions at once.
 
 The field calls this differential verification, as in ReluDiff (Paulsen, Wang, Wang, ICSE 2020;
 arXiv 2001.03662), which compares neurons of the same index; here neurons are matched first.
@@ -35,7 +35,7 @@ def difference(
     networks: Sequence[Network], region: Region, matcher: Matcher, linear: bool = True,
     subregion: bool = False,
 ) -> Difference:
-    """Bound f - g over each set of the region; or f alone.
+    """Bound f - g, or f alone, over each set of the region.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def _bound_without_always_on(
 
 
 def _always_on_tolerance(forms: Forms) -> Array:
-    """Return how far below 0 the lower bound of z may be for a neuron to count as always on."""
+    """Return how far below 0 the lower bound on z may be for a neuron to count as always on."""
     return 2.0**-30 * forms.magnitude[:, 0, 0]
 
 
@@ -173,5 +173,5 @@ def _tighter(one: Forms, other: Forms, region: Region) -> Forms:
 
 
 def fixed_matches(matches: Sequence[Match]) -> Matcher:
-    """Return a matcher that gives these matches, one a hidden layer."""
+    """Return a matcher that gives these matches, one for each hidden layer."""
     return lambda number, rows, H: matches[number]

@@ -30,7 +30,7 @@ def norm_bound(
     matches: Sequence[Match], given: tuple[Network, Network], scaled: tuple[Network, Network],
     domain: Domain,
 ) -> tuple[float, dict[str, Any]] | None:
-    """Return a bound of |f - g| over the domain, and the arrays that prove it.
+    """Return a bound on |f - g| over the domain, and the arrays that prove it.
 
     Return None unless all neurons are matched one to one, or if numbers leave the range of float64.
 

@@ -30,7 +30,7 @@ from .affine_forms import GUARD, Forms, absolute_product, matrix_product, n_roun
 class Match(NamedTuple):
     """The classes of one hidden layer's neurons: z_m = scale_m z_c, nearly.
 
-    labels : integer arrays (n_m,), one a network: the class of each neuron, or -1
+    labels : integer arrays (n_m,), one per network: the class of each neuron, or -1
     scales : arrays (n_m,), negative for opposite neurons, 1 for a class's representative, which is
         the first of the class's neurons in the last network that has one
     """
@@ -96,7 +96,7 @@ class NeuronRows(NamedTuple):
 class NeuronBounds(NamedTuple):
     """Bounds of one network's neurons in one layer: h = |scale| H_c + rest, low <= z <= high.
 
-    mismatch : upper bound of |z - scale z_c|; 0 for neurons without a class. Arrays (n, B).
+    mismatch : upper bound on |z - scale z_c|; 0 for neurons without a class. Arrays (n, B).
     """
 
     rest: Forms
@@ -144,7 +144,7 @@ def rows_over_classes(layer: Affine, below: LayerActivations, magnitude: Array) 
 
 
 def summation_error(roundings: int, magnitude: Array) -> Array:
-    """Return an upper bound of the error of a sum whose terms go through this many roundings.
+    """Return an upper bound on the error of a sum whose terms go through this many roundings.
 
     It is positive unless the magnitude is 0, even where gamma times it underflows: large weights
     may multiply it.
@@ -177,7 +177,7 @@ def subtract_multiple(one: NeuronRows, scale: Array, other: NeuronRows) -> Neuro
     rounded = 2.0 * UNIT_ROUNDOFF * Forms(values, radii).magnitude
     rest = Forms(values, (radii + rounded) * GUARD + SMALLEST)
     F = s * other.F
-    # subtracted in place; `evaluate` charges the rounding of this difference
+    # subtracted in place; `evaluate` adds the rounding error of this difference
     return NeuronRows(np.subtract(one.F, F, out=F), rest, one.magnitude + t * other.magnitude)
 
 
@@ -212,8 +212,8 @@ class Difference(NamedTuple):
     """Bounds of f - g, and of all neurons on the way to it.
 
     forms : the outputs of the first network minus those of the second, on each region
-    matches : list of Match, one a hidden layer
-    layers : list of lists of NeuronBounds, for each hidden layer one a network
+    matches : list of Match, one for each hidden layer
+    layers : list of lists of NeuronBounds, one per hidden layer and network
     influence : array (d, B)
         How much the slope of each input adds to the errors of the linear relaxations, summed over
         the unstable neurons; 0 with intervals alone. The larger, the more a split there may gain.

@@ -75,7 +75,7 @@ def _bounds_in_class(
     rows: NeuronRows, scales: Array, representatives: NeuronRows, bounds: tuple[Array, Array],
     H: Forms, region: Region,
 ) -> NeuronBounds:
-    """Return the bounds of neurons with a class, max(z, 0) = |s| max(z_c, 0) + rest.
+    """Return the bounds on neurons with a class, max(z, 0) = |s| max(z_c, 0) + rest.
 
     For s > 0, rest = max(z, 0) - max(s z_c, 0); for an opposite neuron, s < 0, it is
     max(-z, 0) - max(|s| z_c, 0) + z. `representatives` and `bounds` are those of each neuron's z_c.

@@ -61,12 +61,12 @@ LinesBelow = Callable[[Array, Array, SymbolicLayer], Array]
 
 
 def row_bounds(A: Array, layers: list[SymbolicLayer], domain: Domain) -> tuple[Array, Array]:
-    """Return lower and upper bounds of rows on the domain."""
+    """Return lower and upper bounds on rows on the domain."""
     return -upper_bounds(-A, layers, domain), upper_bounds(A, layers, domain)
 
 
 def upper_bounds(A: Array, layers: list[SymbolicLayer], domain: Domain) -> Array:
-    """Return upper bounds of rows on the domain: the best of four choices of lines below relu."""
+    """Return upper bounds on rows on the domain: the best of four choices of lines below relu."""
     signs = np.zeros((len(A), A.shape[1] - 1 - domain.n_inputs), dtype=np.int8)
     choices = (_zero_line, _identity_line, _nearer_line, _cancelling_line)
     bounds = [_substitute_back(A, signs, layers, domain, lines) for lines in choices]
@@ -77,7 +77,7 @@ def upper_bounds(A: Array, layers: list[SymbolicLayer], domain: Domain) -> Array
 def upper_bounds_on_leaves(
     A: Array, leaves: Sequence[Leaf], layers: list[SymbolicLayer], domain: Domain
 ) -> Array:
-    """Return an upper bound of each row on the part of the domain of its leaf."""
+    """Return an upper bound on each row on the part of the domain of its leaf."""
     n_affine = 1 + domain.n_inputs
     signs, multiples = (np.stack(part)[:, :A.shape[1] - n_affine] for part in zip(*leaves))
 
@@ -90,7 +90,7 @@ def upper_bounds_on_leaves(
 def _substitute_back(
     A: Array, signs: np.ndarray, layers: list[SymbolicLayer], domain: Domain, lines: LinesBelow
 ) -> Array:
-    """Return upper bounds of rows where the classes have these signs."""
+    """Return upper bounds on rows where the classes have these signs."""
     for layer in reversed(layers):
         width = layer.A.shape[1]
         A, U = A[:, :width].copy(), A[:, width:]

@@ -1,4 +1,4 @@
-"""Sharper bounds of symbolic rows by linear programs, and by branch and bound on signs.
+"""Sharpen bounds on symbolic rows by linear programs, and by branch and bound on signs.
 
 The activation U of an unstable neuron satisfies z <= U, 0 <= U and U <= chord(z). The largest value
 of a row under these constraints is a linear program, and its multipliers are the multiples m of
@@ -35,7 +35,7 @@ class Effort(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """An upper bound of side * z for a neuron of a hidden layer, by the leaves of a tree."""
+    """An upper bound on side * z for a neuron of a hidden layer, by the leaves of a tree."""
 
     layer: int
     neuron: int
@@ -47,7 +47,7 @@ def sharpen(
     A: Array, bounds: tuple[Array, Array], margin: Array, layers: list[SymbolicLayer],
     domain: Domain, effort: Effort,
 ) -> tuple[tuple[Array, Array], list[Proof]]:
-    """Return sharper bounds of the rows of a layer whose signs are not known, and their proofs.
+    """Return sharper bounds on the rows of a layer whose signs are not known, and their proofs.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class _Relaxation:
         return np.hstack([inputs @ self.inputs, U * self.high])
 
     def bound(self, row: Array, leaf: Leaf) -> float:
-        """Return the upper bound of a row that a leaf proves."""
+        """Return the upper bound on a row that a leaf proves."""
         return float(upper_bounds_on_leaves(row[np.newaxis], [leaf], self.layers, self.domain)[0])
 
     def solve(self, row: Array, signs: np.ndarray, seconds: float) -> tuple[Leaf, _Point] | None:

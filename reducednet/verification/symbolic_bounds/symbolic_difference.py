@@ -81,7 +81,7 @@ def _leaf_arrays(proofs: Sequence[Proof]) -> dict[str, Any]:
 
 
 def symbolic_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domain) -> float:
-    """Return the bound of |f - g| that the checker finds from these arrays.
+    """Return the bound on |f - g| that the checker finds from these arrays.
 
     Raises
     ------

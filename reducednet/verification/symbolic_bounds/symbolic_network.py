@@ -51,7 +51,7 @@ class Roles(NamedTuple):
 class SymbolicNetwork(NamedTuple):
     """A network over the columns 1, x, U.
 
-    roles, layers : lists, one entry a hidden layer
+    roles, layers : lists, one entry for each hidden layer
     exclusive : list of ((class, other class), multiplier)
         Exclusive pairs, where the other class is left out of the class's row.
     proofs : list of Proof
