@@ -180,7 +180,7 @@ def layer_sizes(sizes: Any, name: str = "sizes") -> tuple[int, ...]:
 def array_list(value: Any, name: str) -> list[Any]:
     """Return a non-empty list of arrays, one for each hidden layer."""
     if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
-        raise TypeError(message(name, "a list of arrays, one a hidden layer", type(value).__name__))
+        raise TypeError(message(name, "a list of arrays, one for each hidden layer", type(value).__name__))
     arrays = list(value)
     if not arrays:
         raise ValueError(message(name, "a list of at least one array", "an empty list"))

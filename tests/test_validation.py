@@ -87,7 +87,7 @@ def test_labels_come_back_as_integers(n_classes, labels):
 
 @pytest.mark.parametrize("value", ["W", b"W", {"a": 1}, 3, None])
 def test_list_of_arrays_must_be_a_list(value):
-    with refused(TypeError, "`weights` must be a list of arrays, one a hidden layer, got "):
+    with refused(TypeError, "`weights` must be a list of arrays, one for each hidden layer, got "):
         validation.array_list(value, "weights")
 
 

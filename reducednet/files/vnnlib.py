@@ -188,7 +188,7 @@ def _finite(word: str) -> float:
 
 
 def _no_bound(condition: list[Any]) -> ValueError:
-    expected = "a condition on inputs must be a bound of one of them by a number, or `and` of such"
+    expected = "a condition on inputs must bound one of them by a number, or join such bounds by `and`"
     return ValueError(f"{expected}, got {_text(condition)}")
 
 

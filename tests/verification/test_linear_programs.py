@@ -100,7 +100,7 @@ def test_checker_never_claims_less_than_the_difference_whatever_the_trees(case, 
     with np.errstate(all="ignore"):
         try:
             bound = symbolic_bound(arrays, f, g, domain)
-        except ValueError:  # leaves that are not all of the domain, or numbers beyond float64
+        except ValueError:  # leaves that do not cover the domain, or numbers beyond float64
             return
     if np.isfinite(bound):
         assert all(exact_difference(f, g, x) <= Fraction(bound) for x in X[:6].tolist())

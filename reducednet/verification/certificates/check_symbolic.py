@@ -261,7 +261,7 @@ def sharpen_by_leaves(
     for neuron, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
         own = (targets == [layer, neuron, side]).all(axis=1)
         allowed = side in (-1, 1) and signs.shape[1] >= n_classes and covers(signs[own])
-        require(allowed, "leaves that are not all of the domain")
+        require(allowed, "leaves that do not cover the domain")
         coefficients, magnitudes, errors = (
             np.repeat(part[neuron:neuron + 1], own.sum(), axis=0) for part in rows
         )
