@@ -419,3 +419,15 @@ def test_a_rational_bound_beyond_float64_is_a_reason_and_no_exception(kind, arra
     box = rn.Box(0, 1)
     certificate = Certificate("bound", 1.0, 0, 0, 0, kind, arrays, fingerprint(f, zero, box))
     assert "found again is inf" in certificate.check(f, zero, box).reason
+
+
+def test_a_line_above_relu_whose_slope_underflows_is_still_above_it():
+    """f = up relu(z) + a; the chord's slope 2^-40 times up = 2^-1035 is rounded to twice as much."""
+    a, up = 2.0**-74, 2.0**-1035 * (1.0 + 2.0**-10)
+    f = rn.Network([[[2.0**1000]]], [[-(2.0**1000) * (1.0 - 2.0**-39)]], [[up]], [a])
+    g = rn.Network([[[1.0]]], [[1.0]], [[a]], [-a])
+    box = rn.Box(-1, 1)  # f - g is 2 a at -1
+    arrays = {"labels0": [0], "scales0": [1.0], "labels1": [-2], "scales1": [1.0]}
+    name = fingerprint(f, g, box)
+    assert not Certificate("bound", 1.5 * a, 0, 0, 0, "folded", arrays, name).check(f, g, box)
+    assert verify(f, g, box, eps=1.5 * a, method="folding").status == "unknown"
