@@ -398,3 +398,36 @@ def test_certificates_of_160_ordinary_networks_are_confirmed(time_limit):
         assert check, (number, f, domain, verdict, check.reason)
         assert verdict.status == certificate.status
     assert count >= 150
+
+
+def test_a_bound_beyond_float64_in_one_of_many_parts_is_not_lost(monkeypatch):
+    """The second leaf's bound is nan, and the leaves are bounded in separate parts."""
+    monkeypatch.setattr("reducednet.verification.certificates.check_difference.BATCH", 0)
+    f, zero = rn.Network([[[1e10], [-1e10]]], [[0, 0]], [[1, 0]]), rn.Network([[[0]]], [[0]], [[0]])
+    box = rn.Box(0, 1e300)  # f is 1e310 at its end
+    arrays = {"axis": [0, -1, -1], "place": [1.0, 0.0, 0.0], "linear": np.array(1),
+              "labels0": [-1, -1, -1], "scales0": [0.0, 0.0, 0.0]}
+    name = fingerprint(f, zero, box)
+    assert not Certificate("bound", 1e305, 0, 0, 0, "pieces", arrays, name).check(f, zero, box)
+
+
+@pytest.mark.parametrize("kind, arrays", [
+    ("exact", {"axis": [-1], "place": [0.0]}), ("sorted", {"exact": np.array(1)}),
+])
+def test_a_rational_bound_beyond_float64_is_a_reason_and_no_exception(kind, arrays):
+    f, zero = rn.Network([[[1e300]]], [[0]], [[1e300]]), rn.Network([[[0]]], [[0]], [[0]])
+    box = rn.Box(0, 1)
+    certificate = Certificate("bound", 1.0, 0, 0, 0, kind, arrays, fingerprint(f, zero, box))
+    assert "found again is inf" in certificate.check(f, zero, box).reason
+
+
+def test_a_line_above_relu_whose_slope_underflows_is_still_above_it():
+    """f = up relu(z) + a; the chord's slope 2^-40 times up = 2^-1035 is rounded to twice as much."""
+    a, up = 2.0**-74, 2.0**-1035 * (1.0 + 2.0**-10)
+    f = rn.Network([[[2.0**1000]]], [[-(2.0**1000) * (1.0 - 2.0**-39)]], [[up]], [a])
+    g = rn.Network([[[1.0]]], [[1.0]], [[a]], [-a])
+    box = rn.Box(-1, 1)  # f - g is 2 a at -1
+    arrays = {"labels0": [0], "scales0": [1.0], "labels1": [-2], "scales1": [1.0]}
+    name = fingerprint(f, g, box)
+    assert not Certificate("bound", 1.5 * a, 0, 0, 0, "folded", arrays, name).check(f, g, box)
+    assert verify(f, g, box, eps=1.5 * a, method="folding").status == "unknown"

@@ -131,3 +131,23 @@ def test_numbers_too_small_to_be_scaled_are_no_multiples(bound):
 def test_a_hyperplane_far_off_needs_no_margin(bound):
     far = rn.Network([[[1.0], [1.0]]], [[0.0, 1e10]], [[1.0, 1.0]], activation="binary")
     assert 0.0 < bound(far, rn.Box(-1, 1)) < 1e-15
+
+
+def opposite_overflow(sign=1.0):
+    """Return s(sign a (x - y)) with a x and |w| beyond float64: a x - a y may be inf, -inf or nan."""
+    a = sign * 1.5e308
+    return rn.Network([[[a, -a]]], [[0.0]], [[1.0]], activation="binary")
+
+
+@pytest.mark.parametrize("bound", [evaluation_margin, lambda f, box: check_evaluation.margin(f, f, box)])
+def test_sums_that_may_overflow_in_the_first_layer_have_no_margin(bound):
+    assert bound(opposite_overflow(), rn.Box([10, 10], [11, 11])) == np.inf
+
+
+def test_a_first_layer_that_may_overflow_at_a_point_is_not_decided_there():
+    f = opposite_overflow(-1.0)
+    assert exact_outputs(f, [Fraction(10), Fraction(11)]) == [1]
+    with np.errstate(over="ignore"):
+        assert (f.weights[0][0] * [10.0, 11.0]).tolist() == [-np.inf, np.inf]
+    assert not check_evaluation.is_decided(f, f, [10.0, 11.0])
+    assert check_evaluation.is_decided(f, f, [0.25, 0.5])

@@ -231,7 +231,11 @@ class Certificate:
             ok = bool(found <= self.value)  # False for nan
         if ok:
             return Check(True, "")
-        return Check(False, f"the {self.claim} that is found again is {float(found):z.17g}")
+        try:
+            number_found = float(found)
+        except OverflowError:  # a rational beyond float64
+            number_found = np.inf
+        return Check(False, f"the {self.claim} that is found again is {number_found:z.17g}")
 
     def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
         """Return why margin and slack do not prove the claim for these semantics, or "" if they do.

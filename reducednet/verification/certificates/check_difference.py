@@ -440,4 +440,5 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     step = 1 + BATCH // (len(low) + 2) // widest
     with np.errstate(all="ignore"):
         parts = [boxes[i:i + step] for i in range(0, len(boxes), step)]
-        return max(bound_on_boxes(part, data, layers, domain, region) for part in parts)
+        found = [bound_on_boxes(part, data, layers, domain, region) for part in parts]
+        return float(np.max(found))  # nan if a part's is: the built-in max may lose it

@@ -157,21 +157,24 @@ def margin(f: Any, g: Any, domain: Any) -> float:
                 squares = ((W[near] / largest[:, None]) ** 2).sum(axis=1)
                 norms = largest * np.sqrt(squares) * (1.0 - gamma(n + 8))
                 distance = float((error[near] / norms).max()) * (1.0 + 4 * UNIT_ROUNDOFF)
-                needed = max(needed, distance)
+                needed = max(needed, float("inf") if np.isnan(distance) else distance)
     return needed
 
 
 def is_decided(f: Any, g: Any, point: Any) -> bool:
     """Return True if float64 gets every binary neuron right at a point.
 
-    In rationals, |z| > gamma_(n+1) (sum_i |w_i| |x_i| + |b|) + (n + 2) TINY in the first layer.
+    In rationals, |z| > gamma_(n+1) (sum_i |w_i| |x_i| + |b|) + (n + 2) TINY in the first layer, and
+    that sum is so small that no partial sum overflows, in whatever order.
     """
+    largest = Fraction(float(np.finfo(float).max))
     for net in (f, g):
         n = net.weights[0].shape[1]
         for row, b in zip(net.weights[0].tolist(), net.thresholds[0].tolist()):
             terms = [*(Fraction(w) * x for w, x in zip(row, point)), Fraction(b)]
             roundings = (n + 1) * Fraction(UNIT_ROUNDOFF)
-            error = roundings / (1 - roundings) * sum(map(abs, terms)) + (n + 2) * Fraction(TINY)
-            if any(row) and abs(sum(terms)) <= error:
+            magnitude = sum(map(abs, terms))
+            error = roundings / (1 - roundings) * magnitude + (n + 2) * Fraction(TINY)
+            if any(row) and (abs(sum(terms)) <= error or magnitude + error > largest):
                 return False
     return sums_are_exact(f) and sums_are_exact(g)

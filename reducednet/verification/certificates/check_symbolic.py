@@ -144,6 +144,9 @@ class Representatives:
 
             up, down = np.maximum(of_relus, 0.0) * (sign == 0.0), np.minimum(of_relus, 0.0)
             coefficients += (up * slope) @ row_coefficients
+            # a product up slope that underflows turns its line, by less than TINY |z|
+            turned = (up > 0.0) & (slope > 0.0) & (slope < 1.0)
+            errors = errors + TINY * (turned @ np.maximum(np.abs(low), np.abs(high)))
 
             slopes = row_coefficients[:, 1:]
             smaller = 2.0 * coefficients[:, 1:] @ slopes.T > -down * (slopes ** 2).sum(axis=1)
