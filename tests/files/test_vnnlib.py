@@ -117,9 +117,12 @@ REFUSED = {
     "not declared": (UNIT + "(assert (<= X_2 1))", "line 8: X_2 is not declared"),
     "other variable": (UNIT + "(declare-const Z Real)", "line 8: a variable must be called X_ or Y_"),
     "whole number": (UNIT + "(declare-const X_2 Int)", "line 8: not a command .*declare-const X_2 Int"),
-    "disjunction": (UNIT + "(assert (or (<= X_0 1) (<= X_1 1)))", "line 8: a condition on inputs must bound one"),
-    "nested disjunction": (UNIT + "(assert (and (or (and (<= X_0 1)))))", "line 8: a condition on inputs must bound one"),
-    "mixed disjunction": (UNIT + "(assert (or (<= Y_0 1) (<= X_1 1)))", "line 8: a condition on inputs must bound one"),
+    "disjunction": (
+        UNIT + "(assert (or (<= X_0 1) (<= X_1 1)))", "line 8: a condition on inputs must bound one"),
+    "nested disjunction": (
+        UNIT + "(assert (and (or (and (<= X_0 1)))))", "line 8: a condition on inputs must bound one"),
+    "mixed disjunction": (
+        UNIT + "(assert (or (<= Y_0 1) (<= X_1 1)))", "line 8: a condition on inputs must bound one"),
     "negation": (UNIT + "(assert (not (<= X_0 1)))", "line 8: a condition on inputs must bound one"),
     "two inputs": (UNIT + "(assert (<= X_0 X_1))", "line 8: .* got \\(<= X_0 X_1\\)"),
     "input and output": (UNIT + "(assert (<= Y_0 X_1))", "line 8: a condition on inputs must bound one"),
