@@ -239,7 +239,7 @@ def test_each_leaf_is_needed():
     assert branched
     for i in branched:
         fewer = {name: np.delete(certificate.arrays[name], i, axis=0) for name in names}
-        assert "not all of the domain" in exchanged(certificate, **fewer).check(net, small, box).reason
+        assert "do not cover the domain" in exchanged(certificate, **fewer).check(net, small, box).reason
 
 
 @pytest.mark.parametrize("changes", [
