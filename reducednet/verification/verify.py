@@ -170,7 +170,8 @@ def _question(
         if not np.isfinite(rounding_error):
             expected = "given, for the evaluation errors have no finite bound here"
             raise ValueError(message("eps", expected, None))
-        eps = evaluation_error + _default_eps(f, g, domain)
+        on_box = isinstance(domain, Box)
+        eps = evaluation_error + (rounding_error if on_box else _default_eps(f, g, domain))
     eps += 0.0  # no -0.0
     depth = max(f.depth, g.depth)
     one, other = (_deepen(_well_scaled(network), depth) for network in (f, g))
@@ -179,13 +180,13 @@ def _question(
 
 
 def _default_eps(f: Network, g: Network, domain: Domain) -> float:
-    """Return the a-priori bound of both networks' evaluation errors, larger on balls and hulls.
+    """Return the default eps on a ball or hull: the a-priori bound, with more roundings.
 
     There the provers' bounds of z come from a Euclidean norm or from sums over the points, with
     d + 8 roundings that an evaluation does not have (`Region.extremes`). Without these, networks
     that differ by evaluation errors could not be proved equal.
     """
-    extra = 0 if isinstance(domain, Box) else domain.n_inputs + 8
+    extra = domain.n_inputs + 8
     return float((forward_error(f, domain, extra) + forward_error(g, domain, extra)).max())
 
 
