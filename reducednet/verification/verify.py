@@ -143,7 +143,8 @@ def _cannot_be_proved(question: Question) -> bool:
 
 def _check_pair(f: Any, g: Any, domain: Any) -> Domain:
     """Refuse networks that cannot be compared on the domain; return the domain."""
-    check_network(f, "f"), check_network(g, "g")
+    check_network(f, "f")
+    check_network(g, "g")
     if (f.n_inputs, f.n_outputs) != (g.n_inputs, g.n_outputs):
         expected = f"a network of {f.n_inputs} inputs and {f.n_outputs} outputs, as `f`"
         raise ValueError(message("g", expected, f"{g.n_inputs} and {g.n_outputs}"))
