@@ -805,8 +805,8 @@ def test_train_takes_and_documents_every_option_of_the_optimiser(optimiser):
     own = [name for name, parameter in inspect.signature(minimise).parameters.items()
            if parameter.kind is parameter.KEYWORD_ONLY and name not in ("rng", "state")]
     assert sorted(train_module.OPTIONS.get(optimiser, ())) == sorted(own)
-    table = rn.train.__doc__.split("\n    =====")[2]
-    row = table.split(f'\n    ``"{optimiser}"``')[1].split('\n    ``"')[0] if own else ""
+    table = inspect.getdoc(rn.train).split("\n=====")[2]
+    row = table.split(f'\n``"{optimiser}"``')[1].split('\n``"')[0] if own else ""
     assert all(name in row for name in own)
 
 
