@@ -54,8 +54,8 @@ class StandardCoordinates:
         return gradient
 
     def feasible_vector(self, u: Array) -> Array:
-        """Return the flat vector at the coordinates, feasible in floating point too."""
-        return u
+        """Return a new flat vector at the coordinates, feasible in floating point too."""
+        return u.copy()
 
 
 class _Layer(NamedTuple):

@@ -1,6 +1,7 @@
 """Compute the loss on given samples, and its gradient, as functions of the flat vector."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,18 @@ from ..networks import backward as backward_module, forward as forward_module
 from ..networks.losses import check_responses, loss_named
 from ..networks.network import Network
 
+Evaluator = Callable[..., float]
+"""Returns the loss and writes its gradient, as `LossAndGradient` does when it is called."""
+
+Evaluation = Callable[..., Evaluator]
+"""Makes an `Evaluator` for fixed arrays, as the class `LossAndGradient` does."""
+
 
 class Objective:
     """The loss of networks of one shape on fixed samples, as a function of the flat vector.
 
-    Optimisers call it many times, so it owns its buffers and a call allocates almost nothing. Its
-    `gradient` and `vector` are the first and the last row of `rows` (5, n_parameters); the rows in
-    between belong to the optimiser.
+    Optimisers call it many times, so it keeps its buffers and a call allocates almost nothing. It
+    evaluates at its array `vector` and writes to its array `gradient`; see `use_arrays`.
 
     Parameters
     ----------
@@ -39,25 +45,30 @@ class Objective:
         self.n_samples = len(X)
         self.sample_weight = weights_of_mean_one(sample_weight, len(X))
         self.activation = network._activation
-        self.rows = np.zeros((5, network.n_parameters))
-        self.gradient, self.vector = self.rows[0], self.rows[4]
         self._layout = network.layout
         self._workspace = forward_module.Workspace(self._layout, self.n_samples)
-        self._first_weights_held = False
-        self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
-        self._batches: dict[int, tuple[Array, Any, Array | None, backward_module.LossAndGradient]] = {}
+        self._evaluation: Evaluation = backward_module.LossAndGradient
+        self.use_arrays(*np.zeros((2, network.n_parameters)))
 
-    def hold_first_weights(self) -> None:
-        """Hold the first layer's weights fixed: from now on their gradient is 0."""
-        self._first_weights_held = True
-        self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
-        self._batches.clear()
+    def use_arrays(self, vector: Array, gradient: Array, hold_first_weights: bool = False) -> None:
+        """Evaluate from now on at this vector, which its owner may change, and write this gradient.
 
-    def _evaluation(
+        With `hold_first_weights` the gradient by the first layer's weights is 0.
+        """
+        self.vector, self.gradient, self._first_weights_held = vector, gradient, hold_first_weights
+        self._evaluate = self._evaluator(self.H, self.y, self.sample_weight, self._workspace)
+        self._batches: dict[int, tuple[Array, Any, Array | None, Evaluator]] = {}
+
+    def differentiate_by(self, evaluation: Evaluation) -> None:
+        """Compute loss and gradient by another class than `LossAndGradient`, called as that is."""
+        self._evaluation = evaluation
+        self.use_arrays(self.vector, self.gradient, self._first_weights_held)
+
+    def _evaluator(
         self, H: Array, y: Any, sample_weight: Array | None, workspace: forward_module.Workspace
-    ) -> backward_module.LossAndGradient:
-        """Return the loss and gradient at these samples as a function of the buffer `vector`."""
-        return backward_module.LossAndGradient(
+    ) -> Evaluator:
+        """Return the loss and gradient at these samples as a function of the array `vector`."""
+        return self._evaluation(
             self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
             self._layout.blocks(self.gradient), sample_weight, self._first_weights_held,
         )
@@ -65,7 +76,7 @@ class Objective:
     def __call__(self, theta: Array) -> tuple[float, Array]:
         """Return the loss at theta and its Euclidean gradient; the next call overwrites that array.
 
-        Pass the buffer `vector` itself as theta to avoid a copy.
+        Pass the array `vector` itself as theta to avoid a copy.
         """
         if theta is not self.vector:
             self.vector[...] = theta
@@ -81,7 +92,7 @@ class Objective:
             H, y = self.H[:, :len(indices)].copy(), self.y[:len(indices)].copy(order="F")
             u = None if self.sample_weight is None else np.empty(len(indices))
             workspace = forward_module.Workspace(self._layout, len(indices))
-            self._batches[len(indices)] = H, y, u, self._evaluation(H, y, u, workspace)
+            self._batches[len(indices)] = H, y, u, self._evaluator(H, y, u, workspace)
         H, y, u, evaluate = self._batches[len(indices)]
         np.take(self.H, indices, axis=1, out=H, mode="clip")  # "raise" would buffer `out`
         np.take(self.y.T, indices, axis=-1, out=y.T, mode="clip")

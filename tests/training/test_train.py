@@ -431,11 +431,12 @@ def test_binary_training_reaches_the_linear_least_squares_optimum(reduced, sizes
 
 def interrupt_after(monkeypatch, calls, action):
     """Let the objective do something else from the given call on."""
-    original, count = Objective.__call__, [0]
+    original, made = Objective.__call__, [0]
 
     def call(self, theta):
-        count[0] += 1
-        return action(original(self, theta)) if count[0] > calls else original(self, theta)
+        made[0] += 1
+        evaluation = original(self, theta)
+        return action(evaluation) if made[0] > calls else evaluation
 
     monkeypatch.setattr(Objective, "__call__", call)
 
