@@ -1,7 +1,7 @@
 """Compute the loss on given samples, and its gradient, as functions of the flat vector."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class Objective:
         self._layout = network.layout
         self._workspace = forward_module.Workspace(self._layout, self.n_samples)
         self._evaluation: Evaluation = backward_module.LossAndGradient
+        self._stable = StableNeurons(self._layout.sizes[1:-1])
+        self._counted_at: bytes | None = None  # the vector at which neurons were counted last
         self.use_arrays(*np.zeros((2, network.n_parameters)))
 
     def use_arrays(self, vector: Array, gradient: Array, hold_first_weights: bool = False) -> None:
@@ -73,14 +75,21 @@ class Objective:
             self._layout.blocks(self.gradient), sample_weight, self._first_weights_held,
         )
 
-    def __call__(self, theta: Array) -> tuple[float, Array]:
+    def __call__(self, theta: Array, count: bool = False) -> tuple[float, Array]:
         """Return the loss at theta and its Euclidean gradient; the next call overwrites that array.
 
-        Pass the array `vector` itself as theta to avoid a copy.
+        Pass the array `vector` itself as theta to avoid a copy. With `count`, dead and always-on
+        neurons are counted on the way, for `count_stable`.
         """
         if theta is not self.vector:
             self.vector[...] = theta
-        return self._evaluate(), self.gradient
+        if not count:
+            return self._evaluate(), self.gradient
+        self._counted_at = None
+        self._stable.begin()
+        value = self._evaluate(self._stable.add)
+        self._counted_at = theta.tobytes()
+        return value, self.gradient
 
     def on_batch(self, theta: Array, indices: Any) -> tuple[float, Array]:
         """Return the mean loss over the samples with these indices, and its gradient.
@@ -109,14 +118,46 @@ class Objective:
             return self.loss(outputs, self.y, sample_weight=self.sample_weight)[0]
 
     def count_stable(self, theta: Array) -> tuple[int, int]:
-        """Return how many neurons are dead, and how many always on, at the samples."""
-        hidden = self._layout.sizes[1:-1]
-        on_somewhere = [np.zeros(n, dtype=bool) for n in hidden]
-        on_everywhere = [np.ones(n, dtype=bool) for n in hidden]
-        for part in self._workspace.slices(self.n_samples):
-            layers = forward_module.pre_activations(self._layout, theta, self.H[:, part], self.activation)
-            for Z, somewhere, everywhere in zip(layers, on_somewhere, on_everywhere):
-                somewhere |= (Z > 0.0).any(axis=1)
-                everywhere &= (Z > 0.0).all(axis=1)
-        dead = sum(int((~somewhere).sum()) for somewhere in on_somewhere)
-        return dead, sum(int(everywhere.sum()) for everywhere in on_everywhere)
+        """Return how many neurons are dead, and how many always on, at the samples.
+
+        This costs a pass, unless the last call counted on the way and was at theta.
+        """
+        if self._counted_at is None or theta.tobytes() != self._counted_at:
+            self(theta, count=True)
+        return self._stable.counts()
+
+
+class StableNeurons:
+    """Counts dead and always-on neurons from the masks Z^l > 0 of each chunk of samples.
+
+    Parameters
+    ----------
+    hidden : sizes of the hidden layers
+    """
+
+    def __init__(self, hidden: Sequence[int]) -> None:
+        n_neurons, ends = sum(hidden), np.cumsum(hidden)[:-1]
+        self._somewhere, self._everywhere, self._in_chunk = np.empty((3, n_neurons), dtype=bool)
+        arrays = (self._somewhere, self._everywhere, self._in_chunk)
+        self._layers = list(zip(*(np.split(array, ends) for array in arrays)))
+        self._first = True
+
+    def begin(self) -> None:
+        """Begin anew, before the first chunk."""
+        self._first = True
+
+    def add(self, masks: Sequence[Any]) -> None:
+        """Take account of a chunk of samples, given the mask (n_l, n) of each layer."""
+        first, self._first = self._first, False
+        for mask, (somewhere, everywhere, in_chunk) in zip(masks, self._layers):
+            if first:
+                np.logical_or.reduce(mask, axis=1, out=somewhere)
+                np.logical_and.reduce(mask, axis=1, out=everywhere)
+            else:
+                somewhere |= np.logical_or.reduce(mask, axis=1, out=in_chunk)
+                everywhere &= np.logical_and.reduce(mask, axis=1, out=in_chunk)
+
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of neurons that no sample, and that every sample, activates."""
+        n_neurons, somewhere = len(self._somewhere), np.count_nonzero(self._somewhere)
+        return n_neurons - int(somewhere), int(np.count_nonzero(self._everywhere))

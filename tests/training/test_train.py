@@ -433,9 +433,9 @@ def interrupt_after(monkeypatch, calls, action):
     """Let the objective do something else from the given call on."""
     original, made = Objective.__call__, [0]
 
-    def call(self, theta):
+    def call(self, theta, count=False):
         made[0] += 1
-        evaluation = original(self, theta)
+        evaluation = original(self, theta, count)
         return action(evaluation) if made[0] > calls else evaluation
 
     monkeypatch.setattr(Objective, "__call__", call)

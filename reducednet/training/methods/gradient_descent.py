@@ -183,14 +183,14 @@ class Descent:
         self._tangents = self._point.weight_views([self.gradient, momentum])
         self._momentum = self._point.weight_views([momentum])
 
-        self.observe()
+        self.observe(count=True)
         if state is not None:  # after `observe`, whose projection would change their last bits
             self.moments[...] = real_array(state["moments"], "state['moments']", self.moments.shape)
         self.save()
 
-    def observe(self) -> None:
-        """Compute loss and gradient over all samples."""
-        self.loss, _ = self._objective(self.vector)
+    def observe(self, count: bool) -> None:
+        """Compute loss and gradient over all samples; count stable neurons if asked to."""
+        self.loss, _ = self._objective(self.vector, count)
         self._make_tangent()
 
     def _make_tangent(self) -> None:
@@ -198,7 +198,7 @@ class Descent:
         self._point.project(self._tangents)
         self.gradient_norm = math.sqrt(self.gradient.dot(self.gradient))
 
-    def step(self, observed: bool) -> None:
+    def step(self, observed: bool, count: bool) -> None:
         """Make one step; with mini-batches, compute the loss of all samples only if `observed`."""
         if self._batches is not None:
             self.loss, _ = self._objective.on_batch(self.vector, self._batches.take())
@@ -210,7 +210,7 @@ class Descent:
             self.moments[np.abs(self.moments) < NEGLIGIBLE] = 0.0
         self._point.retract()
         if observed:
-            self.observe()
+            self.observe(count)
         else:
             self._point.project(self._momentum)
 
@@ -238,7 +238,7 @@ def descend(
                 recorded = monitor.records_next_step
                 observed = batches is None or recorded or done in (0, n_steps)
                 if done:
-                    descent.step(observed)
+                    descent.step(observed, recorded)
                 if not (math.isfinite(descent.loss) and math.isfinite(descent.gradient_norm)):
                     raise NotFinite
                 if done:

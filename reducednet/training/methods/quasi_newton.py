@@ -149,7 +149,7 @@ def _value_and_gradient(
     objective: Objective, coordinates: StandardCoordinates, u: Array
 ) -> tuple[float, Array]:
     """Return the loss at the coordinates u and its gradient; raise NotFinite if not finite."""
-    value, gradient = objective(coordinates.to_vector(u))
+    value, gradient = objective(coordinates.to_vector(u), count=True)
     if not (np.isfinite(value) and np.isfinite(gradient).all()):
         raise NotFinite
     return value, coordinates.pull_back(gradient)

@@ -18,7 +18,7 @@ for conditional computation*, arXiv 1308.3432 (2013).
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -107,7 +107,7 @@ class LossAndEstimate:
         self._loss, self._activation, self._sample_weight = loss, activation, sample_weight
         self._first_weights_fixed, self._width = first_weights_fixed, width
 
-    def __call__(self) -> float:
+    def __call__(self, take_masks: Callable[[Sequence[Any]], None] | None = None) -> float:
         """Return the loss and write the estimate of its gradient; see `LossAndGradient`."""
         layers, slopes = [self._H], [np.ones(1)]
         for block in self._blocks[:-1]:
@@ -124,6 +124,8 @@ class LossAndEstimate:
             D = (block[:len(H) - 1] @ D) * slope
         if self._first_weights_fixed:
             self._gradients[0][:-1] = 0.0
+        if take_masks is not None:
+            take_masks([H[:-1] > 0.0 for H in layers[1:]])
         return value
 
 
