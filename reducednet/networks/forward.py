@@ -60,9 +60,7 @@ class Buffers(NamedTuple):
     outputs : array (n_outputs, n)
     mask : bool array (largest n_l, n)
         Where Z^l > 0.
-    mask_as_integers : int8 array (largest n_l, n)
-        The same memory: integers convert to floats faster than booleans.
-    scratch, zeros : arrays (largest n_l, n)
+    zeros : array (largest n_l, n)
     weighted_inputs : array (n_inputs + 1, n)
         With one output: the inputs times the derivative of the loss with respect to the output. Its
         last row, for the input 1, is that derivative itself and shares the memory of `outputs`.
@@ -71,8 +69,6 @@ class Buffers(NamedTuple):
     activations: Sequence[Array]
     outputs: Array
     mask: Any
-    mask_as_integers: Any
-    scratch: Array
     zeros: Array
     weighted_inputs: Array
 
@@ -81,13 +77,12 @@ class Buffers(NamedTuple):
         """Return new buffers for n samples."""
         n_inputs, *hidden, n_outputs = layout.sizes
         largest, weighted_inputs = max(hidden), aligned((n_inputs + 1, n))
-        mask = np.empty((largest, n), dtype=bool)
         activations = [aligned((units + 1, n)) for units in hidden]
         for H in activations:
             H[-1] = 1.0
         return cls(
             activations, weighted_inputs[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
-            mask, mask.view(np.int8), aligned((largest, n)), aligned((largest, n)), weighted_inputs,
+            np.empty((largest, n), dtype=bool), aligned((largest, n)), weighted_inputs,
         )
 
 
