@@ -60,7 +60,7 @@ class Buffers(NamedTuple):
     outputs : array (n_outputs, n)
     masks : bool arrays (n_l, n)
         Where Z^l > 0, after a backward pass.
-    scratch, zeros : arrays (largest n_l, n)
+    zeros : array (largest n_l, n)
     weighted_inputs : array (n_inputs + 1, n)
         With one output: the inputs times the derivative of the loss with respect to the output. Its
         last row, for the input 1, is that derivative itself and shares the memory of `outputs`.
@@ -69,7 +69,6 @@ class Buffers(NamedTuple):
     activations: Sequence[Array]
     outputs: Array
     masks: Sequence[Any]
-    scratch: Array
     zeros: Array
     weighted_inputs: Array
 
@@ -83,8 +82,7 @@ class Buffers(NamedTuple):
             H[-1] = 1.0
         return cls(
             activations, weighted_inputs[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
-            [np.empty((units, n), dtype=bool) for units in hidden],
-            aligned((largest, n)), aligned((largest, n)), weighted_inputs,
+            [np.empty((units, n), dtype=bool) for units in hidden], aligned((largest, n)), weighted_inputs,
         )
 
 
