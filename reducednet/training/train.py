@@ -164,7 +164,7 @@ def train(
     monitor.state = dict(arguments.get("state", {}))
     last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
     try:
-        quiet = np.errstate(over="ignore", invalid="ignore")
+        quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
         with quiet, progress_bar(last_step, progress) as monitor.on_step:
             return _run(optimiser, network, objective, monitor, arguments)
     except MemoryError as error:

@@ -12,6 +12,7 @@ SLSQP: D. Kraft, *A software package for sequential quadratic programming*, DFVL
 """
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -58,6 +59,7 @@ def minimise_lbfgs(
     from scipy.optimize import Bounds, minimize
 
     coordinates = coordinates_of(network)
+    objective.use_arrays(coordinates.vector, coordinates.gradient, coordinates.first_weights_held)
 
     def value_and_gradient(u: Array) -> tuple[float, Array]:
         return _value_and_gradient(objective, coordinates, u)
@@ -112,6 +114,7 @@ def minimise_slsqp(
             f"slsqp with {network.n_parameters} parameters: a step costs the cube of their number",
             stacklevel=3)
     coordinates = coordinates_of(network)
+    objective.use_arrays(coordinates.vector, coordinates.gradient, coordinates.first_weights_held)
     start = coordinates.start()
     rows, free = _row_indices(network), np.ones(len(start), dtype=bool)
     if isinstance(network, ReducedNetwork) and network.n_inputs == 1:
@@ -149,8 +152,9 @@ def _value_and_gradient(
     objective: Objective, coordinates: StandardCoordinates, u: Array
 ) -> tuple[float, Array]:
     """Return the loss at the coordinates u and its gradient; raise NotFinite if not finite."""
-    value, gradient = objective(coordinates.to_vector(u), count=True)
-    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+    coordinates.move_to(u)
+    value, gradient = objective(coordinates.vector, count=True)
+    if not (math.isfinite(value) and math.isfinite(np.add.reduce(gradient))):
         raise NotFinite
     return value, coordinates.pull_back(gradient)
 
