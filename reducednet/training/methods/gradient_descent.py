@@ -162,7 +162,7 @@ class _Run:
         if state is not None:
             self.vector[...], self.t = state["vector"], int(state["n_steps"])
             rng.bit_generator.state = state["rng"]
-        self.point = space_of(network).in_place(self.vector, tangent=True)
+        self.point = space_of(network).in_place(self.vector)
         if self.point.first_weights_fixed:
             objective.hold_first_weights()
         self._tangents = self.point.weight_views(self.rows[0:3:2])
