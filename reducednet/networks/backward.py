@@ -62,9 +62,9 @@ def backward(network: Network, Z: list[Array], H: list[Array], delta: Array) -> 
     dW: list[Array] = []
     db: list[Array] = []
     D = delta
-    for l in reversed(range(network.depth)):  # lists count from 0: Z[l] is Z^(l+1), H[l] is H^l
-        D = (D @ W[l + 1]) * network._activation.slope(Z[l])
-        dW.insert(0, D.T @ H[l])
+    for layer in reversed(range(network.depth)):  # counted from 0: H[layer] is the input of W[layer]
+        D = (D @ W[layer + 1]) * network._activation.slope(Z[layer])
+        dW.insert(0, D.T @ H[layer])
         db.insert(0, D.sum(axis=0))
     return Parameters(*pack(dW, db, dC, da))
 

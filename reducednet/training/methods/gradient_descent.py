@@ -176,7 +176,7 @@ class Descent:
         self.vector[...] = network.to_vector() if state is None else state["vector"]
         self.t = 0 if state is None else int(state["n_steps"])
 
-        self._point = space_of(network).in_place(self.vector, tangent=True)
+        self._point = space_of(network).in_place(self.vector)
         objective.use_arrays(self.vector, self.gradient, self._point.first_weights_fixed)
         rule.use_arrays(self.terms, self.moments, self._point)
         momentum = self.moments[0]  # tangent vectors: the gradient and the momentum
