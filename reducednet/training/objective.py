@@ -14,9 +14,6 @@ from ..networks.network import Network
 Evaluator = Callable[..., float]
 """Returns the loss and writes its gradient, as `LossAndGradient` does when it is called."""
 
-Evaluation = Callable[..., Evaluator]
-"""Makes an `Evaluator` for fixed arrays, as the class `LossAndGradient` does."""
-
 
 class Objective:
     """The loss of networks of one shape on fixed samples, as a function of the flat vector.
@@ -47,7 +44,7 @@ class Objective:
         self.activation = network._activation
         self._layout = network.layout
         self._workspace = forward_module.Workspace(self._layout, self.n_samples)
-        self._evaluation: Evaluation = backward_module.LossAndGradient
+        self._estimate: Evaluator | None = None
         self._stable = StableNeurons(self._layout.sizes[1:-1])
         self._counted_at: bytes | None = None  # the vector at which neurons were counted last
         self.use_arrays(*np.zeros((2, network.n_parameters)))
@@ -57,22 +54,25 @@ class Objective:
 
         With `hold_first_weights` the gradient by the first layer's weights is 0.
         """
-        self.vector, self.gradient, self._first_weights_held = vector, gradient, hold_first_weights
-        self._evaluate = self._evaluator(self.H, self.y, self.sample_weight, self._workspace)
+        self.vector, self.gradient, self.first_weights_held = vector, gradient, hold_first_weights
+        exact = self._evaluator(self.H, self.y, self.sample_weight, self._workspace)
+        self._evaluate = self._estimate or exact
         self._batches: dict[int, tuple[Array, Any, Array | None, Evaluator]] = {}
 
-    def differentiate_by(self, evaluation: Evaluation) -> None:
-        """Compute loss and gradient by another class than `LossAndGradient`, called as that is."""
-        self._evaluation = evaluation
-        self.use_arrays(self.vector, self.gradient, self._first_weights_held)
+    def estimate_by(self, estimate: Evaluator) -> None:
+        """Evaluate from now on by a function called as a `LossAndGradient`; see `Evaluator`.
+
+        It reads `vector`, writes `gradient` and respects `first_weights_held`.
+        """
+        self._evaluate = self._estimate = estimate
 
     def _evaluator(
         self, H: Array, y: Any, sample_weight: Array | None, workspace: forward_module.Workspace
     ) -> Evaluator:
         """Return the loss and gradient at these samples as a function of the array `vector`."""
-        return self._evaluation(
+        return backward_module.LossAndGradient(
             self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
-            self._layout.blocks(self.gradient), sample_weight, self._first_weights_held,
+            self._layout.blocks(self.gradient), sample_weight, self.first_weights_held,
         )
 
     def __call__(self, theta: Array, count: bool = False) -> tuple[float, Array]:

@@ -1,6 +1,4 @@
 """Laws of the straight-through estimator: its gradient, its space, and the best network it keeps."""
-from functools import partial
-
 import numpy as np
 from oracles import reference
 from oracles import strategies
@@ -28,7 +26,7 @@ def run(network, X, y, n_steps=30, loss="mse", callback=None, **options):
 
 def gradient_estimate(network, objective, theta, width=straight_through.WIDTH):
     """Return the loss at the flat vector theta and its straight-through gradient."""
-    objective.differentiate_by(partial(straight_through.LossAndEstimate, width=width))
+    objective.estimate_by(straight_through.LossAndEstimate(network, objective, width))
     return objective(theta)
 
 

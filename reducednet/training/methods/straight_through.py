@@ -1,7 +1,8 @@
 """Train binary networks with the straight-through estimator.
 
 The step s(z) has slope 0 wherever it has a slope, so the loss has no useful gradient. Here the
-forward pass uses the step, and the backward pass the slope of a ramp of half width c_j,
+forward pass uses the step, and the backward pass (`networks.backward`) the slope of a ramp of half
+width c_j,
 
     s'(z_j) := 1 / (2 c_j) if |z_j| < c_j, else 0,    c_j = width * standard deviation of z_j,
 
@@ -26,9 +27,9 @@ import numpy as np
 
 from ..._validation import Array
 from ...networks.activations import Activation
-from ...networks.forward import Workspace
-from ...networks.losses import Loss
+from ...networks.backward import backward, forward
 from ...networks.network import Network
+from ...networks.parameters import Layout, Parameters
 from ..monitor import Monitor
 from ..objective import Objective
 from .gradient_descent import Adam, descend, state_fields
@@ -76,7 +77,7 @@ def minimise(
     -------
     (converged, message)
     """
-    objective.differentiate_by(partial(LossAndEstimate, width=width))
+    objective.estimate_by(LossAndEstimate(network, objective, width))
     rule = _SurrogateAdam(learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8)
     return descend(network, objective, monitor, n_steps, tolerance, rule, state=state)
 
@@ -84,52 +85,47 @@ def minimise(
 class LossAndEstimate:
     """The mean loss, with the step, and its straight-through gradient, with the slope of the ramp.
 
-    It takes the place of `LossAndGradient` in an `Objective`:
-
-    D^L = C^T delta * s'(Z^L),    D^l = W^(l+1)^T D^(l+1) * s'(Z^l),    dblock^l = H^(l-1) D^l^T
-
     The slope depends on all samples, so they are not taken in chunks.
 
     Parameters
     ----------
-    blocks, H, y, loss, activation, workspace, gradients, sample_weight, first_weights_fixed
-        As for `LossAndGradient`.
+    network : Network
+        Gives the shape.
+    objective : Objective
+        Has the samples, and the arrays `vector` and `gradient`; see `Objective.estimate_by`.
     width : float
         Half width of the ramp, in standard deviations of a neuron's z over the samples.
     """
 
-    def __init__(
-        self, blocks: Sequence[Array], H: Array, y: Any, loss: Loss, activation: Activation,
-        workspace: Workspace, gradients: Sequence[Array], sample_weight: Array | None = None,
-        first_weights_fixed: bool = False, *, width: float = WIDTH,
-    ) -> None:
-        self._blocks, self._gradients, self._H, self._y = blocks, gradients, H, y
-        self._loss, self._activation, self._sample_weight = loss, activation, sample_weight
-        self._first_weights_fixed, self._width = first_weights_fixed, width
+    def __init__(self, network: Network, objective: Objective, width: float = WIDTH) -> None:
+        self._objective, self._layout = objective, network.layout
+        self._X = objective.H[:-1].T
+        slope = partial(_ramp_slope, width=width)
+        self._activation = network._activation._replace(slope=slope)
 
     def __call__(self, take_masks: Callable[[Sequence[Any]], None] | None = None) -> float:
         """Return the loss and write the estimate of its gradient; see `LossAndGradient`."""
-        layers, slopes = [self._H], [np.ones(1)]
-        for block in self._blocks[:-1]:
-            Z = block.T @ layers[-1]
-            slopes.append(_ramp_slope(Z, self._width))
-            layers.append(np.vstack([self._activation.value(Z), np.ones(Z.shape[1])]))
-        outgoing = self._blocks[-1]
-        outputs = outgoing.T @ layers[-1][:len(outgoing)]
-        value, delta = self._loss(outputs.T, self._y, sample_weight=self._sample_weight)
-
-        D = delta.T
-        for block, gradient, H, slope in zip(*map(reversed, (self._blocks, self._gradients, layers, slopes))):
-            np.dot(H[:len(block)], D.T, out=gradient)
-            D = (block[:len(H) - 1] @ D) * slope
-        if self._first_weights_fixed:
-            self._gradients[0][:-1] = 0.0
+        objective = self._objective
+        network: Any = _Ramps(self._layout, objective.vector, self._activation)
+        outputs, Z, H = forward(network, self._X)
+        value, delta = objective.loss(outputs, objective.y, sample_weight=objective.sample_weight)
+        objective.gradient[...] = backward(network, Z, H, delta).to_vector()
+        if objective.first_weights_held:
+            self._layout.blocks(objective.gradient)[0][:-1] = 0.0
         if take_masks is not None:
-            take_masks([H[:-1] > 0.0 for H in layers[1:]])
+            take_masks([z.T > 0.0 for z in Z])
         return value
 
 
+class _Ramps(Parameters):
+    """The parameters of a binary network with another activation: its slope is that of the ramp."""
+
+    def __init__(self, layout: Layout, vector: Array, activation: Activation) -> None:
+        super().__init__(layout, vector)
+        self._activation = activation
+
+
 def _ramp_slope(Z: Array, width: float) -> Array:
-    """Return s'(Z) for Z (n_neurons, n_samples); 0 for a neuron with the same z at all samples."""
-    c = width * Z.std(axis=1, keepdims=True)
+    """Return s'(Z) for Z (n_samples, n_neurons); 0 for a neuron with the same z at all samples."""
+    c = width * Z.std(axis=0)
     return np.divide(0.5, c, out=np.zeros_like(Z), where=np.abs(Z) < c)
