@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -138,14 +138,6 @@ class Batches:
         return {"permutation": self._permutation, "position": self._position, "rng": self._rng_state}
 
 
-class _Saved(NamedTuple):
-    """Copies of what changes from step to step, after a complete one."""
-
-    t: int
-    moving: Array
-    batches: dict[str, Any]
-
-
 class Descent:
     """The current point and moments of a run.
 
@@ -159,9 +151,10 @@ class Descent:
         How many steps have been made.
     loss, gradient_norm : float
         Of all samples where they were observed, otherwise of the last batch.
-    saved : _Saved
-        The state after the last complete step. It is replaced in one assignment, so that an
-        interrupt at any moment leaves parts that match.
+    saved : tuple
+        t, a copy of the moments and the vector in one array (n_moments + 1, n_parameters), and the
+        order of mini-batches after the last complete step. It is replaced in one assignment, so
+        that an interrupt at any moment leaves parts that match.
     """
 
     def __init__(
@@ -217,7 +210,7 @@ class Descent:
     def save(self) -> None:
         """Save the state after a step."""
         batches = {} if self._batches is None else self._batches.state()
-        self.saved = _Saved(self.t, self._moving.copy(), batches)
+        self.saved = self.t, self._moving.copy(), batches
 
     def state(self) -> dict[str, Any]:
         """Return the saved state, from which another run can continue."""
@@ -243,7 +236,7 @@ def descend(
                     raise NotFinite
                 if done:
                     descent.save()
-                monitor.record(descent.saved.moving[-1], descent.loss, descent.gradient_norm)
+                monitor.record(descent.saved[1][-1], descent.loss, descent.gradient_norm)
                 if observed and descent.gradient_norm <= tolerance:
                     return True, f"converged: the gradient's norm is {descent.gradient_norm:.3g}"
             return False, f"the limit of {n_steps} steps is reached"
