@@ -21,7 +21,7 @@ THEORY, section 7 and "Arithmetic" in section 9. N. J. Higham, *Accuracy and Sta
 Algorithms*, chapters 2 and 3.
 """
 from fractions import Fraction
-from math import isqrt
+from math import isqrt, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,7 +152,7 @@ def block_product(weights: Any, columns: Any) -> tuple[Any, int]:
     A term goes through at most r roundings. Sums are taken in blocks: in a block of c terms a term
     goes through c roundings, and then through one for each block that is added.
     """
-    n, flat = weights.shape[1], columns.reshape(len(columns), -1)
+    n, flat = weights.shape[1], columns.reshape(len(columns), prod(columns.shape[1:]))
     length = max(SHORTEST_BLOCK, isqrt(n) if len(weights) <= FEW_ROWS else -(-n // BLOCKS))
     product = weights[:, :length] @ flat[:length]
     for start in range(length, n, length):
