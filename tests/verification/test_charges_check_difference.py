@@ -101,6 +101,34 @@ def test_rows_hold_where_products_underflow():
     assert_rows_hold(G, 0.0 * G, forms(np.append(np.full(20, tiny), 1.0), np.zeros(21)))
 
 
+def test_rows_hold_where_magnitudes_of_many_slopes_are_rounded():
+    """1 + 59 U is 1 in float64, and a coefficient that is uncertain by 1 multiplies it."""
+    n, ones = 60, np.ones(8)
+    values = np.zeros((2, n + 2, 8))
+    values[0, 2:] = staircase(n)[:, None]
+    values[1, :2] = 1.0
+    radii = np.zeros((2, 2, 8))
+    radii[0, 0] = 9.0
+    rows = UncertainRows(np.zeros((1, 2)), np.array([[1.0, 0.0]]))
+    found = check_difference.combine(rows, Forms(values, radii)).radii[0, 1]
+    assert (exact(found) >= sum(exact(staircase(n)))).all() and (found <= 1.0 + 2.0**-40 * ones).all()
+
+
+def test_a_charge_that_underflows_is_not_lost_before_a_large_weight():
+    """Weights of 2^1020 times inputs of 2^-1040 round by 2^-73: two such products cancel, and only
+    their rounding errors remain, which gamma times an input is too small to hold.
+    """
+    x = np.array([ODDER, 1.0 + 3.0 * 2.0**-27]) * 2.0**-1040
+    f = rn.Network([[[ODD * 2.0**1020, -(2.0**1020), 0.0]]], [[0.0]], [[2.0**60]])
+    g = rn.Network([np.zeros((1, 3))], [[0.0]], [[0.0]])
+    data = data_of([-1, -1])
+    data |= {"axis": np.array([-1]), "place": np.zeros(1), "directions": np.empty((0, 3))}
+    truth = exact_difference(f, g, exact([*x, 0.0]))
+    assert truth > Fraction(2) ** -14
+    for domain in (rn.Box([*x, 0.0], [*x, 1.0]), rn.Hull([[*x, 0.0], [*x, 1.0]])):
+        assert Fraction(check_difference.check(data, f, g, domain)) >= truth
+
+
 def test_factors_that_underflowed_are_charged_by_what_they_multiply():
     """The product of a scale and a factor that a class's row takes off is 0: it is off by almost
     half of ETA.
@@ -292,10 +320,11 @@ def assert_difference_holds(m, r, h, p, q, b, s, A, R):
 def test_rows_round_when_that_of_their_representative_is_subtracted():
     """-U - ODD ODDER loses U twice; the rows' own errors are added up."""
     G, E = np.array([[ODDER, 0.0], [-U, 0.0]]), np.array([[1.0, 0.0], [0.25, 0.0]])
-    for errors in (0.0 * E, E):
+    lost = np.array([[U * 0.7, 0.0], [1.0, 0.0]])  # their sum rounds to 1
+    for G, errors in ((G, 0.0 * E), (G, E), (0.0 * G, lost)):
         rows = UncertainRows(G, errors)
         D, found = check_difference.difference_rows(rows, classes([0.0, ODD], [0, 0]))
-        off = abs(-Fraction(U) - Fraction(ODD) * Fraction(ODDER) - Fraction(D[1, 0]))
+        off = abs(Fraction(G[1, 0]) - Fraction(ODD) * Fraction(G[0, 0]) - Fraction(D[1, 0]))
         assert off + Fraction(errors[1, 0]) + Fraction(ODD) * Fraction(errors[0, 0]) <= Fraction(
             found[1, 0]
         )
@@ -348,7 +377,8 @@ def test_rows_of_outputs_round_when_they_are_subtracted_and_their_errors_add_up(
     G, E = np.array([[ODD, 0.0, 0.0], [-U * (1.0 - 2.0**-20), 0.0, 0.0]]), np.array(
         [[1.0, 0, 0], [0.25, 0, 0]]
     )
-    for errors in (0.0 * E, E):
+    lost = np.array([[1.0, 0, 0], [U, 0, 0]])  # their sum rounds to 1
+    for G, errors in ((G, 0.0 * E), (G, E), (0.0 * G, lost)):
         output_of([kept(calls, zero)], [G], [errors])
         (D, found), _ = calls.pop()
         off = abs(Fraction(G[0, 0]) - Fraction(G[1, 0]) - Fraction(D[0, 0]))
@@ -377,9 +407,20 @@ def test_rows_of_always_on_neurons_are_combined_with_all_that_they_may_be_off_by
         (one, none, one, one),
     ]:
         C, S = replaced_rows(D, G[:, None], P[:, None], E)
-        off = sum(exact(D) * exact(G)) - Fraction(float(C))
-        off += sum(d * p + e * g + e * p for d, g, p, e in zip(*map(exact, (D, G, P, E))))
-        assert abs(off) <= Fraction(float(S))
+        assert_products_hold(C, S, D, G, P, E)
+
+
+def assert_products_hold(C, S, D, G, P, E):
+    """Assert that C +- S hold the products of D +- E and G +- P, all of them positive."""
+    off = sum(exact(D) * exact(G)) - Fraction(float(C))
+    off += sum(d * p + e * g + e * p for d, g, p, e in zip(*map(exact, (D, G, P, E))))
+    assert abs(off) <= Fraction(float(S))
+
+
+def test_charges_of_rows_of_always_on_neurons_are_not_lost_before_a_large_weight():
+    D, G, none = np.array([ODD * 2.0**1020]), np.array([ODDER * 2.0**-1040]), np.zeros(1)
+    C, S = replaced_rows(D, G[:, None], none[:, None], none)
+    assert_products_hold(C, S, D, G, none, none)
 
 
 def test_sums_through_always_on_neurons_round():
@@ -426,7 +467,12 @@ def test_always_on_neurons_may_be_above_their_rows_by_what_they_are_below_0():
     """Its row is 0 within 2^-24, which its lower bound says; H itself is hidden behind a wide
     interval.
     """
-    low = -(2.0**-24)
+    for low in (-(2.0**-24), -ETA):
+        assert_nu_holds(low)
+
+
+def assert_nu_holds(low):
+    """Assert that the form of nu holds 0 and -low."""
     calls, V = [], forms(np.zeros(1), np.zeros(1))
     wide = forms([100.0, 100.0], [100.0, 100.0]), np.full((2, 1), low)
     first = forms(np.ones(2), np.ones(2)), np.zeros((2, 1))
