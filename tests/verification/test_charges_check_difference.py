@@ -418,7 +418,7 @@ def assert_products_hold(C, S, D, G, P, E):
 
 
 def test_charges_of_rows_of_always_on_neurons_are_not_lost_before_a_large_weight():
-    D, G, none = np.array([ODD * 2.0**1020]), np.array([ODDER * 2.0**-1040]), np.zeros(1)
+    D, G, none = staircase(60) * 2.0**1020, np.full(60, 2.0**-1040), np.zeros(60)
     C, S = replaced_rows(D, G[:, None], none[:, None], none)
     assert_products_hold(C, S, D, G, none, none)
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from .arithmetic import (
     SMALLEST, UNDERFLOW, UNIT_ROUNDOFF, Interval, Layer, above, affine_bounds, below, bounding_box,
-    gamma, highest, layers_of, raised, row_norms,
+    gamma, highest, kind_of, layers_of, raised, row_norms,
 )
 
 LARGEST = Fraction(float(np.finfo(np.float64).max))
@@ -70,6 +70,8 @@ def inputs_of(domain: Any) -> Evaluated:
 def first_bounds(layer: Layer, domain: Any) -> Interval:
     """Return bounds on z = w.x + b over the domain, by the largest w.x and -w.x on it."""
     W, b = layer
+    if kind_of(domain) == "Box":
+        return affine_bounds(layer, bounding_box(domain))
     return Interval(below(b - highest(-W, domain)), above(b + highest(W, domain)))
 
 

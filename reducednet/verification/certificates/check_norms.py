@@ -170,6 +170,13 @@ def through_relu_norm(layer: Layer, norm: float) -> float:
     return float(raised(grown, 2) + UNDERFLOW)
 
 
+def scaled_bounds(z: Interval, pairs: Pairs) -> Interval:
+    """Return bounds on s z_g for f's neurons, in order; each product is rounded once."""
+    return Interval(
+        below(pairs.scales * z.low[pairs.of_g]), above(pairs.scales * z.high[pairs.of_g])
+    )
+
+
 def activations(z: Interval, norm: float) -> Activations:
     """Return what is known of h = relu(z): its interval, and the smaller one of two norms."""
     interval = Interval(np.maximum(z.low, 0.0), np.maximum(z.high, 0.0))
@@ -239,15 +246,16 @@ def through_relu(q: Any, t: Any, carried: float, z_f: Interval, z_g: Interval) -
       carried vector|.
 
     So rho is a vector within `loose`, entry by entry, plus one that is no longer than the carried
-    one. Halves may underflow.
+    one. What halves lose by underflow is
+    less than what `norm_above` adds.
     """
     down = np.maximum(np.maximum(-z_f.low, -z_g.low), 0.0)
     up = np.maximum(np.maximum(z_f.high, z_g.high), 0.0)
     looseness = np.array([t + down, up, np.abs(q) / 2.0 + t])
     best = looseness.argmin(axis=0)
     known = np.where(best == 0, q, np.where(best == 1, 0.0, q / 2.0))
-    loose = raised(looseness.min(axis=0), 1) + UNDERFLOW
-    return Difference(known, float(raised(carried + norm_above(loose), 1) + UNDERFLOW))
+    loose = raised(looseness.min(axis=0), 1)
+    return Difference(known, float(raised(carried + norm_above(loose), 1)))
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
@@ -275,11 +283,8 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
         q, t = difference_in_layer(layer_f, pairs, layer_g, below_pairs, e.known, h_g)
 
         z_f, z_g = affine_bounds(layer_f, h_f.interval), affine_bounds(layer_g, h_g.interval)
-        scaled_z_g = Interval(
-            below(pairs.scales * z_g.low[pairs.of_g]), above(pairs.scales * z_g.high[pairs.of_g])
-        )
         carried = float(raised(spectral_norm(layer_f.weights) * e.norm, 1)) if e.norm else 0.0
-        e = through_relu(q, t, carried, z_f, scaled_z_g)
+        e = through_relu(q, t, carried, z_f, scaled_bounds(z_g, pairs))
 
         h_f, h_g = activations(z_f, np.inf), activations(z_g, through_relu_norm(layer_g, h_g.norm))
 
