@@ -340,22 +340,24 @@ CHANGES = [
     ),
     *changes(
         "sorted",
-        ("margin = gamma(20 * isqrt(n) + 90)", "margin = 0.0"),
+        ("raised(gamma(20 * isqrt(n) + 35) * magnitude, n + 6)", "0.0"),
         (
-            "margin = gamma(20 * isqrt(n) + 90)",
-            "margin = gamma(10 * isqrt(n) + 45)",
-            "a term meets 4 sqrt(n) + 12 roundings in each of two places",
-        ),
-        ("margin += TINY * n", "margin += 0.0 * n"),
-        (
-            "(np.abs(values).max(axis=1) + margin) * (1.0 + 4.0 * UNIT_ROUNDOFF)",
-            "(np.abs(values).max(axis=1) + margin)",
-            "less than one of the 110 roundings that are charged at least",
+            "gamma(20 * isqrt(n) + 35) * magnitude", "gamma(10 * isqrt(n) + 17) * magnitude",
+            "a term would have to lose all that it may in five running sums",
         ),
         (
-            "np.nextafter(float(low), -np.inf), np.nextafter(float(high), np.inf)",
-            "float(low), float(high)",
-            "one rounding of |w| X, of which 110 are charged at least",
+            "raised(gamma(20 * isqrt(n) + 35) * magnitude, n + 6)",
+            "gamma(20 * isqrt(n) + 35) * magnitude",
+            "of second order, as the one above",
+        ),
+        ("+ UNDERFLOW * of_products", "+ 0.0 * of_products"),
+        (
+            "raised(np.abs(values).max(axis=1) + margin, 1)", "(np.abs(values).max(axis=1) + margin)",
+            "less than one of the 55 roundings that are charged at least",
+        ),
+        (
+            "below(float(low)), above(float(high))", "float(low), float(high)",
+            "one rounding of |w| X, of which 55 are charged at least",
         ),
     ),
     *changes(
