@@ -22,6 +22,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 
 MODULES = {
+    "arithmetic": "reducednet/verification/certificates/arithmetic.py",
     "checker": "reducednet/verification/certificates/check_difference.py",
     "exact": "reducednet/verification/certificates/check_rational.py",
     "folded": "reducednet/verification/certificates/check_symbolic.py",
@@ -43,6 +44,7 @@ MODULES = {
 """Where each module of the table is."""
 
 TESTS = {
+    "arithmetic": "verification.test_arithmetic",
     "checker": "verification.test_charges_check_difference",
     "exact": "verification.test_charges_check_rational",
     "folded": "verification.test_charges_check_symbolic",
@@ -93,6 +95,48 @@ SIX = "six roundings are charged where three are done: one of the radius, two of
 
 
 CHANGES = [
+    *changes(
+        "arithmetic",
+        ("n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings + 2)", "n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings)"),
+        ("(1.0 + gamma(n_roundings + 3))", "(1.0 + gamma(n_roundings))"),
+        ("(1.0 + gamma(n_roundings + 3))", "(1.0 + gamma(n_roundings + 1))"),
+        ("np.nextafter(x, -np.inf)", "x"),
+        ("np.nextafter(x, np.inf)", "x"),
+        ("raised(np.maximum(high - middle, middle - low), 1)", "np.maximum(high - middle, middle - low)"),
+        ("raised(np.maximum(high - middle, middle - low), 1)", "raised(high - middle, 1)"),
+        ("raised(row_norms(rows), rows.shape[-1] + 1) + SMALLEST", "row_norms(rows) + SMALLEST"),
+        ("raised(row_norms(rows), rows.shape[-1] + 1) + SMALLEST", "raised(row_norms(rows), rows.shape[-1] + 1)"),
+        ("min(n, length + -(-n // length))", "min(n, length)"),
+        ("min(n, length + -(-n // length))", "min(n, -(-n // length))"),
+        ("raised(gamma(n + 3) * magnitude, n + 4)", "0.0"),
+        ("raised(gamma(n + 3) * magnitude, n + 4)", "raised(gamma(n + 3) / 2 * magnitude, n + 4)"),
+        (
+            "raised(gamma(n + 3) * magnitude, n + 4)", "gamma(n + 3) * magnitude",
+            "of second order, where n + 3 roundings are charged and a sum in a row meets n + 1",
+        ),
+        (" + UNDERFLOW * (n + 1)\n    return Interval", "\n    return Interval"),
+        ("below(domain.centre - domain.radius)", "domain.centre - domain.radius"),
+        ("above(domain.centre + domain.radius)", "domain.centre + domain.radius"),
+        ("raised(gamma(n + 4) * magnitude, n + 6) + underflow", "underflow"),
+        (
+            "raised(gamma(n + 4) * magnitude, n + 6) + underflow",
+            "raised(gamma(n + 4) / 2 * magnitude, n + 6) + underflow",
+        ),
+        (
+            "raised(gamma(n + 4) * magnitude, n + 6) + underflow", "gamma(n + 4) * magnitude + underflow",
+            "of second order, where n + 4 roundings are charged and a sum in a row meets n + 1",
+        ),
+        (
+            "raised(gamma(n + 4) * magnitude, n + 6) + underflow",
+            "raised(gamma(n + 4) * magnitude, n + 6)",
+        ),
+        ("UNDERFLOW * (n + 2 + domain.radius)", "UNDERFLOW * (n + 2)"),
+        ("isqrt((p * q << 400) - 1) + 1", "isqrt((p * q << 400) - 1)"),
+        ("distance > 0 and distance**2 > radius**2", "distance >= 0 and distance**2 >= radius**2"),
+        ("distance > 0 and distance**2 > radius**2", "distance**2 > radius**2"),
+        ("sum(v * v for v in u)", "sum(v * v for v in u) / 2"),
+        ('low < place < high, "a split', 'low <= place <= high, "a split'),
+    ),
     *changes(
         "checker",
         ("form_radii[:-1] + gamma", "gamma"),
