@@ -77,6 +77,7 @@ def test_binary_neurons_that_are_a_unit_apart_are_not_the_same():
     """H and H - 1 differ at H = 1, where one of them is 0; so do they where the other is asked."""
     assert not same((0, 1), (-1, 1)) and not same((-1, 1), (0, 1))
     assert same((Q(-1, 2), 1), (Q(-1, 4), 1)) and same((Q(-1, 4), 1), (Q(-1, 2), 1))
+    assert not same((Q(-1, 8), 1), (Q(1, 8), 1)) and not same((Q(1, 8), 1), (Q(-1, 8), 1))
 
 
 def test_opposite_binary_neurons_above_the_first_layer_are_not_the_same():
