@@ -21,7 +21,7 @@ THEORY, section 7 and "Arithmetic" in section 9. N. J. Higham, *Accuracy and Sta
 Algorithms*, chapters 2 and 3.
 """
 from fractions import Fraction
-from math import isqrt
+from math import isqrt, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,23 +125,26 @@ def middle_and_radius(interval: Interval) -> tuple[Any, Any]:
     return middle, raised(np.maximum(high - middle, middle - low), 1)
 
 
+def norm_above(rows: Any) -> Any:
+    """Return upper bounds on the Euclidean norms along the last axis.
+
+    A square has one rounding and n - 1 of additions; the root halves them, and has one itself: less
+    than n + 1. The squares of n numbers below 2^-511 underflow, which changes the norm by less than
+    sqrt(n SMALLEST / 2) < n 2^-537.
+    """
+    n = rows.shape[-1]
+    return raised(np.sqrt((rows * rows).sum(axis=-1)), n + 1) + n * 2.0**-537
+
+
 def row_norms(rows: Any) -> Any:
-    """Return the Euclidean norms along the last axis, n + 1 roundings each.
+    """Return the norms of the rows, n + 1 roundings each, of any magnitude.
 
     Rows are divided by a power of two, which leaves their largest entry between 1 and 2. Squares
-    that underflow, of entries below 2^-511, do not count beside it. The squares are rounded, n - 1
-    additions, and the root; only half of the roundings below the root remain. A norm below 2^-1021
-    may be off by SMALLEST / 2 besides.
+    that underflow do not count beside it. A norm below 2^-1021 may be off by SMALLEST / 2 besides.
     """
-    largest = np.abs(rows).max(axis=-1, initial=0.0)
-    power = np.ldexp(1.0, np.frexp(largest)[1] - 1)
-    scaled = rows / power[..., np.newaxis]
-    return power * np.sqrt((scaled * scaled).sum(axis=-1))
-
-
-def norm_above(rows: Any) -> Any:
-    """Return upper bounds on the Euclidean norms along the last axis."""
-    return raised(row_norms(rows), rows.shape[-1] + 1) + SMALLEST
+    power = np.ldexp(1.0, np.frexp(np.abs(rows).max(axis=1))[1] - 1)
+    scaled = rows / power[:, np.newaxis]
+    return power * np.sqrt((scaled * scaled).sum(axis=1))
 
 
 def block_product(weights: Any, columns: Any) -> tuple[Any, int]:
@@ -152,7 +155,7 @@ def block_product(weights: Any, columns: Any) -> tuple[Any, int]:
     A term goes through at most r roundings. Sums are taken in blocks: in a block of c terms a term
     goes through c roundings, and then through one for each block that is added.
     """
-    n, flat = weights.shape[1], columns.reshape(len(columns), -1)
+    n, flat = weights.shape[1], columns.reshape(len(columns), prod(columns.shape[1:]))
     length = max(SHORTEST_BLOCK, isqrt(n) if len(weights) <= FEW_ROWS else -(-n // BLOCKS))
     product = weights[:, :length] @ flat[:length]
     for start in range(length, n, length):

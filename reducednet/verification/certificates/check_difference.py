@@ -99,11 +99,11 @@ class Classes(NamedTuple):
 
 
 class Enclosure(NamedTuple):
-    """A quantity that is slope delta + middle, or off by at most half, for a known delta."""
+    """A quantity that is slope delta + middle, or off by at most width / 2, for a known delta."""
 
     slope: Any
     middle: Any
-    half: Any
+    width: Any
 
 
 # forms
@@ -206,10 +206,9 @@ def input_forms(boxes: Any, domain: Any, kind: str) -> tuple[Forms, Region]:
 
 def with_one(forms: Forms) -> Forms:
     """Return the forms and, as the last one, that of the constant 1."""
-    one = np.zeros_like(forms.values[:1])
-    one[:, :2] = 1.0
-    radii = np.append(forms.radii, np.zeros_like(forms.radii[:1]), axis=0)
-    return Forms(np.append(forms.values, one, axis=0), radii)
+    values, radii = (np.append(part, np.zeros((1, *part.shape[1:])), axis=0) for part in forms)
+    values[-1, :2] = 1.0
+    return Forms(values, radii)
 
 
 # classes of neurons
@@ -326,12 +325,13 @@ def difference_of_relus(delta: Forms, delta_bounds: Interval, classes: Classes) 
     """Return forms of s(a) - s(b), b = |q| z_c and a = b + delta; of s(delta) where q = 0.
 
     Where q = 0, delta is z: so the representatives' z have the bounds of their delta. With the
-    enclosure slope delta + middle +- half, the linear form is slope times that of delta, moved by
-    middle. Each product with slope is rounded, middle twice, and so is the constant's sum:
+    enclosure slope delta + middle +- width / 2, the linear form is slope times that of delta, moved
+    by middle. Each product with slope is rounded, and middle, and the constant's sum with it:
 
         |error| <= gamma_2 (slope magnitude + |middle|).
 
-    The radius is a sum of at most d + 8 roundings, four of them those of half.
+    The radius is a sum of at most d + 8 roundings, four of them those of the width. Products with
+    the slope may underflow, and so may halves.
     """
     alone = (classes.scales == 0.0)[:, np.newaxis]
     scale = np.abs(classes.scales)[:, np.newaxis]
@@ -344,13 +344,14 @@ def difference_of_relus(delta: Forms, delta_bounds: Interval, classes: Classes) 
     interval = interval_of_difference(a, b, delta_bounds)
     of_one = enclosure_of_relu(delta_bounds)
     of_two = enclosure_of_difference(a, b, delta_bounds, interval, delta.radii[:, 1])
-    slope, middle, half = (np.where(alone, *parts) for parts in zip(of_one, of_two))
+    slope, middle, width = (np.where(alone, *parts) for parts in zip(of_one, of_two))
 
     values, n_columns = slope[:, np.newaxis] * delta.values, delta.values.shape[1]
     of_slope = slope * np.abs(delta.values[:, 1:]).sum(axis=1)
     rounding = gamma(2) * (of_slope + np.abs(middle))
-    underflow = UNDERFLOW * n_columns * (slope + half > 0.0)
-    linear_radius = raised(slope * delta.radii[:, 1] + half + rounding, n_columns + 6) + underflow
+    underflow = UNDERFLOW * n_columns * (slope + width > 0.0)
+    linear_radius = slope * delta.radii[:, 1] + width / 2.0 + rounding
+    linear_radius = raised(linear_radius, n_columns + 6) + underflow
     values[:, 1] += middle
 
     values[:, 0], radius = middle_and_radius(sharpened(interval, a, b, delta_bounds))
@@ -364,13 +365,13 @@ def enclosure_of_relu(z: Interval) -> Enclosure:
 
         0 <= s(z) - slope z <= max(-slope low, (1 - slope) high).
 
-    So a rounded slope does no harm; the bound has two roundings, which half has twice, as middle
-    stays where it is. (THEORY, section 9, "A ReLU on a form".)
+    So a rounded slope does no harm. The bound has two roundings, and half of the width has them
+    twice, as the middle stays where it is. (THEORY, section 9, "A ReLU on a form".)
     """
     up, down = np.maximum(z.high, 0.0), np.maximum(-z.low, 0.0)
     slope = up / np.where(up + down > 0.0, up + down, 1.0)
-    half = np.maximum(slope * down, (1.0 - slope) * up) / 2.0
-    return Enclosure(slope, half, half)
+    width = np.maximum(slope * down, (1.0 - slope) * up)
+    return Enclosure(slope, width / 2.0, width)
 
 
 def interval_of_difference(a: Interval, b: Interval, delta: Interval) -> Interval:
@@ -399,11 +400,11 @@ def enclosure_of_difference(
     a_negative, b_negative = np.maximum(-a.low, 0.0), np.maximum(-b.low, 0.0)
     zero = np.zeros_like(a_negative)
     choices = [
-        Enclosure(zero + 1.0, (a_negative - b_negative) / 2.0, (a_negative + b_negative) / 2.0),
-        Enclosure(zero, (interval.low + interval.high) / 2.0, (interval.high - interval.low) / 2.0),
-        Enclosure(zero + 0.5, zero, delta.largest / 2.0),
+        Enclosure(zero + 1.0, (a_negative - b_negative) / 2.0, a_negative + b_negative),
+        Enclosure(zero, (interval.low + interval.high) / 2.0, interval.high - interval.low),
+        Enclosure(zero + 0.5, zero, delta.largest),
     ]
-    best = np.argmin([choice.slope * radius + choice.half for choice in choices], axis=0)
+    best = np.argmin([choice.slope * radius + choice.width / 2.0 for choice in choices], axis=0)
     return Enclosure(*(np.choose(best, parts) for parts in zip(*choices)))
 
 
