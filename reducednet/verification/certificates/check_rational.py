@@ -17,10 +17,9 @@ Binary networks are compared off the hyperplanes of their first layers, or furth
 margin. The labels and scales of the data propose classes of binary neurons: z has the sign of
 s y everywhere, where y belongs to the first neuron of the class in its layer.
 """
-from collections.abc import Iterable
 from fractions import Fraction
 from math import gcd, lcm
-from typing import Any
+from typing import Any, Iterable
 
 import numpy as np
 

@@ -32,8 +32,7 @@ Upper bounds on rows are found by back-substitution, as in DeepPoly and CROWN: f
 on, lines above or below relu take the place of the U of its classes, until a row over the inputs is
 left. Only `substitute` has lines; whatever is proposed, it takes lines that are right.
 """
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
