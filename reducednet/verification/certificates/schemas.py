@@ -24,8 +24,9 @@ from ...networks.network import Network
 from ...numerics.rounding import gamma
 
 INTEGERS, NUMBERS, RATIONALS = "integers", "numbers", "numbers or rationals"
-_RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
-_ANY = np.iinfo(np.int64).max
+_RATIONAL = re.compile(r"(0|-?[1-9][0-9]*)(/([2-9]|[1-9][0-9]+))?")
+_NAME_OF_LAYER = re.compile(r"([a-z]+)(0|[1-9][0-9]{0,5})")
+_LARGEST = np.iinfo(np.int64).max
 
 
 class Entry(NamedTuple):
@@ -41,7 +42,7 @@ class Entry(NamedTuple):
     sizes: tuple[str | int, ...] = ()
     group: str = ""
     least: int = 0
-    most: int = _ANY
+    most: int = _LARGEST
 
 
 class Schema(NamedTuple):
@@ -96,7 +97,7 @@ SCHEMAS: dict[str, Schema] = {
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
     "permutation": Schema("bound", ("relu", "binary"), {}, {
         "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
-        "exponents": Entry(INTEGERS, ("neurons",), least=-_ANY),
+        "exponents": Entry(INTEGERS, ("neurons",), least=-_LARGEST),
     }, of_one=True, margin=True),
     "folded": Schema("bound", ("relu",), {
         "cuts": Entry(INTEGERS, ("cuts", 2), group="cuts"),
@@ -174,8 +175,10 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
 
 def entry_named(kind: str, name: str) -> Entry:
     """Return the entry of one array; ValueError if none has that name."""
-    schema, layer = SCHEMAS[kind], re.fullmatch(r"([a-z]+)(0|[1-9]\d{0,5})", name)
-    entry = schema.arrays.get(name) or (schema.layers.get(layer[1]) if layer else None)
+    schema, of_layer = SCHEMAS[kind], _NAME_OF_LAYER.fullmatch(name)
+    entry = schema.arrays.get(name)
+    if entry is None and of_layer:
+        entry = schema.layers.get(of_layer[1])
     if entry is None:
         raise ValueError(message("arrays", f"those of {kind!r} alone", repr(name)))
     return entry
