@@ -44,13 +44,12 @@ import numpy as np
 
 from ..._validation import choice, instance, message, number
 from ...domains import Domain
-from ...files.archives import naming
 from ...networks.network import Network, check_network
 from . import (
     certificate_files, check_breakpoints, check_difference, check_evaluation, check_norms,
     check_permutation, check_rational, check_symbolic,
 )
-from .certificate_files import VERSION
+from .certificate_files import VERSION, Content
 from .schemas import SCHEMAS, check_fit, checked_arrays, largest_margin
 
 CHECKERS: dict[str, Callable[..., Any]] = {
@@ -180,11 +179,7 @@ class Certificate:
         It is about the functions that `semantics` names, and for this eps alone; it is proved once
         `check` has confirmed the claim.
         """
-        value, slack, eps = Fraction(self.value), Fraction(self.slack), Fraction(self.eps)
-        if self.claim == "bound":
-            proved = value + slack <= eps and (self.margin == 0.0 or eps > 0)
-            return "equivalent" if proved else "unknown"
-        return "not_equivalent" if value - slack > eps else "unknown"
+        return status_for(self, self.eps)
 
     def check(self, f: Network, g: Network, domain: Domain) -> Check:
         """Check the proof again, for these networks on this domain.
@@ -301,25 +296,24 @@ class Certificate:
         OSError
             If the file cannot be opened.
         """
-        version, fields, arrays = certificate_files.read(path)
-        with naming(os.fspath(path)):
-            instance(fields["digest"], "digest", str, "text")
-            if version == 1:
-                return cls._of_version_1(fields, arrays)
-            return cls(arrays=arrays, **fields)
+        return certificate_files.read(path, cls._of_content)
 
     @classmethod
-    def _of_version_1(cls, fields: dict[str, Any], arrays: dict[str, Any]) -> Certificate:
-        """Return the certificate of an old file, which did not name its semantics.
+    def _of_content(cls, content: Content) -> Certificate:
+        """Return the certificate of a file, with the digest that the file says.
 
-        Those with a slack are "float64". A correct digest becomes one of today's version.
+        Version 1 did not name the semantics: those with a slack are "float64". There a correct
+        digest becomes one of today's version.
         """
-        is_real = number(fields["slack"], "slack", minimum=0.0) == 0.0
-        own = fields | {"arrays": arrays, "semantics": "real" if is_real else "float64"}
-        certificate = cls(**own | {"digest": None})
-        if certificate._computed_digest(version=1) == fields["digest"]:
-            return certificate
-        return cls(**own)
+        fields = content.fields | {"arrays": content.arrays}
+        digest = instance(fields["digest"], "digest", str, "text")
+        if content.version == 1:
+            is_real = number(fields["slack"], "slack", minimum=0.0) == 0.0
+            fields["semantics"] = "real" if is_real else "float64"
+            certificate = cls(**fields | {"digest": None})
+            if certificate._computed_digest(version=1) == digest:
+                return certificate
+        return cls(**fields)
 
     def _computed_digest(self, version: int = VERSION) -> str:
         """Return a SHA-256 of all fields and arrays, as that version of the format defines it."""
@@ -358,6 +352,24 @@ class Certificate:
         claim = f"|f - g| {sign} {self.value:z.3g} {where}{margin}{slack}"
         answer = f"asked for {self.eps:z.3g}: {self.status}"
         return f"Certificate({claim}: {self.kind!r}, {count} numbers; {answer})"
+
+
+def status_for(certificate: Certificate, eps: float) -> str:
+    """Return what the claim implies of |f - g| <= eps, for an eps that may be another question's.
+
+    Examples
+    --------
+    >>> arrays = {"point": np.array([0.5])}
+    >>> certificate = Certificate("gap", 0.25, 0.0, 0.0, 0.0, "point", arrays, "")
+    >>> status_for(certificate, 0.125), status_for(certificate, 0.25)
+    ('not_equivalent', 'unknown')
+    """
+    value, slack = Fraction(certificate.value), Fraction(certificate.slack)
+    if certificate.claim == "gap":
+        return "not_equivalent" if value - slack > Fraction(eps) else "unknown"
+    # two different steps agree at all points off their hyperplanes, so that eps = 0 is not answered
+    says_enough = certificate.margin == 0.0 or eps > 0.0
+    return "equivalent" if says_enough and value + slack <= Fraction(eps) else "unknown"
 
 
 def proved_number(certificate: Certificate, f: Network, g: Network, domain: Domain) -> Any:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,7 @@ MOST_DIGITS = 4300
 _HEXADECIMAL = re.compile(r"(-?)0x([01])(?:\.([0-9a-f]{1,13}))?p([+-]?[0-9]{1,4})")
 _LEAST_NORMAL = 2.0**-1022
 _INT64 = np.iinfo(np.int64)
+T = TypeVar("T")
 
 
 class Content(NamedTuple):
@@ -61,21 +62,22 @@ def write(
     write_whole(name, data)
 
 
-def read(path: str | os.PathLike[str]) -> Content:
-    """Return the content of a file.
+def read(path: str | os.PathLike[str], make: Callable[[Content], T]) -> T:
+    """Return what `make` makes of the content of a file.
 
     Raises
     ------
     TypeError
         If the path is of another kind.
     ValueError
-        If the file is not one that `write` could have written; the text names it.
+        If the file is not one that `write` could have written, or `make` refuses its content; the
+        text names the file.
     OSError
         If the file cannot be opened.
     """
     name, ending = checked_path(path, ENDINGS)
     with naming(name):
-        return read_json(name) if ending == ".json" else read_npz(name)
+        return make(read_json(name) if ending == ".json" else read_npz(name))
 
 
 # NumPy archives

@@ -21,7 +21,6 @@ import numpy as np
 from ..._validation import message
 from ...domains import Domain, Hull
 from ...networks.network import Network
-from ...numerics.rounding import gamma
 
 INTEGERS, NUMBERS, RATIONALS = "integers", "numbers", "numbers or rationals"
 _RATIONAL = re.compile(r"(0|-?[1-9][0-9]*)(/([2-9]|[1-9][0-9]+))?")
@@ -295,7 +294,10 @@ def largest_margin(domain: Domain) -> float:
     >>> 0.0 < largest_margin(Box([-1, -1], [1, 1])) < 1e-12
     True
     """
+    roundings = (domain.n_inputs + 64) * 2.0**-53
+    gamma = roundings / (1.0 - roundings)
+
     low, high = domain.bounding_box()
-    sides = high / 2.0 - low / 2.0
-    least = float(sides[sides > 0.0].min(initial=np.inf)) * 2.0**-19
-    return min(16.0 * gamma(domain.n_inputs + 64) * domain.norm_bound, least)
+    half_sides = high / 2.0 - low / 2.0
+    least_half = float(half_sides[half_sides > 0.0].min(initial=np.inf))
+    return min(16.0 * gamma * domain.norm_bound, 2.0**-19 * least_half)
