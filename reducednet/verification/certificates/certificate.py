@@ -64,6 +64,11 @@ CHECKERS: dict[str, Callable[..., Any]] = {
 CLAIMS, SEMANTICS = ("bound", "gap"), ("real", "float64")
 INDEX = np.intp
 
+NOTHING_PROVED = (
+    ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError,
+)
+"""What checkers raise on evidence that does not fit together."""
+
 
 class Check(NamedTuple):
     """`ok` says whether a certificate proves its claim, `reason` why not; its truth value is `ok`.
@@ -134,20 +139,23 @@ class Certificate:
         arrays: Mapping[str, Any], fingerprint: str, digest: str | None = None,
         semantics: str = "real",
     ) -> None:
-        fields = vars(self)
-        schema = SCHEMAS[choice(kind, "kind", CHECKERS)]
-        fields["claim"], fields["kind"] = choice(claim, "claim", CLAIMS), kind
-        if claim != schema.claim:
-            expected = f"{schema.claim!r}, for that is what {kind!r} can prove"
-            raise ValueError(message("claim", expected, repr(claim)))
+        fields = vars(self)  # this class refuses `self.kind = ...`
+        fields["kind"] = choice(kind, "kind", CHECKERS)
+        fields["claim"] = choice(claim, "claim", CLAIMS)
         fields["semantics"] = choice(semantics, "semantics", SEMANTICS)
         numbers = {"value": value, "eps": eps, "slack": slack, "margin": margin}
         for name, entry in numbers.items():
             fields[name] = number(entry, name, minimum=0.0)
+
+        schema = SCHEMAS[kind]
+        if claim != schema.claim:
+            expected = f"{schema.claim!r}, for that is what {kind!r} can prove"
+            raise ValueError(message("claim", expected, repr(claim)))
         if self.slack and semantics == "real":
             raise ValueError(message("slack", "0.0 with semantics 'real'", self.slack))
         if self.margin and not schema.margin:
             raise ValueError(message("margin", f"0.0 with kind {kind!r}", self.margin))
+
         fields["arrays"] = MappingProxyType(checked_arrays(kind, arrays))
         fields["fingerprint"] = instance(fingerprint, "fingerprint", str, "text")
         if digest is None:
@@ -215,15 +223,11 @@ class Certificate:
             if reason:
                 return Check(False, reason)
             found = proved_number(self, f, g, domain)
-        except (
-            ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError,
-        ) as error:
+        except NOTHING_PROVED as error:
             return Check(False, f"it proves nothing: {error}")
-        if self.claim == "gap":
-            ok = bool(found >= self.value)
-        else:
-            ok = bool(found <= self.value)  # False for nan
-        if ok:
+
+        is_proved = found >= self.value if self.claim == "gap" else found <= self.value
+        if is_proved:  # False for nan
             return Check(True, "")
         try:
             number_found = float(found)
@@ -234,23 +238,26 @@ class Certificate:
     def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
         """Return why margin and slack do not prove the claim for these semantics, or "" if they do.
         """
-        binary = f.activation == "binary"
-        if self.margin and not (binary and self.margin <= largest_margin(domain)):
+        is_binary = f.activation == "binary"
+        if self.margin and not (is_binary and self.margin <= largest_margin(domain)):
             return f"a margin of {self.margin:.3g} says too little about this domain"
         if self.semantics == "real":
             return ""
+
         error = check_evaluation.evaluation_error(f, g, domain)
-        if not error <= self.slack:
+        if not error <= self.slack:  # nan is no bound
             return f"evaluation in float64 may add {error:.17g}"
-        if self.claim == "gap":
-            point = self.arrays["point"]
-            is_float = point.dtype.kind == "f"
-            if not is_float or binary and not check_evaluation.is_decided(f, g, point.tolist()):
-                return (
-                    "the point is none where float64 gives both networks' values within the slack"
-                )
-        elif binary and not check_evaluation.margin(f, g, domain) <= self.margin:
-            return "evaluation in float64 may take the wrong side further off than the margin"
+        if self.claim == "bound":
+            if is_binary and not check_evaluation.margin(f, g, domain) <= self.margin:
+                return "evaluation in float64 may take the wrong side further off than the margin"
+            return ""
+
+        point = self.arrays["point"]
+        is_sure = point.dtype.kind == "f"
+        if is_sure and is_binary:
+            is_sure = check_evaluation.is_decided(f, g, point.tolist())
+        if not is_sure:
+            return "the point is none where float64 gives both networks' values within the slack"
         return ""
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -342,14 +349,14 @@ class Certificate:
         return partial(type(self), **vars(self) | {"arrays": dict(self.arrays)}), ()
 
     def __repr__(self) -> str:
-        where = "on the domain" if self.claim == "bound" else "at a point"
-        margin = (
-            f", further than {self.margin:z.3g} from every first hyperplane" if self.margin else ""
-        )
-        sign = "<=" if self.claim == "bound" else ">="
+        claim = f"|f - g| <= {self.value:z.3g} on the domain"
+        if self.claim == "gap":
+            claim = f"|f - g| >= {self.value:z.3g} at a point"
+        if self.margin:
+            claim += f", further than {self.margin:z.3g} from every first hyperplane"
+        if self.semantics == "float64":
+            claim += f", in float64 but for {self.slack:z.3g}"
         count = sum(array.size for array in self.arrays.values())
-        slack = f", in float64 but for {self.slack:z.3g}" if self.semantics == "float64" else ""
-        claim = f"|f - g| {sign} {self.value:z.3g} {where}{margin}{slack}"
         answer = f"asked for {self.eps:z.3g}: {self.status}"
         return f"Certificate({claim}: {self.kind!r}, {count} numbers; {answer})"
 
@@ -419,7 +426,7 @@ def fingerprint(f: Network, g: Network, domain: Domain) -> str:
     for network in (f, g):
         text = [network.activation, network.sizes, network.output_bias is not None]
         content.update(json.dumps(text).encode("ascii"))
-        content.update((network.to_vector() + 0.0).tobytes())
+        content.update((network.to_vector().astype("<f8") + 0.0).tobytes())
     parts = domain.to_arrays()
     shapes = [[name, parts[name].shape] for name in parts]
     content.update(json.dumps([type(domain).__name__, shapes]).encode("ascii"))
