@@ -285,7 +285,15 @@ def test_a_long_text_is_neither_read_nor_written(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="proof.json: `certificate` must be at most"):
         certificate.save(path)
     assert path.read_bytes() == data
-    with pytest.raises(ValueError, match="proof.json: a JSON text of at most"):
+    with pytest.raises(ValueError, match="proof.json: at most .* bytes are read of a JSON text"):
+        Certificate.load(path)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no endless file")
+def test_an_endless_file_is_refused(tmp_path):
+    path = tmp_path / "proof.json"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="proof.json: at most .* bytes are read of a JSON text"):
         Certificate.load(path)
 
 

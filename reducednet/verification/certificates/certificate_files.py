@@ -164,12 +164,7 @@ def read_json(path: str) -> Content:
 
     No length is taken from the file: it needs as much memory as its lists have entries.
     """
-    with open(path, "rb") as stream:
-        n_bytes = os.fstat(stream.fileno()).st_size
-        if n_bytes > MOST_JSON_BYTES:
-            expected = f"a JSON text of at most {MOST_JSON_BYTES} bytes is read"
-            raise ValueError(f"{expected}, this one has {n_bytes}")
-        entries = _parsed(stream.read())
+    entries = _parsed(_bytes_of(path))
     if not isinstance(entries, dict) or entries.get("format") != FORMAT:
         raise ValueError(f"the JSON text does not say that the format is {FORMAT!r}")
     _check_names(entries)
@@ -184,6 +179,19 @@ def read_json(path: str) -> Content:
     return Content(version, fields, {
         name: _array(value, entry_named(kind, name), name) for name, value in arrays.items()
     })
+
+
+def _bytes_of(path: str) -> bytes:
+    """Return the content of a file, or of a pipe, that is not too long."""
+    chunks, n_bytes = [], 0
+    with open(path, "rb") as stream:
+        while chunk := stream.read(1 << 20):
+            n_bytes += len(chunk)
+            if n_bytes > MOST_JSON_BYTES:
+                expected = f"at most {MOST_JSON_BYTES} bytes are read"
+                raise ValueError(f"{expected} of a JSON text, this one is longer")
+            chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _check_names(entries: Mapping[str, Any]) -> None:
