@@ -127,7 +127,9 @@ def test_exact_checkers_require_the_slack_that_float64_needs():
     assert "slack" in refusal(changed(certificate, slack=certificate.slack / 1e3), f, g, box)
 
 
-@pytest.mark.parametrize("square", [Fraction(0), Fraction(1, 3), Fraction(2), Fraction(49, 4), Fraction(7, 2**300)])
+@pytest.mark.parametrize("square", [
+    Fraction(0), Fraction(1, 3), Fraction(2), Fraction(49, 4), Fraction(7, 2**300),
+])
 def test_roots_are_rounded_up_and_near(square):
     root = root_up(square)
     assert square <= root**2 <= square * (1 + Fraction(1, 2**190))

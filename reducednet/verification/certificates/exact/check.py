@@ -68,5 +68,5 @@ def require_margin_allowed(margin: Fraction, f: Network, domain: Domain) -> None
     require(f.activation == "binary", "a margin is for binary networks")
     low, high = box_around(domain)
     sides = [b - a for a, b in zip(low, high) if b > a]
-    small = margin <= 16 * gamma(f.n_inputs + 64) * norm_bound(domain) and margin * 2**20 <= min(sides)
-    require(small, "the margin is too large")
+    largest = min(16 * gamma(f.n_inputs + 64) * norm_bound(domain), min(sides) / 2**20)
+    require(margin <= largest, "the margin is too large")

@@ -9,7 +9,8 @@ import numpy as np
 from ....domains import Domain
 from ....networks.network import Network
 from .objects import (
-    Layer, box_around, layers_of, positive_part, rational, require, root_up, support, zeros,
+    Layer, box_around, larger, layers_of, positive_part, rational, require, smaller,
+    support, zeros,
 )
 
 UNIT_ROUNDOFF, SMALLEST = Fraction(1, 2**53), Fraction(1, 2**1074)
@@ -37,7 +38,7 @@ def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Frac
     """Return a bound of |fl(N) - N| over the domain and all outputs (53)."""
     relu = network.activation == "relu"
     low, high = box_around(domain)
-    size, error = np.maximum(abs(low), abs(high)), zeros(len(low))
+    size, error = larger(abs(low), abs(high)), zeros(len(low))
     *hidden, outputs = layers_of(network)
     for number, layer in enumerate(hidden):
         W, b = layer
@@ -46,11 +47,11 @@ def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Frac
             z_low = b - [support(domain, -w) for w in W]
             z_high = b + [support(domain, w) for w in W]
         else:
-            on, off = np.maximum(W, Fraction(0)), np.minimum(W, Fraction(0))
+            on, off = larger(W, Fraction(0)), smaller(W, Fraction(0))
             z_low, z_high = on @ low + off @ high + b, on @ high + off @ low + b
         if relu:
             low, high = positive_part(z_low), positive_part(z_high)
-            size, error = high, np.minimum(rounding, positive_part(z_high + rounding))
+            size, error = high, smaller(rounding, positive_part(z_high + rounding))
             continue
         if number > 0:
             require_no_rounding(layer)

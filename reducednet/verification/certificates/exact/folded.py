@@ -13,7 +13,9 @@ import numpy as np
 
 from ....domains import Domain
 from ....networks.network import Network
-from .objects import Layer, layers_of, positive_part, rational, require, support, zeros
+from .objects import (
+    Layer, larger, layers_of, positive_part, rational, require, smaller, support, zeros,
+)
 
 ONE, ZERO = Fraction(1), Fraction(0)
 DEAD, ALWAYS_ON = -1, -2
@@ -91,14 +93,14 @@ class SymbolicPair:
         return affine(last, h)
 
     def bounds(
-        self, layer: Layer, rows: list[Row], low_below: Any, high_below: Any, number: int, trees: bool
+        self, layer: Layer, rows: list[Row], low_below: Any, high_below: Any, number: int,
+        trees: bool,
     ) -> tuple[Any, Any]:
-        """Return the bounds of z of each neuron (32), sharpened by intervals (33) and sign trees."""
+        """Return the bounds of z of each neuron (32), sharpened by intervals (33) and trees."""
         W, b = layer
-        on, off = np.maximum(W, ZERO), np.minimum(W, ZERO)
-        lows = np.maximum(on @ low_below + off @ high_below + b,
-                          [-self.upper(-row) for row in rows])
-        highs = np.minimum(on @ high_below + off @ low_below + b, [self.upper(row) for row in rows])
+        on, off = larger(W, ZERO), smaller(W, ZERO)
+        lows = larger(on @ low_below + off @ high_below + b, [-self.upper(-row) for row in rows])
+        highs = smaller(on @ high_below + off @ low_below + b, [self.upper(row) for row in rows])
         if trees and "targets" in self.arrays:
             self.sharpen_by_trees(number, rows, lows, highs)
         return lows, highs
@@ -249,6 +251,13 @@ class SymbolicPair:
             slope = Fraction(round(high / (high - low) * 2**SLOPE_BITS), 2**SLOPE_BITS)
         return slope, max(-slope * low, (1 - slope) * high, ZERO)
 
+    def of_leaf(self, row: Row, signs: Any, multiples: Any) -> Fraction:
+        """Return the bound of a row on the leaf of a sign tree."""
+        def line(c: int, alpha: Fraction, A: Any) -> Fraction:
+            return Fraction(multiples[c])
+
+        return self.substituted(row, line, signs)
+
     def sharpen_by_trees(self, number: int, rows: list[Row], lows: Any, highs: Any) -> None:
         """Sharpen the bounds of this layer's neurons by the sign trees that have one as target."""
         targets = self.arrays["targets"].tolist()
@@ -262,10 +271,7 @@ class SymbolicPair:
             require(signs.shape[1] >= len(self.classes), "a tree lacks classes")
             require_cover(signs)
             row = rows[j] if side > 0 else -rows[j]
-            values = [
-                self.substituted(row, lambda c, alpha, A, m=own: m[c], sign)
-                for sign, own in zip(signs, multiples)
-            ]
+            values = [self.of_leaf(row, sign, own) for sign, own in zip(signs, multiples)]
             if side > 0:
                 highs[j] = min(highs[j], max(values))
             else:

@@ -1,4 +1,4 @@
-"""Kind "norms": paired neurons, and Euclidean norms of what differs (docs/certificates.md, section 10)."""
+"""Kind "norms": paired neurons, and norms of what differs (docs/certificates.md, section 10)."""
 from __future__ import annotations
 
 from fractions import Fraction
@@ -8,7 +8,9 @@ import numpy as np
 
 from ....domains import Domain
 from ....networks.network import Network
-from .objects import Layer, layers_of, positive_part, rational, require, root_up, zeros
+from .objects import (
+    Layer, chosen, larger, layers_of, positive_part, rational, require, root_up, smaller, zeros,
+)
 from .pieces import root_box
 
 ZERO = Fraction(0)
@@ -23,7 +25,7 @@ class Interval(NamedTuple):
     @property
     def size(self) -> Any:
         """The largest |v| of each entry."""
-        return np.maximum(abs(self.low), abs(self.high))
+        return larger(abs(self.low), abs(self.high))
 
 
 def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
@@ -112,21 +114,21 @@ def differences(
     by_interval = abs(R) @ half
     by_norm = np.array([norm(row) * norm_g for row in R], dtype=object)
     first = by_interval <= by_norm                                                # (42)
-    d = W @ k + b - q * c + np.where(first, R @ middle, ZERO)
-    t = np.where(first, by_interval, by_norm)
+    d = W @ k + b - q * c + chosen(first, R @ middle, ZERO)
+    t = chosen(first, by_interval, by_norm)
     return d, t, affine(W, b, f_below), affine(V, c, ordered)
 
 
 def affine(W: Any, b: Any, h: Interval) -> Interval:
     """Return the interval of W h + b (33)."""
-    on, off = np.maximum(W, ZERO), np.minimum(W, ZERO)
+    on, off = larger(W, ZERO), smaller(W, ZERO)
     return Interval(on @ h.low + off @ h.high + b, on @ h.high + off @ h.low + b)
 
 
 def through_relu(d: Any, t: Any, f_z: Interval, g_z: Interval) -> tuple[Any, Any]:
     """Return k' and tau with |s(z_f) - s(q z_g) - k'| <= tau + |W rho|: the best of three (44)."""
-    below = np.maximum(np.maximum(-f_z.low, -g_z.low), ZERO)
-    above = np.maximum(np.maximum(f_z.high, g_z.high), ZERO)
+    below = larger(larger(-f_z.low, -g_z.low), ZERO)
+    above = larger(larger(f_z.high, g_z.high), ZERO)
     choices = [(d, t + below), (d * 0, above), (d / 2, abs(d) / 2 + t)]
     best = [min(range(3), key=lambda i: choices[i][1][j]) for j in range(len(d))]
     k = np.array([choices[i][0][j] for j, i in enumerate(best)], dtype=object)

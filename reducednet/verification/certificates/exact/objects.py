@@ -45,9 +45,24 @@ def identity(n: int) -> Any:
     return rational(np.eye(n))
 
 
+def larger(values: Any, others: Any) -> Any:
+    """Return the maximum, entry by entry."""
+    return np.maximum(np.asarray(values, dtype=object), np.asarray(others, dtype=object))
+
+
+def smaller(values: Any, others: Any) -> Any:
+    """Return the minimum, entry by entry."""
+    return np.minimum(np.asarray(values, dtype=object), np.asarray(others, dtype=object))
+
+
+def chosen(condition: Any, values: Any, others: Any) -> Any:
+    """Return the values where the condition holds and the others elsewhere, entry by entry."""
+    return np.where(condition, np.asarray(values, dtype=object), np.asarray(others, dtype=object))
+
+
 def positive_part(values: Any) -> Any:
     """Return max(y, 0), entry by entry."""
-    return np.maximum(values, Fraction(0))
+    return larger(values, Fraction(0))
 
 
 def root_up(square: Fraction) -> Fraction:
@@ -93,7 +108,7 @@ def equally_deep(f: Network, g: Network) -> tuple[list[Layer], list[Layer]]:
 def support(domain: Domain, u: Any) -> Fraction:
     """Return h_D(u) = max of u.x over the domain; a root is rounded up (1)."""
     if isinstance(domain, Box):
-        return Fraction(sum(np.maximum(u * rational(domain.low), u * rational(domain.high))))
+        return Fraction(sum(larger(u * rational(domain.low), u * rational(domain.high))))
     if isinstance(domain, Ball):
         norm = root_up(Fraction(domain.radius) ** 2 * sum(u * u))
         return Fraction(u @ rational(domain.centre)) + norm
@@ -119,7 +134,7 @@ def norm_bound(domain: Domain) -> Fraction:
         centre = rational(domain.centre)
         return root_up(Fraction(sum(centre * centre))) + Fraction(domain.radius)
     if isinstance(domain, Box):
-        farthest = np.maximum(abs(rational(domain.low)), abs(rational(domain.high)))
+        farthest = larger(abs(rational(domain.low)), abs(rational(domain.high)))
         return root_up(Fraction(sum(farthest * farthest)))
     assert isinstance(domain, Hull)
     return root_up(Fraction(max(sum(p * p) for p in rational(domain.points))))
@@ -157,7 +172,7 @@ def leaves(arrays: Any, low: Any, high: Any, domain: Domain) -> list[BoxOrDomain
             require(axis == -2 and not isinstance(domain, Box), "no leaf of a Box is outside")
             require(directions, "a leaf outside has no direction")
             u = directions.pop(0)
-            outside = sum(np.minimum(u * low, u * high)) > support(domain, u)  # (6)
+            outside = sum(smaller(u * low, u * high)) > support(domain, u)  # (6)
             require(outside, "a direction does not separate its leaf from the domain")
     require(not stack, "the tree ends too early")
     require(not directions, "there are more directions than leaves outside")

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....domains import Ball, Box, Domain, Hull
+from ....domains import Ball, Domain, Hull
 from ....networks.network import Network
 from .objects import (
-    BoxOrDomain, Layer, box_around, equally_deep, leaves, positive_part, rational, require, root_up,
-    zeros,
+    BoxOrDomain, Layer, box_around, chosen, equally_deep, larger, leaves, positive_part, rational,
+    require, root_up, smaller, zeros,
 )
 
 HALF = Fraction(1, 2)
@@ -24,7 +24,10 @@ NEARLY_POSITIVE = Fraction(1, 2**30)
 
 
 class Quantities(NamedTuple):
-    """|v - middle| <= radius and |v - form_middle - slopes.t| <= form_radius, one row a quantity (7)."""
+    """|v - middle| <= radius and |v - form_middle - slopes.t| <= form_radius (7).
+
+    One entry, and one row of slopes, for each quantity v.
+    """
 
     middle: Any
     radius: Any
@@ -32,7 +35,7 @@ class Quantities(NamedTuple):
     slopes: Any
     form_radius: Any
 
-    def __getitem__(self, rows: Any) -> Quantities:  # type: ignore[override]
+    def __getitem__(self, rows: Any) -> Quantities:
         return Quantities(*(array[rows] for array in tuple(self)))
 
     def __add__(self, other: Quantities) -> Quantities:  # type: ignore[override]
@@ -44,7 +47,9 @@ def combination(weights: Any, quantities: Quantities) -> Quantities:
     middle, radius, form_middle, slopes, form_radius = tuple(quantities)
     size = abs(weights)
     return Quantities(
-        weights @ middle, size @ radius, weights @ form_middle, weights @ slopes, size @ form_radius)
+        weights @ middle, size @ radius,
+        weights @ form_middle, weights @ slopes, size @ form_radius,
+    )
 
 
 class Region(NamedTuple):
@@ -58,8 +63,8 @@ class Region(NamedTuple):
         """Return the bounds l <= v <= u of each quantity (9)."""
         up = np.array([self.support(a) for a in v.slopes], dtype=object)
         down = np.array([self.support(-a) for a in v.slopes], dtype=object)
-        low = np.maximum(v.middle - v.radius, v.form_middle - v.form_radius - down)
-        high = np.minimum(v.middle + v.radius, v.form_middle + v.form_radius + up)
+        low = larger(v.middle - v.radius, v.form_middle - v.form_radius - down)
+        high = smaller(v.middle + v.radius, v.form_middle + v.form_radius + up)
         return low, high
 
 
@@ -91,7 +96,7 @@ def region_of(leaf: BoxOrDomain, domain: Domain) -> Region:
         support = ball_support
     elif leaf.whole and isinstance(domain, Hull):
         points = rational(domain.points) - middle
-        points = np.where(half == 0, Fraction(0), points / np.where(half == 0, Fraction(1), half))
+        points = chosen(half == 0, Fraction(0), points / chosen(half == 0, Fraction(1), half))
 
         def support(a: Any) -> Fraction:
             return Fraction(max(points @ a))
@@ -142,10 +147,10 @@ def leaf_bound(arrays: Any, f: list[Layer], g: list[Layer], region: Region) -> F
         last = below, stack, always_on
     difference = rows[0] - rows[1]
     low, high = region.bounds(combination(difference, quantities))
-    values = np.maximum(-low, high)
+    values = larger(-low, high)
     if len(f) > 2 and last is not None:
         low, high = bounds_through_always_on(difference, quantities, *last, region)
-        values = np.minimum(values, np.maximum(-low, high))
+        values = smaller(values, larger(-low, high))
     return Fraction(max(values))
 
 
@@ -181,7 +186,7 @@ def classes_of(labels: Any, scales: Any, n_neurons: int) -> Classes:
     require(present == set(range(len(present))), "a class has no neuron")
     representative = [labels.index(k) if k >= 0 else j for j, k in enumerate(labels)]
     own = np.array(representative) == np.arange(n_neurons)
-    factor = np.where(own, Fraction(0), scales)
+    factor = chosen(own, Fraction(0), scales)
     first = [labels.index(k) for k in range(len(present))]
     rest = [j for j in range(n_neurons) if j not in set(first)]
     column = np.empty(n_neurons, dtype=int)
@@ -198,14 +203,14 @@ def through_relu(
     """
     q, c = classes.factor, classes.representative
     compared = q != 0
-    sign = np.where(q < 0, Fraction(-1), Fraction(1))
-    delta_rows = np.where(
+    sign = chosen(q < 0, Fraction(-1), Fraction(1))
+    delta_rows = chosen(
         compared[:, np.newaxis], sign[:, np.newaxis] * (rows - q[:, np.newaxis] * rows[c]), rows)
     delta = combination(delta_rows, below)
     low, high = region.bounds(delta)                                             # (10)
     own_low, own_high = low[c], high[c]
-    beta_low = np.where(compared, abs(q) * own_low, Fraction(0))                 # (11)
-    beta_high = np.where(compared, abs(q) * own_high, Fraction(0))
+    beta_low = chosen(compared, abs(q) * own_low, Fraction(0))                 # (11)
+    beta_high = chosen(compared, abs(q) * own_high, Fraction(0))
     alpha_low, alpha_high = beta_low + low, beta_high + high
 
     remainders = []
@@ -246,7 +251,8 @@ def remainder_of_pair(
         (zero, (least + most) / 2, (most - least) / 2),
         (HALF, zero, half_width),
     ]
-    slope, middle, width = min(choices, key=lambda choice: choice[0] * delta.form_radius[0] + choice[2])
+    radii = [slope * delta.form_radius[0] + width for slope, _, width in choices]
+    slope, middle, width = choices[radii.index(min(radii))]
     return with_form(delta, slope, middle, width, interval_low, interval_high)
 
 
@@ -254,14 +260,20 @@ def remainder_alone(delta: Quantities, low: Fraction, high: Fraction) -> Quantit
     """Return s(z) by the chord of slope u / (u - l), rounded to 2^-60: any slope will do (15)."""
     zero = Fraction(0)
     on, off = max(high, zero), max(-low, zero)
-    slope = zero if on + off == 0 else Fraction(round(on / (on + off) * 2**SLOPE_BITS), 2**SLOPE_BITS)
+    slope = zero if on + off == 0 else rounded(on / (on + off))
     width = max(-slope * low, (1 - slope) * high, zero) / 2
     least, most = max(low, zero), on  # (12) and (13) with beta = 0
     return with_form(delta, slope, width, width, least, most)
 
 
+def rounded(slope: Fraction) -> Fraction:
+    """Return the nearest multiple of 2^-60, which keeps denominators small."""
+    return Fraction(round(slope * 2**SLOPE_BITS), 2**SLOPE_BITS)
+
+
 def with_form(
-    delta: Quantities, slope: Fraction, middle: Fraction, width: Fraction, low: Fraction, high: Fraction
+    delta: Quantities, slope: Fraction, middle: Fraction, width: Fraction,
+    low: Fraction, high: Fraction,
 ) -> Quantities:
     """Return a quantity in [low, high] that is slope * delta + middle within the width."""
     return Quantities(
@@ -270,7 +282,8 @@ def with_form(
 
 
 def bounds_through_always_on(
-    difference: Any, quantities: Quantities, below: Quantities, rows: Any, always_on: Any, region: Region
+    difference: Any, quantities: Quantities, below: Quantities, rows: Any, always_on: Any,
+    region: Region,
 ) -> tuple[Any, Any]:
     """Return bounds of g - f in which always-on neurons' rows cancel first (17), (18)."""
     how_far, order = always_on

@@ -21,7 +21,8 @@ def gap(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
 
 def require_inside(x: Any, arrays: Any, domain: Domain) -> None:
     """Refuse a point that is not proved to lie in the domain."""
-    require(("corners" in arrays) == isinstance(domain, Hull), "corners are for a Hull, and only that")
+    is_hull = isinstance(domain, Hull)
+    require(("corners" in arrays) == is_hull, "corners are for a Hull, and only for that")
     if isinstance(domain, Box):
         inside = (rational(domain.low) <= x).all() and (x <= rational(domain.high)).all()
     elif isinstance(domain, Ball):

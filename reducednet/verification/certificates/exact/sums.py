@@ -15,7 +15,9 @@ import numpy as np
 
 from ....domains import Domain
 from ....networks.network import Network
-from .objects import BoxOrDomain, Layer, box_around, equally_deep, leaves, rational, require, support
+from .objects import (
+    BoxOrDomain, Layer, box_around, equally_deep, leaves, rational, require, support,
+)
 
 Sum = dict[int, Fraction]
 ONE, ZERO = Fraction(1), Fraction(0)
@@ -37,7 +39,7 @@ def constant(value: Fraction) -> Sum:
 
 
 def unit(y: Sum) -> Fraction:
-    """Return the largest rational of which all coefficients are integer multiples; 0 of no terms."""
+    """Return the largest rational that divides all coefficients; 0 if there are none."""
     if not y:
         return ZERO
     numerators = gcd(*(c.numerator for c in y.values()))
@@ -86,8 +88,9 @@ class Leaf:
     def bounds(self, y: Sum) -> tuple[Fraction, Fraction]:
         """Return bounds of a sum: those of each term added (19), or of the domain itself."""
         if self.whole and all(i <= self.n_inputs for i in y):
-            c = np.array([y.get(i, ZERO) for i in range(1, self.n_inputs + 1)], dtype=object)
-            return y.get(0, ZERO) - support(self.domain, -c), y.get(0, ZERO) + support(self.domain, c)
+            u = np.array([y.get(i, ZERO) for i in range(1, self.n_inputs + 1)], dtype=object)
+            constant_term = y.get(0, ZERO)
+            return constant_term - support(self.domain, -u), constant_term + support(self.domain, u)
         low = high = ZERO
         for i, c in y.items():
             ends = [c * end for end in self.intervals[i]]
