@@ -61,18 +61,19 @@ def best_relu_error(x, y, n_neurons, output_bias):
 
     c s(x - t) with t between the neighbours x_i <= t <= x_{i+1} is, at the samples, a combination
     of s(x - x_i) and s(x - x_{i+1}) with coefficients of c's sign, and each such combination is one
-    of these. So each choice of gaps, sides and signs is a least squares problem with coefficients
-    of known sign.
+    of these. A neuron that is always on is a combination of s(x - x_1) and 1. So each choice of
+    gaps, sides and signs is a least squares problem with coefficients of known sign.
     """
-    gap_of_neuron = [(0, None)] + list(zip(range(len(x) - 1), range(1, len(x))))
+    gaps = [None, *zip(x, x[1:])]
 
     def cone(gap, side):
         """Return the activations between which those of a neuron of this gap and side lie."""
-        ends = [x[-1] if side < 0 else x[0]] if gap[1] is None else [x[gap[0]], x[gap[1]]]
-        return [np.maximum(side * (x - t), 0.0) for t in ends]
+        if gap is None:
+            return [np.abs(x - (x[-1] if side < 0 else x[0])), np.ones(len(x))]
+        return [np.maximum(side * (x - t), 0.0) for t in gap]
 
     kinds = [[sign * column for column in cone(gap, side)]
-             for gap in gap_of_neuron for side in (1.0, -1.0) for sign in (1.0, -1.0)]
+             for gap in gaps for side in (1.0, -1.0) for sign in (1.0, -1.0)]
     bias = [np.ones(len(x)), -np.ones(len(x))] if output_bias else []
     best = np.inf
     for chosen in combinations_with_replacement(range(len(kinds)), n_neurons):

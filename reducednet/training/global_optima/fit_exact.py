@@ -17,15 +17,22 @@ from ...reduced_space.reduced_network import ReducedNetwork
 from ..methods import varpro
 from ..monitor import Monitor
 from ..objective import Objective
+from ..starts import greedy
 from .orientations import Constraints, best_orientations
 from .partitions import Run, RunCosts, best_partitions
 from .training_limit import Samples, TrainingLimit, check_arguments, compared, make_limit
 
-N_BEST = 6
-"""How many orientations of each partition are tried."""
+N_BEST = 4
+"""How many orientations of each partition are tried, and how many greedy starts."""
+
+N_CANDIDATES = 50
+"""Candidates for each neuron of a greedy start: few, so that the starts differ."""
 
 CLOSE = 1e-6
-"""The search ends when the error is at most 1 + this times the bound."""
+"""A partition's networks are not improved if one has an error of at most 1 + this times the bound."""
+
+NEAR = 1e-3
+"""No further partitions and starts are tried if the error is at most 1 + this times the bound."""
 
 DESCENT: dict[str, Any] = {"n_steps": 100, "tolerance": 1e-6}
 """The variable projection that improves networks whose runs do not meet."""
@@ -47,7 +54,7 @@ def fit_exact(
     3. Each neuron faces left or right. The constraints that this choice puts on the function are
        evaluated for all choices at once.
     4. The outgoing weights solve a least squares problem. Where the runs do not meet, variable
-       projection then improves the best few networks.
+       projection then improves the best few networks, and some that greedy starts give.
     5. The error is computed in exact integers. ``limit.gap`` is proved: no network of this size
        has an error smaller by more than that.
 
@@ -137,13 +144,16 @@ def best_fit(task: Task) -> tuple[ReducedNetwork, TrainingLimit]:
     partitions = best_partitions(costs, n_runs)
     most, n_constraints = max(partitions), (2 if costs.affine else 1) - int(task.output_bias)
     limit = make_limit(samples, task.n_neurons, task.activation, partitions[most])
-    enough, rng = (1.0 + CLOSE) * limit.bound, np.random.default_rng(0)
+    close, near = (1.0 + CLOSE) * limit.bound, (1.0 + NEAR) * limit.bound
+    rng = np.random.default_rng(0)
     found: list[tuple[float, ReducedNetwork]] = []
     for number in range(most, most - n_constraints - 1, -1):
         if number in partitions:
-            found += _constructed(task, partitions[number].runs, costs.positions, enough, rng)
-        if min(found, key=_loss)[0] <= enough:
+            found += _constructed(task, partitions[number].runs, costs.positions, close, rng)
+        if min(found, key=_loss)[0] <= near:
             break
+    else:
+        found += _from_greedy_starts(task, rng)
     network = min(found, key=_loss)[1]
     return network, compared(limit, network)
 
@@ -153,16 +163,31 @@ def _loss(candidate: tuple[float, ReducedNetwork]) -> float:
 
 
 def _constructed(
-    task: Task, runs: list[Run], positions: Array, enough: float, rng: np.random.Generator
+    task: Task, runs: list[Run], positions: Array, close: float, rng: np.random.Generator
 ) -> list[tuple[float, ReducedNetwork]]:
-    """Return networks with these runs and their losses; improved ones too if none is good enough."""
+    """Return networks with these runs and their losses; improved ones too if none is close."""
     t = breakpoints(task, runs, positions)
     networks = [network_with(task, t, left) for left in orientations(task, t, rng)]
     found = [(task.samples.loss(network), network) for network in networks]
-    if task.activation == "relu" and min(found, key=_loss)[0] > enough:
+    if task.activation == "relu" and min(found, key=_loss)[0] > close:
         networks = [descend(network, task.samples, rng) for network in networks]
         found += [(task.samples.loss(network), network) for network in networks]
     return found
+
+
+def _from_greedy_starts(
+    task: Task, rng: np.random.Generator
+) -> list[tuple[float, ReducedNetwork]]:
+    """Return networks that variable projection finds from greedy starts, and their losses."""
+    if task.activation == "binary":
+        return []
+    sizes, n_candidates = (1, task.n_neurons, task.samples.Y.shape[1]), max(N_CANDIDATES, task.n_neurons)
+    networks = [
+        descend(greedy(sizes, task.domain, task.samples.X, task.samples.Y, rng,
+                       output_bias=task.output_bias, n_candidates=n_candidates), task.samples, rng)
+        for _ in range(N_BEST)
+    ]
+    return [(task.samples.loss(network), network) for network in networks]
 
 
 def descend(network: ReducedNetwork, samples: Samples, rng: np.random.Generator) -> ReducedNetwork:
