@@ -47,6 +47,7 @@ _HOMES = {
     "training_limit": "training.global_optima.training_limit",
     "TrainingLimit": "training.global_optima.training_limit",
     "fit_exact": "training.global_optima.fit_exact",
+    "neurons_needed": "training.global_optima.neurons_needed",
     "compress": "compression.compress",
     "CompressionReport": "compression.report",
     "compare": "experiments.compare",
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     from .reduced_space.spaces import ReducedSpace as ReducedSpace
     from .reduced_space.spaces import StandardSpace as StandardSpace
     from .training.global_optima.fit_exact import fit_exact as fit_exact
+    from .training.global_optima.neurons_needed import neurons_needed as neurons_needed
     from .training.global_optima.training_limit import TrainingLimit as TrainingLimit
     from .training.global_optima.training_limit import training_limit as training_limit
     from .training.gradients import check_gradient as check_gradient

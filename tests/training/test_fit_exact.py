@@ -47,7 +47,7 @@ def test_without_an_output_bias_the_fit_is_within_a_thousandth_of_the_bound():
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_binary_networks_attain_the_bound(name):
-    """The error exceeds it by the mean square of the values' rounding error, and what rounding costs down takes."""
+    """Only the values' rounding errors, squared, and the rounding down of the costs are between."""
     Y = SMOOTH[name]
     _, limit = rn.fit_exact(X, Y, 20, "binary")
     values = gamma(8 * 20 * len(X)) * 20 * np.abs(Y).max()

@@ -6,7 +6,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from oracles import strategies
 from oracles.exact_partitions import least_partition_error
 
@@ -195,6 +194,24 @@ def test_exact_integers_bear_offsets_and_tiny_numbers(activation):
 
 
 # the record, and the exact error
+
+
+@both
+def test_result_of_training_gives_its_limit(activation):
+    X, Y = samples_of(10)
+    start = rn.Network.random((1, 4, 1), 0, activation=activation)
+    result = rn.train(start, X, Y, "lbfgs" if activation == "relu" else "surrogate", n_steps=20)
+    limit = result.limit(X, Y)
+    assert limit.network is result.network and limit.bound == rn.training_limit(X, Y, 4, activation).bound
+    assert limit.error == pytest.approx(result.history["loss"].min(), rel=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 1), (1, 3, 3, 1)])
+def test_results_of_other_networks_have_no_limit(sizes):
+    network, X = rn.Network.random(sizes, 0), np.zeros((3, sizes[0]))
+    result = rn.train(network, X, np.zeros(3), "lbfgs", n_steps=1)
+    with pytest.raises(ValueError, match="`network` must be one of one input and one hidden layer"):
+        result.limit(X, np.zeros(3))
 
 
 def test_exact_error_is_that_of_fractions():

@@ -34,8 +34,11 @@ CLOSE = 1e-6
 NEAR = 1e-3
 """No further partitions and starts are tried if the error is at most 1 + this times the bound."""
 
-DESCENT: dict[str, Any] = {"n_steps": 100, "tolerance": 1e-6}
-"""The variable projection that improves networks whose runs do not meet."""
+N_STEPS = 100
+"""The largest number of steps of each variable projection."""
+
+TOLERANCE = 1e-6
+"""It ends when a step lowers the loss by less than this share of it."""
 
 RCOND = 1e-12
 """Smaller singular values of the activations, relative to the largest, count as 0."""
@@ -110,6 +113,8 @@ class Task(NamedTuple):
     activation : str
     output_bias : bool
     domain : Domain
+    n_steps, tolerance : int and float
+        Of each variable projection.
     """
 
     samples: Samples
@@ -117,6 +122,8 @@ class Task(NamedTuple):
     activation: str
     output_bias: bool
     domain: Domain
+    n_steps: int = N_STEPS
+    tolerance: float = TOLERANCE
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -170,7 +177,7 @@ def _constructed(
     networks = [network_with(task, t, left) for left in orientations(task, t, rng)]
     found = [(task.samples.loss(network), network) for network in networks]
     if task.activation == "relu" and min(found, key=_loss)[0] > close:
-        networks = [descend(network, task.samples, rng) for network in networks]
+        networks = [descend(network, task, rng) for network in networks]
         found += [(task.samples.loss(network), network) for network in networks]
     return found
 
@@ -184,17 +191,18 @@ def _from_greedy_starts(
     sizes, n_candidates = (1, task.n_neurons, task.samples.Y.shape[1]), max(N_CANDIDATES, task.n_neurons)
     networks = [
         descend(greedy(sizes, task.domain, task.samples.X, task.samples.Y, rng,
-                       output_bias=task.output_bias, n_candidates=n_candidates), task.samples, rng)
+                       output_bias=task.output_bias, n_candidates=n_candidates), task, rng)
         for _ in range(N_BEST)
     ]
     return [(task.samples.loss(network), network) for network in networks]
 
 
-def descend(network: ReducedNetwork, samples: Samples, rng: np.random.Generator) -> ReducedNetwork:
+def descend(network: ReducedNetwork, task: Task, rng: np.random.Generator) -> ReducedNetwork:
     """Return the network after variable projection, which moves the breakpoints."""
-    objective = Objective(network, samples.X, samples.Y, sample_weight=samples.weights)
+    X, Y, weights = task.samples
+    objective = Objective(network, X, Y, sample_weight=weights)
     monitor = Monitor(network, objective)
-    varpro.minimise(network, objective, monitor, **DESCENT, rng=rng)
+    varpro.minimise(network, objective, monitor, task.n_steps, task.tolerance, rng=rng)
     return network.with_vector(monitor.best_vector)
 
 

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._validation import Array, choice, integer, real_array, responses, weights_of_mean_one
+from ..._validation import (
+    Array, choice, integer, message, real_array, responses, weights_of_mean_one,
+)
 from ...networks.activations import ACTIVATIONS
 from ...networks.network import Network
 from ...numerics.rationals import above, below
@@ -156,9 +158,24 @@ def training_limit(
     >>> limit
     TrainingLimit(relu networks 1-1-1: mean squared error >= 0.05)
     >>> [(line.low, line.high) for line in limit.runs]
-    [(0.0, 2.0), (3.0, 4.0)]
+    [(0.0, 3.0), (4.0, 5.0)]
     """
     samples, n_neurons = check_arguments(X, y, n_neurons, activation, sample_weight)
+    return limit_of_samples(samples, n_neurons, activation)
+
+
+def limit_of(network: Network, X: Any, y: Any, sample_weight: Any = None) -> TrainingLimit:
+    """Return `training_limit` for a network's size, with the network's own error."""
+    if network.n_inputs != 1 or network.depth != 1:
+        sizes = "-".join(map(str, network.sizes))
+        raise ValueError(message("network", "one of one input and one hidden layer", sizes))
+    samples, _ = check_arguments(X, y, network.sizes[1], network.activation, sample_weight)
+    responses(samples.Y, len(samples.X), network.n_outputs)
+    return compared(limit_of_samples(samples, network.sizes[1], network.activation), network)
+
+
+def limit_of_samples(samples: Samples, n_neurons: int, activation: str) -> TrainingLimit:
+    """Return `training_limit`; the arguments are not checked."""
     costs = RunCosts(samples.x, samples.Y, samples.weights, activation == "relu")
     partitions = best_partitions(costs, n_neurons + 1)
     return make_limit(samples, n_neurons, activation, partitions[max(partitions)])
