@@ -68,11 +68,13 @@ def _draw(limit: Any, path: Path) -> None:
 
 def _lines(options: argparse.Namespace, report: dict[str, Any]) -> list[str]:
     sizes = "-".join(map(str, report["network"]["sizes"]))
-    share = f", {short(report['gap'] / report['bound'])} of it above" if report["bound"] else ""
+    gap = f"{short(report['gap'])} above"
+    if report["bound"]:
+        gap += f", {short(report['gap'] / report['bound'])} of the bound"
     return [
         f"{options.file}: {report['samples']} samples; networks {sizes}, {options.activation}\n",
         "mean squared error at the samples",
         f"of every such network, proved: at least {report['bound']:.9g}",
-        f"of the one constructed, exactly computed: {report['error']:.9g}{share}",
+        f"of the one constructed, exactly computed: {report['error']:.9g} ({gap})",
         *(f"written: {report[name]}" for name in ("output", "figure") if report[name]),
     ]

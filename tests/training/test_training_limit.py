@@ -11,6 +11,7 @@ from oracles.exact_partitions import least_partition_error
 
 import reducednet as rn
 from reducednet.training.global_optima.exact_error import exact_mean_squared_error
+from reducednet.training.global_optima.training_limit import limit_in_parts
 
 ACTIVATIONS = ("relu", "binary")
 both = pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -159,6 +160,15 @@ def test_limit_decreases_with_the_number_of_neurons(activation):
     X, Y = samples_of(6)
     bounds = [rn.training_limit(X, Y, n, activation).bound for n in range(1, 12)]
     assert (np.diff(bounds) <= 0.0).all() and bounds[0] > 0.0
+
+
+@both
+@pytest.mark.parametrize("n_parts", [1, 3, 100])
+def test_the_mean_of_the_limits_of_parts_is_a_limit(activation, n_parts):
+    X, Y = samples_of(11, 31)
+    whole = rn.training_limit(X, Y, 3, activation).bound
+    in_parts = limit_in_parts(X, Y, 3, activation, n_parts)
+    assert in_parts <= whole and (n_parts > 1 or in_parts == whole)
 
 
 # samples that coincide

@@ -174,6 +174,22 @@ def limit_of(network: Network, X: Any, y: Any, sample_weight: Any = None) -> Tra
     return compared(limit_of_samples(samples, network.sizes[1], network.activation), network)
 
 
+def limit_in_parts(
+    X: Array, Y: Array, n_neurons: int, activation: str = "relu", n_parts: int = 20
+) -> float:
+    """Return a slightly lower bound in far less time, for many samples; arguments are not checked.
+
+    The error at all samples is the mean of the errors at every n_parts-th sample, for each of the
+    n_parts starts, weighted by their numbers. So the mean of the parts' bounds is a bound.
+    """
+    order, total = np.argsort(X[:, 0], kind="stable"), Fraction(0)
+    for start in range(min(n_parts, len(X))):
+        part = order[start::n_parts]
+        samples = Samples(X[part], Y[part], np.ones(len(part)))
+        total += len(part) * Fraction(limit_of_samples(samples, n_neurons, activation).bound)
+    return below(total / len(X))
+
+
 def limit_of_samples(samples: Samples, n_neurons: int, activation: str) -> TrainingLimit:
     """Return `training_limit`; the arguments are not checked."""
     costs = RunCosts(samples.x, samples.Y, samples.weights, activation == "relu")
