@@ -20,7 +20,9 @@ from .options import in_terms_of_options
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
 """Errors of a disk that is full or broken."""
 
-COMMANDS = ("demo", "compare", "reduce", "verify", "check", "info", "convert", "compress")
+COMMANDS = (
+    "demo", "compare", "reduce", "verify", "check", "info", "convert", "compress", "limit",
+)
 """Modules with one command each: `add_parser` declares its options, `run` answers it."""
 
 
