@@ -44,6 +44,9 @@ _HOMES = {
     "StableNeurons": "verification.stable_neurons",
     "train": "training.train",
     "TrainingResult": "training.result",
+    "fit_convex": "training.global_optima.fit_convex",
+    "optimality_gap": "training.global_optima.fit_convex",
+    "OptimalityProof": "training.global_optima.optimality",
     "compress": "compression.compress",
     "CompressionReport": "compression.report",
     "compare": "experiments.compare",
@@ -112,6 +115,9 @@ if TYPE_CHECKING:
     from .reduced_space.rounding_error import evaluation_bound as evaluation_bound
     from .reduced_space.spaces import ReducedSpace as ReducedSpace
     from .reduced_space.spaces import StandardSpace as StandardSpace
+    from .training.global_optima.fit_convex import fit_convex as fit_convex
+    from .training.global_optima.fit_convex import optimality_gap as optimality_gap
+    from .training.global_optima.optimality import OptimalityProof as OptimalityProof
     from .training.gradients import check_gradient as check_gradient
     from .training.gradients import jacobian as jacobian
     from .training.gradients import loss_and_gradient as loss_and_gradient

@@ -19,7 +19,6 @@ from ..._validation import (
 from ...domains import Box, Domain
 from ...networks.activations import activation_named
 from ...networks.network import Network, check_network
-from ...numerics import sphere
 from ...reduced_space.intervals import LayerSpace
 from ...reduced_space.reduced_network import ReducedNetwork
 from ..monitor import progress_bar

@@ -11,7 +11,7 @@ over w for each pivot. One and two inputs have closed forms (docs/global-optima.
 """
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -211,7 +211,7 @@ def values_at_samples(Z: Array, multipliers: Array) -> Array:
     return result
 
 
-def _in_arc(directions: Array, begin: Array, end: Array) -> tuple[Array, Array]:
+def _in_arc(directions: Array, begin: Array, end: Array) -> tuple[Array, Any]:
     """Return each unit vector or its negative, and whether it lies in its arc, up to rounding.
 
     Arcs run counter-clockwise from begin to end and are at most half a circle; of the two vectors
