@@ -49,6 +49,7 @@ def test_formulas_are_such_as_github_renders(text):
         displayed, inline = formulas(paragraph)
         for formula in displayed + inline:
             assert not re.search(r"\\[^A-Za-z]|<|>(?! )", formula), formula
+            assert not re.search(r"[^A-Za-z0-9]_", formula), f"{formula}: emphasis may begin here"
             assert formula.count("{") == formula.count("}"), formula
             assert formula.count(r"\left") == formula.count(r"\right"), formula
             assert not re.search(r"\n[> ]*([-+*=#]|\d+\.)", formula), formula
