@@ -105,6 +105,17 @@ def test_results_and_sections_that_are_cited_exist():
             assert set(numbers) <= stated[kind], (path, kind, set(numbers) - stated[kind])
 
 
+def test_code_that_is_said_to_use_a_lemma_exists():
+    modules = {path.stem: path.read_text(encoding="utf-8")
+               for path in ROOT.glob("reducednet/**/*.py") if path.stem != "__init__"}
+    uses = re.findall(r"\*Used by\*(.*?)(?:\n\n|\Z)", PROOFS, re.DOTALL)
+    for name in re.findall(r"`([^`]+)`", " ".join(uses)):
+        first, *inner = name.split("/")[-1].removesuffix(".py").split(".")
+        text = modules.get(first, "".join(modules.values()))
+        for part in inner if first in modules else [first, *inner]:
+            assert re.search(rf"\b(def|class) {part}\b", text), name
+
+
 def test_prop_3_is_called_a_reconstruction_on_every_page_that_shows_its_formula():
     for name in ("THEORY.md", "README.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
