@@ -2,8 +2,8 @@
 
 Every neuron's weights on the unit sphere, its threshold in a bounded interval: the space of
 T. Qin, L. Zhou, D. Xiu, *Reducing Parameter Space for Neural Network Training*, arXiv 1805.08340
-(Theoretical & Applied Mechanics Letters 10, 2020), cited as [QZX]. THEORY in docstrings is the
-file THEORY.md of this project.
+(Theoretical & Applied Mechanics Letters 10, 2020), cited as [QZX]. In docstrings, THEORY is
+this project's file THEORY.md, and PROOFS its docs/rounding-and-proofs.md.
 
 Importing this package loads NumPy and nothing else that is slow to import: each name below is
 loaded when it is first used. `README.md` in this folder says in which order to read the code.
