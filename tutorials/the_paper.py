@@ -5,10 +5,8 @@
     standard space:   w_j anywhere,       b_j anywhere,         c_j anywhere
     reduced space:    |w_j| = 1,          -X_B <= b_j <= X_B,   c_j anywhere
 
-After T. Qin, L. Zhou, D. Xiu, Reducing Parameter Space for Neural Network Training, arXiv 1805.08340.
-Run it with: python the_paper.py
-
-A row of W is a neuron, a row of X is a sample.
+After T. Qin, L. Zhou, D. Xiu, Reducing Parameter Space for Neural Network Training,
+arXiv:1805.08340. A row of W is a neuron, a row of X is a sample. Run it with: python the_paper.py
 """
 import numpy as np
 
@@ -62,20 +60,21 @@ def bound_thresholds(W, b, c, X_B, kind):
 
     The rows are unit vectors, so w . x lies in [-X_B, X_B].
 
-    If b <= -X_B, the neuron is dead: it is 0 for every x. So it is with the threshold -X_B.
-    If b >= X_B, it is always on. A binary neuron is then 1, and so it is with the threshold X_B,
-    except at the point x = -X_B w. A ReLU neuron is then w . x + b, and so are together two neurons
-    of the reduced space,
+    b <= -X_B: the neuron is dead, 0 for every x. With the threshold -X_B it is dead too.
 
-        w . x + b = A s(w . x + X_B) + B s(-w . x + X_B),   A = (1 + b/X_B) / 2,   B = (b/X_B - 1) / 2.
+    b > X_B: the neuron is always on. A binary one is 1 for every x. With the threshold X_B it is 1
+    too, except at the point x = -X_B w. A ReLU one is w . x + b, and so is the sum of two others:
 
-    The paper says that the reduced space holds every network; this formula is our reconstruction.
+        w . x + b = A s(w . x + X_B) + B s(-w . x + X_B),
+        A = (b/X_B + 1) / 2,    B = (b/X_B - 1) / 2.
+
+    The paper says that the reduced space loses nothing. This formula is our reconstruction of why.
     """
     clipped = np.clip(b, -X_B, X_B)
     if kind == "binary":
         return W, clipped, c
     on = b > X_B
-    A = np.where(on, (1.0 + b / X_B) / 2.0, 1.0)
+    A = np.where(on, (b / X_B + 1.0) / 2.0, 1.0)
     B = (b[on] / X_B - 1.0) / 2.0
     return np.vstack([W, -W[on]]), np.append(clipped, clipped[on]), np.append(A * c, B * c[on])
 
@@ -121,7 +120,7 @@ def retract(W, b, c, X_B, kind):
 # ---- A run: one function, one start, two spaces ----
 
 
-def main(kind, rate=0.05):
+def main(kind, rate):
     """Print that a network and its reduced one are the same function, and how both train."""
     rng = np.random.default_rng(0)
     X = rng.uniform(-1.0, 1.0, (200, 2))
@@ -132,18 +131,19 @@ def main(kind, rate=0.05):
     reduced = reduce(*standard, X_B, kind)
     points = rng.uniform(-1.0, 1.0, (1000, 2))
     difference = forward(*standard, points, kind)[0] - forward(*reduced, points, kind)[0]
-    print(f"{kind}: {len(standard[1])} neurons, {len(reduced[1])} in the reduced space")
-    print(f"largest difference at 1000 points: {np.abs(difference).max():.1g}")
-
+    print(f"{kind}: {len(standard[1])} neurons, in the reduced space {len(reduced[1])}")
+    print(f"largest difference of their outputs at 1000 points: {np.abs(difference).max():.1g}")
+    print(f"gradient descent with the rate {rate}:")
     print("step   loss, standard   loss, reduced")
     for step in range(2001):
         standard_loss, standard = standard_step(*standard, X, y, rate, kind)
         reduced_loss, reduced = reduced_step(*reduced, X, y, rate, X_B, kind)
         if step % 500 == 0:
             print(f"{step:4d} {standard_loss:16.5f} {reduced_loss:15.5f}")
+    print()
 
 
 if __name__ == "__main__":
-    main("relu")
-    print()
-    main("binary")
+    main("relu", rate=0.05)
+    main("relu", rate=0.2)
+    main("binary", rate=0.05)  # its slope is 0: in both spaces c alone is trained

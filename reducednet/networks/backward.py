@@ -1,8 +1,8 @@
 """Compute the gradient of the loss by the flat vector: backpropagation (THEORY, section 6).
 
 `forward` and `backward` are the formulas, layer by layer, and all that there is to understand. What
-follows them computes the same numbers for training: in preallocated buffers, feature-first (see
-`parameters`), three to ten times as fast. `BackwardPass` does so for any network, the two classes
+follows them computes the same numbers for training: in preallocated buffers, feature-first (see the
+module `forward`), three to thirteen times as fast. `BackwardPass` does so for any network, the two classes
 after it for one output over one hidden layer. `jacobian` computes derivatives for each sample.
 
 Comments give what a trick gains: the part of a step of Adam that it saves at one of the sizes that

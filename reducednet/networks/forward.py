@@ -7,7 +7,8 @@ of the flat vector (`parameters` explains its layout)
 
 is one matrix product, thresholds included. `pre_activations` says this in four lines. All that
 follows it computes the same faster, for training: in preallocated buffers and, if there are many
-samples, chunk by chunk.
+samples, chunk by chunk. Comments give what a trick gains; see `backward`, which also has the
+forward pass as THEORY writes it.
 """
 from __future__ import annotations
 

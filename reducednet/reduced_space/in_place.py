@@ -132,8 +132,9 @@ class InPlaceReducedSpace(InPlaceSpace):
 class _InPlaceLayer:
     """One hidden layer of an `InPlaceReducedSpace`.
 
-    Its intervals are constant with bound="ball". With ReLU and bound="support" they are over a box
-    in a deeper layer, and in the first one if the domain is a `Box`: `_BoxInterval` computes these.
+    Its intervals are constant with bound="ball", and with one input. With ReLU and bound="support"
+    they are over a box in a deeper layer, and in the first one if the domain is a `Box`:
+    `_BoxInterval` computes these.
     """
 
     def __init__(
@@ -149,18 +150,19 @@ class _InPlaceLayer:
         self.squares, self.norms_column = np.empty((n, m)), self.norms[:, np.newaxis]
         self.interval = np.empty((2, m))
         self.low, self.high = self.interval
-        self.constant_interval = space.bound == "ball" or self.fixed
-        if self.constant_interval:
-            self.interval[...] = space.intervals(self.units).T
-        has_box = below is not None or isinstance(space.domain, Box)
-        self.box = _BoxInterval(self, space.domain) if relu and has_box else None
+        self.write_interval: Callable[[], None] | None = self._write_interval
+        if space.bound == "ball" or self.fixed:
+            self._write_interval()
+            self.write_interval = None
+        elif relu and (below is not None or isinstance(space.domain, Box)):
+            self.write_interval = _BoxInterval(self, space.domain).write
 
     def retract(self) -> None:
         """Normalise the rows, rescale thresholds and outgoing weights, clip the thresholds."""
         if not self.fixed:
             self._normalise()
-        if not self.constant_interval:
-            self._find_interval()
+        if self.write_interval is not None:
+            self.write_interval()
         np.maximum(self.b, self.low, out=self.b)
         np.minimum(self.b, self.high, out=self.b)
 
@@ -173,12 +175,9 @@ class _InPlaceLayer:
         if self.outgoing is not None:
             self.outgoing *= self.norms_column
 
-    def _find_interval(self) -> None:
+    def _write_interval(self) -> None:
         """Write the interval at the rows as they are now."""
-        if self.box is not None:
-            self.box.write()
-            return
-        if self.below is not None:
+        if self.space.bound == "support" and self.below is not None:
             self.space = self.below.space.next_layer(self.below.units, self.below.b)
         self.interval[...] = self.space.intervals(self.units).T
 
@@ -196,32 +195,35 @@ class _BoxInterval:
     # gains 58 % of a step on 2-20-10-1
 
     def __init__(self, layer: _InPlaceLayer, domain: Domain) -> None:
-        self._layer = layer
+        self._layer, self._weights, self._interval = layer, layer.weights, layer.interval
         n, m = layer.weights.shape
         self._minus_wp, self._terms = np.zeros((n, m)), np.empty((2, n, m))
-        self._minus_p, self._minus_q = np.zeros((2, n, 1))
+        self._low_terms, self._high_terms = self._terms
+        # sides copied to each weight, as arrays of equal shape are multiplied faster: gains 5 %
+        self._minus_p, self._minus_q = np.zeros((2, n, m))
+        self._minus_side = np.empty(n)
         if layer.below is None and isinstance(domain, Box):
-            self._minus_p[:, 0], self._minus_q[:, 0] = -domain.low, -domain.high
+            self._minus_p[...] = -domain.low[:, np.newaxis]
+            self._minus_q[...] = -domain.high[:, np.newaxis]
 
     def write(self) -> None:
         """Write low and high to the layer's interval."""
-        layer, minus_wp, (low_terms, high_terms) = self._layer, self._minus_wp, self._terms
-        if layer.below is None:
-            np.multiply(layer.weights, self._minus_p, out=minus_wp)
+        minus_wp, minus_wq = self._minus_wp, self._high_terms
+        if self._layer.below is None:
+            np.multiply(self._weights, self._minus_p, out=minus_wp)
         else:
-            self._take_box_of(layer.below)
-        minus_wq = high_terms  # until the larger of the two takes its place
-        np.multiply(layer.weights, self._minus_q, out=minus_wq)
-        np.minimum(minus_wp, minus_wq, out=low_terms)
-        np.maximum(minus_wp, minus_wq, out=high_terms)
-        if len(layer.b) > 1:
-            np.add.reduce(self._terms, axis=1, out=layer.interval)
+            self._take_box_of(self._layer.below)
+        np.multiply(self._weights, self._minus_q, out=minus_wq)
+        np.minimum(minus_wp, minus_wq, out=self._low_terms)
+        np.maximum(minus_wp, minus_wq, out=self._high_terms)  # takes the place of minus_wq
+        if self._weights.shape[1] > 1:
+            np.add.reduce(self._terms, axis=1, out=self._interval)
         else:  # here `reduce` would sum pairwise, not in order, which changes the last bits
-            layer.interval[...] = np.add.accumulate(self._terms, axis=1)[:, -1]
+            self._interval[...] = np.add.accumulate(self._terms, axis=1)[:, -1]
 
     def _take_box_of(self, below: _InPlaceLayer) -> None:
         """Write -q for the box of the activations below, the product of [0, b - low]."""
-        minus_q = self._minus_q[:, 0]
-        np.subtract(below.low, below.b, out=minus_q)
-        if not np.count_nonzero(minus_q):
-            minus_q -= 1.0  # `LayerSpace.next_layer` widens a box of one point
+        np.subtract(below.low, below.b, out=self._minus_side)
+        if not np.count_nonzero(self._minus_side):
+            self._minus_side -= 1.0  # `LayerSpace.next_layer` widens a box of one point
+        self._minus_q[...] = self._minus_side[:, np.newaxis]

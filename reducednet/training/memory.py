@@ -41,7 +41,11 @@ def operations_needed(optimiser: str, network: Network, n_samples: int) -> int:
     Least squares: where the Jacobian J has m rows and p columns, m p^2 for J^T J and p^3 for the
     linear system, or m^2 p for J J^T and m^3, if that is less. Exchange: about 40 for each pair of
     a neuron and a candidate to replace it.
+    Exact: as many as a processor does while Python's integers give the cost of a run, and two for
+    each of 2^18 choices of orientations and pair of neurons.
     """
+    if optimiser == "exact":
+        return 2400 * n_samples**2 + 2**19 * network.sizes[1]**2
     if optimiser == "exchange":
         return 40 * network.sizes[1] * n_directions(network, n_samples) * n_samples
     m, p = n_samples * network.n_outputs, n_unknowns(optimiser, network)

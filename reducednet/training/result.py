@@ -12,7 +12,7 @@ from .._validation import Array
 from ..networks.network import Network
 from ..numerics.records import read_only, record
 
-METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro", "exchange", "surrogate")
+METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro", "exchange", "surrogate", "exact")
 
 MINIMISERS = {
     "sgd": ("gradient_descent", "minimise_sgd"),
@@ -23,6 +23,7 @@ MINIMISERS = {
     "levenberg_marquardt": ("levenberg_marquardt", "minimise"),
     "exchange": ("binary_exchange", "minimise"),
     "surrogate": ("straight_through", "minimise"),
+    "exact": ("exact", "minimise"),
 }
 """The module of each optimiser in `methods/`, imported on first use, and its function there."""
 
@@ -95,6 +96,38 @@ class TrainingResult:
         losses = self.history["loss"]
         course = f"loss {losses[0]:z.3g} -> {losses.min():z.3g}" if len(losses) else "no step"
         return f"TrainingResult({self.network!r}, {course} in {self.steps} steps, {self.message})"
+
+    def limit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Return the `training_limit` of networks of this size, with this network's error.
+
+        ``result.limit(X, y).gap`` bounds how much better any network of this size can be. Only for
+        networks of one input and one hidden layer.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The training samples.
+
+        Returns
+        -------
+        TrainingLimit
+
+        Raises
+        ------
+        ValueError
+            If the network has more inputs or layers, or the samples do not fit it.
+
+        Examples
+        --------
+        >>> from reducednet.training.train import train
+        >>> X = np.linspace(0, 1, 50)[:, np.newaxis]
+        >>> result = train(Network.random((1, 5, 1), rng=0), X, X**2, "adam", n_steps=500)
+        >>> limit = result.limit(X, X**2)
+        >>> bool(limit.bound <= result.history["loss"].min() <= limit.bound + limit.gap)
+        True
+        """
+        module = import_module(".global_optima.training_limit", __package__)  # it stands above this one
+        return module.limit_of(self.network, X, y, sample_weight)
 
     @property
     def steps(self) -> int:

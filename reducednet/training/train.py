@@ -21,9 +21,9 @@ from .result import METHODS, MINIMISERS, TrainingResult
 
 DEFAULT_STEPS = {
     "sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
-    "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000,
+    "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000, "exact": 100,
 }
-DEFAULT_TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
+DEFAULT_TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12, "exact": 1e-6}
 OPTIONS: dict[str, tuple[str, ...]] = {
     "sgd": ("learning_rate", "batch_size", "momentum"),
     "adam": ("learning_rate", "batch_size", "beta1", "beta2", "epsilon"),
@@ -48,9 +48,11 @@ def train(
     method           what it does
     ===============  ==================================================================
     ``"auto"``       for mean squared error, if a step needs at most 1 GiB of memory and 10^10
-                     operations: ``"varpro"`` for ReLU networks (with 500 samples, up to 39,000
-                     parameters), ``"exchange"`` for binary ones with one hidden layer; otherwise
-                     ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary ones
+                     operations: ``"exact"`` for one input and one hidden layer without validation
+                     (up to about 2000 samples), ``"varpro"`` for other ReLU networks (with 500 samples,
+                     up to 39,000 parameters), ``"exchange"`` for other binary ones with one hidden
+                     layer; otherwise ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary
+                     ones
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
     ``"adam"``       Adam on mini-batches; options learning_rate, batch_size, beta1, beta2, epsilon
     ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once
@@ -60,6 +62,8 @@ def train(
                      Levenberg-Marquardt on all parameters for deeper networks
     ``"exchange"``   binary networks with one hidden layer: exact exchange of hyperplanes
     ``"surrogate"``  binary networks: straight-through gradients; options learning_rate, width
+    ``"exact"``      mean squared error, one input, one hidden layer: the network that `fit_exact`
+                     constructs, whatever the start; the message says how near the best it is
     ===============  ==================================================================
 
     Parameters
@@ -145,7 +149,7 @@ def train(
             raise ValueError("the loss of `network` at the samples leaves the range of float64")
     if callback is not None and not callable(callback):
         raise TypeError(message("callback", "a function of a State", type(callback).__name__))
-    optimiser = _optimiser(network, method, loss, len(X))
+    optimiser = _optimiser(network, method, loss, len(X), validation is not None)
     if optimiser == "exchange" and objective.sample_weight is not None:
         raise ValueError(message("sample_weight", "left out with method 'exchange'", "weights that differ"))
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
@@ -192,12 +196,16 @@ def _run(
     return monitor.result(converged, text)
 
 
-def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
+def _optimiser(network: Network, method: str, loss: str, n_samples: int, validated: bool = False) -> str:
     """Return the optimiser that runs the method on this network; raise if the method cannot."""
     method = choice(method, "method", METHODS)
     relu, shallow = network.activation == "relu", network.depth == 1
+    one_input = shallow and network.n_inputs == 1
     if method == "auto":
-        if relu:
+        construct = one_input and loss == "mse" and not validated
+        if construct and memory.affordable("exact", network, n_samples):
+            method = "exact"
+        elif relu:
             second_order = "varpro" if shallow else "levenberg_marquardt"
             small = loss == "mse" and memory.affordable(second_order, network, n_samples)
             method = "varpro" if small else "lbfgs"
@@ -209,6 +217,7 @@ def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
         "exchange": (not relu and shallow and loss == "mse",
                      "a binary network of one hidden layer and loss='mse'"),
         "surrogate": (not relu, "a binary network"),
+        "exact": (one_input and loss == "mse", "one input, one hidden layer and loss='mse'"),
     }
     suitable, what = needs.get(method, (True, ""))
     if not suitable:
