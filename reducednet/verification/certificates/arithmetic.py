@@ -17,7 +17,7 @@ by half of the smallest positive number, whatever its size; additions are exact 
 
 References
 ----------
-THEORY, section 7 and "Arithmetic" in section 9. N. J. Higham, *Accuracy and Stability of Numerical
+PROOFS, section 1. N. J. Higham, *Accuracy and Stability of Numerical
 Algorithms*, chapters 2 and 3.
 """
 from fractions import Fraction

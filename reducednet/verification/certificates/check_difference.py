@@ -2,8 +2,8 @@
 
 This checks proofs of kind "pieces" again, without any code of the provers or of the evaluation of
 networks. The data of a proof only says where to look (boxes, classes of neurons, scales); every
-number is computed here. THEORY, section 9, has the mathematics: read it beside this module, from
-"Arithmetic" to "Through always-on neurons".
+number is computed here. PROOFS has the mathematics: read its sections 11 and 12 beside
+this module.
 
 Layer by layer, from the inputs to the outputs:
 
@@ -366,7 +366,7 @@ def enclosure_of_relu(z: Interval) -> Enclosure:
         0 <= s(z) - slope z <= max(-slope low, (1 - slope) high).
 
     So a rounded slope does no harm. The bound has two roundings, and half of the width has them
-    twice, as the middle stays where it is. (THEORY, section 9, "A ReLU on a form".)
+    twice, as the middle stays where it is. (PROOFS, Lemma 7.)
     """
     up, down = np.maximum(z.high, 0.0), np.maximum(-z.low, 0.0)
     slope = up / np.where(up + down > 0.0, up + down, 1.0)
@@ -375,8 +375,8 @@ def enclosure_of_relu(z: Interval) -> Enclosure:
 
 
 def interval_of_difference(a: Interval, b: Interval, delta: Interval) -> Interval:
-    """Return an interval of s(a) - s(b), with no rounding: by monotony, 2. of THEORY, section 9,
-    "The difference of two ReLUs".
+    """Return an interval of s(a) - s(b), with no rounding: by monotony (PROOFS, Lemma 9,
+    item 2).
 
         max(min(delta_low, 0), -b_high^+) <= s(a) - s(b) <= min(max(delta_high, 0), a_high^+)
     """
@@ -394,7 +394,7 @@ def enclosure_of_difference(
     2. s(a) - s(b)              in the interval;
     3. s(a) - s(b) - delta / 2  in +- max |delta| / 2, as s(a) - s(b) = theta delta, theta in [0, 1].
 
-    THEORY, section 9, "The difference of two ReLUs", proves the three. `radius` is that of delta's
+    PROOFS, Lemma 9 (the difference of two ReLUs), proves the three. `radius` is that of delta's
     linear form, which a slope multiplies.
     """
     a_negative, b_negative = np.maximum(-a.low, 0.0), np.maximum(-b.low, 0.0)

@@ -11,8 +11,8 @@ at most. With |h| <= A, and |fl(h) - h| <= e below it,
     |fl(z) - z| <= |W| e + gamma_(n+1) (|W| (A + e) + |b|) + n SMALLEST / 2.
 
 Where z <= top, fl(z) <= top + error, and both max(z, 0) and max(fl(z), 0) lie between 0 and
-max(top + error, 0): so the error of a ReLU is no larger than that either. (THEORY, section 7,
-"Lemma (evaluation)", with one rounding in reserve.)
+max(top + error, 0): so the error of a ReLU is no larger than that either. (PROOFS, Lemma 2,
+with one rounding in reserve.)
 
 The layers above the first one of a binary network, whose inputs are 0 and 1, must be sums without
 any rounding, in whatever order; in the first, |z| must be larger than its error.

@@ -2,7 +2,7 @@
 
 This checks proofs of kinds "exact" and "point" again, without any code of the provers, the
 reduction or the evaluation of networks. The data says where to look; every number is computed here
-(THEORY, section 9, "Structure" and "Binary").
+(PROOFS, sections 16 and 17).
 
 Both networks are written over the same functions, which are numbered: 1 is number 0, the inputs are
 1 to d, and each hyperplane z = 0 that no other neuron had before adds one, H = s(z). A combination

@@ -2,8 +2,7 @@
 
 This checks proofs of kind "folded" again, without any code of the provers or of the evaluation of
 networks. The data says where to look; signs of pre-activations and differences of rows are bounded
-here, in float64 (THEORY, section 9: "Symbolic rows", "Signs by linear programs, proofs by
-arithmetic", "Two networks over the same columns" and "Exclusive pairs").
+here, in float64 (PROOFS, section 19: Lemmas 18 to 21).
 
 Columns
 -------
@@ -198,7 +197,7 @@ def chords(low: Any, high: Any) -> tuple[Any, Any]:
 
         relu(v) - t v <= max(-t low, (1 - t) high),
 
-    as the left side is convex, and so largest at an end (THEORY, section 9, "A ReLU on a form").
+    as the left side is convex, and so largest at an end (PROOFS, Lemma 7).
     1 - t and the product are two roundings.
     """
     is_unstable = (low < 0.0) & (high > 0.0)
