@@ -26,8 +26,8 @@ and reads certificates.
 
 References
 ----------
-docs/certificates.md defines each kind and the inequalities that prove it; THEORY, section 9, has
-the proofs.
+docs/certificates.md defines each kind and the inequalities that prove it;
+docs/rounding-and-proofs.md has the proofs of these.
 """
 from __future__ import annotations
 
