@@ -22,8 +22,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("second", type=Path, metavar="B", help="another, in the order of verify")
     add_domain(parser)
     parser.add_argument("--eps", type=float,
-                        help="largest difference (default: the certificate's own: give yours if you "
-                        "do not trust who wrote it)")
+                        help="largest difference (default: the certificate's own: give yours if "
+                        "you do not trust who wrote it)")
     add_json(parser)
     parser.set_defaults(run=run)
 
