@@ -319,19 +319,19 @@ CHANGES = [
         (" + columns.underflow * (n + 2)", ""),
         ("multiplier >= max(coefficient, 0.0)", "multiplier >= coefficient"),
         ("multiplier >= max(coefficient, 0.0)", "multiplier >= 0.0"),
-        ("raised(multiplier * e + rounding", "raised(rounding"),
-        ("raised(multiplier * e + rounding", "raised(multiplier * e"),
+        (" + multiplier * e + rounding", " + rounding"),
+        (" + multiplier * e + rounding", " + multiplier * e"),
         ("np.maximum(top, np.abs(coefficient) * e)", "np.abs(coefficient) * e"),
         ("np.maximum(top, np.abs(coefficient) * e)", "np.maximum(top, 0.0)"),
         (
-            "above(largest + own.errors)",
-            "largest",
+            "above(np.maximum(high, 0.0) + own.errors)",
+            "np.maximum(high, 0.0)",
             (
-                "U is at most `largest` wherever v is above it, and so below the chord there; but"
+                "U is at most max(high, 0) wherever v is above it, and so below the chord there; but"
                 " then low <= v <= high is wrong"
             ),
         ),
-        ("np.maximum(of_rows.high, own.errors)", "of_rows.high"),
+        ("np.append(self.bounds, np.maximum(high, rows.errors))", "np.append(self.bounds, high)"),
         ("errors = rows.errors + columns.sizes_of(apart)", "errors = columns.sizes_of(apart)"),
         ("rows.errors + columns.sizes_of(apart)", "rows.errors"),
         ("rows.errors + columns.sizes_of(apart)", "rows.errors + columns.sizes_of(apart) / 2"),

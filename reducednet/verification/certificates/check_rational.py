@@ -1,8 +1,9 @@
 """Bound |f - g| in rationals, or evaluate it at a point: nothing is rounded.
 
 This checks proofs of kinds "exact" and "point" again, without any code of the provers, the
-reduction or the evaluation of networks. The data says where to look; every number is computed here
-(THEORY, section 9, "Structure" and "Binary").
+reduction or the evaluation of networks. The data says where to look; every number is computed here.
+`docs/certificates.md` defines the data; PROOFS is `docs/rounding-and-proofs.md`, whose sections 16
+and 17 are about what is done here.
 
 Both networks are written over the same functions, which are numbered: 1 is number 0, the inputs are
 1 to d, and each hyperplane z = 0 that no other neuron had before adds one, H = s(z). A combination
@@ -174,7 +175,8 @@ def agree_off_margin(
 ) -> bool:
     """Return True if z has the sign of s y at points further than the margin from z = 0.
 
-    There |z| > margin |w|, where w are the coefficients of the inputs in z. So it is enough that
+    There |z| > margin |w|, where w are the coefficients of the inputs in z (PROOFS, Lemma 15). So
+    it is enough that
 
         |z - s y| <= margin |w|    on the domain, which is decided by squares.
     """
@@ -186,7 +188,7 @@ def agree_at_bits(z: Combination, s: Fraction, y: Combination, functions: Functi
     """Return True if z > 0 wherever y > 0 and nowhere else, all functions being 0 or 1; s > 0.
 
     Let z = s y + delta with low <= delta <= high, and let z and y be multiples of q_z and q_y at
-    all values of their functions. Then it is enough that one of these holds:
+    all values of their functions. Then it is enough that one of these holds (PROOFS, Lemma 16):
 
     1. low = high = 0.
     2. low >= 0 and high < q_z: where y <= 0, z is below q_z, and so at most 0.
