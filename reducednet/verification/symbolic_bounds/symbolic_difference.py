@@ -102,8 +102,9 @@ def propose_symbolic_proof(
 ) -> dict[str, Any] | None:
     """Return such arrays for any two ReLU networks, to be checked by `symbolic_bound`.
 
-    Write the larger network symbolically, then the other over its columns. Return None if the other
-    has unstable neurons, but none on a hyperplane of the larger: then no unstable neuron cancels.
+    Write the larger network symbolically, then the other over its columns. Return None if outputs
+    of the other depend on its own unstable neurons, and none lies on a hyperplane of the larger:
+    then no unstable neuron cancels.
 
     Parameters
     ----------
@@ -125,8 +126,11 @@ def propose_symbolic_proof(
     written = write_symbolically(
         other, domain, precision, exclude, known=known, check_time=check_time)
     labels = np.concatenate([own.labels for own in written.roles])
-    n_known = len(known.column_bounds) - 1 - domain.n_inputs
-    if (labels >= 0).any() and not ((labels >= 0) & (labels < n_known)).any():
+    n_columns = len(known.column_bounds)
+    n_known = n_columns - 1 - domain.n_inputs
+    shared = (labels >= 0) & (labels < n_known)
+    depends = np.abs(written.A) > precision * written.S
+    if depends[:, n_columns:].any() and not shared.any():
         return None
     arrays = symbolic_arrays([*known.roles, *written.roles], written.exclusive, known.proofs)
     return arrays | ({"exchanged": np.array(1)} if exchanged else {})
