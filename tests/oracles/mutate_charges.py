@@ -255,7 +255,7 @@ CHANGES = [
         ("    if s <= 0:\n        return False\n", ""),
         ("if low > 0 or low == 0 and is_first:", "if low >= 0:"),
         ("if first < 0 and is_first:", "if first < 0:"),
-        ("(high if first > 0 else -low)", "min(high, -low)"),
+        ("lambda: self.bounds(z)[1]", "lambda: -self.bounds(z)[0]"),
         ("min(values) - distance", "min(values)"),
         ("max(values) + distance", "max(values)"),
         ("below if coefficient > 0 else above", "below"),

@@ -20,7 +20,7 @@ s y everywhere, where y belongs to the first neuron of the class in its layer.
 """
 from fractions import Fraction
 from math import gcd, lcm
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 import numpy as np
 
@@ -107,11 +107,19 @@ class Functions:
             high += coefficient * (above if coefficient > 0 else below)
         return low, high
 
-    def activation(self, z: Combination, largest: Any = 1) -> Combination:
-        """Return H = s(z), between 0 and its largest value; it is the same for the same z."""
+    def relu(self, z: Combination) -> Combination:
+        """Return H = relu(z), between 0 and an upper bound on z."""
+        return self._activation(z, lambda: self.bounds(z)[1])
+
+    def step(self, z: Combination) -> Combination:
+        """Return the binary H = s(z), between 0 and 1."""
+        return self._activation(z, lambda: Fraction(1))
+
+    def _activation(self, z: Combination, largest: Callable[[], Fraction]) -> Combination:
+        """Return the H that belongs to z; it is added if no neuron had the same z before."""
         number = self._numbers.setdefault(frozenset(z.items()), len(self.intervals))
         if number == len(self.intervals):
-            self.intervals.append((ZERO, Fraction(largest)))
+            self.intervals.append((ZERO, largest()))
         return {number: Fraction(1)}
 
 
@@ -136,8 +144,7 @@ def relu_of(z: Combination, functions: Functions) -> Combination:
     if low >= 0:
         return z
     first = first_coefficient(z)
-    largest = (high if first > 0 else -low) / abs(first)
-    activation = functions.activation(total([(1 / first, z)]), largest)
+    activation = functions.relu(total([(1 / first, z)]))
     return total([(abs(first), activation), (int(first < 0), z)])
 
 
@@ -163,8 +170,8 @@ def step_of(z: Combination, is_first: bool, functions: Functions) -> Combination
         return total([(at_0, ONE), (at_1 - at_0, {others[0]: Fraction(1)})])
     first = first_coefficient(z)
     if first < 0 and is_first:
-        return total([(1, ONE), (-1, functions.activation(total([(1 / first, z)])))])
-    return functions.activation(total([(1 / abs(first), z)]))
+        return total([(1, ONE), (-1, functions.step(total([(1 / first, z)])))])
+    return functions.step(total([(1 / abs(first), z)]))
 
 
 # binary neurons that agree
