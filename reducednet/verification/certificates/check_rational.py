@@ -27,7 +27,7 @@ import numpy as np
 from .arithmetic import Layer, kind_of, layers_of, leaf_boxes, require, root_above
 
 Combination = dict[int, Fraction]
-Ends = tuple[Fraction, Fraction]
+Bounds = tuple[Fraction, Fraction]
 
 ZERO, ONE = Fraction(0), {0: Fraction(1)}
 """The number 0, and the function 1."""
@@ -49,7 +49,7 @@ def total(terms: Iterable[tuple[Any, Combination]]) -> Combination:
     return {number: coefficient for number, coefficient in result.items() if coefficient}
 
 
-def support_bounds(z: Combination, domain: Any) -> Ends:
+def support_bounds(z: Combination, domain: Any) -> Bounds:
     """Return bounds on z = w.x + b over a Hull or a Ball:
 
         min and max of w.p + b over the points p,    or    w.centre + b -+ radius |w|_2,
@@ -80,9 +80,9 @@ class Functions:
         The whole domain of the inputs, or None if they may be anywhere in their intervals.
     """
 
-    def __init__(self, box: list[Ends], domain: Any) -> None:
+    def __init__(self, box: list[Bounds], domain: Any) -> None:
         self.n_inputs, self.domain = len(box), domain
-        self.intervals: list[Ends] = [(Fraction(1), Fraction(1)), *box]
+        self.intervals: list[Bounds] = [(Fraction(1), Fraction(1)), *box]
         self._numbers: dict[frozenset[tuple[int, Fraction]], int] = {}
 
     def inputs(self) -> list[Combination]:
@@ -92,7 +92,7 @@ class Functions:
             for number, (low, high) in enumerate(self.intervals[1:1 + self.n_inputs], 1)
         ]
 
-    def bounds(self, z: Combination) -> Ends:
+    def bounds(self, z: Combination) -> Bounds:
         """Return bounds on a combination: sums of those of its terms, c low and c high.
 
         Where it is of the inputs alone, on a domain that is no box, its bounds there are sharp.
@@ -342,7 +342,7 @@ def roles_of(data: Any, layer: int, n_neurons: int) -> tuple[list[int], list[flo
     return [-1] * n_neurons, [0.0] * n_neurons
 
 
-def root_box(domain: Any) -> list[Ends]:
+def root_box(domain: Any) -> list[Bounds]:
     """Return the intervals of the inputs, exactly."""
     if kind_of(domain) == "Box":
         return [*zip(map(Fraction, domain.low.tolist()), map(Fraction, domain.high.tolist()))]

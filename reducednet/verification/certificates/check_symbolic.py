@@ -112,11 +112,11 @@ class Columns:
 
     @property
     def underflow(self) -> Any:
-        """What rows are charged for a product in each coefficient, and one in each product with B.
+        """The charge for products that underflow: one in each coefficient, and one in the error
+        for each column.
 
-        A product that underflows is off by half of the smallest positive number at most, and
-        UNDERFLOW is four times as much. In a coefficient it counts B times, in a sum over the
-        columns once; so it does in the errors, which are fewer.
+        A product that underflows is off by at most half of the smallest positive number, which is
+        a quarter of UNDERFLOW. In the coefficient of a column it moves the row by B times as much.
         """
         return UNDERFLOW * (len(self.bounds) + self.bounds.sum())
 
@@ -135,7 +135,7 @@ class Columns:
         self.bounds = np.append(self.bounds, np.maximum(high, rows.errors))
 
     def rows_of(self, classes: Any, width: int) -> tuple[SymbolicRows, Any]:
-        """Return the rows of these classes' representatives with so many columns, and their sizes.
+        """Return the rows of these classes' representatives, of so many columns, and their sizes.
         """
         coefficients = [padded(layer.rows.coefficients, width) for layer in self.layers]
         errors = [layer.rows.errors for layer in self.layers]
@@ -202,8 +202,8 @@ def chords(low: Any, high: Any) -> tuple[Any, Any]:
 
         relu(v) - t v <= max(-t low, (1 - t) high),
 
-    as the left side is convex, and so largest at an end (PROOFS, Lemma 7).
-    1 - t and the product are two roundings.
+    as the left side is convex, and so largest at low or high (PROOFS, Lemma 7). 1 - t and the
+    product are two roundings, the sum with UNDERFLOW is a third.
     """
     is_unstable = (low < 0.0) & (high > 0.0)
     rising = np.minimum(high / np.where(is_unstable, high - low, 1.0), 1.0)
@@ -230,7 +230,7 @@ def allowed(multiples: Any, of_classes: Any, signs: Any) -> Any:
 def substitute(
     rows: SymbolicRows, layer: Representatives, signs: Any, lines: Lines, columns: Columns
 ) -> SymbolicRows:
-    """Return rows without the U of a layer's classes, which are nowhere below the given rows.
+    """Return rows without the U of a layer's classes that are nowhere below the given rows.
 
     For each U with its coefficient a, U <= t v + k is the chord and
 
@@ -269,11 +269,16 @@ def substitute(
 
 
 def upper_bounds_where(rows: SymbolicRows, signs: Any, lines: Lines, columns: Columns) -> Any:
-    """Return upper bounds on the rows where the classes' v have these signs, on a part of D.
+    """Return upper bounds on the rows on the part of the domain where the v have these signs.
 
-    After back-substitution v <= A_0 + A_x . x + e. The largest A_x . x over the whole domain has
-    d + 3 roundings (see `support`), the sum with A_0 and with the margin one each: gamma_(d+5).
-    The margin is a sum itself, of d + 5 roundings with its own last one.
+    After back-substitution a row is at most
+
+        A_0 + A_x . x + e <= A_0 + h_D(A_x) + e,
+
+    by the support function h_D of the whole domain, which has d + 3 roundings (see `support`); the
+    sums with A_0 and with the margin have one each: gamma_(d+5) |A| . B. The margin is a sum
+    itself, and has d + 5 roundings where it is added: a product and a sum over 1 + d columns, the
+    product with gamma, and three sums.
     """
     for layer in columns.layers[::-1]:
         below, n = layer.rows.coefficients.shape[1], len(layer.low)
@@ -408,14 +413,13 @@ def leave_out(
     require(multiplier >= max(coefficient, 0.0), "an exclusion that its multiplier does not allow")
     rows.coefficients[index, column] = 0.0
 
-    rest, r_rows = rows.coefficients[[index]], columns.rows_of(np.array([other]), width)
-    (r, e), size = r_rows
-    rest_size = columns.sizes_of(SymbolicRows(rest, e))
-    rounding = gamma(2) * (rest_size + multiplier * size)
-    errors = rows.errors[[index]] + multiplier * e + rounding + 2 * columns.underflow
-    both = SymbolicRows(rest + multiplier * r, raised(errors, 6))
-    top = upper_bounds(both, columns)
-    increase = np.maximum(top, np.abs(coefficient) * e)
+    rest = SymbolicRows(rows.coefficients[[index]], rows.errors[[index]])
+    (r, e), size = columns.rows_of(np.array([other]), width)
+    rounding = gamma(2) * (columns.sizes_of(rest) + multiplier * size)
+    errors = rest.errors + multiplier * e + rounding + 2 * columns.underflow
+    both = SymbolicRows(rest.coefficients + multiplier * r, raised(errors, 6))
+
+    increase = np.maximum(upper_bounds(both, columns), np.abs(coefficient) * e)
     rows.errors[index] = raised(rows.errors[index] + increase[0] + UNDERFLOW, 3)
 
 
