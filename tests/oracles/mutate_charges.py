@@ -255,7 +255,7 @@ CHANGES = [
         ("    if s <= 0:\n        return False\n", ""),
         ("if low > 0 or low == 0 and is_first:", "if low >= 0:"),
         ("if first < 0 and is_first:", "if first < 0:"),
-        ("(high if first > 0 else -low)", "min(high, -low)"),
+        ("lambda: self.bounds(z)[1]", "lambda: -self.bounds(z)[0]"),
         ("min(values) - distance", "min(values)"),
         ("max(values) + distance", "max(values)"),
         ("below if coefficient > 0 else above", "below"),
@@ -319,19 +319,19 @@ CHANGES = [
         (" + columns.underflow * (n + 2)", ""),
         ("multiplier >= max(coefficient, 0.0)", "multiplier >= coefficient"),
         ("multiplier >= max(coefficient, 0.0)", "multiplier >= 0.0"),
-        ("raised(multiplier * e + rounding", "raised(rounding"),
-        ("raised(multiplier * e + rounding", "raised(multiplier * e"),
+        (" + multiplier * e + rounding", " + rounding"),
+        (" + multiplier * e + rounding", " + multiplier * e"),
         ("np.maximum(top, np.abs(coefficient) * e)", "np.abs(coefficient) * e"),
         ("np.maximum(top, np.abs(coefficient) * e)", "np.maximum(top, 0.0)"),
         (
-            "above(largest + own.errors)",
-            "largest",
+            "above(np.maximum(high, 0.0) + own.errors)",
+            "np.maximum(high, 0.0)",
             (
-                "U is at most `largest` wherever v is above it, and so below the chord there; but"
+                "U is at most max(high, 0) wherever v is above it, and so below the chord there; but"
                 " then low <= v <= high is wrong"
             ),
         ),
-        ("np.maximum(of_rows.high, own.errors)", "of_rows.high"),
+        ("np.append(self.bounds, np.maximum(high, rows.errors))", "np.append(self.bounds, high)"),
         ("errors = rows.errors + columns.sizes_of(apart)", "errors = columns.sizes_of(apart)"),
         ("rows.errors + columns.sizes_of(apart)", "rows.errors"),
         ("rows.errors + columns.sizes_of(apart)", "rows.errors + columns.sizes_of(apart) / 2"),
