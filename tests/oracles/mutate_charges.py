@@ -61,7 +61,7 @@ TESTS = {
     "layers": "reduced_space.test_charges_layer_reduction",
     "errors": "reduced_space.test_charges_rounding_error",
     "domains": "test_charges_domains",
-    "rank": "reduced_space.test_charges_spare_neurons",
+    "rank": "numerics.test_charges_low_rank",
 }
 """Which tests shall fail when a charge of a module is changed."""
 
@@ -424,10 +424,9 @@ CHANGES = [
     ),
     *changes(
         "rank",
-        ("singular > allowed * singular[0]", "singular > 0.0 * singular[0]"),
-        ("singular > allowed * singular[0]", "singular > 64.0 * allowed * singular[0]"),
-        ("residual <= allowed * (magnitude @ A)", "residual <= 0.0 * (magnitude @ A)"),
-        ("residual <= allowed * (magnitude @ A)", "residual <= np.inf"),
+        ("threshold = np.sqrt(K) +", "threshold = 0.0 +"),
+        ("threshold = np.sqrt(K) +", "threshold = 8.0 * np.sqrt(K) +"),
+        ("8.0 * (K + q) * UNIT_ROUNDOFF", "0.0 * (K + q) * UNIT_ROUNDOFF"),
     ),
     *changes(
         "domains",
@@ -678,10 +677,10 @@ CHANGES = [
     *changes(
         "binary",
         ("0 <= low and high < one.unit", "0 <= low and high <= one.unit"),
-        ("-s * other.unit < low", "-s * other.unit <= low"),
+        ("-t * other.unit < low", "-t * other.unit <= low"),
         (
-            "max(-low, high) < (s * Fraction",
-            "max(-low, high) <= (s * Fraction",
+            "max(-low, high) < t * Fraction",
+            "max(-low, high) <= t * Fraction",
             (
                 "what it is held against is already "
                 "less than the smallest sum by its roundings, of which there are some"
@@ -693,8 +692,8 @@ CHANGES = [
             "margin = gamma(",
             "subset sums of half of the terms meet fewer roundings than are counted",
         ),
-        ("((low > 0.0) & on)", "((low >= 0.0) & on)"),
-        ("(low > 0.0) | (high <= 0.0)\n    values[", "(low >= 0.0) | (high <= 0.0)\n    values["),
+        ("low > 0.0, high <= 0.0\n    on_c", "low >= 0.0, high <= 0.0\n    on_c"),
+        ("low > 0.0, high <= 0.0\n    values", "low >= 0.0, high <= 0.0\n    values"),
         ("np.abs(region.bounds(delta)).max(axis=0)", "np.abs(region.bounds(delta)).min(axis=0)"),
     ),
     *changes(
