@@ -307,18 +307,20 @@ def difference_rows(rows: UncertainRows, classes: Classes) -> UncertainRows:
 
     which is a sum of at most five roundings. Products that underflow: see `combine`.
     """
-    coefficients, errors = rows
-    q = classes.scales[:, np.newaxis]
-    scale, sign = np.abs(q), np.where(q < 0.0, -1.0, 1.0)
-    row_c, error_c = rows.take(classes.compared_to)
+    result = UncertainRows(*(part.copy() for part in rows))
+    compared = np.flatnonzero(classes.scales != 0.0)
+    q = classes.scales[compared, np.newaxis]
+    scale = np.abs(q)
+    row, error = rows.take(compared)
+    row_c, error_c = rows.take(classes.compared_to[compared])
 
-    result = sign * (coefficients - q * row_c)
-    of_subtraction = (scale > 0.0) * np.abs(result)
+    difference = row - q * row_c
     of_product = np.where(scale == 1.0, 0.0, scale) * np.abs(row_c)
-    both_errors = errors + scale * error_c
-    return UncertainRows(
-        result, raised(both_errors + UNIT_ROUNDOFF * (of_subtraction + of_product), 5)
-    )
+    both_errors = error + scale * error_c
+    rounding = UNIT_ROUNDOFF * (np.abs(difference) + of_product)
+    result.coefficients[compared] = np.sign(q) * difference
+    result.errors[compared] = raised(both_errors + rounding, 5)
+    return result
 
 
 def difference_of_relus(delta: Forms, delta_bounds: Interval, classes: Classes) -> Forms:
