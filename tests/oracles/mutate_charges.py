@@ -268,7 +268,10 @@ CHANGES = [
         (
             "raised(error, n + 3) + UNDERFLOW * (n + 1)", "raised(error, n + 3) + SMALLEST / 2",
         ),
-        ("raised(np.maximum(z.high + error, 0.0), 1)", "np.maximum(z.high, 0.0)"),
+        (
+            "raised(np.maximum(z.high + error, 0.0), 1)", "np.maximum(z.high, 0.0)",
+            "the margin of z.high, of n + 3 roundings, grows as the error of n + 1 does",
+        ),
         (
             "raised(np.maximum(z.high + error, 0.0), 1)", "np.maximum(z.high + error, 0.0)",
             "of second order: z.high is above the exact one by its own margin",
@@ -277,8 +280,13 @@ CHANGES = [
         ("raised(error_of(f, domain) + error_of(g, domain), 1)", "error_of(g, domain)"),
         ("52 - np.frexp", "54 - np.frexp"),
         (" or (np.ldexp(multiples, -shift) != terms).any()", ""),
-        ("is_sure = np.maximum(z.low, -z.high) > error", "is_sure = np.maximum(z.low, -z.high) > 0.0"),
-        ("raised(distances, layer.weights.shape[1] + 2).max()", "distances.max() / 2"),
+        ("is_sure = np.maximum(z.low, -z.high) > error", "is_sure = True"),
+        (
+            "is_sure = np.maximum(z.low, -z.high) > error",
+            "is_sure = np.maximum(z.low, -z.high) > 0.0",
+            "the bounds have a margin of n + 3 roundings, the error is of n + 1",
+        ),
+        ("raised(distances, layer.weights.shape[1] + 2).max()", "distances.max() / 4"),
         ("abs(sum(terms)) <= error", "abs(sum(terms)) <= 0"),
         ("abs(sum(terms)) <= error", "abs(sum(terms)) <= error / 2"),
         (" or magnitude + error > LARGEST", ""),

@@ -40,7 +40,7 @@ def test_errors_hold_where_each_addition_loses_half_a_unit():
     assert_error_holds(rn.Network([ones], [[0.0]], one), staircase(N))
     assert_error_holds(rn.Network([ones[:, :1]], [[1.0]], one), [U])
     assert_error_holds(rn.Network([np.full((1, 1), ODD)], [[U]], one), [ODDER])
-    assert_error_holds(rn.Network([one], [[1.0]], one), [U * 1.5])
+    assert_error_holds(rn.Network([one], [[0.0]], one, [1.0]), [U])
     assert_error_holds(rn.Network([np.zeros((N, 1))], [np.ones(N)], [staircase(N)]), [0.0])
 
 
@@ -50,17 +50,13 @@ def test_errors_hold_where_those_of_the_layer_below_are_carried_on():
 
 
 def test_errors_of_neurons_that_are_dead_but_for_rounding_hold():
-    """z is -U / 2 and comes out as U / 2 or so: h is 0, and not what float64 gives."""
-    row, x = np.append(np.ones(N), 1.0), np.append(staircase(N), -1.0 - 70 * U)
-    f = rn.Network([-row[None]], [[0.0]], [[1.0]])
-    assert exact_outputs(f, [Q(v) for v in x])[0] >= 0
-    near = np.append(-1.0, np.full(N, 0.6 * U))
-    f = rn.Network([np.ones((1, N + 1))], [[1.0 - 40 * U]], [[1.0]])
-    assert_error_holds(f, near)
-    up = np.append(-1.0, np.full(N, 0.3 * U))  # -1 + ..., each lost, or rounded up twice as far
-    up[1:] = 0.51 * U
-    f = rn.Network([np.ones((1, N + 1))], [[1.0 - 35 * U]], [[1.0]])
-    assert_error_holds(f, up)
+    """z = -29 U is 30 U in float64, as the layer below lost 59 U: h is 0, and not what comes out.
+    """
+    rows = [np.ones((1, N)), [[-1.0]]]
+    f = rn.Network(rows, [[0.0], [1.0 + 30 * U]], [[1.0]])
+    assert left_to_right(f, staircase(N)) == 30 * U
+    assert exact_outputs(f, [Q(v) for v in staircase(N)])[0] == 0
+    assert_error_holds(f, staircase(N))
 
 
 def test_errors_hold_where_products_underflow():
