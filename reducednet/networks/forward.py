@@ -7,7 +7,8 @@ of the flat vector (`parameters` explains its layout)
 
 is one matrix product, thresholds included. `pre_activations` says this in four lines. All that
 follows it computes the same faster, for training: in preallocated buffers and, if there are many
-samples, chunk by chunk.
+samples, chunk by chunk. Comments give what a trick gains; see `backward`, which also has the
+forward pass as THEORY writes it.
 """
 from __future__ import annotations
 
@@ -58,11 +59,9 @@ class Buffers(NamedTuple):
         H^1 .. H^L, each with a last row of ones. The backward pass no longer needs H^l once it has
         the derivative of the loss with respect to Z^l, and writes that in its place.
     outputs : array (n_outputs, n)
-    mask : bool array (largest n_l, n)
-        Where Z^l > 0.
-    mask_as_integers : int8 array (largest n_l, n)
-        The same memory: integers convert to floats faster than booleans.
-    scratch, zeros : arrays (largest n_l, n)
+    masks : bool arrays (n_l, n)
+        Where Z^l > 0, after a backward pass.
+    zeros : array (largest n_l, n)
     weighted_inputs : array (n_inputs + 1, n)
         With one output: the inputs times the derivative of the loss with respect to the output. Its
         last row, for the input 1, is that derivative itself and shares the memory of `outputs`.
@@ -70,9 +69,7 @@ class Buffers(NamedTuple):
 
     activations: Sequence[Array]
     outputs: Array
-    mask: Any
-    mask_as_integers: Any
-    scratch: Array
+    masks: Sequence[Any]
     zeros: Array
     weighted_inputs: Array
 
@@ -81,13 +78,12 @@ class Buffers(NamedTuple):
         """Return new buffers for n samples."""
         n_inputs, *hidden, n_outputs = layout.sizes
         largest, weighted_inputs = max(hidden), aligned((n_inputs + 1, n))
-        mask = np.empty((largest, n), dtype=bool)
         activations = [aligned((units + 1, n)) for units in hidden]
         for H in activations:
             H[-1] = 1.0
         return cls(
             activations, weighted_inputs[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
-            mask, mask.view(np.int8), aligned((largest, n)), aligned((largest, n)), weighted_inputs,
+            [np.empty((units, n), dtype=bool) for units in hidden], aligned((largest, n)), weighted_inputs,
         )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from .._validation import (
     Array, RandomLike, choice, flag, generator, instance, layer_sizes, real_array, same_inputs,
 )
@@ -68,7 +70,7 @@ class StandardSpace:
         """Return theta + direction."""
         return self._vector(theta, "theta") + self._vector(direction, "direction")
 
-    def in_place(self, vector: Array, *, tangent: bool = False) -> InPlaceSpace:
+    def in_place(self, vector: Array) -> InPlaceSpace:
         """Return this space's operations at a vector that an optimiser changes in place."""
         return InPlaceSpace()
 
@@ -146,18 +148,29 @@ class ReducedSpace(StandardSpace):
         (ReLU; binary has c + dc.) Clipping aside, the function is that of the parameters v, t and
         c + dc. Where v = 0 the row stays as it was.
         """
-        direction = self._vector(direction, "direction")
-        result = self._vector(theta, "theta") + direction
-        for block, moved in zip(self.layout.blocks(result)[:-1], self.layout.blocks(direction)):
-            vanished = ~block[:-1].any(axis=0)  # w + dw = 0 as computed only where w = -dw
-            block[:-1, vanished] = -moved[:-1, vanished]
-        self.in_place(result).retract()
+        start = self._vector(theta, "theta")
+        result = start + self._vector(direction, "direction")
+        layer_space, blocks = self._first_layer(), self.layout.blocks(result)
+        for block, above, start_block in zip(blocks, blocks[1:], self.layout.blocks(start)):
+            W, b = block[:-1].T, block[-1]
+            vanished = ~W.any(axis=1)
+            W[vanished] = start_block[:-1].T[vanished]
+            units, norms = sphere.normalise(W)
+            low, high = layer_space.intervals(units).T
+            W[...] = units
+            with np.errstate(over="ignore"):  # inf is clipped to the end of the interval
+                b[...] = np.clip(b / norms, low, high)
+            if self.activation == "relu":
+                above[:len(b)] *= norms[:, np.newaxis]
+            layer_space = layer_space.next_layer(units, b)
         return result
 
-    def in_place(self, vector: Array, *, tangent: bool = False) -> InPlaceReducedSpace:
+    def _first_layer(self) -> LayerSpace:
+        return LayerSpace(self.domain, activation_named(self.activation), self.bound)
+
+    def in_place(self, vector: Array) -> InPlaceReducedSpace:
         """Return this space's operations at a vector that an optimiser changes in place."""
-        first = LayerSpace(self.domain, activation_named(self.activation), self.bound)
-        return InPlaceReducedSpace(self.layout, first, vector, tangent)
+        return InPlaceReducedSpace(self.layout, self._first_layer(), vector)
 
 
 def space_of(network: Network) -> StandardSpace | ReducedSpace:

@@ -60,19 +60,6 @@ class Layer(NamedTuple):
     thresholds: Any
 
 
-class Rows(NamedTuple):
-    """Rows v = coefficients . columns, off by their errors and by later roundings.
-
-    |v - coefficients . columns| <= errors. The `magnitudes` are the sums of absolute values of the
-    terms that were added up for each coefficient: n more roundings of these terms move the row by
-    at most gamma_n (magnitudes . |columns|).
-    """
-
-    coefficients: Any
-    magnitudes: Any
-    errors: Any
-
-
 def require(fact: Any, otherwise: str) -> None:
     """Raise ValueError with this text unless the fact is true."""
     if not fact:
