@@ -99,12 +99,18 @@ SIX = "six roundings are charged where three are done: one of the radius, two of
 CHANGES = [
     *changes(
         "arithmetic",
-        ("n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings + 2)", "n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings)"),
+        (
+            "n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings + 2)",
+            "n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings)",
+        ),
         ("(1.0 + gamma(n_roundings + 3))", "(1.0 + gamma(n_roundings))"),
         ("(1.0 + gamma(n_roundings + 3))", "(1.0 + gamma(n_roundings + 1))"),
         ("np.nextafter(x, -np.inf)", "x"),
         ("np.nextafter(x, np.inf)", "x"),
-        ("raised(np.maximum(high - middle, middle - low), 1)", "np.maximum(high - middle, middle - low)"),
+        (
+            "raised(np.maximum(high - middle, middle - low), 1)",
+            "np.maximum(high - middle, middle - low)",
+        ),
         ("raised(np.maximum(high - middle, middle - low), 1)", "raised(high - middle, 1)"),
         (
             "raised(np.sqrt((rows * rows).sum(axis=-1)), n + 1) + n",
@@ -129,7 +135,8 @@ CHANGES = [
             "raised(gamma(n + 4) / 2 * magnitude, n + 6) + underflow",
         ),
         (
-            "raised(gamma(n + 4) * magnitude, n + 6) + underflow", "gamma(n + 4) * magnitude + underflow",
+            "raised(gamma(n + 4) * magnitude, n + 6) + underflow",
+            "gamma(n + 4) * magnitude + underflow",
             "of second order, where n + 4 roundings are charged and a sum in a row meets n + 1",
         ),
         (
@@ -151,7 +158,10 @@ CHANGES = [
         ("gamma(roundings) * magnitudes[:-1]", "gamma(roundings) / 2 * magnitudes[:-1]"),
         ("magnitudes[:-1] + SMALLEST)", "magnitudes[:-1])"),
         (" + UNIT_ROUNDOFF * np.abs(values[:, :2])", ""),
-        ("[0] + UNIT_ROUNDOFF * np.abs(values[:, :2])", "[0] + UNIT_ROUNDOFF / 2 * np.abs(values[:, :2])"),
+        (
+            "[0] + UNIT_ROUNDOFF * np.abs(values[:, :2])",
+            "[0] + UNIT_ROUNDOFF / 2 * np.abs(values[:, :2])",
+        ),
         ("radii += product", "radii += 0.0 * product"),
         ("radii += product", "radii += 0.5 * product"),
         ("raised(radii, roundings + n_columns + 4) + underflow", "radii + underflow"),
@@ -163,12 +173,13 @@ CHANGES = [
         ("margin = radii + gamma(2) * np.abs(values[:, :2])", "margin = 1.0 * radii"),
         (
             "gamma(2) * np.abs(values[:, :2])", "gamma(1) * np.abs(values[:, :2])",
-            "the margin is raised besides, and one rounding of the two is of a sum near the constant",
+            "the margin is raised besides, and one of the two roundings is of a sum near the constant",
         ),
         ("margin[:, 1] += gamma(n_columns + 2) * spread", "pass"),
         ("gamma(n_columns + 2) * spread", "gamma(n_columns + 2) / 2 * spread"),
         (
-            "raised(margin, n_columns + 2) + n_columns * UNDERFLOW", "margin + n_columns * UNDERFLOW",
+            "raised(margin, n_columns + 2) + n_columns * UNDERFLOW",
+            "margin + n_columns * UNDERFLOW",
             "of second order, but for one rounding of radii beside constants, where two are charged",
         ),
         ("raised(margin, n_columns + 2) + n_columns * UNDERFLOW", "raised(margin, n_columns + 2)"),
@@ -176,7 +187,10 @@ CHANGES = [
         (".sum(axis=1) + n_columns * UNDERFLOW)", ".sum(axis=1))"),
         # coefficients over classes
         ("np.abs(sums) * gamma(roundings) + UNDERFLOW", "0.0 * sums + UNDERFLOW"),
-        ("np.abs(sums) * gamma(roundings) + UNDERFLOW", "np.abs(sums) * gamma(roundings) / 2 + UNDERFLOW"),
+        (
+            "np.abs(sums) * gamma(roundings) + UNDERFLOW",
+            "np.abs(sums) * gamma(roundings) / 2 + UNDERFLOW",
+        ),
         ("gamma(roundings) + UNDERFLOW * (roundings > 0)", "gamma(roundings)"),
         ("roundings = additions + (factors != 1.0)", "roundings = additions"),
         (
@@ -205,10 +219,16 @@ CHANGES = [
         ),
         ("/ 2.0, a_negative + b_negative),", "/ 2.0, (a_negative + b_negative) / 2.0),"),
         (", interval.high - interval.low),", ", (interval.high - interval.low) / 2.0),"),
-        ("Enclosure(zero + 0.5, zero, delta.largest)", "Enclosure(zero + 0.5, zero, delta.largest / 2.0)"),
+        (
+            "Enclosure(zero + 0.5, zero, delta.largest)",
+            "Enclosure(zero + 0.5, zero, delta.largest / 2.0)",
+        ),
         ("Enclosure(slope, width / 2.0, width)", "Enclosure(slope, width / 2.0, width / 2.0)"),
         ("rounding = gamma(2) * (of_slope", "rounding = 0.0 * (of_slope"),
-        ("raised(linear_radius, n_columns + 6) + underflow", "raised(linear_radius, n_columns + 6)"),
+        (
+            "raised(linear_radius, n_columns + 6) + underflow",
+            "raised(linear_radius, n_columns + 6)",
+        ),
         ("raised(linear_radius, n_columns + 6) + underflow", "linear_radius + underflow"),
         ("slope * delta.radii[:, 1] + width / 2.0 + rounding", "width / 2.0 + rounding"),
         # opposite neurons
@@ -223,22 +243,43 @@ CHANGES = [
         ("of_g.errors + of_f.errors + UNIT", "of_g.errors + UNIT"),
         ("of_g.errors + of_f.errors + UNIT", "of_f.errors + UNIT"),
         ("of_f.errors + UNIT_ROUNDOFF * np.abs(difference)", "of_f.errors"),
-        ("of_f.errors + UNIT_ROUNDOFF * np.abs(difference)", "of_f.errors + UNIT_ROUNDOFF / 2 * np.abs(difference)"),
+        (
+            "of_f.errors + UNIT_ROUNDOFF * np.abs(difference)",
+            "of_f.errors + UNIT_ROUNDOFF / 2 * np.abs(difference)",
+        ),
         ("raised(errors, 2)", "errors"),
         # always-on neurons
-        ("np.maximum(-lows, 0.0)[:, np.newaxis] / 2.0", "np.maximum(-lows, 0.0)[:, np.newaxis] / 4.0"),
+        (
+            "np.maximum(-lows, 0.0)[:, np.newaxis] / 2.0",
+            "np.maximum(-lows, 0.0)[:, np.newaxis] / 4.0",
+        ),
         ("with_nu.radii[on] += SMALLEST * (lows < 0.0)[:, np.newaxis]", "pass"),
         ("(rows.errors + (gamma(k) * magnitudes + SMALLEST))", "rows.errors"),
-        ("(rows.errors + (gamma(k) * magnitudes + SMALLEST))", "(rows.errors + (gamma(k) / 2 * magnitudes + SMALLEST))"),
-        ("(rows.errors + (gamma(k) * magnitudes + SMALLEST))", "(gamma(k) * magnitudes + SMALLEST)"),
-        ("(rows.errors + (gamma(k) * magnitudes + SMALLEST))", "(rows.errors + gamma(k) * magnitudes)"),
+        (
+            "(rows.errors + (gamma(k) * magnitudes + SMALLEST))",
+            "(rows.errors + (gamma(k) / 2 * magnitudes + SMALLEST))",
+        ),
+        (
+            "(rows.errors + (gamma(k) * magnitudes + SMALLEST))",
+            "(gamma(k) * magnitudes + SMALLEST)",
+        ),
+        (
+            "(rows.errors + (gamma(k) * magnitudes + SMALLEST))",
+            "(rows.errors + gamma(k) * magnitudes)",
+        ),
         ("raised(of_rows + of_differences, k + 5)", "raised(of_rows, k + 5)"),
-        ("raised(of_rows + of_differences, k + 5) + UNDERFLOW", "(of_rows + of_differences) + UNDERFLOW"),
+        (
+            "raised(of_rows + of_differences, k + 5) + UNDERFLOW",
+            "(of_rows + of_differences) + UNDERFLOW",
+        ),
         ("k + 5) + UNDERFLOW * k", "k + 5)"),
         (
             "difference_errors @ (magnitudes + rows.errors)", "difference_errors @ magnitudes",
         ),
-        ("raised(kept.radii + replaced.radii + of_sum, total.shape[1] + 2)", "(kept.radii + replaced.radii + of_sum)"),
+        (
+            "raised(kept.radii + replaced.radii + of_sum, total.shape[1] + 2)",
+            "(kept.radii + replaced.radii + of_sum)",
+        ),
         ("kept.radii + replaced.radii + of_sum", "kept.radii + replaced.radii"),
         ("kept.radii + replaced.radii + of_sum", "kept.radii + of_sum"),
         ("kept.radii + replaced.radii + of_sum", "replaced.radii + of_sum"),
@@ -416,7 +457,8 @@ CHANGES = [
         ),
         ("+ UNDERFLOW * of_products", "+ 0.0 * of_products"),
         (
-            "raised(np.abs(values).max(axis=1) + margin, 1)", "(np.abs(values).max(axis=1) + margin)",
+            "raised(np.abs(values).max(axis=1) + margin, 1)",
+            "(np.abs(values).max(axis=1) + margin)",
             "less than one of the 55 roundings that are charged at least",
         ),
         (
@@ -769,7 +811,10 @@ NORMS = changes(
             " used up as well"
         ),
     ),
-    ("2.0 * own * error + error * error + gamma(n + 1) * own * own", "error * error + gamma(n + 1) * own * own"),
+    (
+        "2.0 * own * error + error * error + gamma(n + 1) * own * own",
+        "error * error + gamma(n + 1) * own * own",
+    ),
     ("raised(UNIT_ROUNDOFF * (np.abs(F)", "raised(0.0 * (np.abs(F)"),
     ("raised(UNIT_ROUNDOFF * (np.abs(F)", "raised(UNIT_ROUNDOFF / 2 * (np.abs(F)"),
     ("np.abs(R)), 2) + UNDERFLOW", "np.abs(R)), 2)"),
@@ -796,7 +841,10 @@ NORMS = changes(
     ("above(pairs.scales * z.high[pairs.of_g])", "pairs.scales * z.high[pairs.of_g]"),
     ("spectral_norm(layer.weights) * norm + norm_above", "norm_above"),
     ("* norm + norm_above(layer.thresholds)", "* norm"),
-    ("np.abs(q) + t + norm_above(layers_f[-1].weights) * e.norm", "np.abs(q) + norm_above(layers_f[-1].weights) * e.norm"),
+    (
+        "np.abs(q) + t + norm_above(layers_f[-1].weights) * e.norm",
+        "np.abs(q) + norm_above(layers_f[-1].weights) * e.norm",
+    ),
     ("np.abs(q) + t + norm_above(layers_f[-1].weights) * e.norm", "np.abs(q) + t"),
 )
 CHANGES += NORMS
