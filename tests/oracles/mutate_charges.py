@@ -305,9 +305,10 @@ CHANGES = [
             "raised(error, n + 3) + UNDERFLOW", "error + UNDERFLOW",
             "of second order: u times an error, where a rounding of the threshold is to spare",
         ),
-        ("raised(error, n + 3) + UNDERFLOW * (n + 1)", "raised(error, n + 3)"),
+        ("raised(error, n + 3) + UNDERFLOW * (2 * n + 2)", "raised(error, n + 3)"),
         (
-            "raised(error, n + 3) + UNDERFLOW * (n + 1)", "raised(error, n + 3) + SMALLEST / 2",
+            "raised(error, n + 3) + UNDERFLOW * (2 * n + 2)",
+            "raised(error, n + 3) + SMALLEST / 2",
         ),
         (
             "raised(np.maximum(z.high + error, 0.0), 1)", "np.maximum(z.high, 0.0)",
