@@ -89,8 +89,8 @@ def integer_lines(costs: RunCosts, most: Fraction) -> Lines:
         numerators, denominators = costs.quotients(first, last)
         first += int(np.argmax(numerators * most.denominator <= most.numerator * denominators))
         firsts[last + 1] = first
-    n_lengths = int((np.arange(n + 1) - firsts).max())
-    lengths, ends = np.indices((n_lengths, n + 1))
+    longest = int((np.arange(n + 1) - firsts).max())
+    lengths, ends = np.indices((max(longest, 2), n + 1))
 
     w, x, xx, y, xy, yy = costs.sums
     a, b = x[-1] // w[-1], y[-1] // w[-1]
