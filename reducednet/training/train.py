@@ -17,7 +17,7 @@ from ..reduced_space.reduced_network import ReducedNetwork
 from . import memory
 from .monitor import Monitor, State, StopTraining, progress_bar
 from .objective import Objective
-from .result import METHODS, TrainingResult
+from .result import METHODS, MINIMISERS, TrainingResult
 
 DEFAULT_STEPS = {
     "sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
@@ -30,18 +30,6 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "surrogate": ("learning_rate", "width"), "varpro": ("rounds",),
 }
 RANDOM = ("sgd", "adam", "varpro", "exchange")
-MINIMISERS = {
-    "sgd": ("gradient_descent", "minimise_sgd"),
-    "adam": ("gradient_descent", "minimise_adam"),
-    "lbfgs": ("quasi_newton", "minimise_lbfgs"),
-    "slsqp": ("quasi_newton", "minimise_slsqp"),
-    "varpro": ("varpro", "minimise"),
-    "levenberg_marquardt": ("levenberg_marquardt", "minimise"),
-    "exchange": ("binary_exchange", "minimise"),
-    "surrogate": ("straight_through", "minimise"),
-    "exact": ("exact", "minimise"),
-}
-"""The module of each optimiser in `methods/`, imported on first use, and its function there."""
 
 
 def train(
@@ -62,7 +50,7 @@ def train(
     ``"auto"``       for mean squared error, if a step needs at most 1 GiB of memory and 10^10
                      operations: ``"exact"`` for one input and one hidden layer without validation
                      (up to about 2000 samples), ``"varpro"`` for other ReLU networks (with 500 samples,
-                     up to 2000 parameters), ``"exchange"`` for other binary ones with one hidden
+                     up to 39,000 parameters), ``"exchange"`` for other binary ones with one hidden
                      layer; otherwise ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary
                      ones
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
@@ -81,13 +69,13 @@ def train(
     Parameters
     ----------
     network : Network, ReducedNetwork or TrainingResult
-        Where training starts; it is not changed. A TrainingResult is continued: with the same
-        method, samples and options, n steps followed by m more give the same bits as n + m steps.
-        ``"lbfgs"`` and ``"slsqp"`` repeat the earlier steps, which costs their time again. (The
-        last step of each part is recorded even if `record_every` would skip it, so it may be the
-        best network.) With another method, or with other samples (except for ``"sgd"``, ``"adam"``
-        and ``"surrogate"``), training restarts from the best network. To restart in any case, give
-        ``result.network``.
+        Where training starts; it is not changed. A TrainingResult is continued, and its history
+        extended. ``"sgd"``, ``"adam"`` and ``"surrogate"`` continue from the last step of the same
+        method: with the same samples and options, n steps followed by m more give the same bits as
+        n + m steps. (The last step of each part is recorded even if `record_every` would skip it,
+        so it may be the best network.) All other methods, and another method, start at the best
+        network with nothing else from before: no curvature, damping or random state. To start anew
+        in any case, give ``result.network``.
     X : array (n_samples, n_inputs)
     y : array (n_samples, n_outputs), or (n_samples,) for one output or class labels
     method : str
@@ -130,8 +118,8 @@ def train(
         is not feasible.
     MemoryError
         Before the first step, if a method chosen by name needs more memory than the machine has:
-        ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, and ``"varpro"``,
-        ``"exchange"`` and ``"surrogate"`` keep arrays of n_samples rows.
+        ``"slsqp"`` keeps matrices of n_parameters^2 entries, ``"varpro"`` arrays of n_samples
+        n_parameters, ``"exchange"`` and ``"surrogate"`` arrays of n_samples rows.
 
     Notes
     -----
@@ -180,7 +168,7 @@ def train(
     monitor.state = dict(arguments.get("state", {}))
     last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
     try:
-        quiet = np.errstate(over="ignore", invalid="ignore")
+        quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
         with quiet, progress_bar(last_step, progress) as monitor.on_step:
             return _run(optimiser, network, objective, monitor, arguments)
     except MemoryError as error:
@@ -284,14 +272,12 @@ def _validation(network: Network, validation: Any, loss: str, allow_outside: boo
 
 
 def _checked_state(state: Mapping[str, Any], network: Network) -> Mapping[str, Any]:
-    """Check that the vectors in a TrainingResult's state lie in the network's space; return it."""
-    for name in ("vector", "best", "origin"):
-        if name in state:
-            vector = real_array(state[name], f"network.state[{name!r}]", (network.n_parameters,))
-            point = network.with_vector(vector)
-            if isinstance(point, ReducedNetwork) and not (feasible := point.feasibility()):
-                expected = "of a feasible network"
-                raise ValueError(message(f"network.state[{name!r}]", expected, f"one with {feasible.reason}"))
+    """Check that the vector in a TrainingResult's state lies in the network's space; return it."""
+    vector = real_array(state["vector"], "network.state['vector']", (network.n_parameters,))
+    point = network.with_vector(vector)
+    if isinstance(point, ReducedNetwork) and not (feasible := point.feasibility()):
+        expected, got = "of a feasible network", f"one with {feasible.reason}"
+        raise ValueError(message("network.state['vector']", expected, got))
     return state
 
 

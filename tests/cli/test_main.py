@@ -393,7 +393,7 @@ NETWORK_COMMANDS = {
     "reduce": ["-o", "out.npz"], "verify": ["net.npz"], "info": [], "convert": ["out.npz"],
     "compress": ["-o", "out.npz"],
 }
-COMMAND_NAMES = ["demo", "compare", *NETWORK_COMMANDS]
+COMMAND_NAMES = ["demo", "compare", "check", *NETWORK_COMMANDS]
 UNREADABLE = ["missing.npz", "empty.npz", "noise.nnet", "folder.npz", ".", "box.vnnlib", "net.txt", ""]
 
 

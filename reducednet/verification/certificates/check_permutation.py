@@ -1,7 +1,7 @@
 """Show that two networks have the same parameters, permuted and scaled by powers of two.
 
-This checks proofs of kind "permutation" again, without any code of the provers (THEORY, section 9,
-"Permutations"). g's neuron p_j of a hidden layer must be f's neuron j times 2^e_j, row and
+This checks proofs of kind "permutation" again, without any code of the provers (PROOFS,
+Lemma 12). g's neuron p_j of a hidden layer must be f's neuron j times 2^e_j, row and
 threshold, and its outgoing weights must be those of j times 2^-e_j (ReLU), or the same (binary). So
 for the rows W, b of f and V, c of g
 
