@@ -1,12 +1,13 @@
 """Compute the gradient of the loss by the flat vector: backpropagation (THEORY, section 6).
 
 `forward` and `backward` are the formulas, layer by layer, and all that there is to understand. What
-follows them computes the same numbers for training: in preallocated buffers, feature-first (see the
-module `forward`), three to thirteen times as fast. `BackwardPass` does so for any network, the two classes
-after it for one output over one hidden layer. `jacobian` computes derivatives for each sample.
+follows them computes the same for training, three to thirteen times as fast: in preallocated
+buffers, feature-first (see the module `forward`). `BackwardPass` does so for any network, the two
+classes after it for one output over one hidden layer. `jacobian` is for derivatives sample by
+sample.
 
-Comments give what a trick gains: the part of a step of Adam that it saves at one of the sizes that
-`benchmarks/steps.py` measures. What gained less than 5 % was taken out.
+Comments say what a trick gains: how much longer a step of Adam takes without it, at that size of
+`benchmarks/steps.py` where it gains most. Tricks that gained less than 5 % were taken out.
 """
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ def backward(network: Network, Z: list[Array], H: list[Array], delta: Array) -> 
     dW: list[Array] = []
     db: list[Array] = []
     D = delta
-    for layer in reversed(range(network.depth)):  # counted from 0: H[layer] is the input of W[layer]
+    for layer in reversed(range(network.depth)):  # from 0: H[layer] is the input of W[layer]
         D = (D @ W[layer + 1]) * network._activation.slope(Z[layer])
         dW.insert(0, D.T @ H[layer])
         db.insert(0, D.sum(axis=0))
@@ -85,8 +86,8 @@ class BackwardPass:
     """
 
     def __init__(
-        self, blocks: Sequence[Array], H: Array, delta: Array, activation: Activation, buffers: Buffers,
-        gradients: Sequence[Array],
+        self, blocks: Sequence[Array], H: Array, delta: Array, activation: Activation,
+        buffers: Buffers, gradients: Sequence[Array],
     ) -> None:
         inputs = [H, *buffers.activations]
         self._outgoing = inputs[-1][:len(blocks[-1])].dot, delta.T, gradients[-1]
@@ -128,7 +129,7 @@ class OuterBackwardPass:
     the last since the derivative by c_j is sum_i delta_i H_ji, and H_ji = mask_ji (w_j.x_i + b_j).
     """
 
-    # gains 29 % of a step on 2-40-1 with 1000 samples: two of four passes over (units, n) are left
+    # gains 40 % (2-40-1, 1000 samples): D and its product with the inputs' rows are not formed
 
     @staticmethod
     def applies(blocks: Sequence[Array], delta: Array, activation: Activation) -> bool:
@@ -137,31 +138,32 @@ class OuterBackwardPass:
         return len(blocks) == 2 and len(delta) == 1 and activation.name == "relu" and rows < units
 
     def __init__(
-        self, blocks: Sequence[Array], H: Array, delta: Array, buffers: Buffers, gradients: Sequence[Array]
+        self, blocks: Sequence[Array], H: Array, delta: Array, buffers: Buffers,
+        gradients: Sequence[Array],
     ) -> None:
-        block, self._H = blocks[0], buffers.activations[0][:-1]
+        self._H = buffers.activations[0][:-1]
         m = len(self._H)
-        self._delta, self._mask = delta, buffers.masks[0]
-        self._inputs, self._weighted = H[:-1], buffers.weighted_inputs[:-1]
-        self._sums = buffers.weighted_inputs.dot, self._H.T, gradients[0]
-        self._block, self._terms, self._ones = block, np.empty(block.shape), np.ones(len(block))
-        self._c, self._dC, self._bias = blocks[1][:m, 0], gradients[1][:m, 0], gradients[1][m:, 0]
+        self._mask, self._mask_transposed = buffers.masks[0], self._H.T
+        self._delta, self._inputs = delta, H[:-1]
+        self._weighted_inputs = buffers.weighted_inputs[:-1]
+        self._weighted_times = buffers.weighted_inputs.dot
+        self._block, self._dblock, self._c = blocks[0], gradients[0], blocks[1][:m, 0]
+        self._dC, self._dbias = gradients[1][:m, 0], gradients[1][m:, 0]
+        self._products, self._ones = np.empty(blocks[0].shape), np.ones(len(blocks[0]))
 
     def __call__(self) -> None:
-        """Write the gradients. The mask as numbers takes the place of H^1.
-
-        delta is the last row of the weighted inputs.
-        """
+        """Write the gradients."""
         np.greater(self._H, 0.0, out=self._mask)
-        self._H[...] = self._mask
-        np.multiply(self._inputs, self._delta, out=self._weighted)
-        weighted_times, mask_transposed, S = self._sums
-        weighted_times(mask_transposed, out=S)
-        np.multiply(self._block, S, out=self._terms)
-        self._ones.dot(self._terms, out=self._dC)
+        self._H[...] = self._mask  # the mask as numbers
+        # H^0 * delta; its last row, 1 * delta, is delta itself and there already
+        np.multiply(self._inputs, self._delta, out=self._weighted_inputs)
+        S = self._dblock
+        self._weighted_times(self._mask_transposed, out=S)
+        np.multiply(self._block, S, out=self._products)
+        self._ones.dot(self._products, out=self._dC)
         S *= self._c
-        if len(self._bias):
-            np.add.reduce(self._delta, axis=1, out=self._bias)
+        if len(self._dbias):
+            np.add.reduce(self._delta, axis=1, out=self._dbias)
 
 
 class ThresholdBackwardPass:
@@ -170,30 +172,28 @@ class ThresholdBackwardPass:
     dC_j = sum_i delta_i H_ji        db_j = c_j sum_i delta_i mask_ji
     """
 
-    # gains 14 % of a step on 1-20-1 with 200 samples in the reduced space
+    # gains 16 % (1-20-1, 200 samples, reduced space)
 
     def __init__(
         self, blocks: Sequence[Array], delta: Array, buffers: Buffers, gradients: Sequence[Array]
     ) -> None:
         H, m = buffers.activations[0], len(buffers.activations[0]) - 1
-        self._H, self._mask = H[:-1], buffers.masks[0]
-        self._outgoing = H[:len(blocks[1])].dot, delta[0], gradients[1][:, 0]
-        self._c, self._db = blocks[1][:m, 0], gradients[0][-1]
+        self._H, self._mask, self._delta = H[:-1], buffers.masks[0], delta[0]
+        self._H_times, self._mask_times = H[:len(blocks[1])].dot, H[:-1].dot
+        self._c, self._dC, self._db = blocks[1][:m, 0], gradients[1][:, 0], gradients[0][-1]
 
     def __call__(self) -> None:
-        """Write the gradients. The mask as numbers takes the place of H^1."""
-        H_times, delta, dC = self._outgoing
-        H_times(delta, out=dC)
+        """Write the gradients."""
+        self._H_times(self._delta, out=self._dC)
         np.greater(self._H, 0.0, out=self._mask)
-        self._H[...] = self._mask
-        self._H.dot(delta, out=self._db)
-        db = self._db
-        db *= self._c
+        self._H[...] = self._mask  # the mask as numbers
+        self._mask_times(self._delta, out=self._db)
+        np.multiply(self._db, self._c, out=self._db)
 
 
 def backward_pass(
-    blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers, gradients: Sequence[Array],
-    first_weights_fixed: bool = False,
+    blocks: Sequence[Array], H: Array, activation: Activation, buffers: Buffers,
+    gradients: Sequence[Array], first_weights_fixed: bool = False,
 ) -> Callable[[], None]:
     """Return the fastest backward pass for these arrays; it reads delta from the outputs' buffer.
 

@@ -147,7 +147,8 @@ class LayerSpace(NamedTuple):
             return InputRange(np.zeros(n), np.ones(n), np.zeros(n))
         z_low, z_high = b + self._lowest(units), b - self._lowest(-units)
         h_error = np.clip(z_high + error, 0.0, error)  # 0 for a neuron that is certainly dead
-        return InputRange(np.maximum(z_low - error, 0.0), np.maximum(z_high, 0.0) + h_error, h_error)
+        low, high = np.maximum(z_low - error, 0.0), np.maximum(z_high, 0.0) + h_error
+        return InputRange(low, high, h_error)
 
     def _lowest(self, units: Array) -> Array:
         """Return a lower bound on w.h for each row w, from the range of the inputs h."""

@@ -41,7 +41,9 @@ class StandardSpace:
     array([1., 1., 1., 1., 1., 1.])
     """
 
-    def __init__(self, sizes: Iterable[int], *, output_bias: bool = False, activation: str = "relu") -> None:
+    def __init__(
+        self, sizes: Iterable[int], *, output_bias: bool = False, activation: str = "relu"
+    ) -> None:
         self.layout = Layout(layer_sizes(sizes), flag(output_bias, "output_bias"))
         self.activation = activation_named(activation).name
 
@@ -105,8 +107,8 @@ class ReducedSpace(StandardSpace):
     """
 
     def __init__(
-        self, sizes: Iterable[int], domain: Domain, bound: str = "support", *, output_bias: bool = False,
-        activation: str = "relu",
+        self, sizes: Iterable[int], domain: Domain, bound: str = "support", *,
+        output_bias: bool = False, activation: str = "relu",
     ) -> None:
         super().__init__(sizes, output_bias=output_bias, activation=activation)
         self.domain: Domain = instance(domain, "domain", Domain, "a Box, Ball or Hull")
@@ -128,8 +130,8 @@ class ReducedSpace(StandardSpace):
     def sample(self, rng: RandomLike = None) -> Array:
         """Return a random point, the natural start; see `ReducedNetwork.random`."""
         return ReducedNetwork.random(
-            self.layout.sizes, self.domain, rng, bound=self.bound, output_bias=self.layout.output_bias,
-            activation=self.activation,
+            self.layout.sizes, self.domain, rng, bound=self.bound,
+            output_bias=self.layout.output_bias, activation=self.activation,
         ).to_vector()
 
     def gradient(self, theta: Any, euclidean: Any) -> Array:
@@ -152,17 +154,16 @@ class ReducedSpace(StandardSpace):
         result = start + self._vector(direction, "direction")
         layer_space, blocks = self._first_layer(), self.layout.blocks(result)
         for block, above, start_block in zip(blocks, blocks[1:], self.layout.blocks(start)):
-            W, b = block[:-1].T, block[-1]
+            W, b, outgoing = block[:-1].T, block[-1], above[:block.shape[1]].T
             vanished = ~W.any(axis=1)
             W[vanished] = start_block[:-1].T[vanished]
-            units, norms = sphere.normalise(W)
-            low, high = layer_space.intervals(units).T
-            W[...] = units
+            W[...], norms = sphere.normalise(W)
+            low, high = layer_space.intervals(W).T
             with np.errstate(over="ignore"):  # inf is clipped to the end of the interval
                 b[...] = np.clip(b / norms, low, high)
             if self.activation == "relu":
-                above[:len(b)] *= norms[:, np.newaxis]
-            layer_space = layer_space.next_layer(units, b)
+                outgoing *= norms
+            layer_space = layer_space.next_layer(W, b)
         return result
 
     def _first_layer(self) -> LayerSpace:
