@@ -83,10 +83,10 @@ def compress(
 
     References
     ----------
-    THEORY, Prop. 2 and 6, sections 5 and 9. By Prop. 6 as many always-on neurons as the rank are
-    always enough with an output bias. They are the fewest if 1, the inputs and the unstable neurons
-    are linearly independent on the domain: for one hidden layer if it has interior points. On a
-    flat domain, for example, fewer may do.
+    THEORY, Prop. 2 and 6, section 5; PROOFS, section 19. By Prop. 6 as many always-on neurons as
+    the rank are always enough with an output bias. They are the fewest if 1, the inputs and the
+    unstable neurons are linearly independent on the domain: for one hidden layer if it has interior
+    points. On a flat domain, for example, fewer may do.
 
     Examples
     --------

@@ -28,6 +28,22 @@ BOUNDS = ("ball", "support")
 SPARE = ("keep", "redraw")
 
 
+class InputRange(NamedTuple):
+    """What the rounding errors of a layer's intervals follow from; the intervals do not need it.
+
+    Attributes
+    ----------
+    low, high : arrays (n_inputs,)
+        Bounds of the layer's inputs, tighter than the domain that defines the intervals.
+    error : array (n_inputs,)
+        A bound on the rounding error of the inputs as computed.
+    """
+
+    low: Array
+    high: Array
+    error: Array
+
+
 class LayerSpace(NamedTuple):
     """The reduced space of one layer: its input set, its activation and the kind of interval.
 
@@ -37,41 +53,14 @@ class LayerSpace(NamedTuple):
         Contains the layer's inputs, and defines the intervals. It may be larger than needed.
     activation : Activation
     bound : "support" or "ball"
-    input_low, input_high : arrays (n_inputs,)
-        Tighter bounds of the layer's inputs; the rounding errors of the intervals follow from them.
-        None in the first layer, where the domain gives them.
-    input_error : array (n_inputs,)
-        A bound on the rounding error of the inputs as computed. None in the first layer.
+    input_range : InputRange
+        None in the first layer, where the domain gives it and inputs have no error.
     """
 
     domain: Domain
     activation: Activation
     bound: str
-    input_low: Array | None = None
-    input_high: Array | None = None
-    input_error: Array | None = None
-
-    @property
-    def margin(self) -> float:
-        """A bound on the rounding error of w.x + b, for a unit row w and |x|, |b| <= X_B.
-
-        Three sources: the sum of products, n + 1 roundings of terms of total magnitude at most
-        2 X_B; the interval's end, as many again; the norm and the division, n / 2 + 3 roundings.
-        """
-        n = self.domain.n_inputs
-        return 4.0 * (gamma(n + 6) * self.domain.norm_bound + (n + 1) * SMALLEST)
-
-    def rounding_error(self, units: Array) -> Array:
-        """Return a bound on the rounding error of each neuron's interval, as (n_neurons,).
-
-        An interval narrower than this counts as a point, and a threshold nearer than this to an
-        end counts as lying at that end: float64 cannot tell the difference.
-        """
-        n, magnitude, input_error = units.shape[1], self.input_high, self.input_error
-        if magnitude is None or input_error is None:
-            magnitude, input_error = np.abs(self.domain.bounding_box()).max(axis=0), np.zeros(n)
-        ball = self.domain.norm_bound if self.bound == "ball" else 0.0
-        return 2.0 * gamma(n + 4) * (np.abs(units) @ magnitude + ball) + np.abs(units) @ input_error
+    input_range: InputRange | None = None
 
     def intervals(self, units: Array) -> Array:
         """Return the interval [low, high] of each unit row, as (n_neurons, 2).
@@ -91,55 +80,82 @@ class LayerSpace(NamedTuple):
         return np.stack([low, high], axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0
 
     def next_layer(self, units: Array, b: Array) -> LayerSpace:
-        """Return the space of the layer above these neurons.
+        """Return the space of the layer above these neurons."""
+        error = self.rounding_error(units)
+        if self.bound == "ball":
+            domain: Domain = self._ball_above(len(units))
+        else:
+            domain = self._box_above(units, b, error)
+        return self._replace(domain=domain, input_range=self._range_above(units, b, error))
+
+    def _ball_above(self, n: int) -> Ball:
+        """Return a ball that contains the activations of n neurons: |h_j| <= 2 X_B (binary: 1)."""
+        largest = 1.0 if self.activation.name == "binary" else 2.0 * self.domain.norm_bound
+        return Ball(np.zeros(n), float(np.sqrt(n)) * largest)
+
+    def _box_above(self, units: Array, b: Array, error: Array) -> Box:
+        """Return a box that contains the activations: s(b_j - h(-w_j)) <= h_j <= s(b_j + h(w_j)).
 
         Sides of the box no longer than their rounding error are set to 0. If no side is left, each
         is made 1 long, so that the layer above has intervals of positive width: an interval may be
         wider than needed, never too narrow.
         """
-        n, binary = len(units), self.activation.name == "binary"
-        error, image = self.rounding_error(units), self.domain
-        if self.bound == "ball":
-            image = Ball(np.zeros(n), float(np.sqrt(n)) * (1.0 if binary else 2.0 * self.domain.norm_bound))
+        binary = self.activation.name == "binary"
+        margin = self.margin / 2 if binary else 0.0  # stable only if z keeps its sign by it
+        low = self.activation.value(b - self.domain.support(-units) - margin)
+        high = self.activation.value(b + self.domain.support(units) + margin)
+        high = np.where(high - low <= error, low, high)
+        return Box(low, high if (low < high).any() else high + 1.0)
+
+    # What rounding needs.
+
+    @property
+    def margin(self) -> float:
+        """A bound on the rounding error of w.x + b, for a unit row w and |x|, |b| <= X_B.
+
+        Three sources: the sum of products, n + 1 roundings of terms of total magnitude at most
+        2 X_B; the interval's end, as many again; the norm and the division, n / 2 + 3 roundings.
+        """
+        n = self.domain.n_inputs
+        return 4.0 * (gamma(n + 6) * self.domain.norm_bound + (n + 1) * SMALLEST)
+
+    def rounding_error(self, units: Array) -> Array:
+        """Return a bound on the rounding error of each neuron's interval, as (n_neurons,).
+
+        Let A >= |h| on the input set. An end is a sum of n products: n roundings of terms of total
+        magnitude |w|.A. A threshold at this end has those of its norm and its quotient too,
+        n / 2 + 4. And inputs that are off by e move the end by |w|.e. Together
+
+        gamma_n |w|.A + gamma_(n/2+4) |w|.A + |w|.e <= 2 gamma_(n+4) |w|.A + |w|.e
+
+        (bound="ball": the end X_B has the same roundings.) An interval narrower than this
+        counts as a point, and a threshold nearer than this to an end counts as lying at that end:
+        float64 cannot tell the difference.
+        """
+        n = units.shape[1]
+        if self.input_range is None:
+            magnitude, input_error = np.abs(self.domain.bounding_box()).max(axis=0), np.zeros(n)
         else:
-            margin = self.margin / 2 if binary else 0.0  # stable only if z keeps its sign by it
-            low, high = activation_bounds(self.domain, units, b, self.activation, margin)
-            high = np.where(high - low <= error, low, high)
-            image = Box(low, high if (low < high).any() else high + 1.0)
-        if binary:
-            return self._replace(
-                domain=image, input_low=np.zeros(n), input_high=np.ones(n), input_error=np.zeros(n)
-            )
+            magnitude, input_error = self.input_range.high, self.input_range.error
+        ball = self.domain.norm_bound if self.bound == "ball" else 0.0
+        return 2.0 * gamma(n + 4) * (np.abs(units) @ magnitude + ball) + np.abs(units) @ input_error
+
+    def _range_above(self, units: Array, b: Array, error: Array) -> InputRange:
+        """Return the range of the activations of these neurons, given the errors of their z."""
+        n = len(units)
+        if self.activation.name == "binary":
+            return InputRange(np.zeros(n), np.ones(n), np.zeros(n))
         z_low, z_high = b + self._lowest(units), b - self._lowest(-units)
         h_error = np.clip(z_high + error, 0.0, error)  # 0 for a neuron that is certainly dead
-        return self._replace(
-            domain=image, input_low=np.maximum(z_low - error, 0.0),
-            input_high=np.maximum(z_high, 0.0) + h_error, input_error=h_error,
-        )
+        low, high = np.maximum(z_low - error, 0.0), np.maximum(z_high, 0.0) + h_error
+        return InputRange(low, high, h_error)
 
     def _lowest(self, units: Array) -> Array:
-        """Return a lower bound on w.h for each row, from the tighter bounds of the inputs."""
-        if self.input_high is None or self.input_low is None:
+        """Return a lower bound on w.h for each row w, from the range of the inputs h."""
+        if self.input_range is None:
             return -self.domain.support(-units)
         positive, negative = np.maximum(units, 0.0), np.minimum(units, 0.0)
-        return np.asarray(positive @ self.input_low + negative @ self.input_high)
-
-
-def activation_bounds(
-    domain: Domain, W: Array, b: Array, activation: Activation, margin: Array | float = 0.0
-) -> tuple[Array, Array]:
-    """Return bounds (low, high) of the activations s(W h + b) for h in the domain.
-
-    The pre-activation bounds of neuron j are b_j - h(-w_j) and b_j + h(w_j), with h the support
-    function; here they are widened by the margin (one number, or one per neuron). The rows w_j need
-    not be unit vectors.
-
-    Returns
-    -------
-    low, high : arrays (n_neurons,)
-    """
-    low, high = b - domain.support(-W), b + domain.support(W)
-    return activation.value(low - margin), activation.value(high + margin)
+        return np.asarray(positive @ self.input_range.low + negative @ self.input_range.high)
 
 
 def layer_spaces(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from .._validation import (
     Array, RandomLike, choice, flag, generator, instance, layer_sizes, real_array, same_inputs,
 )
@@ -39,7 +41,9 @@ class StandardSpace:
     array([1., 1., 1., 1., 1., 1.])
     """
 
-    def __init__(self, sizes: Iterable[int], *, output_bias: bool = False, activation: str = "relu") -> None:
+    def __init__(
+        self, sizes: Iterable[int], *, output_bias: bool = False, activation: str = "relu"
+    ) -> None:
         self.layout = Layout(layer_sizes(sizes), flag(output_bias, "output_bias"))
         self.activation = activation_named(activation).name
 
@@ -68,7 +72,7 @@ class StandardSpace:
         """Return theta + direction."""
         return self._vector(theta, "theta") + self._vector(direction, "direction")
 
-    def in_place(self, vector: Array, *, tangent: bool = False) -> InPlaceSpace:
+    def in_place(self, vector: Array) -> InPlaceSpace:
         """Return this space's operations at a vector that an optimiser changes in place."""
         return InPlaceSpace()
 
@@ -103,8 +107,8 @@ class ReducedSpace(StandardSpace):
     """
 
     def __init__(
-        self, sizes: Iterable[int], domain: Domain, bound: str = "support", *, output_bias: bool = False,
-        activation: str = "relu",
+        self, sizes: Iterable[int], domain: Domain, bound: str = "support", *,
+        output_bias: bool = False, activation: str = "relu",
     ) -> None:
         super().__init__(sizes, output_bias=output_bias, activation=activation)
         self.domain: Domain = instance(domain, "domain", Domain, "a Box, Ball or Hull")
@@ -126,8 +130,8 @@ class ReducedSpace(StandardSpace):
     def sample(self, rng: RandomLike = None) -> Array:
         """Return a random point, the natural start; see `ReducedNetwork.random`."""
         return ReducedNetwork.random(
-            self.layout.sizes, self.domain, rng, bound=self.bound, output_bias=self.layout.output_bias,
-            activation=self.activation,
+            self.layout.sizes, self.domain, rng, bound=self.bound,
+            output_bias=self.layout.output_bias, activation=self.activation,
         ).to_vector()
 
     def gradient(self, theta: Any, euclidean: Any) -> Array:
@@ -146,18 +150,28 @@ class ReducedSpace(StandardSpace):
         (ReLU; binary has c + dc.) Clipping aside, the function is that of the parameters v, t and
         c + dc. Where v = 0 the row stays as it was.
         """
-        direction = self._vector(direction, "direction")
-        result = self._vector(theta, "theta") + direction
-        for block, moved in zip(self.layout.blocks(result)[:-1], self.layout.blocks(direction)):
-            vanished = ~block[:-1].any(axis=0)  # w + dw = 0 as computed only where w = -dw
-            block[:-1, vanished] = -moved[:-1, vanished]
-        self.in_place(result).retract()
+        start = self._vector(theta, "theta")
+        result = start + self._vector(direction, "direction")
+        layer_space, blocks = self._first_layer(), self.layout.blocks(result)
+        for block, above, start_block in zip(blocks, blocks[1:], self.layout.blocks(start)):
+            W, b, outgoing = block[:-1].T, block[-1], above[:block.shape[1]].T
+            vanished = ~W.any(axis=1)
+            W[vanished] = start_block[:-1].T[vanished]
+            W[...], norms = sphere.normalise(W)
+            low, high = layer_space.intervals(W).T
+            with np.errstate(over="ignore"):  # inf is clipped to the end of the interval
+                b[...] = np.clip(b / norms, low, high)
+            if self.activation == "relu":
+                outgoing *= norms
+            layer_space = layer_space.next_layer(W, b)
         return result
 
-    def in_place(self, vector: Array, *, tangent: bool = False) -> InPlaceReducedSpace:
+    def _first_layer(self) -> LayerSpace:
+        return LayerSpace(self.domain, activation_named(self.activation), self.bound)
+
+    def in_place(self, vector: Array) -> InPlaceReducedSpace:
         """Return this space's operations at a vector that an optimiser changes in place."""
-        first = LayerSpace(self.domain, activation_named(self.activation), self.bound)
-        return InPlaceReducedSpace(self.layout, first, vector, tangent)
+        return InPlaceReducedSpace(self.layout, self._first_layer(), vector)
 
 
 def space_of(network: Network) -> StandardSpace | ReducedSpace:

@@ -133,7 +133,9 @@ def test_only_the_public_library_is_used(path):
     for node in nodes(path, ast.Import, ast.ImportFrom):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
         assert {name.split(".")[0] for name in names} <= allowed, ast.unparse(node)
-        assert not [name for name in names if name.startswith("reducednet.")], ast.unparse(node)
+        shown = ["reducednet.networks"] if path.stem == "3_kernels" else []  # it prints the plain passes
+        hidden = [name for name in names if name.startswith("reducednet.") and name not in shown]
+        assert not hidden, ast.unparse(node)
 
 
 @every_notebook

@@ -1,4 +1,9 @@
-"""Laws of the forward and backward passes: against loops, in exact numbers, in chunks."""
+"""Laws of the forward and backward passes: against loops, in exact numbers, in chunks.
+
+The plain `forward` and `backward` are held against exact numbers; the fast passes against them.
+"""
+from fractions import Fraction
+
 import numpy as np
 from oracles import path_sums
 import pytest
@@ -10,6 +15,7 @@ from hypothesis import strategies as st
 
 from reducednet.networks import backward, forward
 from reducednet.networks.activations import activation_named
+from reducednet.networks.losses import check_responses, loss_named
 from reducednet.networks.network import Network
 from reducednet.networks.parameters import Layout
 from reducednet.training.objective import Objective
@@ -67,6 +73,13 @@ def evaluate(network, X, loss, y):
     return value, gradient.copy()
 
 
+def plain_gradient(network, X, y, loss):
+    """Return the flat gradient by the plain passes."""
+    outputs, Z, H = backward.forward(network, X)
+    _, delta = loss_named(loss)(outputs, check_responses(loss, y, len(X), network.n_outputs))
+    return backward.backward(network, Z, H, delta).to_vector()
+
+
 def outputs(network, X):
     H = forward.feature_first(X)
     return forward.outputs(network.layout, network.to_vector(), H, activation_named(network.activation))
@@ -77,7 +90,58 @@ def forced_chunks(monkeypatch, n_samples):
     monkeypatch.setattr(forward, "CHUNK_SAMPLES", n_samples)
 
 
-# against the loops
+# the plain passes against exact numbers
+
+
+@given(exact_cases())
+def test_plain_forward_pass_of_small_fractions_is_exact(case):
+    network, X, _, _ = case
+    result, Z, H = backward.forward(network, X)
+    assert H[0] is X and len(Z) == len(H) - 1 == network.depth
+    for i, x in enumerate(X):
+        all_z, all_h, exact = reference.exact_layers(network, x)
+        for computed, expected in [*zip(Z, all_z), *zip(H[1:], all_h), (result, exact)]:
+            assert_equal_bits(computed[i], [float(value) for value in expected], repr(network))
+
+
+def exact_loss(network, theta, X, y):
+    """Return the exact mean squared error at a flat vector of fractions, and the signs of all z."""
+    maps, start = [], 0
+    for rows, columns in network.layout.shapes:
+        block = theta[start:start + rows * columns].reshape(rows, columns)
+        start += rows * columns
+        maps.append(block)
+    total, signs = Fraction(0), []
+    for x, target in zip(X, y):
+        h = np.array([Fraction(value) for value in x] + [Fraction(1)])
+        for block in maps[:-1]:
+            z = h @ block
+            signs.append(z > 0)
+            h = np.append(np.where(z > 0, z, z * 0), Fraction(1))
+        residual = h[:len(maps[-1])] @ maps[-1] - np.array([Fraction(value) for value in target])
+        total += sum(residual**2)
+    return total / len(X), np.concatenate(signs)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 1), (1, 3, 2), (2, 3, 2, 1), (1, 2, 2, 2, 2)])
+@pytest.mark.parametrize("output_bias", [False, True])
+def test_plain_gradient_is_the_exact_derivative(sizes, output_bias):
+    # by one parameter the loss is a parabola between breakpoints: its central difference is exact
+    rng = np.random.default_rng(len(sizes))
+    network = Network.random(sizes, rng, output_bias=output_bias)
+    X, y = rng.standard_normal((3, sizes[0])), rng.standard_normal((3, sizes[-1]))
+    theta, h, expected = np.array([Fraction(t) for t in network.to_vector()]), Fraction(1, 2**20), []
+    signs = exact_loss(network, theta, X, y)[1]
+    for k in range(len(theta)):
+        moved = [theta + sign * h * (np.arange(len(theta)) == k) for sign in (1, -1)]
+        (plus, plus_signs), (minus, minus_signs) = (exact_loss(network, t, X, y) for t in moved)
+        assert (signs == plus_signs).all() and (signs == minus_signs).all()
+        expected.append(float((plus - minus) / (2 * h)))
+    assert_close(plain_gradient(network, X, y, "mse"), expected,
+                 path_sums.gradient_tolerance(network, X, y, "mse"), repr(network))
+
+
+# the fast passes against the plain ones and the loops
 
 
 @given(cases)
@@ -103,10 +167,9 @@ def test_loss_is_that_of_the_loop(case):
 
 
 @given(cases)
-def test_gradient_is_that_of_the_loop(case):
+def test_gradient_is_that_of_the_plain_pass(case):
     network, X, loss, y = case
-    expected = reference.flat(reference.backward(network, X, y, loss)[1])
-    assert_close(evaluate(network, X, loss, y)[1], expected,
+    assert_close(evaluate(network, X, loss, y)[1], plain_gradient(network, X, y, loss),
                  path_sums.gradient_tolerance(network, X, y, loss), f"gradient of {loss} of {network!r}")
 
 
@@ -124,17 +187,18 @@ def test_pre_activations_are_those_of_the_loop(case):
 
 
 @given(cases)
-def test_jacobian_is_the_loops_gradient_of_each_output(case):
+def test_jacobian_is_the_plain_gradient_of_each_output(case):
     network, X, _, _ = case
     J = backward.jacobian(
         network.layout, network.to_vector(), forward.feature_first(X), activation_named(network.activation))
     assert J.shape == (len(X), network.n_outputs, network.n_parameters)
     for i, x in enumerate(X):
         for k in range(network.n_outputs):
-            target = reference.forward(network, x)
-            target[k] -= 0.5  # the squared error's derivative by the outputs is then the k-th unit vector
-            expected = reference.flat(reference.backward(network, [x], [target], "mse")[1])
-            allowed = path_sums.gradient_tolerance(network, X[i:i + 1], np.abs(target), "mse")
+            delta = np.eye(network.n_outputs)[[k]]
+            output, Z, H = backward.forward(network, x[np.newaxis])
+            expected = backward.backward(network, Z, H, delta).to_vector()
+            target = np.abs(output) + 0.5 * delta  # |2 (output - target)| is at least delta: its path sums
+            allowed = path_sums.gradient_tolerance(network, X[i:i + 1], target, "mse")
             assert_close(J[i, k], expected, allowed, f"output {k} of {network!r}")
 
 
@@ -172,7 +236,7 @@ def test_gradient_of_one_output_is_that_of_two_with_one_of_no_weight(case):
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("chunk", [None, 3])
 @pytest.mark.parametrize("d, units", [(1, 3), (2, 7), (3, 5)])
-def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, units, chunk, bias):
+def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_plain_pass(d, units, chunk, bias):
     network, rng = Network.random((d, units, 1), d, output_bias=bias), np.random.default_rng(units)
     X, y = rng.standard_normal((10, d)), rng.standard_normal((10, 1))
     blocks, delta = network.layout.blocks(network.to_vector()), np.empty((1, 10))
@@ -181,7 +245,7 @@ def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_loop(d, unit
         if chunk:
             forced_chunks(patch, chunk)
         computed = evaluate(network, X, "mse", y)[1]
-    expected = reference.flat(reference.backward(network, X, y, "mse")[1])
+    expected = plain_gradient(network, X, y, "mse")
     assert_close(computed, expected, path_sums.gradient_tolerance(network, X, y, "mse"), repr(network))
 
 
@@ -229,7 +293,7 @@ def test_gradient_with_the_first_weights_fixed_is_that_of_all_others(case, chunk
         value, gradient = objective(network.to_vector())
         expected = gradient.copy()
         network.layout.blocks(expected)[0][:-1] = 0.0
-        objective.hold_first_weights()
+        objective.use_arrays(objective.vector, objective.gradient, hold_first_weights=True)
         held_value, held = objective(network.to_vector())
     assert held_value == value
     assert_close(held, expected, path_sums.gradient_tolerance(network, X, y, loss), repr(network))

@@ -97,41 +97,6 @@ def mean_loss(network, X, y, loss):
     return sum(sample_loss(forward(network, x), t, loss)[0] for x, t in zip(X, y)) / len(X)
 
 
-def backward(network, X, y, loss):
-    """Return the mean loss and its `Gradient`; the slope of ReLU at 0 is 0, that of binary is 0.
-
-    y : a sequence of targets (n_outputs,) for "mse", of labels for "cross_entropy"
-    """
-    hidden, (C, a) = as_lists(network)
-    n = len(X)
-    dW = [[[0.0] * len(row) for row in W] for W, _ in hidden]
-    db = [[0.0] * len(b) for _, b in hidden]
-    dC, da = [[0.0] * len(row) for row in C], [0.0] * len(C)
-    value = 0.0
-    for x, target in zip(X, y):
-        all_z, all_h, output = layers(network, x)
-        part, delta = sample_loss(output, target, loss)
-        value += part / n
-        delta = [d / n for d in delta]
-        for k, d in enumerate(delta):
-            da[k] += d
-            for j, h in enumerate(all_h[-1]):
-                dC[k][j] += d * h
-        matrix = C
-        for layer in range(len(hidden) - 1, -1, -1):
-            below = all_h[layer - 1] if layer else [float(v) for v in x]
-            passed = []
-            for j, z in enumerate(all_z[layer]):
-                slope = 1.0 if z > 0.0 and network.activation == "relu" else 0.0
-                passed.append(slope * sum(matrix[k][j] * delta[k] for k in range(len(delta))))
-            delta, matrix = passed, hidden[layer][0]
-            for j, d in enumerate(delta):
-                db[layer][j] += d
-                for i, h in enumerate(below):
-                    dW[layer][j][i] += d * h
-    return value, Gradient(dW, db, dC, None if network.output_bias is None else da)
-
-
 def flat(gradient):
     """Return a `Gradient` as one list in the order of the network's flat vector.
 

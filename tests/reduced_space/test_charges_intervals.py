@@ -57,9 +57,9 @@ def test_inputs_of_a_layer_lie_within_its_tighter_bounds():
         -staircase(n)[None], np.full(1, 2.0)
     )
     total = sum(map(Q, staircase(n)))
-    assert Q(high.input_high[0]) >= total and Q(low.input_low[0]) <= 2 - total
+    assert Q(high.input_range.high[0]) >= total and Q(low.input_range.low[0]) <= 2 - total
     dead = first.next_layer(staircase(n)[None], np.full(1, -1.0))  # 59 U, as computed 0
-    assert Q(dead.input_high[0]) >= total - 1
+    assert Q(dead.input_range.high[0]) >= total - 1
 
 
 def test_sides_no_longer_than_their_rounding_error_are_0():
@@ -68,7 +68,7 @@ def test_sides_no_longer_than_their_rounding_error_are_0():
     row = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     above = first.next_layer(row, np.zeros(2))
     box = above.domain
-    assert box.low[0] == box.high[0] and box.high[1] == 1.0 and above.input_error[0] > 0.0
+    assert box.low[0] == box.high[0] and box.high[1] == 1.0 and above.input_range.error[0] > 0.0
 
 
 def test_a_binary_neuron_is_stable_only_by_more_than_half_the_margin():

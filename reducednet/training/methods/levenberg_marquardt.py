@@ -2,7 +2,9 @@
 
 With r the residuals and J their derivatives,
 
-    (J^T J + damping D) step = -J^T r.
+    (J^T J + damping D) step = -J^T r,
+
+solved as a system of n_samples n_outputs unknowns where these are fewer than the parameters.
 
 In the reduced space J is taken along tangent directions, and the retraction after the step keeps
 the function's scale. D is the largest diag(J^T J) so far (More), entry by entry. With the current
@@ -15,9 +17,6 @@ implementation and theory*, Lecture Notes in Mathematics 630 (1978), for D.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from ..._validation import Array
@@ -28,9 +27,8 @@ from ...reduced_space.spaces import space_of
 from ..monitor import Monitor
 from ..objective import Objective
 from .linear_least_squares import (
-    DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step,
+    DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, DampedEquations, DualEquations,
 )
-from .resume import matching_state
 
 
 def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
@@ -51,8 +49,7 @@ def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
 
 
 def minimise(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    state: Mapping[str, Any] | None = None,
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
 ) -> tuple[bool, str]:
     """Run Levenberg-Marquardt from the network and record each step in the monitor.
 
@@ -68,9 +65,6 @@ def minimise(
     tolerance : float
         The run has converged when a step lowers the loss by less than this share of it, or when no
         damping gives a decrease.
-    state : dict, optional
-        What an earlier run on the same samples left in ``monitor.state``; this run continues it bit
-        for bit.
 
     Returns
     -------
@@ -78,27 +72,22 @@ def minimise(
     """
     theta, damping, before = network.to_vector(), FIRST_DAMPING, np.inf
     largest = np.zeros(network.n_parameters)
-    state = matching_state(objective, state)
-    if state is not None:
-        theta, largest = np.array(state["vector"]), np.array(state["scales"])
-        damping, before = float(state["damping"]), float(state["previous"])
     space, loss = space_of(network), objective.value(theta)
     for done in range(n_steps + 1):
-        matrix, slope = normal_equations(network, objective, theta)
-        largest = np.maximum(largest, np.diag(matrix))
-        monitor.record(theta, loss, gradient_norm(slope, objective), state={
-            "method": "levenberg_marquardt", "vector": theta, "loss": loss, "previous": before,
-            "damping": damping, "scales": largest,
-        } if done else None)
+        J, residual = linearise(network, objective, theta)
+        slope = residual @ J
+        largest = np.maximum(largest, np.einsum("ij,ij->j", J, J))
+        monitor.record(theta, loss, gradient_norm(slope, objective))
         if before - loss <= tolerance * before < np.inf:
             return True, "converged: the loss no longer decreases"
         if done == n_steps:
             break
         before = loss
-        free = np.flatnonzero(~_at_active_bounds(network.with_vector(theta), slope))
+        free = ~_at_active_bounds(network.with_vector(theta), slope)
+        equations = _equations(J, residual, slope, largest, free)
         for _ in range(TRIES):
             step = np.zeros_like(theta)
-            step[free] = damped_step(matrix[np.ix_(free, free)], slope[free], damping, largest[free])
+            step[free] = equations.step(damping)
             trial = space.step(theta, space.gradient(theta, step))
             value = objective.value(trial)
             if value < before:
@@ -110,10 +99,10 @@ def minimise(
     return False, f"stopped at the limit of {n_steps} steps"
 
 
-def normal_equations(network: Network, objective: Objective, theta: Array) -> tuple[Array, Array]:
-    """Return (J^T J, J^T r), with r the residuals and J their derivatives along the space.
+def linearise(network: Network, objective: Objective, theta: Array) -> tuple[Array, Array]:
+    """Return the derivatives of the residuals along the space, J (m, p), and the residuals (m,).
 
-    With sample weights u both have their rows times sqrt(u).
+    m is n_samples n_outputs. With sample weights u both have their rows times sqrt(u).
     """
     J = tangent_jacobian(network, theta, objective.H)
     residual = forward.outputs(network.layout, theta, objective.H, network._activation) - objective.y
@@ -121,7 +110,18 @@ def normal_equations(network: Network, objective: Objective, theta: Array) -> tu
         roots = np.sqrt(objective.sample_weight)[:, np.newaxis]
         residual *= roots
         J *= np.repeat(roots, network.n_outputs, axis=0)
-    return J.T @ J, J.T @ residual.ravel()
+    return J, residual.ravel()
+
+
+def _equations(
+    J: Array, residual: Array, slope: Array, largest: Array, free: np.ndarray
+) -> DampedEquations | DualEquations:
+    """Return the damped equations for the free variables, by whichever system is smaller."""
+    if not free.all():
+        J, slope, largest = J[:, free], slope[free], largest[free]
+    if len(J) < J.shape[1]:
+        return DualEquations(J, residual, largest)
+    return DampedEquations(J.T @ J, slope, largest)
 
 
 def gradient_norm(slope: Array, objective: Objective) -> float:

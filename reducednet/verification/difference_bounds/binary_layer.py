@@ -6,7 +6,7 @@ provably agree with their representative stay in its class.
 
 References
 ----------
-THEORY, sections 7 and 9.
+PROOFS, sections 4 and 17.
 """
 from __future__ import annotations
 

@@ -1,11 +1,15 @@
 """Bound the difference of two ReLU networks that are written over the same symbolic columns.
 
-Where the networks share the hyperplanes of their unstable neurons, the rows of their outputs
-cancel, whatever dead, always-on and repeated neurons each of them has, and in however many layers.
+With f = A . columns and g = A' . columns, and |columns| <= B on the domain,
+
+    |f - g| <= |A - A'| B    (n_outputs,).
+
+Where the networks share the hyperplanes of their unstable neurons, these rows cancel, whatever
+dead, always-on and repeated neurons each of them has, and in however many layers.
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 19, Lemma 18.
 """
 from __future__ import annotations
 
@@ -133,9 +137,11 @@ def propose_symbolic_proof(
 
 
 def symbolic_cost(f: Network, g: Network) -> float:
-    """Return roughly how many multiplications it takes to bound all neurons of both networks.
+    """Return roughly how many multiplications it takes to bound all n neurons of both networks:
 
-    Every neuron's row passes through the rows of the classes below it. inf if the rows are too
+        n^2 (1 + n_inputs + n),
+
+    as each neuron's row passes through the rows of all classes below it. inf if the rows are too
     large to be written.
     """
     neurons = sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
