@@ -1,4 +1,7 @@
-"""Time one full-batch Adam step in float64: reducednet, naive NumPy, scikit-learn, PyTorch, geoopt.
+"""Time one full-batch step in float64: reducednet, naive NumPy, scikit-learn, PyTorch, geoopt.
+
+Adam by default, first as `train` runs it, with a row of its history after every step, then the bare step. With
+``--lbfgs`` an iteration of L-BFGS, as `train` runs it, against SciPy's alone on the same loss and gradient.
 
 All contestants take turns in one process, on one thread; figures are the median and the fastest of the turns.
 Run it with ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/steps.py``; see README.md here.
@@ -25,8 +28,12 @@ from reducednet.training.monitor import Monitor  # noqa: E402
 from reducednet.training.objective import Objective  # noqa: E402
 
 CASES = [
-    ((1, 20, 1), 200), ((2, 40, 1), 1000), ((2, 20, 10, 1), 1000),
+    ((1, 20, 1), 200), ((2, 40, 1), 1000), ((10, 40, 1), 1000), ((2, 20, 10, 1), 1000),
     ((10, 100, 100, 1), 256), ((10, 100, 100, 1), 4096), ((64, 256, 256, 10), 4096),
+]
+LBFGS_CASES = [
+    ((1, 20, 1), 200), ((2, 40, 1), 500), ((2, 20, 10, 1), 1000),
+    ((10, 100, 100, 1), 256), ((10, 100, 100, 1), 4096),
 ]
 RATE = 1e-3
 
@@ -34,8 +41,8 @@ RATE = 1e-3
 class Clock(Monitor):
     """A monitor that notes the CPU time at the start's record and at that of the last step."""
 
-    def __init__(self, network, objective, last):
-        super().__init__(network, objective, record_every=10**9)
+    def __init__(self, network, objective, last, record_every):
+        super().__init__(network, objective, record_every=record_every)
         self.last, self.times = last, []
 
     def record(self, vector, loss, gradient_norm=np.nan):
@@ -45,19 +52,72 @@ class Clock(Monitor):
 
 
 class Reducednet:
-    """`minimise_adam` without rows of the history; the monitor's call is included.
+    """The loop of `train` with method "adam" and its defaults: a row of the history after every step.
 
-    So are the gradient's norm and the saved state.
+    With ``record_every=10**9`` the bare step: the monitor's call, the gradient's norm and the saved state are
+    included, a row is not.
     """
 
-    def __init__(self, network, X, y):
-        self.network, self.objective = network, Objective(network, X, y)
+    def __init__(self, network, X, y, record_every=1):
+        self.network, self.objective, self.record_every = network, Objective(network, X, y), record_every
 
     def seconds(self, k):
-        clock = Clock(self.network, self.objective, k)
+        clock = Clock(self.network, self.objective, k, self.record_every)
         minimise_adam(self.network, self.objective, clock, k, 0.0, rng=0, learning_rate=RATE)
         started, ended = clock.times
         return (ended - started) / k
+
+
+class Iterations:
+    """An iteration of L-BFGS: what k of them take beyond a few, divided by their number.
+
+    run : function of a number of iterations that returns how many were made
+    """
+
+    def __init__(self, run):
+        self.run = run
+        run(1)  # imports
+
+    def timed(self, k):
+        start = process_time()
+        made = self.run(k)
+        return process_time() - start, made
+
+    def seconds(self, k):
+        (few_seconds, few), (seconds, made) = self.timed(3), self.timed(3 + max(k, 30))
+        return max(seconds - few_seconds, 1e-7) / max(made - few, 1)
+
+
+def lbfgs_contestants(sizes, n_samples):
+    """Return name -> contestant for L-BFGS, and notes on those that are not here."""
+    from scipy.optimize import minimize
+
+    networks, X, y = problem(sizes, n_samples)
+    objective = Objective(networks["standard"], X, y)
+
+    def bare(k):
+        options = {"maxcor": 20, "ftol": 0.0, "gtol": 0.0, "maxiter": k, "maxfun": 10**9}
+        start = networks["standard"].to_vector()
+        return minimize(objective, start, jac=True, method="L-BFGS-B", options=options).nit
+
+    def training(network):
+        return lambda k: rn.train(network, X, y, "lbfgs", n_steps=k, tolerance=0.0).steps
+
+    found = {name: Iterations(training(network)) for name, network in networks.items()}
+    found["SciPy alone"] = Iterations(bare)
+    if importlib.util.find_spec("sklearn") is None:
+        return found, ["scikit-learn is not installed: left out"]
+    from sklearn.neural_network import MLPRegressor
+
+    def scikit_learn(k):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = MLPRegressor(
+                hidden_layer_sizes=sizes[1:-1], solver="lbfgs", alpha=0.0, max_iter=k, tol=0.0, random_state=0)
+            return model.fit(X, y[:, 0]).n_iter_
+
+    found["scikit-learn"] = Iterations(scikit_learn)
+    return found, []
 
 
 class Stepper:
@@ -199,19 +259,27 @@ class Geoopt(PyTorch):
         return geoopt.optim.RiemannianAdam(self.model.parameters(), lr=RATE)
 
 
-def contestants(sizes, n_samples):
-    """Return name -> contestant, and notes on those that are not here."""
+def problem(sizes, n_samples):
+    """Return the networks to train by name, and samples."""
     rng = np.random.default_rng(0)
     X, y = rng.random((n_samples, sizes[0])), rng.standard_normal((n_samples, sizes[-1]))
-    standard = rn.Network.random(sizes, rng=0, scheme="he")
     box = rn.Box(np.zeros(sizes[0]), np.ones(sizes[0]))
-    found = {
-        "standard": Reducednet(standard, X, y),
-        "reduced": Reducednet(rn.ReducedNetwork.random(sizes, box, rng=0), X, y),
-        "reduced, ball": Reducednet(rn.ReducedNetwork.random(sizes, box, rng=0, bound="ball"), X, y),
-        "products alone": Products(standard, X, y),
-        "naive NumPy": NaiveNumPy(standard, X, y),
-    }
+    return {
+        "standard": rn.Network.random(sizes, rng=0, scheme="he"),
+        "reduced": rn.ReducedNetwork.random(sizes, box, rng=0),
+        "reduced, ball": rn.ReducedNetwork.random(sizes, box, rng=0, bound="ball"),
+    }, X, y
+
+
+def contestants(sizes, n_samples):
+    """Return name -> contestant, and notes on those that are not here."""
+    networks, X, y = problem(sizes, n_samples)
+    standard = networks["standard"]
+    found = {name: Reducednet(network, X, y) for name, network in networks.items()}
+    found |= {f"{name}, bare step": Reducednet(network, X, y, record_every=10**9)
+              for name, network in networks.items()}
+    found["products alone"] = Products(standard, X, y)
+    found["naive NumPy"] = NaiveNumPy(standard, X, y)
     missing = []
     for name, module, kind in (("scikit-learn", "sklearn", ScikitLearn), ("PyTorch", "torch", PyTorch),
                                ("geoopt", "geoopt", Geoopt)):
@@ -224,7 +292,7 @@ def contestants(sizes, n_samples):
     return found, missing
 
 
-def measure(sizes, n_samples, turns, budget):
+def measure(sizes, n_samples, turns, budget, contestants):
     """Return the CPU seconds of a step by name, the median of the turns and the fastest one.
 
     Every turn of a contestant takes about `budget` seconds.
@@ -255,11 +323,11 @@ def table(results, which):
     """
     names = list(dict.fromkeys(name for r in results for name in r[which]))
     headings = ["-".join(map(str, r["sizes"])) + f", {r['n_samples']}" for r in results]
-    ratios = [(f"{name} / PyTorch", name, "PyTorch") for name in names if name != "PyTorch" and "PyTorch" in names]
-    ratios += [("reduced / standard", "reduced", "standard"),
-               ("reduced, ball / standard", "reduced, ball", "standard"),
-               ("products alone / standard", "products alone", "standard"),
-               ("products alone / reduced", "products alone", "reduced")]
+    unit = next((name for name in ("PyTorch", "SciPy alone") if name in names), "naive NumPy")
+    ratios = [(f"{name} / {unit}", name, unit) for name in names if name != unit]
+    ratios.append(("reduced / standard", "reduced", "standard"))
+    if "products alone" in names:
+        ratios.append(("products alone / bare step", "products alone", "standard, bare step"))
     lines = [f"| {which} turn, microseconds | " + " | ".join(headings) + " |",
              "|---" * (len(headings) + 1) + "|"]
     for name in names:
@@ -274,14 +342,16 @@ def table(results, which):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--lbfgs", action="store_true", help="an iteration of L-BFGS, not a step of Adam")
     parser.add_argument("--quick", action="store_true", help="few turns: a look, not a measurement")
     parser.add_argument("--cases", type=int, nargs="*", help="only these cases, counted from 0")
     options = parser.parse_args()
     turns, budget = (3, 0.02) if options.quick else (31, 0.05)
-    cases = CASES if options.cases is None else [CASES[i] for i in options.cases]
+    cases, found = (LBFGS_CASES, lbfgs_contestants) if options.lbfgs else (CASES, contestants)
+    cases = cases if options.cases is None else [cases[i] for i in options.cases]
     results, notes = [], set()
     for sizes, n_samples in cases:
-        medians, fastest, missing = measure(sizes, n_samples, turns, budget)
+        medians, fastest, missing = measure(sizes, n_samples, turns, budget, found)
         results.append({"sizes": sizes, "n_samples": n_samples, "median": medians, "fastest": fastest})
         notes.update(missing)
     if options.json:

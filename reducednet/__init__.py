@@ -2,8 +2,8 @@
 
 Every neuron's weights on the unit sphere, its threshold in a bounded interval: the space of
 T. Qin, L. Zhou, D. Xiu, *Reducing Parameter Space for Neural Network Training*, arXiv 1805.08340
-(Theoretical & Applied Mechanics Letters 10, 2020), cited as [QZX]. THEORY in docstrings is the
-file THEORY.md of this project.
+(Theoretical & Applied Mechanics Letters 10, 2020), cited as [QZX]. In docstrings, THEORY is
+this project's file THEORY.md, and PROOFS its docs/rounding-and-proofs.md.
 
 Importing this package loads NumPy and nothing else that is slow to import: each name below is
 loaded when it is first used. `README.md` in this folder says in which order to read the code.
@@ -44,6 +44,13 @@ _HOMES = {
     "StableNeurons": "verification.stable_neurons",
     "train": "training.train",
     "TrainingResult": "training.result",
+    "training_limit": "training.global_optima.training_limit",
+    "TrainingLimit": "training.global_optima.training_limit",
+    "fit_exact": "training.global_optima.fit_exact",
+    "neurons_needed": "training.global_optima.neurons_needed",
+    "fit_convex": "training.global_optima.fit_convex",
+    "optimality_gap": "training.global_optima.fit_convex",
+    "OptimalityProof": "training.global_optima.optimality",
     "compress": "compression.compress",
     "CompressionReport": "compression.report",
     "compare": "experiments.compare",
@@ -112,6 +119,13 @@ if TYPE_CHECKING:
     from .reduced_space.rounding_error import evaluation_bound as evaluation_bound
     from .reduced_space.spaces import ReducedSpace as ReducedSpace
     from .reduced_space.spaces import StandardSpace as StandardSpace
+    from .training.global_optima.fit_exact import fit_exact as fit_exact
+    from .training.global_optima.neurons_needed import neurons_needed as neurons_needed
+    from .training.global_optima.training_limit import TrainingLimit as TrainingLimit
+    from .training.global_optima.training_limit import training_limit as training_limit
+    from .training.global_optima.fit_convex import fit_convex as fit_convex
+    from .training.global_optima.fit_convex import optimality_gap as optimality_gap
+    from .training.global_optima.optimality import OptimalityProof as OptimalityProof
     from .training.gradients import check_gradient as check_gradient
     from .training.gradients import jacobian as jacobian
     from .training.gradients import loss_and_gradient as loss_and_gradient

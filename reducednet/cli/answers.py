@@ -14,13 +14,17 @@ from ..domains import Domain
 DONE, REFUTED, BAD_CALL, UNDECIDED, UNFINISHED = 0, 1, 2, 3, 5
 UNFORESEEN, NOT_WRITTEN, INTERRUPTED = 70, 74, 130
 EXIT_CODES = (
-    f"exit codes: {DONE} done, or proved by verify; {REFUTED} refuted by verify, and nothing else; "
-    f"{BAD_CALL} a bad call, or a file that cannot be read; {UNDECIDED} undecided by verify; "
+    f"exit codes: {DONE} done, or proved by verify or check; "
+    f"{REFUTED} refuted by verify or check, and nothing else; "
+    f"{BAD_CALL} a bad call, or a file that cannot be read; {UNDECIDED} undecided by verify or check; "
     f"{UNFINISHED} a study with runs missing; "
     f"{UNFORESEEN} an unexpected error; {NOT_WRITTEN} an answer that cannot be printed or written; "
     f"{INTERRUPTED} interrupted"
 )
 """The text of `--help`; 70 and 74 are the codes of sysexits.h, 130 is the shell's."""
+
+CODES = {"equivalent": DONE, "not_equivalent": REFUTED, "unknown": UNDECIDED}
+"""Exit codes by the status of a verdict or a certificate."""
 
 
 class Answer(NamedTuple):
@@ -64,6 +68,24 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value + 0.0 if math.isfinite(value) else None  # no -0.0
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def exactly(value: Any) -> str:
+    """Return a coordinate, a float or a fraction, so that it is read back as itself.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> exactly(0.1), exactly(Fraction(1, 3))
+    ('0.1', '1/3')
+    """
+    return repr(float(value) + 0.0) if float(value) == value else str(value)
+
+
+def point_report(point: Sequence[Any]) -> dict[str, Any]:
+    """Return the coordinates of a counterexample, to nearest and exactly; null if it is empty."""
+    return {"counterexample": [float(value) for value in point] or None,
+            "counterexample_ratios": [value.as_integer_ratio() for value in point] or None}
 
 
 def domain_report(domain: Domain) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .answers import INTERRUPTED, UNFINISHED, Answer, study_lines, study_report
 from .options import add_json, at_least
 from .outputs import make_folder, progress, write_figure
@@ -48,14 +50,31 @@ def run(options: argparse.Namespace) -> Answer:
     path, picture = options.out / "study.npz", options.out / "study.png"
     study.save(path)
     figure = Figure(layout="constrained")
-    plotting.study(study, ax=figure.subplots())
+    widest, limit = _limit_of_test_error(target, study)
+    plotting.study(study, ax=figure.subplots(), limit=limit)
     write_figure(figure, picture)
-    report = study_report(study) | {"study": str(path), "figure": str(picture)}
-    lines = [*study_lines(study), f"\nStudy: {path}\nFigure: {picture}"]
+    report = study_report(study) | {"limit": limit, "study": str(path), "figure": str(picture)}
+    floor = [] if limit is None else [
+        f"\nNo network of up to {widest} neurons has a test error below {limit:.3g} (proved)"]
+    lines = [*study_lines(study), *floor, f"\nStudy: {path}\nFigure: {picture}"]
     if study.message == "finished":
         return Answer(report, lines)
     interrupted = study.message.startswith("interrupted")
     return Answer(report, lines, INTERRUPTED if interrupted else UNFINISHED)
+
+
+def _limit_of_test_error(target: Any, study: Any) -> tuple[int, float | None]:
+    """Return the most neurons of a network in the study, and a proved bound of the test errors.
+
+    The bound is None for more inputs or hidden layers.
+    """
+    from ..training.global_optima.training_limit import limit_in_parts
+
+    widest = max(run.network.sizes[1] for run in study.runs if run.network is not None)
+    if target.n_inputs != 1 or len(study.sizes) != 3:
+        return widest, None
+    X = target.grid(study.n_test)
+    return widest, limit_in_parts(X, target(X)[:, np.newaxis], widest)
 
 
 def _widths(text: str) -> list[int]:

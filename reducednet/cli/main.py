@@ -20,7 +20,9 @@ from .options import in_terms_of_options
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
 """Errors of a disk that is full or broken."""
 
-COMMANDS = ("demo", "compare", "reduce", "verify", "info", "convert", "compress")
+COMMANDS = (
+    "demo", "compare", "reduce", "verify", "check", "info", "convert", "compress", "limit",
+)
 """Modules with one command each: `add_parser` declares its options, `run` answers it."""
 
 
@@ -46,7 +48,7 @@ def program() -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; unexpected errors are raised.
 
-    0 is done or proved, 1 refuted (only by `verify`), 2 a bad call, 3 undecided, 5 a study with
+    0 is done or proved, 1 refuted (only by `verify` and `check`), 2 a bad call, 3 undecided, 5 a study with
     runs missing, 74 an answer that cannot be written, 130 Ctrl-C.
 
     Parameters

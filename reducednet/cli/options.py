@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import Box
-from .._validation import real_array
+from .._validation import Array, real_array
 from ..domains import Domain
 from ..files.archives import naming
 from ..files.nnet import ADVICE
@@ -170,7 +170,22 @@ def declared_domain(*files: tuple[Any, Path]) -> Domain:
 
 
 def box_around(path: Path) -> Box:
-    """Return the smallest box around the samples of a .npy, .csv (commas) or .txt (blanks) file.
+    """Return the smallest box around the samples of a file; see `read_samples`.
+
+    Raises
+    ------
+    ValueError
+        As for `read_samples`, or if all samples are equal. The message names the file.
+    OSError
+        If the file cannot be read.
+    """
+    with naming(str(path)):
+        samples = _samples(path)
+        return Box(samples.min(axis=0), samples.max(axis=0))
+
+
+def read_samples(path: Path) -> Array:
+    """Return the samples of a .npy, .csv (commas) or .txt (blanks) file, one per row.
 
     Each row is a sample; a first row without any number holds names. Each entry of a vector is a
     sample of one input.
@@ -178,13 +193,18 @@ def box_around(path: Path) -> Box:
     Raises
     ------
     ValueError
-        If the file is not such a file, or all samples are equal. The message names the file.
+        If the file is not such a file. The message names the file.
     OSError
         If the file cannot be read.
     """
     with naming(str(path)):
-        samples = real_array(_numbers(path), "samples", ("n_samples", "n_inputs"))
-        return Box(samples.min(axis=0), samples.max(axis=0))
+        return _samples(path)
+
+
+def _samples(path: Path) -> Array:
+    if path.suffix.lower() not in SAMPLE_ENDINGS:
+        raise ValueError(f"samples are read from a {' or '.join(SAMPLE_ENDINGS)} file")
+    return real_array(_numbers(path), "samples", ("n_samples", "n_inputs"))
 
 
 def _numbers(path: Path) -> Any:

@@ -5,11 +5,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .answers import DONE, INTERRUPTED, REFUTED, UNDECIDED, Answer, domain_report
+from ..verification.certificates.certificate_files import ENDINGS
+from .answers import CODES, INTERRUPTED, Answer, domain_report, exactly, point_report
 from .options import add_domain, add_json, domain_of, read_network
-
-CODES = {"equivalent": DONE, "not_equivalent": REFUTED, "unknown": UNDECIDED}
-"""Exit codes by the verdict's status."""
+from .outputs import check_output
 
 
 def add_parser(commands: Any) -> None:
@@ -23,6 +22,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--semantics", choices=("real", "float64"), default="real",
                         help="the stored numbers as exact ones, or what computers return")
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS", help="(default 60)")
+    parser.add_argument("--certificate", type=Path, metavar="FILE",
+                        help="where to write the proof (.json or .npz), for `check`")
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -31,6 +32,8 @@ def run(options: argparse.Namespace) -> Answer:
     """Ask for a verdict."""
     from .. import verify
 
+    if options.certificate is not None:
+        check_output(options.certificate, ENDINGS, "--certificate")
     f, g = (read_network(path) for path in (options.first, options.second))
     domain = domain_of(options, (f, options.first), (g, options.second))
     verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
@@ -39,16 +42,21 @@ def run(options: argparse.Namespace) -> Answer:
                for name in ("eps", "bound", "solver_bound", "gap", "margin", "seconds")}
     words = {name: getattr(verdict, name)
              for name in ("status", "method", "rigorous", "semantics", "interrupted", "remark")}
-    report = {**words, **numbers, "counterexample": [float(value) for value in point] or None,
-              "counterexample_ratios": [value.as_integer_ratio() for value in point] or None,
-              "domain": domain_report(domain), "stages": [stage.name for stage in verdict.stages]}
+    report = {**words, **numbers, **point_report(point), "domain": domain_report(domain),
+              "stages": [stage.name for stage in verdict.stages]}
     lines = [f"{verdict.status}: {verdict.sentence}", f"on {domain!r}"]
     if point:
-        lines.append(f"counterexample: {', '.join(map(_exactly, point))}")
+        lines.append(f"counterexample: {', '.join(map(exactly, point))}")
+    if options.certificate is not None:
+        report["certificate"] = None if verdict.certificate is None else str(options.certificate)
+        lines.append(_save(verdict.certificate, options.certificate))
     unfinished = verdict.interrupted and verdict.status == "unknown"
     return Answer(report, lines, INTERRUPTED if unfinished else CODES[verdict.status])
 
 
-def _exactly(value: Any) -> str:
-    """Write a coordinate, a float or a fraction, so that it is read back as itself."""
-    return repr(float(value) + 0.0) if float(value) == value else str(value)
+def _save(certificate: Any, path: Path) -> str:
+    """Write the certificate, if there is one, and return the line that says so."""
+    if certificate is None:
+        return f"no certificate is written to {path}: no checker confirmed a bound or a gap"
+    certificate.save(path)
+    return f"certificate: {path}"

@@ -22,13 +22,15 @@ from .inputs import (
     check_samples, encode, feature_names, sklearn_class,
 )
 
-FIT_METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro")
+FIT_METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro", "exact")
 SPACES = ("reduced", "standard")
 ROUTED = ("fit", "score")
 """The methods that take `sample_weight`."""
 UNCHANGED = "$UNCHANGED$"
 """scikit-learn's value for a metadata request that stays as it is."""
-FIT_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100}
+FIT_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100, "exact": 100}
+MOST_EXACT = 2000
+"""The most samples for which ``"auto"`` may be ``"exact"``, whose time grows as their square."""
 
 
 class ReducedEstimator:
@@ -180,10 +182,13 @@ class ReducedEstimator:
         if fraction > 0.5:
             raise ValueError(message("validation_fraction", "from 0 to 0.5", fraction))
         method = choice(self.method, "method", FIT_METHODS)
-        method = self._auto if method == "auto" else method
+        layers = _layers(self.hidden_layer_sizes)
+        if method == "auto":
+            exact = self._loss == "mse" and X.shape[1] == len(layers) == 1 and not fraction
+            method = "exact" if exact and len(X) <= MOST_EXACT else self._auto
         n_steps = FIT_STEPS[method] if self.n_steps is None else integer(self.n_steps, "n_steps", 1)
         return Task(
-            X, Y, weight, self._loss, n_outputs, _layers(self.hidden_layer_sizes),
+            X, Y, weight, self._loss, n_outputs, layers,
             self._domain(X), choice(self.bound, "bound", BOUNDS), choice(self.space, "space", SPACES),
             method, n_steps, integer(self.n_starts, "n_starts", 1), round(1.0 / fraction) if fraction else 0,
             flag(self.verbose, "verbose"),
@@ -224,10 +229,12 @@ class ReducedRegressor(ReducedEstimator):
         The intervals of thresholds, see `ReducedNetwork`.
     method : str
         As for `train`: ``"lbfgs"``, ``"varpro"`` (for data without noise), ``"adam"``, ``"sgd"``,
-        ``"slsqp"``; ``"auto"`` is ``"lbfgs"`` here.
+        ``"slsqp"``; ``"exact"`` for one input and one hidden layer. ``"auto"`` is
+        ``"lbfgs"`` here, but ``"exact"`` for one input, one hidden layer and at most 2000 samples
+        with ``validation_fraction=0``: it follows noise as far as any network can.
     n_steps : int, optional
-        The largest number of steps: by default 300, but 100 for ``"varpro"`` and ``"slsqp"``. A step of
-        ``"adam"`` and ``"sgd"`` is a pass over the samples in batches of 64.
+        The largest number of steps: by default 300, but 100 for ``"varpro"``, ``"slsqp"`` and
+        ``"exact"``. A step of ``"adam"`` and ``"sgd"`` is a pass over the samples in batches of 64.
     n_starts : int
         How many starts are tried; the best one on the held-out samples is kept, or without them the
         one of least training loss.

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._validation import Array
 from ..numerics.records import read_only, record
+from ..training.global_optima.training_limit import TrainingLimit
 from ..training.result import TrainingResult
 from .methods import FAILURE
 
@@ -47,11 +48,18 @@ class Comparison:
     results : dict of lists of TrainingResult
     equivalence : dict of Equivalence
         For the reduced spaces only.
+    limit : TrainingLimit
+        A bound of the training error of all networks of this size, with the network that
+        `fit_exact` constructs.
+    limit_test_error : float
+        The test mean squared error of that network.
     """
 
     errors: Mapping[str, Array]
     results: dict[str, list[TrainingResult]]
     equivalence: dict[str, Equivalence]
+    limit: TrainingLimit
+    limit_test_error: float
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""

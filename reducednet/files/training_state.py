@@ -1,8 +1,12 @@
 """Store a training result in a .npz file: its history, and the state from which training continues.
 
 The entry ``result`` of the header holds all that is not an array: whether and how the run ended,
-the optimiser's counts and losses, and the state of its random generator, with lists for arrays.
-Each column of the history is a member ``history_...``, each array of the state ``state_...``.
+the optimiser's counts, and the state of its random generator, with lists for arrays. Each column of
+the history is a member ``history_...``, each array of the state ``state_...``. Each optimiser that
+can be continued declares the entries of its state (`StateFields`).
+
+Version 0.1.0 kept states of other kinds, in the entry ``state``. They are not read: a run of that
+version continues from its best network.
 """
 from __future__ import annotations
 
@@ -12,58 +16,37 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import Array, choice, flag, instance, integer, message, number, real_array
+from .._validation import Array, choice, flag, instance, integer, message, real_array
 from ..networks.network import Network
-from ..training.result import TrainingResult
+from ..training.result import MINIMISERS, StateFields, TrainingResult, state_fields
 from .archives import check_names, read_array
 
 _COLUMNS = ("step", "loss", "validation_loss", "gradient_norm", "dead", "always_on", "seconds")
 _GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 _LIMITS = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "uinteger": 2**32 - 1}
-_ARRAYS: dict[str, dict[str, tuple[int, ...]]] = {
-    "sgd": {"vector": (), "moments": (1,)}, "adam": {"vector": (), "moments": (2,)},
-    "surrogate": {"vector": (), "moments": (2,)}, "lbfgs": {"vector": ()}, "slsqp": {"vector": ()},
-    "levenberg_marquardt": {"vector": (), "scales": ()}, "exchange": {"vector": (), "best": ()},
-    "varpro": {"vector": (), "origin": (), "best": ()},
-}
-"""The arrays of each optimiser's state: their shape without the last length, n_parameters."""
-_NUMBERS: dict[str, tuple[str, ...]] = {
-    "sgd": ("n_steps",), "adam": ("n_steps",), "surrogate": ("n_steps",), "lbfgs": ("loss", "n_steps"),
-    "slsqp": ("loss", "n_steps"), "levenberg_marquardt": ("loss", "previous", "damping"),
-    "exchange": ("loss", "failures", "ended"),
-    "varpro": ("loss", "previous", "damping", "round", "count"),
-}
-_BATCHES = ("sgd", "adam")
-_RANDOM = ("sgd", "adam", "exchange", "varpro")
-_REAL = ("loss", "previous", "damping")
 
 
 def result_parts(result: TrainingResult) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the entry ``result`` of the header, and the arrays."""
     entry: dict[str, Any] = {
         "converged": bool(result.converged), "message": result.message, "records": len(result.history["step"]),
-        "columns": list(result.history), "state": None,
+        "columns": list(result.history), "optimiser": None,
     }
     arrays = {f"history_{name}": column for name, column in result.history.items() if len(column)}
     if result.state:
-        entry["state"], of_state = _state_parts(result.state)
+        entry["optimiser"], of_state = _state_parts(result.state)
         arrays |= of_state
     return entry, arrays
 
 
 def _state_parts(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    method = choice(state["method"], "result.state['method']", _ARRAYS)
-    entry = {"method": method} | {name: _plain(state[name]) for name in _NUMBERS[method]}
-    names = list(_ARRAYS[method])
-    if method in _RANDOM:
+    fields = _fields(state)
+    entry = {"method": state["method"], "position": None} | {name: int(state[name]) for name in fields.counts}
+    arrays = {f"state_{name}": np.asarray(state[name]) for name in fields.arrays}
+    if "permutation" in state:
         choice(state["rng"]["bit_generator"], "result.state['rng']['bit_generator']", _GENERATORS)
-        entry["rng"] = _plain(state["rng"])
-    if method in _BATCHES:
-        entry["position"] = state.get("position")
-        names += ["permutation"] * ("permutation" in state)
-    arrays = {f"state_{name}": np.asarray(state[name]) for name in names}
-    if "permutation" in names:
-        arrays["state_permutation"] = arrays["state_permutation"].astype("<i8")  # on every machine
+        entry |= {"position": int(state["position"]), "rng": _plain(state["rng"])}
+        arrays["state_permutation"] = np.asarray(state["permutation"]).astype("<i8")  # on every machine
     return entry, arrays
 
 
@@ -83,12 +66,13 @@ def read_result(entry: Any, members: dict[str, bytes], network: Network) -> Trai
     columns = instance(entry.get("columns"), "columns", list, "a list of names")
     if columns not in ([*_COLUMNS], [name for name in _COLUMNS if name != "validation_loss"]):
         raise ValueError(message("columns", f"those of a history, {list(_COLUMNS)}", columns))
-    state = {} if entry.get("state") is None else instance(entry["state"], "state", dict, "a dict")
     names = [f"history_{name}" for name in columns] if records else []
-    if state:
-        method = choice(state.get("method"), "method", _ARRAYS)
-        names += [f"state_{name}" for name in _ARRAYS[method]]
-        names += ["state_permutation"] * (method in _BATCHES and state.get("position") is not None)
+    state: dict[str, Any] = {}
+    if entry.get("optimiser") is not None:
+        state = instance(entry["optimiser"], "optimiser", dict, "a dict")
+        names += _state_names(state)
+    elif "state" in entry:  # of version 0.1.0
+        members = {name: data for name, data in members.items() if not name.startswith("state_")}
     check_names(members, names)
     history = {name: _column(members, f"history_{name}", records) for name in columns}
     if records and not _are_steps(history["step"]):
@@ -110,31 +94,40 @@ def _are_steps(steps: Array) -> bool:
     return bool(whole.all() and (np.diff(steps) > 0.0).all())
 
 
+def _fields(state: Mapping[str, Any]) -> StateFields:
+    """Return what the state's optimiser declares."""
+    fields = state_fields(method := choice(state.get("method"), "method", MINIMISERS))
+    if fields is None:
+        raise ValueError(message("method", "one that leaves a state", repr(method)))
+    return fields
+
+
+def _has_batches(state: dict[str, Any]) -> bool:
+    return _fields(state).batches and state.get("position") is not None
+
+
+def _state_names(state: dict[str, Any]) -> list[str]:
+    """Return the names of the members that hold the state's arrays."""
+    names = [f"state_{name}" for name in _fields(state).arrays]
+    return names + ["state_permutation"] * _has_batches(state)
+
+
 def _read_state(state: dict[str, Any], members: dict[str, bytes], network: Network) -> dict[str, Any]:
     """Return the checked state from which an optimiser continues."""
-    method, n = state["method"], network.n_parameters
-    result: dict[str, Any] = {"method": method}
-    result |= {name: _read_number(state.get(name), name) for name in _NUMBERS[method]}
-    if "count" in result:
-        _below(result["count"], "count", network.sizes[1])
-    for name, shape in _ARRAYS[method].items():
+    fields, n = _fields(state), network.n_parameters
+    result: dict[str, Any] = {"method": state["method"]}
+    result |= {name: integer(state.get(name), name, 0) for name in fields.counts}
+    for name, shape in fields.arrays.items():
         array = read_array(members[f"state_{name}"], f"state_{name}")
         result[name] = real_array(array, f"member state_{name}", (*shape, n))
-    if method in _BATCHES and state.get("position") is not None:
+    if _has_batches(state):
         permutation = read_array(members["state_permutation"], "state_permutation", "<i8")
         if permutation.ndim != 1 or (np.sort(permutation) != np.arange(len(permutation))).any():
             raise ValueError("member state_permutation must hold each of 0, 1, ... once")
-        position = _below(state["position"], "position", len(permutation) - 1)
-        result |= {"permutation": permutation.astype(np.intp), "position": position}
-    if method in _RANDOM:
-        result["rng"] = _generator_state(state.get("rng"))
+        position = _below(state["position"], "position", len(permutation))
+        result |= {"permutation": permutation.astype(np.intp), "position": position,
+                   "rng": _generator_state(state.get("rng"))}
     return result
-
-
-def _read_number(value: Any, name: str) -> float | int | bool:
-    if name == "ended":
-        return flag(value, name)
-    return number(value, name, minimum=0.0) if name in _REAL else integer(value, name, 0)
 
 
 def _generator_state(plain: Any) -> dict[str, Any]:

@@ -92,13 +92,14 @@ class BackwardPass:
         inputs = [H, *buffers.activations]
         self._outgoing = inputs[-1][:len(blocks[-1])].dot, delta.T, gradients[-1]
         self._zero_gradients = gradients[:-1] if activation.name == "binary" else ()
+        self._hidden = list(zip(buffers.activations, buffers.masks)) if self._zero_gradients else []
         self._layers: list[tuple[Any, ...]] = []
         D_above = delta
         for layer in () if self._zero_gradients else range(len(blocks) - 2, -1, -1):
             D = buffers.activations[layer][:-1]
             weights_times = times(blocks[layer + 1][:len(D)], D)
             self._layers.append((
-                D, buffers.mask[:len(D)], weights_times, D_above, inputs[layer].dot, D.T,
+                D, buffers.masks[layer], weights_times, D_above, inputs[layer].dot, D.T,
                 gradients[layer],
             ))
             D_above = D
@@ -109,6 +110,8 @@ class BackwardPass:
         H_times(delta_transposed, out=gradient)
         for gradient in self._zero_gradients:
             gradient.fill(0.0)
+        for H, mask in self._hidden:
+            np.greater(H[:-1], 0.0, out=mask)  # for whoever counts stable neurons
         for D, mask, weights_times, D_above, H_times, D_transposed, gradient in self._layers:
             np.greater(D, 0.0, out=mask)  # D is still H^l, which is positive where Z^l is
             weights_times(D_above, out=D)
@@ -140,7 +143,7 @@ class OuterBackwardPass:
     ) -> None:
         self._H = buffers.activations[0][:-1]
         m = len(self._H)
-        self._mask, self._mask_transposed = buffers.mask[:m], self._H.T
+        self._mask, self._mask_transposed = buffers.masks[0], self._H.T
         self._delta, self._inputs = delta, H[:-1]
         self._weighted_inputs = buffers.weighted_inputs[:-1]
         self._weighted_times = buffers.weighted_inputs.dot
@@ -174,8 +177,9 @@ class ThresholdBackwardPass:
     def __init__(
         self, blocks: Sequence[Array], delta: Array, buffers: Buffers, gradients: Sequence[Array]
     ) -> None:
-        H, m = buffers.activations[0], len(buffers.activations[0]) - 1
-        self._H, self._mask, self._delta = H[:-1], buffers.mask[:m], delta[0]
+        H = buffers.activations[0]
+        m = len(H) - 1
+        self._H, self._mask, self._delta = H[:-1], buffers.masks[0], delta[0]
         self._H_times, self._mask_times = H[:len(blocks[1])].dot, H[:-1].dot
         self._c, self._dC, self._db = blocks[1][:m, 0], gradients[1][:, 0], gradients[0][-1]
 
@@ -243,20 +247,25 @@ class LossAndGradient:
             self._chunks.append((
                 ForwardPass(blocks, inputs, activation, buffers),
                 backward_pass(blocks, inputs, activation, buffers, into, first_weights_fixed),
-                buffers.outputs.T, y[chunk], weights, n / n_samples,
+                buffers.outputs.T, y[chunk], weights, n / n_samples, buffers.masks,
             ))
 
-    def __call__(self) -> float:
-        """Return the mean loss over all samples and write its gradient by each block."""
+    def __call__(self, take_masks: Callable[[Sequence[Any]], None] | None = None) -> float:
+        """Return the mean loss over all samples and write its gradient by each block.
+
+        After each chunk of samples, `take_masks` gets the masks Z^l > 0 of its layers.
+        """
         total = 0.0
         for index, chunk in enumerate(self._chunks):
-            run_forward, run_backward, outputs, y, sample_weight, share = chunk
+            run_forward, run_backward, outputs, y, sample_weight, share, masks = chunk
             run_forward()
             value, _ = self._loss(outputs, y, out=outputs, sample_weight=sample_weight)
             if share < 1.0:
                 outputs *= share
             total += value * share
             run_backward()
+            if take_masks is not None:
+                take_masks(masks)
             if index:  # the first chunk wrote its gradients where they belong
                 for gradient, chunk_gradient in zip(self._gradients, self._chunk_gradients):
                     gradient += chunk_gradient

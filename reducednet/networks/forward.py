@@ -61,8 +61,8 @@ class Buffers(NamedTuple):
         H^1 .. H^L, each with a last row of ones. The backward pass no longer needs H^l once it has
         the derivative of the loss with respect to Z^l, and writes that in its place.
     outputs : array (n_outputs, n)
-    mask : bool array (largest n_l, n)
-        Where Z^l > 0.
+    masks : bool arrays (n_l, n)
+        Where Z^l > 0, after a backward pass.
     zeros : array (largest n_l, n)
     weighted_inputs : array (n_inputs + 1, n)
         With one output: the inputs times the derivative of the loss with respect to the output. Its
@@ -71,7 +71,7 @@ class Buffers(NamedTuple):
 
     activations: Sequence[Array]
     outputs: Array
-    mask: Any
+    masks: Sequence[Any]
     zeros: Array
     weighted_inputs: Array
 
@@ -83,10 +83,9 @@ class Buffers(NamedTuple):
         activations = [aligned((units + 1, n)) for units in hidden]
         for H in activations:
             H[-1] = 1.0
-        return cls(
-            activations, weighted_inputs[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
-            np.empty((largest, n), dtype=bool), aligned((largest, n)), weighted_inputs,
-        )
+        outputs = weighted_inputs[-1:] if n_outputs == 1 else np.empty((n_outputs, n))
+        masks = [np.empty((units, n), dtype=bool) for units in hidden]
+        return cls(activations, outputs, masks, aligned((largest, n)), weighted_inputs)
 
 
 def aligned(shape: tuple[int, ...]) -> Array:

@@ -10,10 +10,11 @@ May import `experiments`, `compression` and the rooms below them.
 from .animation import animate
 from .curves import comparison_figure, error_histogram, fits, history, loss_curves
 from .functions import difference, network, regions
+from .limits import training_limit
 from .neurons import layers, neurons, sphere
 from .studies import study
 
 __all__ = [
     "animate", "comparison_figure", "difference", "error_histogram", "fits", "history", "layers", "loss_curves",
-    "network", "neurons", "regions", "sphere", "study",
+    "network", "neurons", "regions", "sphere", "study", "training_limit",
 ]

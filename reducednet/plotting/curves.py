@@ -217,6 +217,18 @@ def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
     return ax
 
 
+def floor(
+    ax: Axes, bound: float, text: str = "no network of this size is below", vertical: bool = False
+) -> None:
+    """Draw a line at a lower bound of an error, with a text beside it."""
+    line, scale = (ax.axvline, ax.get_xaxis_transform()) if vertical else (ax.axhline, ax.get_yaxis_transform())
+    line(bound, color="0.25", linewidth=1.2, linestyle=(0, (6, 2)))
+    place = (bound, 0.97) if vertical else (0.98, bound)
+    ax.annotate(text, place, (3, -3) if vertical else (0, 3), scale,
+                "offset points", fontsize="small", color="0.25", ha="left" if vertical else "right",
+                va="top" if vertical else "bottom", rotation=90 if vertical else 0)
+
+
 def comparison_figure(comparison: Comparison, target: Target) -> Figure:
     """Return the figure of the demo: median fits, convergence and the histogram of final errors.
 
@@ -245,6 +257,8 @@ def comparison_figure(comparison: Comparison, target: Target) -> Figure:
     fits(target, {space: comparison.median_run(space).network for space in comparison.errors}, left)
     loss_curves(comparison.results, middle)
     error_histogram(comparison.errors, right)
+    limit = comparison.limit
+    floor(middle, limit.bound, f"no network of {limit.n_neurons} neurons is below")
     left.set_title("fit of the median run")
     middle.set_title("training loss: median and quartiles")
     right.set_title("test error of every start")

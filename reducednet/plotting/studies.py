@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._validation import Array, choice, instance, message
+from .._validation import Array, choice, instance, message, number
 from ..experiments.study import Study
-from .curves import error_histogram
+from .curves import error_histogram, floor
 from .style import COLOURS, HATCHES, MARKERS, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def study(study: Study, kind: str = "box", ax: Axes | None = None) -> Axes:
+def study(
+    study: Study, kind: str = "box", ax: Axes | None = None, *, limit: float | None = None
+) -> Axes:
     """Draw the test errors of a study, on logarithmic axes.
 
     Failed runs and errors of 0 cannot be drawn: the labels say how many are left out.
@@ -30,6 +32,8 @@ def study(study: Study, kind: str = "box", ax: Axes | None = None) -> Axes:
         first method on the x axis and that of another on the y axis: below the diagonal the other
         has won.
     ax : Axes, optional
+    limit : float, optional
+        A bound of the test error of all networks of this size: a line says that none is below.
 
     Returns
     -------
@@ -52,7 +56,10 @@ def study(study: Study, kind: str = "box", ax: Axes | None = None) -> Axes:
     errors = {_counted(label, values): _drawable(values) for label, values in study.errors().items()}
     if kind != "pairs":
         errors = {label: values[~np.isnan(values)] for label, values in errors.items()}
-    return draw(errors, ax)
+    ax = draw(errors, ax)
+    if limit is not None and number(limit, "limit", minimum=0.0) > 0.0:
+        floor(ax, limit, vertical=kind != "box")
+    return ax
 
 
 def _drawable(errors: Array) -> Array:

@@ -9,7 +9,7 @@ Comments say what a trick gains, as in `networks/backward.py`.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,10 +43,10 @@ class InPlaceSpace:
     """Whether the first layer's weights never change: with one input they are 1 or -1, and a
     tangent direction there is 0.
 
-    An optimiser must then hold 0 there in its vectors; see `Objective.hold_first_weights`.
+    An optimiser must then hold 0 there in its vectors; see `Objective.use_arrays`.
     """
 
-    def weight_views(self, vectors: Array) -> list[WeightViews]:
+    def weight_views(self, vectors: Iterable[Array]) -> list[WeightViews]:
         """Return views of the flat vectors, the rows of an array (k, n_parameters)."""
         return []
 
@@ -96,7 +96,7 @@ class InPlaceReducedSpace(InPlaceSpace):
         parts = [(layer, block[:-1]) for layer, block in pairs if not layer.fixed]
         return WeightViews(vector, [(layer.ones.dot, part, layer.sums) for layer, part in parts])
 
-    def weight_views(self, vectors: Array) -> list[WeightViews]:
+    def weight_views(self, vectors: Iterable[Array]) -> list[WeightViews]:
         """Return views of the flat vectors, the rows of an array (k, n_parameters)."""
         return [self._views(vector) for vector in vectors] if self._sums else []
 

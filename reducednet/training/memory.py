@@ -40,7 +40,11 @@ def operations_needed(optimiser: str, network: Network, n_samples: int) -> int:
 
     Least squares: n p^2 for J^T J, where the Jacobian J has n rows and p columns, and p^3 for the
     linear system. Exchange: about 40 for each pair of a neuron and a candidate to replace it.
+    Exact: as many as a processor does while Python's integers give the cost of a run, and two for
+    each of 2^18 choices of orientations and pair of neurons.
     """
+    if optimiser == "exact":
+        return 2400 * n_samples**2 + 2**19 * network.sizes[1]**2
     if optimiser == "exchange":
         return 40 * network.sizes[1] * n_directions(network, n_samples) * n_samples
     p = n_unknowns(optimiser, network)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -60,7 +60,6 @@ class _Pending(NamedTuple):
     loss: float
     gradient_norm: float
     skipped: bool
-    state: Mapping[str, Any] | None
 
 
 class Monitor:
@@ -129,15 +128,17 @@ class Monitor:
             if len(self.rows) - best < self.patience:
                 self.best_record = best
 
+    @property
+    def records_next_step(self) -> bool:
+        """Whether the next call of `record` writes to the history."""
+        return (self.step + 1) % self.record_every == 0
+
     def record(
-        self, vector: Array, loss: float, gradient_norm: float = np.nan, *,
-        state: Mapping[str, Any] | None = None,
+        self, vector: Array, loss: float, gradient_norm: float = np.nan
     ) -> None:
         """Record the network with this flat vector, reached by one more step.
 
-        The first call records the start. The vector is copied. The optimiser's state after the
-        step, if given, is stored together with it: an interrupt at any moment leaves a matching
-        pair.
+        The first call records the start. The vector is kept: it must not change afterwards.
 
         Raises
         ------
@@ -148,8 +149,8 @@ class Monitor:
             raise NotFinite
         step = self.step + 1
         skipped = step % self.record_every != 0 and bool(self.rows)
-        self._pending = _Pending(step, vector.copy(), loss, gradient_norm, skipped, state)
-        self._set_step(self._pending)
+        self._pending = _Pending(step, vector, loss, gradient_norm, skipped)
+        self.step, self._earlier = step, []
         self.on_step(step)
         if not skipped:
             self._write()
@@ -161,17 +162,11 @@ class Monitor:
         """
         pending = self._pending
         if pending is not None:
-            self._set_step(pending)
+            self.step, self._earlier = pending.step, []
             if pending.skipped:
                 self._pending = pending = pending._replace(loss=self.objective(pending.vector)[0])
             if math.isfinite(pending.loss):
                 self._write(call_back=pending.skipped)
-
-    def _set_step(self, pending: _Pending) -> None:
-        """Count the step, and store the optimiser's state with it."""
-        self.step, self._earlier = pending.step, []
-        if pending.state is not None:
-            self.state = dict(pending.state)
 
     def _write(self, call_back: bool = True) -> None:
         """Record the pending step, but not twice if it is in the history already."""

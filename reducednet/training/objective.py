@@ -1,6 +1,7 @@
 """Compute the loss on given samples, and its gradient, as functions of the flat vector."""
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,15 @@ from ..networks import backward as backward_module, forward as forward_module
 from ..networks.losses import check_responses, loss_named
 from ..networks.network import Network
 
+Evaluator = Callable[..., float]
+"""Returns the loss and writes its gradient, as `LossAndGradient` does when it is called."""
+
 
 class Objective:
     """The loss of networks of one shape on fixed samples, as a function of the flat vector.
 
-    Optimisers call it many times, so it owns its buffers and a call allocates almost nothing. Its
-    `gradient` and `vector` are the first and the last row of `rows` (5, n_parameters); the rows in
-    between belong to the optimiser.
+    Optimisers call it many times, so it keeps its buffers and a call allocates almost nothing. It
+    evaluates at its array `vector` and writes to its array `gradient`; see `use_arrays`.
 
     Parameters
     ----------
@@ -39,37 +42,54 @@ class Objective:
         self.n_samples = len(X)
         self.sample_weight = weights_of_mean_one(sample_weight, len(X))
         self.activation = network._activation
-        self.rows = np.zeros((5, network.n_parameters))
-        self.gradient, self.vector = self.rows[0], self.rows[4]
         self._layout = network.layout
         self._workspace = forward_module.Workspace(self._layout, self.n_samples)
-        self._first_weights_held = False
-        self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
-        self._batches: dict[int, tuple[Array, Any, Array | None, backward_module.LossAndGradient]] = {}
+        self._estimate: Evaluator | None = None
+        self._stable = StableNeurons(self._layout.sizes[1:-1])
+        self._counted_at: bytes | None = None  # the vector at which neurons were counted last
+        self.use_arrays(*np.zeros((2, network.n_parameters)))
 
-    def hold_first_weights(self) -> None:
-        """Hold the first layer's weights fixed: from now on their gradient is 0."""
-        self._first_weights_held = True
-        self._evaluate = self._evaluation(self.H, self.y, self.sample_weight, self._workspace)
-        self._batches.clear()
+    def use_arrays(self, vector: Array, gradient: Array, hold_first_weights: bool = False) -> None:
+        """Evaluate from now on at this vector, which its owner may change, and write this gradient.
 
-    def _evaluation(
+        With `hold_first_weights` the gradient by the first layer's weights is 0.
+        """
+        self.vector, self.gradient, self.first_weights_held = vector, gradient, hold_first_weights
+        exact = self._evaluator(self.H, self.y, self.sample_weight, self._workspace)
+        self._evaluate = self._estimate or exact
+        self._batches: dict[int, tuple[Array, Any, Array | None, Evaluator]] = {}
+
+    def estimate_by(self, estimate: Evaluator) -> None:
+        """Evaluate from now on by a function called as a `LossAndGradient`; see `Evaluator`.
+
+        It reads `vector`, writes `gradient` and respects `first_weights_held`.
+        """
+        self._evaluate = self._estimate = estimate
+
+    def _evaluator(
         self, H: Array, y: Any, sample_weight: Array | None, workspace: forward_module.Workspace
-    ) -> backward_module.LossAndGradient:
-        """Return the loss and gradient at these samples as a function of the buffer `vector`."""
+    ) -> Evaluator:
+        """Return the loss and gradient at these samples as a function of the array `vector`."""
         return backward_module.LossAndGradient(
             self._layout.blocks(self.vector), H, y, self.loss, self.activation, workspace,
-            self._layout.blocks(self.gradient), sample_weight, self._first_weights_held,
+            self._layout.blocks(self.gradient), sample_weight, self.first_weights_held,
         )
 
-    def __call__(self, theta: Array) -> tuple[float, Array]:
+    def __call__(self, theta: Array, count: bool = False) -> tuple[float, Array]:
         """Return the loss at theta and its Euclidean gradient; the next call overwrites that array.
 
-        Pass the buffer `vector` itself as theta to avoid a copy.
+        Pass the array `vector` itself as theta to avoid a copy. With `count`, dead and always-on
+        neurons are counted on the way, for `count_stable`.
         """
         if theta is not self.vector:
             self.vector[...] = theta
-        return self._evaluate(), self.gradient
+        if not count:
+            return self._evaluate(), self.gradient
+        self._counted_at = None
+        self._stable.begin()
+        value = self._evaluate(self._stable.add)
+        self._counted_at = theta.tobytes()
+        return value, self.gradient
 
     def on_batch(self, theta: Array, indices: Any) -> tuple[float, Array]:
         """Return the mean loss over the samples with these indices, and its gradient.
@@ -81,7 +101,7 @@ class Objective:
             H, y = self.H[:, :len(indices)].copy(), self.y[:len(indices)].copy(order="F")
             u = None if self.sample_weight is None else np.empty(len(indices))
             workspace = forward_module.Workspace(self._layout, len(indices))
-            self._batches[len(indices)] = H, y, u, self._evaluation(H, y, u, workspace)
+            self._batches[len(indices)] = H, y, u, self._evaluator(H, y, u, workspace)
         H, y, u, evaluate = self._batches[len(indices)]
         np.take(self.H, indices, axis=1, out=H, mode="clip")  # "raise" would buffer `out`
         np.take(self.y.T, indices, axis=-1, out=y.T, mode="clip")
@@ -98,14 +118,46 @@ class Objective:
             return self.loss(outputs, self.y, sample_weight=self.sample_weight)[0]
 
     def count_stable(self, theta: Array) -> tuple[int, int]:
-        """Return how many neurons are dead, and how many always on, at the samples."""
-        hidden = self._layout.sizes[1:-1]
-        on_somewhere = [np.zeros(n, dtype=bool) for n in hidden]
-        on_everywhere = [np.ones(n, dtype=bool) for n in hidden]
-        for part in self._workspace.slices(self.n_samples):
-            layers = forward_module.pre_activations(self._layout, theta, self.H[:, part], self.activation)
-            for Z, somewhere, everywhere in zip(layers, on_somewhere, on_everywhere):
-                somewhere |= (Z > 0.0).any(axis=1)
-                everywhere &= (Z > 0.0).all(axis=1)
-        dead = sum(int((~somewhere).sum()) for somewhere in on_somewhere)
-        return dead, sum(int(everywhere.sum()) for everywhere in on_everywhere)
+        """Return how many neurons are dead, and how many always on, at the samples.
+
+        This costs a pass, unless the last call counted on the way and was at theta.
+        """
+        if self._counted_at is None or theta.tobytes() != self._counted_at:
+            self(theta, count=True)
+        return self._stable.counts()
+
+
+class StableNeurons:
+    """Counts dead and always-on neurons from the masks Z^l > 0 of each chunk of samples.
+
+    Parameters
+    ----------
+    hidden : sizes of the hidden layers
+    """
+
+    def __init__(self, hidden: Sequence[int]) -> None:
+        n_neurons, ends = sum(hidden), np.cumsum(hidden)[:-1]
+        self._somewhere, self._everywhere, self._in_chunk = np.empty((3, n_neurons), dtype=bool)
+        arrays = (self._somewhere, self._everywhere, self._in_chunk)
+        self._layers = list(zip(*(np.split(array, ends) for array in arrays)))
+        self._first = True
+
+    def begin(self) -> None:
+        """Begin anew, before the first chunk."""
+        self._first = True
+
+    def add(self, masks: Sequence[Any]) -> None:
+        """Take account of a chunk of samples, given the mask (n_l, n) of each layer."""
+        first, self._first = self._first, False
+        for mask, (somewhere, everywhere, in_chunk) in zip(masks, self._layers):
+            if first:
+                np.logical_or.reduce(mask, axis=1, out=somewhere)
+                np.logical_and.reduce(mask, axis=1, out=everywhere)
+            else:
+                somewhere |= np.logical_or.reduce(mask, axis=1, out=in_chunk)
+                everywhere &= np.logical_and.reduce(mask, axis=1, out=in_chunk)
+
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of neurons that no sample, and that every sample, activates."""
+        n_neurons, somewhere = len(self._somewhere), np.count_nonzero(self._somewhere)
+        return n_neurons - int(somewhere), int(np.count_nonzero(self._everywhere))

@@ -17,30 +17,19 @@ from ..reduced_space.reduced_network import ReducedNetwork
 from . import memory
 from .monitor import Monitor, State, StopTraining, progress_bar
 from .objective import Objective
-from .result import METHODS, TrainingResult
+from .result import METHODS, MINIMISERS, TrainingResult
 
 DEFAULT_STEPS = {
     "sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
-    "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000,
+    "levenberg_marquardt": 300, "exchange": 100, "surrogate": 5000, "exact": 100,
 }
-DEFAULT_TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12}
+DEFAULT_TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e-9, "slsqp": 1e-12, "exact": 1e-6}
 OPTIONS: dict[str, tuple[str, ...]] = {
     "sgd": ("learning_rate", "batch_size", "momentum"),
     "adam": ("learning_rate", "batch_size", "beta1", "beta2", "epsilon"),
     "surrogate": ("learning_rate", "width"), "varpro": ("rounds",),
 }
 RANDOM = ("sgd", "adam", "varpro", "exchange")
-MINIMISERS = {
-    "sgd": ("gradient_descent", "minimise_sgd"),
-    "adam": ("gradient_descent", "minimise_adam"),
-    "lbfgs": ("quasi_newton", "minimise_lbfgs"),
-    "slsqp": ("quasi_newton", "minimise_slsqp"),
-    "varpro": ("varpro", "minimise"),
-    "levenberg_marquardt": ("levenberg_marquardt", "minimise"),
-    "exchange": ("binary_exchange", "minimise"),
-    "surrogate": ("straight_through", "minimise"),
-}
-"""The module of each optimiser in `methods/`, imported on first use, and its function there."""
 
 
 def train(
@@ -59,9 +48,11 @@ def train(
     method           what it does
     ===============  ==================================================================
     ``"auto"``       for mean squared error, if a step needs at most 1 GiB of memory and 10^10
-                     operations: ``"varpro"`` for ReLU networks (with 500 samples, up to 2000
-                     parameters), ``"exchange"`` for binary ones with one hidden layer; otherwise
-                     ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary ones
+                     operations: ``"exact"`` for one input and one hidden layer without validation
+                     (up to about 2000 samples), ``"varpro"`` for other ReLU networks (with 500 samples,
+                     up to 2000 parameters), ``"exchange"`` for other binary ones with one hidden
+                     layer; otherwise ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary
+                     ones
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
     ``"adam"``       Adam on mini-batches; options learning_rate, batch_size, beta1, beta2, epsilon
     ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once
@@ -71,18 +62,20 @@ def train(
                      Levenberg-Marquardt on all parameters for deeper networks
     ``"exchange"``   binary networks with one hidden layer: exact exchange of hyperplanes
     ``"surrogate"``  binary networks: straight-through gradients; options learning_rate, width
+    ``"exact"``      mean squared error, one input, one hidden layer: the network that `fit_exact`
+                     constructs, whatever the start; the message says how near the best it is
     ===============  ==================================================================
 
     Parameters
     ----------
     network : Network, ReducedNetwork or TrainingResult
-        Where training starts; it is not changed. A TrainingResult is continued: with the same
-        method, samples and options, n steps followed by m more give the same bits as n + m steps.
-        ``"lbfgs"`` and ``"slsqp"`` repeat the earlier steps, which costs their time again. (The
-        last step of each part is recorded even if `record_every` would skip it, so it may be the
-        best network.) With another method, or with other samples (except for ``"sgd"``, ``"adam"``
-        and ``"surrogate"``), training restarts from the best network. To restart in any case, give
-        ``result.network``.
+        Where training starts; it is not changed. A TrainingResult is continued, and its history
+        extended. ``"sgd"``, ``"adam"`` and ``"surrogate"`` continue from the last step of the same
+        method: with the same samples and options, n steps followed by m more give the same bits as
+        n + m steps. (The last step of each part is recorded even if `record_every` would skip it,
+        so it may be the best network.) All other methods, and another method, start at the best
+        network with nothing else from before: no curvature, damping or random state. To start anew
+        in any case, give ``result.network``.
     X : array (n_samples, n_inputs)
     y : array (n_samples, n_outputs), or (n_samples,) for one output or class labels
     method : str
@@ -156,7 +149,7 @@ def train(
             raise ValueError("the loss of `network` at the samples leaves the range of float64")
     if callback is not None and not callable(callback):
         raise TypeError(message("callback", "a function of a State", type(callback).__name__))
-    optimiser = _optimiser(network, method, loss, len(X))
+    optimiser = _optimiser(network, method, loss, len(X), validation is not None)
     if optimiser == "exchange" and objective.sample_weight is not None:
         raise ValueError(message("sample_weight", "left out with method 'exchange'", "weights that differ"))
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
@@ -175,7 +168,7 @@ def train(
     monitor.state = dict(arguments.get("state", {}))
     last_step, progress = monitor.step + 1 + arguments["n_steps"], flag(progress, "progress")
     try:
-        quiet = np.errstate(over="ignore", invalid="ignore")
+        quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
         with quiet, progress_bar(last_step, progress) as monitor.on_step:
             return _run(optimiser, network, objective, monitor, arguments)
     except MemoryError as error:
@@ -203,12 +196,16 @@ def _run(
     return monitor.result(converged, text)
 
 
-def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
+def _optimiser(network: Network, method: str, loss: str, n_samples: int, validated: bool = False) -> str:
     """Return the optimiser that runs the method on this network; raise if the method cannot."""
     method = choice(method, "method", METHODS)
     relu, shallow = network.activation == "relu", network.depth == 1
+    one_input = shallow and network.n_inputs == 1
     if method == "auto":
-        if relu:
+        construct = one_input and loss == "mse" and not validated
+        if construct and memory.affordable("exact", network, n_samples):
+            method = "exact"
+        elif relu:
             second_order = "varpro" if shallow else "levenberg_marquardt"
             small = loss == "mse" and memory.affordable(second_order, network, n_samples)
             method = "varpro" if small else "lbfgs"
@@ -220,6 +217,7 @@ def _optimiser(network: Network, method: str, loss: str, n_samples: int) -> str:
         "exchange": (not relu and shallow and loss == "mse",
                      "a binary network of one hidden layer and loss='mse'"),
         "surrogate": (not relu, "a binary network"),
+        "exact": (one_input and loss == "mse", "one input, one hidden layer and loss='mse'"),
     }
     suitable, what = needs.get(method, (True, ""))
     if not suitable:
@@ -274,14 +272,12 @@ def _validation(network: Network, validation: Any, loss: str, allow_outside: boo
 
 
 def _checked_state(state: Mapping[str, Any], network: Network) -> Mapping[str, Any]:
-    """Check that the vectors in a TrainingResult's state lie in the network's space; return it."""
-    for name in ("vector", "best", "origin"):
-        if name in state:
-            vector = real_array(state[name], f"network.state[{name!r}]", (network.n_parameters,))
-            point = network.with_vector(vector)
-            if isinstance(point, ReducedNetwork) and not (feasible := point.feasibility()):
-                expected = "of a feasible network"
-                raise ValueError(message(f"network.state[{name!r}]", expected, f"one with {feasible.reason}"))
+    """Check that the vector in a TrainingResult's state lies in the network's space; return it."""
+    vector = real_array(state["vector"], "network.state['vector']", (network.n_parameters,))
+    point = network.with_vector(vector)
+    if isinstance(point, ReducedNetwork) and not (feasible := point.feasibility()):
+        expected, got = "of a feasible network", f"one with {feasible.reason}"
+        raise ValueError(message("network.state['vector']", expected, got))
     return state
 
 

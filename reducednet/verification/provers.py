@@ -21,7 +21,7 @@ from .counterexamples import (
     confirm, points_across_hyperplanes, points_between_hyperplanes, promising_points,
 )
 from .difference_bounds.affine_forms import region_of
-from .difference_bounds.difference import Matcher, difference
+from .difference_bounds.difference import Matcher, difference, linear_forms_are_cheap
 from .difference_bounds.euclidean_norms import norm_bound
 from .difference_bounds.neuron_classes import Difference
 from .difference_bounds.neuron_matching import (
@@ -39,8 +39,6 @@ from .verdict import UNKNOWN
 
 EXACT_PARAMETERS = 200_000
 """The largest number of parameters that are written over a basis in rationals."""
-LINEAR_PRODUCTS = 200_000_000
-"""How many products linear bounds on a deep network may cost; above that, use intervals alone."""
 BRANCHING_INPUTS = 12
 """The largest number of inputs that are split."""
 PRODUCTS_A_SECOND = 2e8
@@ -75,7 +73,7 @@ def by_matching(findings: Findings) -> None:
     region, binary = region_of(question.domain), question.f.activation == "binary"
     if binary and findings.difference is not None:
         return  # `by_differences` has done this
-    opposite = question.f.depth == 1 and _linear(question)
+    opposite = question.f.depth == 1
     # binary: only hyperplanes equal up to rounding, or the margin would be too large
     tolerances = TOLERANCES[:1 if binary else None]
     matchers = [same_hyperplanes(region, tolerance, opposite or binary) for tolerance in tolerances]
@@ -85,19 +83,11 @@ def by_matching(findings: Findings) -> None:
             _bound_with(findings, matcher)
 
 
-def _linear(question: Question) -> bool:
-    """Return True if linear bounds of all layers are worth their cost.
-
-    Opposite neurons of one hidden layer need them.
-    """
-    cost = (question.f.n_parameters + question.g.n_parameters) * (question.f.n_inputs + 2)
-    return question.f.depth == 1 or cost <= 2 * LINEAR_PRODUCTS
-
-
 def _bound_with(findings: Findings, matcher: Matcher) -> None:
     """Bound the difference on the whole domain, using the classes that this matcher proposes."""
     question = findings.question
-    region, linear = region_of(question.domain), _linear(question)
+    region = region_of(question.domain)
+    linear = linear_forms_are_cheap(question.f, question.g)
     found = difference((question.f, question.g), region, matcher, linear)
     low, high = region.bounds(found.forms)
     bound, best = float(np.maximum(-low, high).max()), findings.bound

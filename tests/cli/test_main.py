@@ -77,6 +77,48 @@ def test_interrupted_demo_ends_with_one_line_and_code_130_and_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_demo_gives_the_bound_and_the_network_constructed(demo):
+    limit = json.loads(demo[1].stdout)["limit"]
+    assert 0.0 < limit["bound"] <= limit["error"] <= 1.001 * limit["bound"]
+    assert limit["error"] < limit["test_error"] < 2.0 * limit["error"]
+
+
+@pytest.fixture
+def samples_file(tmp_path):
+    X = np.linspace(-1.0, 1.0, 50)[:, np.newaxis]
+    samples = np.hstack([X, np.sin(5.0 * X), X**2])
+    np.savetxt(tmp_path / "data.csv", samples, delimiter=",", header="x,y,z", comments="", fmt="%.17g")
+    return tmp_path / "data.csv", samples
+
+
+@pytest.mark.parametrize("activation, bias", [("relu", True), ("binary", False)])
+def test_limit_command_gives_what_fit_exact_gives_and_writes_it(tmp_path, capsys, samples_file, activation, bias):
+    path, samples = samples_file
+    options = ["limit", path, "--neurons", 4, "--activation", activation, "-o", tmp_path / "out.npz",
+               "--figure", tmp_path / "figure.png"] + ["--no-bias"] * (not bias)
+    report = json.loads(answer_of(capsys, *options, "--json"))
+    network, limit = rn.fit_exact(samples[:, :1], samples[:, 1:], 4, activation, bias)
+    assert (report["bound"], report["error"], report["gap"]) == (limit.bound, limit.error, limit.gap)
+    assert [run["low"] for run in report["runs"]] == [line.low for line in limit.runs]
+    assert rn.load(tmp_path / "out.npz") == network
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    text = answer_of(capsys, *options)
+    assert f"at least {limit.bound:.9g}\n" in text and f": {limit.error:.9g} (" in text
+
+
+def test_limit_command_refuses_bad_files_and_options(tmp_path, capsys, samples_file):
+    np.savetxt(tmp_path / "one.csv", np.arange(5.0))
+    (tmp_path / "data.json").write_text("[]")
+    calls = [
+        ([tmp_path / "one.csv"], "one column"), ([tmp_path / "data.json"], ".npy or .csv or .txt"),
+        ([tmp_path / "none.csv"], "No such file"), ([samples_file[0], "-o", "net.txt"], "`--output` must be"),
+        ([samples_file[0], "--figure", "a.jpg"], "`--figure` must be a .png file"),
+    ]
+    for arguments, words in calls:
+        assert main.main(["limit", *map(str, arguments)]) == 2
+        assert words in capsys.readouterr().err
+
+
 def test_reduce_command_writes_the_reduced_network_of_the_file(tmp_path):
     network = rn.Network.random((3, 8, 5, 2), rng=0, output_bias=True)
     rn.save(tmp_path / "in.npz", network)
@@ -351,7 +393,7 @@ NETWORK_COMMANDS = {
     "reduce": ["-o", "out.npz"], "verify": ["net.npz"], "info": [], "convert": ["out.npz"],
     "compress": ["-o", "out.npz"],
 }
-COMMAND_NAMES = ["demo", "compare", *NETWORK_COMMANDS]
+COMMAND_NAMES = ["demo", "compare", "check", *NETWORK_COMMANDS]
 UNREADABLE = ["missing.npz", "empty.npz", "noise.nnet", "folder.npz", ".", "box.vnnlib", "net.txt", ""]
 
 

@@ -246,6 +246,33 @@ def test_string_labels_and_two_classes():
     assert set(model.predict(X)) == {"no", "yes"} and model.score(X, labels) > 0.9
 
 
+# one input: the best network is constructed
+
+
+def test_without_held_out_samples_one_input_is_fitted_as_well_as_can_be():
+    X = np.linspace(-2.0, 5.0, 60)[:, np.newaxis]
+    y = 7.0 + np.sin(2.0 * X[:, 0])
+    model = rn.ReducedRegressor(6, validation_fraction=0).fit(X, y)
+    limit = rn.training_limit(X, y, 6)
+    assert np.mean((model.predict(X) - y)**2) <= 1.01 * limit.bound
+    exact = rn.ReducedRegressor(6, validation_fraction=0, method="exact").fit(X, y)
+    assert model.network_ == exact.network_ and model.n_iter_ == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"hidden_layer_sizes": (4, 4), "validation_fraction": 0}])
+def test_held_out_samples_or_deep_networks_take_the_usual_method(options):
+    X = np.linspace(0.0, 1.0, 40)[:, np.newaxis]
+    one, other = (rn.ReducedRegressor(**{"hidden_layer_sizes": 4} | options, n_steps=5, method=method,
+                                      random_state=0).fit(X, X[:, 0]**2) for method in ("auto", "lbfgs"))
+    assert one.network_ == other.network_
+
+
+def test_held_out_samples_are_measured_for_a_constructed_network():
+    X = np.linspace(0.0, 1.0, 40)[:, np.newaxis]
+    model = rn.ReducedRegressor(4, method="exact", random_state=0).fit(X, np.exp(X[:, 0]))
+    assert model.validation_curve_[1] < 0.01 * model.validation_curve_[0] and model.n_iter_ == 1
+
+
 # choosing the number of steps
 
 

@@ -39,6 +39,7 @@ def test_a_reduced_network_of_version_0_1_is_feasible_and_the_same_function():
 @pytest.mark.parametrize("method, n_steps", [("adam", 5), ("lbfgs", 3), ("varpro", 2)])
 def test_training_goes_on_from_a_result_of_version_0_1(method, n_steps):
     result = rn.load(DATA / f"result-{method}-0.1.npz")
+    assert result.state == {}  # from the best network: states of that version are not read
     assert result.history["step"][-1] <= n_steps
     X = np.linspace(0, 1, 12)[:, np.newaxis]
     longer = rn.train(result, X, np.sin(4 * X), method, n_steps=2)

@@ -23,6 +23,11 @@ INSIDE_VERIFICATION = """
     < findings < { counterexamples, certify, stable_neurons, reduction_bound }
     < { input_splitting, mixed_integer } < provers < verify
 """
+TRUSTED = {  # what the modules of verification/certificates/ may import from outside of that room
+    "certificate": {"_validation", "domains", "networks.network"},
+    "schemas": {"_validation", "domains", "networks.network"},
+    "certificate_files": {"_validation", "files.archives"},
+}
 LONGEST_CHAIN = 12
 CORE = ("_validation.py", "__init__.py", "numerics", "domains.py", "networks", "reduced_space", "training")
 
@@ -100,6 +105,22 @@ def test_imports_point_to_the_left(name):
         if one == other == "verification" and "." in name:
             one, other = (full.split(".")[1] for full in (name, imported))
             assert one == other or INSIDE[other] < INSIDE[one], where
+
+
+def test_checkers_import_nothing_but_one_another():
+    """What a proof is worth hangs on no other line of the package."""
+    where, seen = "verification.certificates.", set()
+    for name in MODULES:
+        if not name.startswith(where):
+            continue
+        module = name.removeprefix(where)
+        imported = {other.removeprefix(where) for other, _ in IMPORTS[name]} - {where[:-1]}
+        room_mates = {other for other in imported if where + other in MODULES}
+        assert imported - room_mates <= TRUSTED.get(module, set()), module
+        if module not in TRUSTED:
+            assert not room_mates & TRUSTED.keys(), module
+            seen.add(module)
+    assert {"check_difference", "check_rational", "check_symbolic"} <= seen
 
 
 def test_no_name_is_imported_from_a_room():

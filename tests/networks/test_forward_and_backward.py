@@ -293,7 +293,7 @@ def test_gradient_with_the_first_weights_fixed_is_that_of_all_others(case, chunk
         value, gradient = objective(network.to_vector())
         expected = gradient.copy()
         network.layout.blocks(expected)[0][:-1] = 0.0
-        objective.hold_first_weights()
+        objective.use_arrays(objective.vector, objective.gradient, hold_first_weights=True)
         held_value, held = objective(network.to_vector())
     assert held_value == value
     assert_close(held, expected, path_sums.gradient_tolerance(network, X, y, loss), repr(network))

@@ -27,6 +27,9 @@ class InOrder(np.ndarray):
         sums = np.add.accumulate(terms, axis=-2)
         return (sums[..., -1, :] if sums.shape[-2] else sums.sum(axis=-2)).view(InOrder)
 
+    def __rmatmul__(self, other):
+        return np.asarray(other).view(InOrder) @ self
+
 
 def in_order(values):
     """Return an array whose products are summed from left to right."""

@@ -114,3 +114,45 @@ def test_bad_data_is_refused_with_the_name_of_the_argument(ax, call, words):
 def test_something_else_than_an_axes_is_refused():
     with pytest.raises(TypeError, match="`ax` must be a matplotlib Axes"):
         plotting.fits(rn.targets.step(), {}, "axes")
+
+
+# lower bounds
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_training_limit_draws_the_samples_the_runs_and_the_network(ax, n_outputs):
+    X = np.linspace(0.0, 1.0, 30)[:, np.newaxis]
+    Y = np.sin(6.0 * X + np.arange(n_outputs))
+    network, limit = rn.fit_exact(X, Y, 3)
+    plotting.training_limit(limit, ax)
+    data, fit, *runs = (ax.lines[i:i + n_outputs] for i in range(0, len(ax.lines), n_outputs))
+    np.testing.assert_array_equal([line.get_ydata() for line in data], Y.T)
+    for line, outputs in zip(fit, network(fit[0].get_xdata()[:, np.newaxis]).T):
+        np.testing.assert_array_equal(line.get_ydata(), outputs)
+    for drawn, run in zip(runs, limit.runs):
+        assert [line.get_xdata().tolist() for line in drawn] == [[run.low, run.high]] * n_outputs
+        assert [tuple(line.get_ydata()) for line in drawn] == list(zip(run.left, run.right))
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["samples", f"best runs, no network is below: {limit.bound:.6g}",
+                     f"network: {limit.error:.6g}"]
+
+
+def test_training_limit_without_a_network_draws_the_runs(ax):
+    X = np.arange(6.0)[:, np.newaxis]
+    plotting.training_limit(rn.training_limit(X, X**2, 5, "binary"), ax)
+    assert len(ax.lines) == 7 and ax.lines[1].get_marker() == "o"
+
+
+@pytest.mark.parametrize("kind, axis", [("box", "y"), ("histogram", "x"), ("pairs", "x")])
+def test_study_draws_a_limit_where_the_errors_are(ax, kind, axis):
+    study = rn.compare("sin4pi", (1, 4, 1), 3, ("standard", "ball"), n_steps=5)
+    plotting.study(study, kind, ax, limit=1e-5)
+    line = next(line for line in ax.lines if line.get_linestyle() == "--" and len(line.get_xdata()) == 2
+                and 1e-5 in getattr(line, f"get_{axis}data")())
+    assert line.get_xdata() == [1e-5, 1e-5] if axis == "x" else line.get_ydata() == [1e-5, 1e-5]
+    assert "no network of this size is below" in [text.get_text() for text in ax.texts]
+
+
+def test_something_else_than_a_limit_is_refused():
+    with pytest.raises(TypeError, match="`limit` must be a TrainingLimit"):
+        plotting.training_limit(3.0)

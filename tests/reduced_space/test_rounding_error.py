@@ -178,8 +178,9 @@ KEPT = rn.Network(  # the dead neuron of layer 2 was taken for one whose place w
 def test_reduction_bound_says_something_where_no_pair_is_needed(pair, bound):
     # A reduced entry nu (|u| S + |t|) + kappa is at most 3 (|w| S + |b|): |t| is at most |b| / nu or
     # |u| S, and kappa at most b + nu |u| S. So its path sums are at most 3^depth those of the network;
-    # both are charged n + 2 in their evaluation, and gamma(4 m + 16), m three widths, in the mapping: a layer's
-    # terms three times (N's twice), and where it is always on what the ranges of all layers below are wide by.
+    # both are charged n + 2 in their evaluation. That the reduction is off by less than this is proved with
+    # neurons of one index: each layer's terms, of both networks, are charged less than 12 m + 16 roundings, m the
+    # largest width, for rows over the classes, their difference and its evaluation; the layers below once more.
     network, domain = pair
     red = rn.reduce(network, domain, bound)
     extra = 12 * max(red.sizes) + 16

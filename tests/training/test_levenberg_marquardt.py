@@ -134,10 +134,10 @@ class Recorder(Monitor):
         super().__init__(network, objective)
         self.vectors, self.losses = [], []
 
-    def record(self, vector, loss, gradient_norm=np.nan, *, state=None):
+    def record(self, vector, loss, gradient_norm=np.nan):
         self.vectors.append(vector.copy())
         self.losses.append(loss)
-        super().record(vector, loss, gradient_norm, state=state)
+        super().record(vector, loss, gradient_norm)
 
 
 def run(network, n_steps, tolerance=0.0):

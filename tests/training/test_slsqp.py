@@ -221,12 +221,12 @@ def test_first_steps_are_those_of_plain_scipy():
 
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
 def test_loss_that_is_not_finite_ends_the_run_with_the_best_network(monkeypatch, bad):
-    original, count = Objective.__call__, [0]
+    original, calls = Objective.__call__, [0]
 
-    def call(self, theta):
-        count[0] += 1
-        value, gradient = original(self, theta)
-        if count[0] > 12:
+    def call(self, theta, count=False):
+        calls[0] += 1
+        value, gradient = original(self, theta, count)
+        if calls[0] > 12:
             return (np.nan, gradient) if bad == "loss" else (value, np.full_like(gradient, np.inf))
         return value, gradient
 

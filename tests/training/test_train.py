@@ -3,12 +3,13 @@ import numpy as np
 from oracles import path_sums
 import pytest
 from oracles import strategies
-from oracles.assertions import assert_feasible
+from oracles.assertions import assert_equal_bits, assert_feasible
 from hypothesis import given
 from hypothesis import strategies as st
 
 import reducednet as rn
 from reducednet.numerics.rounding import gamma
+from reducednet.numerics.sphere import unit_tolerance
 from reducednet.training.coordinates import ReducedCoordinates
 from reducednet.training.monitor import Monitor
 from reducednet.training.objective import Objective
@@ -76,7 +77,6 @@ def test_length_of_a_row_does_not_matter(case):
     longer = u.copy()
     for block in coordinates.layout.blocks(longer)[:-1]:
         block[:-1] *= 8.0
-    # rows that are unit to rounding are left as they are, their multiples are divided by their norm
     n = max(red.sizes)
     sizes = [space.domain.norm_bound for space in red.layer_spaces]
     pairs = zip(*(coordinates.layout.blocks(coordinates.to_vector(v))[:-1] for v in (u, longer)))
@@ -92,10 +92,11 @@ def test_start_of_coordinates_is_the_network(case):
     np.testing.assert_array_equal(new[-1], old[-1])
     moved = 0.0
     for space, before, after in zip(red.layer_spaces, old, new):
-        np.testing.assert_array_equal(after[:-1], before[:-1])
+        # a row that counts as a unit vector is divided by its norm
+        n = len(before)
+        assert (np.abs(after[:-1] - before[:-1]) <= unit_tolerance(n) + gamma(n + 8)).all()
         # position and threshold carry n + 8 roundings of the interval's bounds; the layer's set
         # moved with those below
-        n = len(before)
         allowed = 4 * gamma(4 * n + 16) * (space.domain.norm_bound + np.abs(before[-1])) + 2 * np.sqrt(n) * moved
         assert (np.abs(after[-1] - before[-1]) <= allowed).all()
         moved = 4 * float(np.max(allowed))
@@ -154,6 +155,33 @@ def test_pull_back_is_the_difference_along_coordinates(bound, kind, hidden, d):
     rounding = gamma(64 * max(red.sizes)) * float(np.abs(a) @ np.abs(coordinates.to_vector(u))) / t
     assert abs(better - analytic) <= abs(better - two) + rounding
     assert abs(better - two) <= 0.01 * float(np.abs(a).sum() * np.abs(V).max())  # the check could fail
+
+
+@given(st.sampled_from([(1, 4, 1), (1, 3, 4, 2)]), st.sampled_from(["ball", "support"]), seeds)
+def test_held_signs_give_the_coordinates_and_gradients_of_rows_of_one_weight(sizes, bound, seed):
+    red = rn.ReducedNetwork.random(sizes, rn.Box(-1.0, 2.0), seed, bound=bound)
+    held, free = ReducedCoordinates(red, hold_first_weights=True), ReducedCoordinates(red)
+    u = red.to_vector()
+    for block in held.layout.blocks(u)[:-1]:
+        block[-1] = np.random.default_rng(seed).uniform(0.1, 1.9, len(block[-1]))
+    assert_equal_bits(held.to_vector(u), free.to_vector(u), "the vector")
+    gradient = np.random.default_rng(seed).standard_normal(len(u))
+    held.layout.blocks(gradient)[0][:-1] = 0.0  # as an objective gives it
+    assert_equal_bits(held.pull_back(gradient) + 0.0, free.pull_back(gradient) + 0.0, "the gradient")
+
+
+@pytest.mark.parametrize("bound", ["ball", "support"])
+@pytest.mark.parametrize("length", [1e-200, 1e-160, 1e160, 1e300])
+def test_rows_whose_squares_leave_float64_have_the_same_direction(bound, length):
+    red = rn.ReducedNetwork.random((3, 4, 3, 1), rn.Box(np.zeros(3), np.ones(3)), 0, bound=bound)
+    coordinates = ReducedCoordinates(red)
+    u = coordinates.start()
+    expected = coordinates.to_vector(u)
+    for block in coordinates.layout.blocks(u)[:-1]:
+        block[:-1] *= length
+    with np.errstate(over="ignore", divide="ignore"):
+        found = coordinates.to_vector(u)
+    assert (np.abs(found - expected) <= gamma(256) * np.maximum(np.abs(expected), 1.0)).all()
 
 
 @given(coordinates_and_points(), seeds)
@@ -431,11 +459,12 @@ def test_binary_training_reaches_the_linear_least_squares_optimum(reduced, sizes
 
 def interrupt_after(monkeypatch, calls, action):
     """Let the objective do something else from the given call on."""
-    original, count = Objective.__call__, [0]
+    original, made = Objective.__call__, [0]
 
-    def call(self, theta):
-        count[0] += 1
-        return action(original(self, theta)) if count[0] > calls else original(self, theta)
+    def call(self, theta, count=False):
+        made[0] += 1
+        evaluation = original(self, theta, count)
+        return action(evaluation) if made[0] > calls else evaluation
 
     monkeypatch.setattr(Objective, "__call__", call)
 

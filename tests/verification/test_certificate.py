@@ -14,9 +14,8 @@ from oracles.certificate_cases import FIELDS, changed, differences_at, domain_of
 from oracles.exact_suprema import exact_outputs
 from reducednet.files.archives import zip_bytes
 from reducednet.numerics.rationals import above
-from reducednet.verification.certificates.certificate import (
-    FORMAT, VERSION, Certificate, fingerprint,
-)
+from reducednet.verification.certificates.certificate import Certificate, fingerprint
+from reducednet.verification.certificates.certificate_files import FORMAT, VERSION
 from reducednet.verification.difference_bounds.affine_forms import region_of
 from reducednet.verification.difference_bounds.difference import difference, fixed_matches
 from reducednet.verification.difference_bounds.neuron_classes import Match

@@ -4,17 +4,13 @@ from fractions import Fraction as Q
 
 import numpy as np
 
+import reducednet as rn
 from oracles.worst_rounding import ODD, ODDER, U, exact, in_order, staircase, unlucky
 
 from reducednet.verification.certificates import check_norms as norms
+from reducednet.verification.certificates.arithmetic import Interval, Layer
 
 ETA, N = 2.0**-1074, 60
-
-
-def test_norms_hold_sums_of_squares_that_round_or_underflow():
-    v = np.append(1.0, np.full(6, 2.0**-26.5 * (1.0 - 2.0**-40)))
-    for own in (v, np.full(3, 1e-200), np.array([ODD, ODDER, 3.0])):
-        assert Q(float(norms.norm(own))) ** 2 >= sum(Q(x) ** 2 for x in own)
 
 
 def test_spectral_norm_holds_where_each_addition_of_a_product_loses_half_a_unit():
@@ -28,9 +24,10 @@ def assert_difference_holds(F, G, W, k, b=0.0, c=0.0, low=0.0, high=0.0):
     a rounding each.
     """
     n = len(F)
-    h = norms.Values(in_order(np.full(n, low)), in_order(np.full(n, high)), np.inf)
+    interval = Interval(in_order(np.full(n, low)), in_order(np.full(n, high)))
     rows = [in_order([np.full(n, part)]) for part in (F, G, W)]
-    q, t = norms.difference(*rows, in_order(np.full(n, k)), np.array([b]), np.array([c]), h)
+    R = norms.row_differences(Layer(rows[0], np.array([b])), Layer(rows[1], np.array([c])))
+    q, t = norms.difference(rows[2], in_order(np.full(n, k)), R, norms.Activations(interval, np.inf))
     F, G, W, k = (exact(np.full(n, part)) for part in (F, G, W, k))
     for end in (Q(low), Q(high)):
         value = sum(W * k) + sum(f - g for f, g in zip(F, G)) * end + Q(b) - Q(c) - Q(float(q[0]))
@@ -48,6 +45,8 @@ def test_differences_of_rows_hold_whatever_is_rounded():
     assert_difference_holds(one[:1], one[:1], none[:1], none[:1], low=1.0, high=1.0)
     assert_difference_holds(none[:1], none[:1], none[:1], none[:1], b=1.0, c=-U)
     assert_difference_holds(none[:1], none[:1], none[:1], none[:1], b=1.0, c=1.0)
+    below_half = np.append(1.0, np.full(N - 1, U * (1.0 - 2.0**-20)))
+    assert_difference_holds(below_half, none, none, none, low=-1.0, high=1.0)
     tiny = np.full(20, 2.0**-538 * 1.2)
     assert_difference_holds(0 * tiny, 0 * tiny, tiny, tiny)
 
@@ -61,7 +60,7 @@ def test_differences_of_relus_hold_at_all_bounds():
         k, nu = norms.through_relu(
             *(np.array([v]) for v in (q, t)),
             0.0,
-            *((np.array([a]), np.array([b])) for a, b in (f, g))
+            *(Interval(np.array([a]), np.array([b])) for a, b in (f, g))
         )
         for z in map(Q, [*f, 0.0]):
             for d in (Q(q) - Q(t), Q(q) + Q(t), z):
@@ -69,24 +68,38 @@ def test_differences_of_relus_hold_at_all_bounds():
                     assert abs(max(z, Q(0)) - max(z - d, Q(0)) - Q(k[0])) <= Q(nu)
 
 
-def test_bounds_of_sums_hold_where_everything_rounds():
-    tiny = np.full(20, 2.0**-538 * 1.2)
-    for row, b, h in (
-        (staircase(N), 0.0, np.ones(N)),
-        (tiny, 0.0, tiny),
-        (np.array([ODD]), U, np.array([ODDER])),
-    ):
-        low, high = norms.pre_activation_bounds(
-            in_order([row]), np.array([b]), norms.Values(in_order(h), in_order(h), np.inf)
-        )
-        value = sum(exact(row) * exact(h)) + Q(b)
-        assert Q(float(low[0])) <= value <= Q(float(high[0]))
+def test_rows_that_cancel_are_off_by_what_their_products_lost():
+    """1 - 1, where both are rounded, is off by U twice; 2^-1070 - 2^-1070 by half of ETA twice."""
+    for value, off in ((1.0, 2.0 * U), (2.0**-1070, ETA)):
+        layer = Layer(np.array([[value]]), np.zeros(1))
+        R = norms.row_differences(layer, layer)
+        assert R.rows == 0.0 and R.errors >= off
+        wide = norms.Activations(Interval(np.array([-9e9]), np.array([9e9])), 1.0)
+        _, t = norms.difference(np.zeros((1, 1)), np.zeros(1), R, wide)
+        assert off <= t[0] <= 9.0 * off + 2.0**-500  # by the norm, which is far smaller
 
 
-def test_middle_and_half_hold_both_ends():
-    rng = np.random.default_rng(0)
-    low, high = np.sort(unlucky(rng, (2, 300), 9), axis=0)
-    low[:9], high[:9] = 1.0 + np.arange(9) * 2.0**-52, 1.0 + np.arange(1, 10) * 2.0**-52
-    h = norms.Values(low, high, np.inf)
-    for a, b, m, r in zip(*map(exact, (low, high, h.middle, h.half))):
-        assert m - r <= a and b <= m + r
+def test_a_carried_vector_stays_as_long_as_it_is():
+    zero, wide = np.zeros(1), Interval(np.array([-1.0]), np.array([1.0]))
+    assert norms.through_relu(zero, zero, 1.0, wide, wide).norm >= 1.0
+
+
+def test_bounds_of_multiples_hold_what_a_product_loses():
+    z, pairs = Interval(np.array([ODDER]), np.array([ODDER])), norms.Pairs(np.arange(1), np.array([ODD]))
+    for s in (-1.0, 1.0):
+        own = Interval(s * z.low, s * z.high)
+        low, high = norms.scaled_bounds(own, pairs)
+        assert Q(float(low[0])) < Q(s) * Q(ODD) * Q(ODDER) < Q(float(high[0]))
+
+
+def test_norms_grow_by_the_spectral_norm_and_the_threshold():
+    layer = Layer(np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([3.0, 4.0]))
+    assert 15.0 <= norms.through_relu_norm(layer, 5.0) <= 15.0 * 2.0**0.0625 + 1e-9
+
+
+def test_the_outputs_add_what_is_left_of_the_last_layer():
+    """|f - g| on [0, 1] is 1 for rows of 1 and 2, or for outgoing weights of 1 and 2."""
+    pairs = {"labels0": np.zeros(2, dtype=int), "scales0": np.ones(2)}
+    for v, c in ((2.0, 1.0), (1.0, 2.0), (3.0, -2.0)):
+        f, g = rn.Network([[[1.0]]], [[0.0]], [[1.0]]), rn.Network([[[v]]], [[0.0]], [[c]])
+        assert abs(v * c - 1.0) <= norms.check(pairs, f, g, rn.Box(0.0, 1.0))

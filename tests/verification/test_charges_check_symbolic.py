@@ -7,10 +7,12 @@ import numpy as np
 import reducednet as rn
 from oracles.exact_suprema import exact_difference
 from reducednet.verification.certificates import check_symbolic
-from reducednet.verification.certificates.check_symbolic import Representatives
-from oracles.worst_rounding import ODD, ODDER, ROUNDED, U, exact, unlucky
+from reducednet.verification.certificates.arithmetic import Layer
+from reducednet.verification.certificates.check_symbolic import (
+    Columns, SymbolicRows, substitute, upper_bounds, upper_bounds_where,
+)
+from oracles.worst_rounding import ODD, ODDER, ROUNDED, U, in_order, staircase, unlucky
 
-ETA = 2.0**-1074
 DEAD, ON = -1, -2
 
 
@@ -130,84 +132,247 @@ def test_a_class_that_is_excluded_is_paid_for_where_both_may_be_on():
     assert_holds(f, g, rn.Box(0, 1), [[0], [1], [0], [1]], [1], **more)
 
 
-def test_an_exclusion_needs_a_multiplier_that_is_surely_no_less_than_the_coefficient():
+def test_an_exclusion_needs_a_multiplier_that_is_no_less_than_the_coefficient():
     f = rn.Network([[[1.0]], [[1.0]]], [[-0.5], [0.1]], [[1.0]])
-    for mu in (1.0, 0.5):
+    for mu, allowed in ((1.0, True), (1.0 - U, False), (0.5, False), (-1.0, False)):
+        more = {"cuts": np.array([[1, 0]]), "mu": np.array([mu])}
         try:
-            more = {"cuts": np.array([[1, 0]]), "mu": np.array([mu])}
             assert_holds(f, line(0.0), rn.Box(0, 1), [[0], [1], [ON]], [1], **more)
+            assert allowed
         except ValueError:
-            continue
-        raise AssertionError(f"a multiplier {mu} for a coefficient 1 that may be rounded")
+            assert not allowed
 
 
-def representatives_over(domain):
-    """Return what is known before the first layer."""
-    net = rn.Network([np.zeros((1, domain.n_inputs))], [[0.0]], [[0.0]])
-    return Representatives(net, net, domain)
+def test_an_exclusion_needs_a_multiplier_that_is_not_negative():
+    """Where U = x - 1/2 >= 1/2, 1/10 - U/2 is negative, and relu(1/10) is not relu(1/10 - U) = 0.
+    """
+    f, g = (rn.Network([[[1.0]], [[a]]], [[-0.5], [0.1]], [[1.0]]) for a in (-1.0, 0.0))
+    for mu, allowed in ((0.0, True), (-0.5, False)):
+        more = {"cuts": np.array([[1, 0]]), "mu": np.array([mu])}
+        try:
+            assert_holds(f, g, rn.Box(1, 2), [[0], [1], [0], [1]], [1], **more)
+            assert allowed
+        except ValueError:
+            assert not allowed
 
 
-def test_bounds_of_rows_hold_where_products_round_and_underflow():
+def excluding(depth):
+    """Return relu(... relu(relu(x) - 1/2)), each class being excluded from the next one's row."""
+    rest = depth - 2
+    f = rn.Network([[[1.0]]] * depth, [[0.0], [-0.5], *[[0.0]] * rest], [[1.0]])
+    pairs = np.array([[number + 1, number] for number in range(depth - 1)])
+    labels = [*([number] for number in range(depth)), [DEAD]]
+    return f, labels, {"cuts": pairs, "mu": np.ones(len(pairs))}
+
+
+def test_the_largest_value_of_a_class_is_no_less_than_the_error_of_its_row():
+    """U = relu(x - 1/2) is 1/2 at 1, and its row is -1/2 with the error 1/2."""
+    f, labels, more = excluding(2)
+    assert_holds(f, line(0.0), rn.Box(-1, 1), labels, [1], **more)
+
+
+def test_where_a_class_is_on_by_its_error_alone_it_is_not_excluded_for_nothing():
+    f, labels, more = excluding(3)
+    assert_holds(f, line(0.0), rn.Box(-1, 1), labels, [1], **more)
+
+
+def columns_with(domain, *layers):
+    """Return the columns with representatives given as (coefficients, errors, low, high, largest).
+    """
+    columns = Columns(domain)
+    for coefficients, errors, low, high, largest in layers:
+        rows = SymbolicRows(np.array(coefficients), np.array(errors))
+        columns.add(rows, np.array(low), np.array(high), np.array(largest))
+    return columns
+
+
+def value(coefficients, columns):
+    """Return the exact value of one row at the columns, as a fraction."""
+    return sum((Q(float(c)) * Q(v) for c, v in zip(coefficients, columns)), Q(0))
+
+
+UNIT = rn.Box([0.0], [1.0])
+
+
+def test_an_exclusion_is_charged_the_error_and_the_rounding_of_the_row_that_is_left_out():
+    """U is 1 within 1; and p + mu r is rounded to 0, where it is U."""
+    for r, p, mu, error, truth in ((1.0, 0.0, 1.0, 1.0, 2), (ODDER, -ROUNDED, ODD, 0.0, Q(U))):
+        columns = columns_with(UNIT, ([[r, 0.0]], [error], [0.0], [4.0], [4.0]))
+        rows = SymbolicRows(np.array([[p, 0.0, mu]]), np.zeros(1))
+        check_symbolic.leave_out(rows, 0, 0, mu, columns)
+        assert rows.coefficients[0].tolist() == [p, 0.0, 0.0]
+        assert Q(rows.errors[0]) >= truth  # relu(p + mu (r + error)), with the error 0 of relu(p)
+
+
+def test_upper_bounds_of_rows_hold_where_products_round_and_underflow():
     for a, x, b in ((ODD, ODDER, U), (2.0**-538 * 1.2, 2.0**-538 * 1.2, 0.0)):
-        representatives = representatives_over(rn.Box([0.0], [x]))
-        A = np.array([[b, a]])
-        found = representatives.upper_bounds(A, np.abs(A), np.zeros(1))
+        columns, A = Columns(rn.Box([0.0], [x])), np.array([[b, a]])
+        found = upper_bounds(SymbolicRows(A, np.zeros(1)), columns)
         assert Q(found[0]) >= Q(a) * Q(x) + Q(b)
-        assert representatives.upper_bounds(A, np.abs(A), np.ones(1))[0] >= 1.0
+        assert upper_bounds(SymbolicRows(A, np.ones(1)), columns)[0] >= 1.0
 
 
-def test_bounds_of_inputs_hold_for_a_ball():
-    assert Q(representatives_over(rn.Ball([1.0], 0.99 * U)).column_bounds[1]) >= 1 + Q(0.99 * U)
+def test_upper_bounds_of_rows_hold_whatever_the_order_of_a_long_sum():
+    n = 64
+    columns = Columns(rn.Box(np.zeros(n), np.ones(n)))
+    A = in_order(np.append(0.0, staircase(n))[np.newaxis])
+    assert Q(float(upper_bounds(SymbolicRows(A, np.zeros(1)), columns)[0])) >= 1 + (n - 1) * Q(U)
 
 
-def test_bounds_of_sums_over_intervals_hold():
+def test_sizes_of_rows_are_no_less_than_their_values():
+    n = 64
+    columns = Columns(rn.Box(np.zeros(n), np.ones(n)))
+    A = in_order(np.append(0.0, staircase(n))[np.newaxis])
+    assert Q(float(columns.sizes_of(SymbolicRows(A, np.zeros(1)))[0])) >= 1 + (n - 1) * Q(U)
+    tiny = 2.0**-538 * 1.2
+    columns = Columns(rn.Box([0.0], [tiny]))
+    assert Q(columns.sizes_of(SymbolicRows(np.array([[0.0, tiny]]), None))[0]) >= Q(tiny)**2
+
+
+def always_on(constants):
+    """Return columns with classes v = c >= 0, which are their own chords, for the input 1."""
+    n = len(constants)
+    rows = in_order(np.stack([constants, np.zeros(n)], axis=1))
+    columns = Columns(UNIT)
+    columns.add(SymbolicRows(rows, np.zeros(n)), constants, constants, constants)
+    return columns
+
+
+def substituted(A, columns, lines=check_symbolic.identity_lines, signs=0):
+    """Return the row's constant and its error after one step of back-substitution."""
+    rows = SymbolicRows(in_order(A), np.zeros(len(A)))
+    layer = columns.layers[0]
+    found = substitute(rows, layer, np.full((1, len(layer.low)), signs), lines, columns)
+    return Q(float(found.coefficients[0, 0])), Q(float(found.errors[0]))
+
+
+def test_a_step_of_back_substitution_is_charged_the_sums_over_its_classes():
+    """Of chords, the sum 1 + u + u ... is rounded to 1; of multiples, -1 - 1.01 u ... beyond it."""
+    n = 24
+    c = staircase(n)
+    constant, error = substituted([[0.0, 0.0, *np.ones(n)]], always_on(c))
+    assert constant + error >= sum(map(Q, c.tolist()))
+    c[1:] *= 1.01
+    constant, error = substituted([[0.0, 0.0, *-np.ones(n)]], always_on(c))
+    assert constant + error >= -sum(map(Q, c.tolist()))
+
+
+def test_a_step_of_back_substitution_is_charged_the_sum_with_the_row():
+    constant, error = substituted([[1.0, 0.0, U]], always_on(np.ones(1)))
+    assert constant + error >= 1 + Q(U)
+
+
+def test_a_step_of_back_substitution_is_charged_the_constants_of_chords():
+    """U = v = 1 at the upper end of a chord that is almost flat; 1 + 0.9 u + 0.9 u ... is 1."""
+    n = 24
+    columns, a = always_on(np.ones(n)), staircase(n)
+    columns.layers[0] = columns.layers[0]._replace(low=np.full(n, -(2.0**60)))
+    a[1:] *= 0.9
+    constant, error = substituted([[0.0, 0.0, *a]], columns)
+    assert constant + error >= sum(map(Q, a.tolist()))
+
+
+def test_products_of_a_step_that_underflow_are_charged():
+    tiny, far = 2.0**-538 * 1.2, 2.0**1000
+    columns = columns_with(rn.Box([0.0], [far]), ([[0.0, tiny]], [0.0], [0.0], [far], [far]))
+    rows = SymbolicRows(np.array([[0.0, 0.0, tiny]]), np.zeros(1))
+    layer, lines = columns.layers[0], check_symbolic.zero_lines
+    found = substitute(rows, layer, np.zeros((1, 1)), lines, columns)
+    assert Q(float(found.coefficients[0, 1])) * Q(far) + Q(found.errors[0]) >= Q(tiny)**2 * Q(far)
+
+
+def test_a_slope_that_underflows_turns_its_chord_no_further_than_what_is_charged():
+    """The chord's slope 2^-40 times up = 2^-1035 is rounded to twice as much, of z = -2^1000."""
+    up, far = 2.0**-1035 * (1.0 + 2.0**-10), 2.0**1000
+    f = rn.Network([[[far]]], [[-far * (1.0 - 2.0**-39)]], [[up]], [2.0**-74])
+    g = rn.Network([[[1.0]]], [[1.0]], [[2.0**-74]], [-(2.0**-74)])
+    assert_holds(f, g, rn.Box(-1, 1), [[0], [ON]], [-1])
+
+
+def test_errors_of_classes_are_charged_where_lines_take_their_place():
+    """v = 0 or U = 0, each within 1: a U is at most a, or m v at most |m|."""
+    for largest in (0.0, 1.0):
+        columns = columns_with(UNIT, ([[0.0, 0.0]], [1.0], [0.0], [0.0], [largest]))
+        given = lambda coefficients, of_classes, layer: np.array([[-2.0]])  # noqa: E731
+        for a, sign, truth in ((1.0, 0, 1), (-1.0, 0, 1), (0.0, -1, 2), (1.0, 1, 1)):
+            rows = SymbolicRows(np.array([[0.0, 0.0, a]]), np.zeros(1))
+            found = substitute(rows, columns.layers[0], np.full((1, 1), sign), given, columns)
+            assert found.errors[0] >= truth
+
+
+def test_chords_are_above_relu():
     rng = np.random.default_rng(0)
-    W, b = unlucky(rng, (300, 2)), unlucky(rng, 300)
-    h = np.sort(np.abs(unlucky(rng, (2, 2))), axis=0)
-    W[0], b[0], h[:, 0] = (ODD, 0.0), U, ODDER
-    for scale in (1.0, 2.0**-540):
-        low, high = check_symbolic.sharpen_by_intervals(W * scale, b * scale**2, h * scale, -np.inf, np.inf)
-        W_, b_, h_ = exact(W * scale), exact(b * scale**2), exact(h * scale)
-        for row, t, below, above in zip(W_, b_, exact(low), exact(high)):
-            ends = [sorted((w * x, w * y)) for w, x, y in zip(row, *h_)]
-            assert below <= t + sum(end[0] for end in ends) and above >= t + sum(
-                end[1] for end in ends
-            )
+    smallest = 5e-324
+    tiny = [[-1.0, smallest], [-smallest, 1.0], [-smallest, smallest]]
+    ends = np.sort(np.concatenate([unlucky(rng, (400, 2), 9), tiny]), axis=1)
+    slopes, constants = check_symbolic.chords(*ends.T)
+    for t, k, pair in zip(slopes.tolist(), constants.tolist(), ends.tolist()):
+        assert all(max(Q(v), 0) <= Q(t) * Q(v) + Q(k) for v in pair)
 
 
-def test_a_line_below_relu_is_no_multiple_beyond_0_and_its_factor():
+def test_lines_are_no_multiples_beyond_what_their_signs_allow():
     """U = relu(x): the row -U is at most 0, and U - 1 at most 0 on [-1, 1]; with multiples of x it
     would be less.
     """
-    representatives = representatives_over(rn.Box(-1, 1))
-    row = np.array([[0.0, 1.0]]), np.array([[0.0, 1.0]]), np.zeros(1)
-    representatives.add(row, np.full(1, -np.inf), np.full(1, np.inf))
-    for u, sign, m, truth in (
-        (-1.0, 0, -3.0, 0),
-        (-1.0, 0, 3.0, 0),
-        (1.0, 1, 0.0, 1),
-        (1.0, -1, 5.0, 0),
+    columns = columns_with(rn.Box(-1, 1), ([[0.0, 1.0]], [0.0], [-1.0], [1.0], [1.0]))
+    for row, sign, m, truth in (
+        ([0.0, 0.0, -1.0], 0, -3.0, 0),
+        ([0.0, 0.0, -1.0], 0, 3.0, 0),
+        ([0.0, 0.0, 1.0], 1, 0.0, 1),
+        ([0.0, 0.0, 1.0], -1, 5.0, 0),
+        ([0.0, 0.0, 1.0], 0, 0.0, 1),
+        ([0.0, 3.0, -1.0], 0, -3.0, 2),  # at 1
+        ([0.0, -0.5, -1.0], 0, 0.5, 0.5),  # at -1: with 3 x added it would be less at both ends
     ):
-        A = np.array([[0.0, 0.0, u]])
-        top = representatives.upper_bounds_where(
-            A, np.abs(A), np.zeros(1), np.array([[float(sign)]]), np.array([[m]])
-        )
-        assert top[0] >= truth
-    A = np.array([[0.0, 0.0, 1.0], [0.0, 3.0, -1.0]])  # U is 1 at 1, 3 x - U is 2
-    top = representatives.upper_bounds_where(
-        A, np.abs(A), np.zeros(2), np.zeros((2, 1)), np.array([[0.0], [-3.0]])
-    )
-    assert top[0] >= 1.0 and top[1] >= 2.0
-    A = np.array(
-        [[0.0, -0.5, -1.0]]
-    )  # -x/2 - relu(x) is 1/2 at -1: with 3 x added it would be less at both ends
-    top = representatives.upper_bounds_where(
-        A, np.abs(A), np.zeros(1), np.zeros((1, 1)), np.array([[0.5]])
-    )
-    assert top[0] >= 0.5
+        given = lambda coefficients, of_classes, layer, m=m: np.array([[m]])  # noqa: E731
+        rows = SymbolicRows(np.array([row]), np.zeros(1))
+        assert upper_bounds_where(rows, np.array([[sign]]), given, columns)[0] >= truth
+
+
+def test_rows_of_sums_are_off_by_the_roundings_of_their_products_and_additions():
+    """The sum of 1 and n - 1 numbers u is rounded to 1, and so is 1 + u; ODD ODDER loses u."""
+    n = 48
+    columns = Columns(rn.Box(np.zeros(n), np.ones(n)))
+    ones = SymbolicRows(np.tile([1.0, *np.zeros(n)], (n, 1)), np.zeros(n))
+    for W, H, b, truth in (
+        (staircase(n), 1.0, 0.0, 1 + (n - 1) * Q(U)),
+        (np.eye(n)[0] * ODD, ODDER, 0.0, Q(ODD) * Q(ODDER)),
+        (np.eye(n)[0], 1.0, U, 1 + Q(U)),
+        (np.eye(n)[0] * U, 1.0, 1.0, 1 + Q(U)),
+    ):
+        h = SymbolicRows(ones.coefficients * H, ones.errors)
+        layer = Layer(in_order(W[np.newaxis]), np.array([b]))
+        row, error = check_symbolic.affine_rows(layer, h, columns)
+        assert abs(Q(float(row[0, 0])) - truth) <= Q(float(error[0])) <= 3 * n * Q(U)
+
+
+def test_rows_of_exact_sums_have_no_rounding_error():
+    """Copies, opposites and the first of a sum are exact."""
+    columns = Columns(rn.Box([0.0], [1.0]))
+    h = SymbolicRows(np.array([[0.0, 1.0], [1.0, 0.0]]), np.zeros(2))
+    _, error = check_symbolic.affine_rows(Layer(np.diag([0.1, -0.3]), np.zeros(2)), h, columns)
+    assert (error < 1e-300).all()
+
+
+def test_a_multiple_of_a_class_is_off_by_the_rounding_of_its_product():
+    """z = -ODD r, and r = ODDER: the product is rounded where it is compared and where it is used.
+    """
+    for s, roundings in ((-ODD, 2), (ODD, 1), (-1.0, 0)):
+        columns = columns_with(UNIT, ([[ODDER, 0.0]], [0.0], [0.0], [2.0], [2.0]))
+        rows = SymbolicRows(np.array([[s * ODDER, 0.0]]), np.zeros(1))
+        made = check_symbolic.multiples_of_classes(rows, np.array([s]), np.array([0]), columns)
+        product = abs(Q(s) * Q(ODDER) - Q(s * ODDER))
+        least, most = roundings * product, Q(1.0001) * roundings * Q(U) + Q(1e-300)
+        assert least <= Q(float(made.errors[0])) <= most
 
 
 def test_leaves_cover_the_domain_only_if_they_are_all_signs_and_apart():
     assert check_symbolic.covers(np.array([[1, 0], [-1, 1], [-1, -1]]))
     for signs in ([[1, 0], [-1, 1]], [[1, 0], [0, -1], [-1, 1], [1, 1]], [[1, 0], [1, 0]]):
         assert not check_symbolic.covers(np.array(signs))
+
+
+def test_the_difference_of_rows_is_off_by_a_rounding_of_each_coefficient():
+    """f = 1 and g = -u for all x: 1 + u is rounded to 1, and no other term is."""
+    f, g = (rn.Network([[[1.0]]], [[0.0]], [[0.0]], [a]) for a in (1.0, -U))
+    assert_holds(f, g, UNIT, [[DEAD], [DEAD]], [1])

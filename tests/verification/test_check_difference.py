@@ -8,12 +8,13 @@ import pytest
 
 import reducednet as rn
 from reducednet.verification.certificates import (
-    check_breakpoints, check_difference, check_evaluation, check_norms, check_permutation,
+    arithmetic, check_breakpoints, check_difference, check_evaluation, check_norms, check_permutation,
     check_rational, check_symbolic,
 )
 
-CHECKERS = [check_difference, check_evaluation, check_rational, check_symbolic, check_norms, check_permutation,
+CHECKERS = [arithmetic, check_difference, check_evaluation, check_rational, check_symbolic, check_norms, check_permutation,
             check_breakpoints]
+FORBIDDEN = ("__import__", "eval", "exec", "globals")
 
 
 def source(module):
@@ -21,16 +22,16 @@ def source(module):
 
 
 @pytest.mark.parametrize("module", CHECKERS)
-def test_checker_imports_numpy_fractions_and_math_alone(module):
+def test_checker_imports_numpy_the_standard_library_and_arithmetic_alone(module):
     names = set()
     for node in ast.walk(ast.parse(source(module))):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0
+            assert node.level == 0 or (node.level, node.module) == (1, "arithmetic")
             names.add(node.module.split(".")[0])
-        assert not (isinstance(node, ast.Name) and node.id in ("__import__", "eval", "exec", "globals"))
-    assert names <= {"numpy", "fractions", "math", "typing"}
+        assert not (isinstance(node, ast.Name) and node.id in FORBIDDEN)
+    assert names <= {"numpy", "fractions", "math", "typing", "arithmetic"}
 
 
 def exact_outputs(network, x):

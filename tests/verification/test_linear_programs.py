@@ -38,13 +38,13 @@ def random_leaves(rng, n_classes, depth=4):
 
 
 def all_classes(net, domain):
-    """Return the checker's heads where every neuron is a class of its own."""
-    heads = check_symbolic.Representatives(net, net, domain)
+    """Return the checker's columns where every neuron is a class of its own."""
+    columns = check_symbolic.Columns(domain)
     ends = np.cumsum([0, *net.sizes[1:-1]])
     labels = [np.arange(start, end) for start, end in zip(ends, ends[1:])]
-    none = np.empty((0, 3), dtype=int), np.empty((0, 0), dtype=int), np.empty((0, 0))
-    check_symbolic.symbolic_outputs(net, labels, [np.ones(len(own)) for own in labels], [], none, heads)
-    return heads
+    roles = [(own, np.ones(len(own))) for own in labels]
+    check_symbolic.output_rows(net, roles, {}, [], columns)
+    return columns
 
 
 def exact_columns(net, x):
@@ -65,14 +65,16 @@ def test_row_is_below_its_bound_where_the_signs_are_whatever_the_multiples(case,
     rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
         try:
-            heads = all_classes(net, domain)
+            known = all_classes(net, domain)
         except ValueError:  # beyond float64
             return
-        n = len(heads.column_bounds) - heads.n_affine
-        A = rng.standard_normal((20, len(heads.column_bounds))) * rng.choice([0.0, 1.0, 2.0**20], (20, 1))
+        n = known.n_classes
+        A = rng.standard_normal((20, len(known.bounds))) * rng.choice([0.0, 1.0, 2.0**20], (20, 1))
         signs = np.stack([rng.permutation(random_leaves(rng, n))[0] for _ in A])
         multiples = rng.standard_normal((20, n)) * rng.choice([0.0, 1.0, 2.0**20], (20, n))
-        bounds = heads.upper_bounds_where(A, np.abs(A), np.zeros(20), signs, multiples)
+        rows = check_symbolic.SymbolicRows(A, np.zeros(20))
+        given = check_symbolic.given_lines(multiples, known)
+        bounds = check_symbolic.upper_bounds_where(rows, signs, given, known)
     for x in X[:4]:
         columns, z = exact_columns(net, x)
         for row, sign, bound in zip(A.tolist(), signs.tolist(), bounds):

@@ -4,11 +4,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 import reducednet as rn
-from oracles.assertions import fail_at, gamma
+from oracles.assertions import fail_at, gamma, path_sums
 from reducednet.reduced_space.intervals import LayerSpace
-from reducednet.verification.reduction_bound import mapping_bound
+from reducednet.verification.reduction_bound import real_difference
 from oracles.reference import exact_forward
 from oracles.strategies import (
     cases, hyperplane_points, ill_conditioned, ill_conditioned_of, networks_with_domains, points_of, seeds,
@@ -49,7 +50,7 @@ def assert_within(network, reduced, X, bound):
 
 def assert_bounds_hold(network, reduced, X):
     """Assert both bounds: of the real functions, and of the computed ones."""
-    assert_within(network, reduced, X, mapping_bound(network, reduced))
+    assert_within(network, reduced, X, real_difference(network, reduced))
     bound = rn.reduction_bound(network, reduced)
     for left, right in zip(network(X), reduced(X)):
         for k, (p, q, allowed) in enumerate(zip(left, right, bound)):
@@ -85,11 +86,11 @@ def changed(reduced, rng):
 
 @ways
 @given(networks_with_domains(activation="relu", max_depth=3, max_width=4), seeds())
-def test_mapping_bound_holds_for_networks_that_are_no_reduction(way, pair, seed):
+def test_real_difference_bounds_networks_that_are_no_reduction(way, pair, seed):
     # the difference is far above rounding here, so a bound that forgot a term would fail
     network, domain = pair
     other = changed(WAYS[way](network, domain), np.random.default_rng(seed))
-    assert_within(network, other, points(network, domain), mapping_bound(network, other))
+    assert_within(network, other, points(network, domain), real_difference(network, other))
 
 
 @pytest.mark.parametrize("distance", [1e-15, 1e-9, 1e-3, 1.0])
@@ -99,7 +100,7 @@ def test_moved_threshold_is_charged_once_with_what_magnifies_it(distance, scale)
     net, box = rn.Network([[[1.0]], [[1.0]]], [[3.0], [0.0]], [[scale]]), rn.Box(0, 1)
     moved = rn.ReducedNetwork([[[1.0]], [[1.0]]], [[3.0 + distance], [0.0]], [[scale]], domain=box)
     difference = scale * (moved.thresholds[0][0] - 3.0)
-    bound = mapping_bound(net, moved)[0]
+    bound = real_difference(net, moved)[0]
     # three layers with at most gamma(64) of their terms, those of N twice and those of R once
     assert difference <= bound <= difference + 3 * 3 * gamma(64) * (4.0 + distance) * scale
 
@@ -129,18 +130,47 @@ def pair_of(layers, reduced, C, C_reduced, bias=None):
 ])
 def test_bound_includes_the_error_of_nearly_always_on_neurons(network, reduced, difference):
     X = np.linspace(-1, 1, 17)[:, np.newaxis]
-    assert_within(network, reduced, X, mapping_bound(network, reduced))
-    assert mapping_bound(network, reduced)[0] >= difference - 2.0**-30
+    assert_within(network, reduced, X, real_difference(network, reduced))
+    assert real_difference(network, reduced)[0] >= difference - 2.0**-30
     assert np.abs(network(X) - reduced(X)).max() >= difference - 2.0**-30
 
 
 def test_snapped_network_is_kept():
     network, domain = SNAPPED
     red = rn.reduce(network, domain)
-    bound = mapping_bound(network, red)[0]
+    bound = real_difference(network, red)[0]
     (value,) = exact_forward(network, [2.5])
     # a pair of neurons carries it: a constant and two terms of its size, met over two layers
     assert float(value) > 0.22 and bound <= 6.0 * gamma(64) * float(value)
+
+
+def test_reduction_that_drops_the_constant_of_the_snapped_network_is_charged_with_it():
+    network, domain = SNAPPED
+    red = rn.reduce(network, domain)
+    dropped = rn.ReducedNetwork(
+        red.weights, red.thresholds, 0.0 * red.output_weights, red.output_bias, domain=domain)
+    (value,) = exact_forward(network, [2.5])
+    assert_within(network, dropped, [[2.5]], real_difference(network, dropped))
+    assert rn.reduction_bound(network, dropped)[0] >= float(value) > 0.22
+
+
+@pytest.mark.parametrize("seed", [189, 145, 35, 284])
+def test_redrawn_neurons_that_no_output_depends_on_cost_nothing(seed):
+    # all neurons of these networks are dead or always on, and the redrawn ones are unstable
+    network, domain = ill_conditioned_of(seed)
+    red = rn.reduce(network, domain, spare="redraw", rng=0)
+    total = path_sums(network, domain)[-1] + path_sums(red, domain)[-1]
+    assert (real_difference(network, red) <= gamma(64) * total).all()
+
+
+@ways
+@given(cases(activation="relu", max_depth=3, max_width=4), st.floats(0.0, 1.0))
+def test_provers_are_asked_until_the_bound_is_small_enough(way, case, enough):
+    network, domain, _ = case
+    reduced = WAYS[way](network, domain)
+    best, found = real_difference(network, reduced), real_difference(network, reduced, enough)
+    assert (found >= best).all()
+    assert (found == best).all() or (found <= enough).all()
 
 
 def test_thresholds_of_the_ill_conditioned_networks_are_put_at_ends(monkeypatch):
@@ -156,13 +186,13 @@ def test_thresholds_of_the_ill_conditioned_networks_are_put_at_ends(monkeypatch)
 def test_bounds_beyond_float64_are_infinite():
     net = rn.Network([[[1e200]], [[1e150]]], [[0.0], [0.0]], [[1.0]])
     red = rn.ReducedNetwork([[[1.0]], [[1.0]]], [[0.0], [0.0]], [[1.0]], domain=rn.Box(0, 1))
-    assert mapping_bound(net, red).tolist() == [np.inf]
+    assert real_difference(net, red).tolist() == [np.inf]
 
 
 def test_reduced_network_beyond_float64_has_an_infinite_bound():
     net = rn.Network([[[1.0]], [[1.0]]], [[0.0], [0.0]], [[1.0]])
     red = rn.ReducedNetwork([[[1.0]], [[1.0]]], [[1.7e308], [0.0]], [[1.0]], domain=rn.Box(0, 1e308))
-    assert mapping_bound(net, red).tolist() == [np.inf]  # and no refusal of a box that it does not have
+    assert real_difference(net, red).tolist() == [np.inf]  # and no refusal of a box that it does not have
 
 
 def test_coefficients_of_many_products_that_underflow_are_charged():
@@ -171,7 +201,7 @@ def test_coefficients_of_many_products_that_underflow_are_charged():
     W, b, C = [[[1.0], [-1.0]], V], [[0.0, -1e300], c], np.full((1, 64), 0.4)
     net, domain = rn.Network(W, b, 0.0 * C), rn.Box(0, 1e300)
     red = rn.ReducedNetwork(W, b, C, -C @ c, domain=domain)
-    assert_within(net, red, np.array([[0.0], [1e300]]), mapping_bound(net, red))
+    assert_within(net, red, np.array([[0.0], [1e300]]), real_difference(net, red))
 
 
 RELU, BINARY = (

@@ -11,9 +11,8 @@ import pytest
 import reducednet as rn
 from oracles.certificate_cases import changed, differences_at, proofs
 from reducednet.files.archives import zip_bytes
-from reducednet.verification.certificates.certificate import (
-    CHECKERS, FORMAT, VERSION, Certificate, fingerprint,
-)
+from reducednet.verification.certificates.certificate import CHECKERS, Certificate, fingerprint
+from reducednet.verification.certificates.certificate_files import FORMAT, VERSION
 from reducednet.verification.certificates.schemas import SCHEMAS, checked_arrays
 
 BOX = rn.Box(-1, 1)

@@ -29,8 +29,7 @@ W. Luo, Int. J. Control 50 (1989).
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,7 +39,6 @@ from ...numerics.rounding import gamma
 from ..monitor import Monitor
 from ..objective import Objective
 from .binary_candidates import Pool, directions, make_pool
-from .resume import matching_state, restore_generator
 
 ATTEMPTS = 20
 """After this many random displacements in a row without a better network the run has converged."""
@@ -57,7 +55,7 @@ DISPLACED = 3
 
 def minimise(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    rng: RandomLike = None, state: Mapping[str, Any] | None = None,
+    rng: RandomLike = None,
 ) -> tuple[bool, str]:
     """Exchange hyperplanes, starting from the network's, and record each sweep in the monitor.
 
@@ -75,21 +73,14 @@ def minimise(
         A descent has ended when a sweep lowers the loss by no more than this share of it.
     rng : None, int, Generator or SeedSequence
         Draws the order of the neurons, directions and displacements.
-    state : dict, optional
-        What an earlier run on the same samples left in ``monitor.state``; this run continues it bit
-        for bit.
 
     Returns
     -------
     (converged, message)
     """
-    state = matching_state(objective, state)
-    rng = generator(rng) if state is None else restore_generator(state["rng"])
+    rng = generator(rng)
     best = current = _point(objective, network.to_vector())
     failures, ended = 0, False
-    if state is not None:
-        current, best = _point(objective, state["vector"]), _point(objective, state["best"])
-        failures, ended = int(state["failures"]), bool(state["ended"])
     monitor.record(*best)
     for done in range(n_steps + 1):
         if failures > ATTEMPTS or best.loss <= _rounding_floor(objective):
@@ -103,10 +94,7 @@ def minimise(
         better = best.loss - current.loss > tolerance * best.loss
         failures = 0 if better else failures + ended
         best = min(best, current, key=_loss)
-        monitor.record(*best, state={
-            "method": "exchange", "vector": current.vector, "loss": current.loss, "best": best.vector,
-            "failures": failures, "ended": ended, "rng": rng.bit_generator.state,
-        })
+        monitor.record(*best)
     return False, f"the limit of {n_steps} steps is reached"
 
 

@@ -25,7 +25,8 @@ optimization methods, ICLR 2019. B. T. Polyak, USSR Comput. Math. Math. Phys. 4 
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -35,246 +36,248 @@ from ...reduced_space.in_place import InPlaceSpace
 from ...reduced_space.spaces import space_of
 from ..monitor import Monitor, NotFinite
 from ..objective import Objective
+from ..result import StateFields
 
 FLUSH_EVERY = 64
 NEGLIGIBLE = 1e-290
-"""Numbers below are set to 0 every FLUSH_EVERY steps: the moments of dead neurons would decay to
+"""Moments below are set to 0 every FLUSH_EVERY steps: those of dead neurons would decay to
 subnormals, which are slow."""
 
 
-class _Rule(Protocol):
-    """Computes the step from the gradient, in the first four rows of an objective.
-
-    Row 0 has the gradient, row 1 is a buffer, and rows 2 and 3 have the moments.
-    """
-
-    name: str
-    n_moments: int
-
-    def begin(self, rows: Array, point: InPlaceSpace) -> None: ...
-
-    def write_step(self, t: int, step: Array) -> None:
-        """Update the moments and write step number t = 1, 2, ... to `step`."""
-
-
-class _HeavyBall:
-    """rows: g, -, M."""
+class HeavyBall:
+    """Polyak's heavy ball. Its one moment is M."""
 
     name, n_moments = "sgd", 1
 
     def __init__(self, learning_rate: float, momentum: float) -> None:
-        self._rate, self._momentum = np.array(-learning_rate), np.array(momentum)
+        self._minus_rate, self._momentum = np.array(-learning_rate), np.array(momentum)
 
-    def begin(self, rows: Array, point: InPlaceSpace) -> None:
-        self._gradient, self._moment = rows[0], rows[2]
+    def use_arrays(self, terms: Array, moments: Array, point: InPlaceSpace) -> None:
+        """Compute steps from now on from the gradient in `terms` and the moment in `moments`."""
+        self._gradient, self._moment = terms[0], moments[0]
 
     def write_step(self, t: int, step: Array) -> None:
+        """Update the moment and write step number t = 1, 2, ... to `step`."""
         moment = self._moment
         moment *= self._momentum
         moment += self._gradient
-        np.multiply(moment, self._rate, out=step)
+        np.multiply(moment, self._minus_rate, out=step)
 
 
-class _Adam:
-    """rows: g, g^2, M = m / (1 - beta1), V = v / (1 - beta2).
-
-    Without the factors 1 - beta an update takes two operations less. With
-    s^2 = (1 - beta2) / (1 - beta2^t),
-
-    step = -learning_rate (1 - beta1) / ((1 - beta1^t) s) M / (sqrt(V) + epsilon / s)
-    """
+class Adam:
+    """Adam. Its moments are m and v, and their new terms are g and g^2."""
 
     name, n_moments = "adam", 2
 
     def __init__(self, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> None:
-        self._learning_rate, self._betas, self._epsilon = learning_rate, (beta1, beta2), epsilon
-        self._rate, self._floor = np.empty(()), np.empty(())
+        self._learning_rate, self._epsilon = learning_rate, epsilon
+        self._beta1, self._beta2 = beta1, beta2
 
-    def begin(self, rows: Array, point: InPlaceSpace) -> None:
-        self._gradient, self._squares, self._mean, self._square = rows[:4]
-        self._additions, self._moments = rows[:2], rows[2:4]
+    def use_arrays(self, terms: Array, moments: Array, point: InPlaceSpace) -> None:
+        """Compute steps from now on from the gradient in `terms` and the moments in `moments`."""
+        self._terms, self._moments = terms, moments
+        self._gradient, self._squares = terms
+        self._mean, self._square = moments
+        self._point, self._rows_of_squares = point, point.weight_views(terms[1:])
         # one entry per moment: arrays of equal shape are multiplied faster than broadcast ones
-        self._decays = np.repeat(self._betas, rows.shape[1]).reshape(self._moments.shape)
-        self._point, self._rows = point, point.weight_views(rows[1:2])
+        self._betas = np.empty(moments.shape)
+        self._betas[0], self._betas[1] = self._beta1, self._beta2
+        self._complements = 1.0 - self._betas
+        self._additions = np.empty(moments.shape)
 
     def write_step(self, t: int, step: Array) -> None:
-        beta1, beta2 = self._betas
-        s = math.sqrt((1.0 - beta2) / (1.0 - beta2**t))
-        self._rate.fill(-self._learning_rate * (1.0 - beta1) / ((1.0 - beta1**t) * s))
-        self._floor.fill(self._epsilon / s)
+        """Update the moments and write step number t = 1, 2, ... to `step`."""
         np.multiply(self._gradient, self._gradient, out=self._squares)
-        self._point.sum_over_rows(self._rows)
+        self._point.sum_over_rows(self._rows_of_squares)
+
+        # both moments at once, which halves the number of calls:
+        # m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2
         moments = self._moments
-        moments *= self._decays
+        moments *= self._betas
+        np.multiply(self._terms, self._complements, out=self._additions)
         moments += self._additions
+
+        # with sqrt(vhat) = sqrt(v) / root, the step is
+        # -learning_rate root / (1 - beta1^t) m / (sqrt(v) + epsilon root)
+        root = math.sqrt(1.0 - self._beta2**t)
         np.sqrt(self._square, out=step)
-        step += self._floor
+        step += self._epsilon * root
         np.divide(self._mean, step, out=step)
-        step *= self._rate
+        step *= -self._learning_rate * root / (1.0 - self._beta1**t)
 
 
-class _Batches:
+class Batches:
     """Mini-batches: each epoch has every sample once, in a new order; the last may be smaller."""
 
     def __init__(
-        self, n_samples: int, size: int, rng: np.random.Generator, state: dict[str, Any] | None
+        self, n_samples: int, size: int, rng: np.random.Generator, state: Mapping[str, Any] | None
     ) -> None:
         self._n_samples, self._size, self._rng = n_samples, size, rng
         if state is None:
             self._draw()
         else:
-            self.permutation = np.array(state["permutation"], dtype=np.intp)
-            self.position = int(state["position"])
-            self.rng_state = rng.bit_generator.state
+            rng.bit_generator.state = self._rng_state = state["rng"]
+            self._permutation = np.array(state["permutation"], dtype=np.intp)
+            self._position = int(state["position"])
 
     def _draw(self) -> None:
         """Draw the order of the next epoch."""
-        self.permutation, self.position = self._rng.permutation(self._n_samples), 0
-        self.rng_state = self._rng.bit_generator.state
+        self._permutation, self._position = self._rng.permutation(self._n_samples), 0
+        self._rng_state = self._rng.bit_generator.state
 
     def take(self) -> Any:
         """Return the indices of the next batch."""
-        indices = self.permutation[self.position:self.position + self._size]
-        self.position += len(indices)
+        if self._position == self._n_samples:
+            self._draw()
+        indices = self._permutation[self._position:self._position + self._size]
+        self._position += len(indices)
         return indices
 
-    def settle(self) -> None:
-        """Draw the order of the next epoch if this one is over."""
-        if self.position == self._n_samples:
-            self._draw()
+    def state(self) -> dict[str, Any]:
+        """Return what another run needs to continue in the same order."""
+        return {"permutation": self._permutation, "position": self._position, "rng": self._rng_state}
 
 
-class _Run:
-    """The current point and moments, in the rows of the objective, and a saved copy of them.
+class Descent:
+    """The current point and moments of a run.
 
-    What must be tangent is rows 0 and 2, the gradient and the first moment, or the moment alone.
+    Attributes
+    ----------
+    vector : array (n_parameters,)
+    moments : array (n_moments, n_parameters)
+    terms : array (n_moments, n_parameters)
+        What the rule adds to the moments; first the gradient.
+    t : int
+        How many steps have been made.
+    loss, gradient_norm : float
+        Of all samples where they were observed, otherwise of the last batch.
+    saved : tuple
+        t, a copy of the moments and the vector in one array (n_moments + 1, n_parameters), and the
+        order of mini-batches after the last complete step. It is replaced in one assignment, so
+        that an interrupt at any moment leaves parts that match.
     """
 
-    def __init__(self, network: Network, objective: Objective, rule: _Rule, rng: np.random.Generator,
-                 batch_size: int | None, state: dict[str, Any] | None) -> None:
-        self.objective, self.rule, self.rng = objective, rule, rng
-        self.rows, self.gradient, self.vector = objective.rows, objective.gradient, objective.vector
-        self.moments, self._moving = self.rows[2:2 + rule.n_moments], self.rows[2:]
-        self._kept, self._step = np.empty((2, *self._moving.shape)), np.empty_like(self.vector)
-        self.t = 0
-        self.rows.fill(0.0)
-        self.vector[...] = network.to_vector()
-        if state is not None:
-            self.vector[...], self.t = state["vector"], int(state["n_steps"])
-            rng.bit_generator.state = state["rng"]
-        self.point = space_of(network).in_place(self.vector)
-        if self.point.first_weights_fixed:
-            objective.hold_first_weights()
-        self._tangents = self.point.weight_views(self.rows[0:3:2])
-        self._moment = self.point.weight_views(self.rows[2:3])
-        rule.begin(self.rows, self.point)
-        full = batch_size is None or batch_size >= objective.n_samples
-        self.batches = None if full else _Batches(objective.n_samples, batch_size or 1, rng, state)
-        self.loss, self.gradient_norm = self.observe()
-        if state is not None:  # `observe` projected the saved moment again, which changes last bits
-            self.moments[...] = state["moments"]
+    def __init__(
+        self, network: Network, objective: Objective, rule: HeavyBall | Adam, batches: Batches | None,
+        state: Mapping[str, Any] | None,
+    ) -> None:
+        self._objective, self._rule, self._batches = objective, rule, batches
+        self._moving = np.zeros((rule.n_moments + 1, network.n_parameters))
+        self.moments, self.vector = self._moving[:-1], self._moving[-1]
+        self.terms = np.zeros_like(self.moments)
+        self.gradient, self._step = self.terms[0], np.empty_like(self.vector)
+        self.vector[...] = network.to_vector() if state is None else state["vector"]
+        self.t = 0 if state is None else int(state["n_steps"])
+
+        self._point = space_of(network).in_place(self.vector)
+        objective.use_arrays(self.vector, self.gradient, self._point.first_weights_fixed)
+        rule.use_arrays(self.terms, self.moments, self._point)
+        momentum = self.moments[0]  # tangent vectors: the gradient and the momentum
+        self._tangents = self._point.weight_views([self.gradient, momentum])
+        self._momentum = self._point.weight_views([momentum])
+
+        self.observe(count=True)
+        if state is not None:  # after `observe`, whose projection would change their last bits
+            self.moments[...] = real_array(state["moments"], "state['moments']", self.moments.shape)
         self.save()
 
-    def observe(self) -> tuple[float, float]:
-        """Return the loss of all samples and the gradient's norm; project gradient and moment."""
-        loss, _ = self.objective(self.vector)
-        return loss, self._take_gradient()
+    def observe(self, count: bool) -> None:
+        """Compute loss and gradient over all samples; count stable neurons if asked to."""
+        self.loss, _ = self._objective(self.vector, count)
+        self._make_tangent()
 
-    def _take_gradient(self) -> float:
-        """Make the gradient (and the moment) tangent and return the gradient's norm."""
-        self.point.project(self._tangents)
-        return math.sqrt(self.gradient.dot(self.gradient))
+    def _make_tangent(self) -> None:
+        """Project gradient and momentum onto the tangent space and compute the gradient's norm."""
+        self._point.project(self._tangents)
+        self.gradient_norm = math.sqrt(self.gradient.dot(self.gradient))
 
-    def step(self, observed: bool) -> None:
+    def step(self, observed: bool, count: bool) -> None:
         """Make one step; with mini-batches, compute the loss of all samples only if `observed`."""
-        if self.batches is not None:
-            self.loss, _ = self.objective.on_batch(self.vector, self.batches.take())
-            self.gradient_norm = self._take_gradient()
+        if self._batches is not None:
+            self.loss, _ = self._objective.on_batch(self.vector, self._batches.take())
+            self._make_tangent()
         self.t += 1
-        self.rule.write_step(self.t, self._step)
+        self._rule.write_step(self.t, self._step)
         self.vector += self._step
         if self.t % FLUSH_EVERY == 0:
-            self.rows[np.abs(self.rows) < NEGLIGIBLE] = 0.0
-        self.point.retract()
-        if self.batches is None or observed:
-            self.loss, self.gradient_norm = self.observe()
+            self.moments[np.abs(self.moments) < NEGLIGIBLE] = 0.0
+        self._point.retract()
+        if observed:
+            self.observe(count)
         else:
-            self.point.project(self._moment)
-        if self.batches is not None:
-            self.batches.settle()
+            self._point.project(self._momentum)
 
     def save(self) -> None:
-        """Save what `state` returns, in the other of two copies: an interrupt may come here too."""
-        self._kept[self.t % 2] = self._moving
-        batches = self.batches
-        order = (batches.permutation, batches.position, batches.rng_state) if batches else ()
-        self.saved = self.t, *order
+        """Save the state after a step."""
+        batches = {} if self._batches is None else self._batches.state()
+        self.saved = self.t, self._moving.copy(), batches
 
     def state(self) -> dict[str, Any]:
-        """Return the state after the last complete step, from which another run can continue."""
-        *moments, vector = self._kept[self.saved[0] % 2]
-        state: dict[str, Any] = {
-            "method": self.rule.name, "n_steps": self.saved[0], "vector": vector.copy(),
-            "moments": np.array(moments[:self.rule.n_moments]),
-        }
-        if self.batches is None:
-            return {**state, "rng": self.rng.bit_generator.state}
-        return {**state, **dict(zip(("permutation", "position", "rng"), self.saved[1:]))}
+        """Return the saved state, from which another run can continue."""
+        t, moving, batches = self.saved
+        return {"method": self._rule.name, "n_steps": t, "vector": moving[-1], "moments": moving[:-1],
+                **batches}
 
 
-def _minimise(
+def descend(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float,
-    rule: _Rule, rng: RandomLike, batch_size: int | None, state: dict[str, Any] | None,
+    rule: HeavyBall | Adam, batches: Batches | None = None, state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Run the rule from the network, or from the state of an earlier run."""
-    rng = generator(rng)
-    if state is not None:
-        _check_state(state, rule, network, objective, rng, batch_size)
     with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite ends the run
-        run = _Run(network, objective, rule, rng, batch_size, state)
-        full = run.batches is None
+        descent = Descent(network, objective, rule, batches, state)
         try:
             for done in range(n_steps + 1):
-                recorded = (monitor.step + 1) % monitor.record_every == 0
-                observed = full or recorded or done in (0, n_steps)
+                recorded = monitor.records_next_step
+                observed = batches is None or recorded or done in (0, n_steps)
                 if done:
-                    run.step(observed)
-                if not (math.isfinite(run.loss) and math.isfinite(run.gradient_norm)):
+                    descent.step(observed, recorded)
+                if not (math.isfinite(descent.loss) and math.isfinite(descent.gradient_norm)):
                     raise NotFinite
                 if done:
-                    run.save()
-                monitor.record(run.vector, run.loss, run.gradient_norm)
-                if observed and run.gradient_norm <= tolerance:
-                    return True, f"converged: the gradient's norm is {run.gradient_norm:.3g}"
+                    descent.save()
+                monitor.record(descent.saved[1][-1], descent.loss, descent.gradient_norm)
+                if observed and descent.gradient_norm <= tolerance:
+                    return True, f"converged: the gradient's norm is {descent.gradient_norm:.3g}"
             return False, f"the limit of {n_steps} steps is reached"
         finally:
-            monitor.state = run.state()
-            run.vector[...] = monitor.state["vector"]  # a skipped step that `flush` records has it
-            monitor.flush()
+            monitor.state = descent.state()
 
 
-def _check_state(
-    state: Any, rule: _Rule, network: Network, objective: Objective, rng: np.random.Generator,
-    batch_size: int | None,
-) -> None:
-    """Raise if a state comes from other samples, batches or another kind of generator.
+def batches_of_run(
+    objective: Objective, rng: RandomLike, batch_size: int | None, state: Mapping[str, Any] | None
+) -> Batches | None:
+    """Return the mini-batches of a run, or None if it takes all samples at once.
 
-    `train` has checked its method and its vector.
+    Raises
+    ------
+    ValueError
+        If a state comes from other samples, batches or another kind of generator.
     """
-    real_array(state["moments"], "state['moments']", (rule.n_moments, network.n_parameters))
-    kind = rng.bit_generator.state["bit_generator"]
-    if state["rng"]["bit_generator"] != kind:
-        expected = f"a generator of {state['rng']['bit_generator']}, as in `state`"
-        raise ValueError(message("rng", expected, kind))
-    batches = batch_size is not None and batch_size < objective.n_samples
-    if len(state.get("permutation", ())) != (objective.n_samples if batches else 0):
-        raise ValueError(message("state", "one of the same samples and kind of batches", "another"))
+    rng, n_samples = generator(rng), objective.n_samples
+    full = batch_size is None or batch_size >= n_samples
+    if state is not None:
+        if len(state.get("permutation", ())) != (0 if full else n_samples):
+            raise ValueError(message("state", "one of the same samples and kind of batches", "another"))
+        kind = rng.bit_generator.state["bit_generator"]
+        if not full and state["rng"]["bit_generator"] != kind:
+            expected = f"a generator of {state['rng']['bit_generator']}, as in `state`"
+            raise ValueError(message("rng", expected, kind))
+    return None if full or batch_size is None else Batches(n_samples, batch_size, rng, state)
+
+
+def state_fields(rule: type[HeavyBall] | type[Adam], batches: bool) -> StateFields:
+    """Return what `Descent.state` holds for this rule, for files."""
+    return StateFields(("n_steps",), {"vector": (), "moments": (rule.n_moments,)}, batches)
+
+
+STATES = {rule.name: state_fields(rule, batches=True) for rule in (HeavyBall, Adam)}
 
 
 def minimise_sgd(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2,
-    momentum: float = 0.9, state: dict[str, Any] | None = None,
+    momentum: float = 0.9, state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Run gradient descent with heavy-ball momentum from the network and record it in the monitor.
 
@@ -309,14 +312,15 @@ def minimise_sgd(
     NotFinite
         If the loss or its gradient leaves the range of float64.
     """
-    rule = _HeavyBall(learning_rate, momentum)
-    return _minimise(network, objective, monitor, n_steps, tolerance, rule, rng, batch_size, state)
+    rule = HeavyBall(learning_rate, momentum)
+    batches = batches_of_run(objective, rng, batch_size, state)
+    return descend(network, objective, monitor, n_steps, tolerance, rule, batches, state)
 
 
 def minimise_adam(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
     rng: RandomLike, batch_size: int | None = None, learning_rate: float = 1e-2, beta1: float = 0.9,
-    beta2: float = 0.999, epsilon: float = 1e-8, state: dict[str, Any] | None = None,
+    beta2: float = 0.999, epsilon: float = 1e-8, state: Mapping[str, Any] | None = None,
 ) -> tuple[bool, str]:
     """Run Adam from the network and record it in the monitor; the module has the formula.
 
@@ -335,5 +339,6 @@ def minimise_adam(
     NotFinite
         If the loss or its gradient leaves the range of float64.
     """
-    rule = _Adam(learning_rate, beta1, beta2, epsilon)
-    return _minimise(network, objective, monitor, n_steps, tolerance, rule, rng, batch_size, state)
+    rule = Adam(learning_rate, beta1, beta2, epsilon)
+    batches = batches_of_run(objective, rng, batch_size, state)
+    return descend(network, objective, monitor, n_steps, tolerance, rule, batches, state)

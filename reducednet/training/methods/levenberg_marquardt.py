@@ -15,9 +15,6 @@ implementation and theory*, Lecture Notes in Mathematics 630 (1978), for D.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from ..._validation import Array
@@ -30,7 +27,6 @@ from ..objective import Objective
 from .linear_least_squares import (
     DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step,
 )
-from .resume import matching_state
 
 
 def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
@@ -51,8 +47,7 @@ def tangent_jacobian(network: Network, theta: Array, H: Array) -> Array:
 
 
 def minimise(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    state: Mapping[str, Any] | None = None,
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
 ) -> tuple[bool, str]:
     """Run Levenberg-Marquardt from the network and record each step in the monitor.
 
@@ -68,9 +63,6 @@ def minimise(
     tolerance : float
         The run has converged when a step lowers the loss by less than this share of it, or when no
         damping gives a decrease.
-    state : dict, optional
-        What an earlier run on the same samples left in ``monitor.state``; this run continues it bit
-        for bit.
 
     Returns
     -------
@@ -78,18 +70,11 @@ def minimise(
     """
     theta, damping, before = network.to_vector(), FIRST_DAMPING, np.inf
     largest = np.zeros(network.n_parameters)
-    state = matching_state(objective, state)
-    if state is not None:
-        theta, largest = np.array(state["vector"]), np.array(state["scales"])
-        damping, before = float(state["damping"]), float(state["previous"])
     space, loss = space_of(network), objective.value(theta)
     for done in range(n_steps + 1):
         matrix, slope = normal_equations(network, objective, theta)
         largest = np.maximum(largest, np.diag(matrix))
-        monitor.record(theta, loss, gradient_norm(slope, objective), state={
-            "method": "levenberg_marquardt", "vector": theta, "loss": loss, "previous": before,
-            "damping": damping, "scales": largest,
-        } if done else None)
+        monitor.record(theta, loss, gradient_norm(slope, objective))
         if before - loss <= tolerance * before < np.inf:
             return True, "converged: the loss no longer decreases"
         if done == n_steps:

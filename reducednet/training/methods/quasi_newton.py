@@ -5,9 +5,6 @@ SLSQP is the constrained form of THEORY, section 4: minimise the loss subject to
 every row v_j and to the same bounds. Its matrices are dense, so a step costs the cube of the number
 of parameters. With one input, the rows of the first layer are 1 or -1: they are held fixed instead.
 
-SciPy does not give away its approximations of the Hessian, so a run that continues an earlier one
-first repeats the earlier steps (`Replay`).
-
 References
 ----------
 L-BFGS-B: R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, SIAM J. Sci. Comput. 16 (1995).
@@ -15,8 +12,9 @@ SLSQP: D. Kraft, *A software package for sequential quadratic programming*, DFVL
 """
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +25,6 @@ from ...reduced_space.reduced_network import ReducedNetwork
 from ..coordinates import StandardCoordinates, coordinates_of
 from ..monitor import Monitor, NotFinite
 from ..objective import Objective
-from .resume import Replay
 
 N_CORRECTIONS = 20
 """How many of the last steps L-BFGS-B keeps."""
@@ -40,8 +37,7 @@ MANY_PARAMETERS = 300
 
 
 def minimise_lbfgs(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    state: Mapping[str, Any] | None = None,
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
 ) -> tuple[bool, str]:
     """Run L-BFGS-B in the coordinates of the network's space and record each step in the monitor.
 
@@ -55,9 +51,6 @@ def minimise_lbfgs(
         The largest number of iterations.
     tolerance : float
         The run has converged when no entry of the projected gradient by the coordinates is larger.
-    state : dict, optional
-        What an earlier run on the same samples left in ``monitor.state``. The optimiser starts
-        where that run did, repeats its steps and continues: bit for bit what one run gives.
 
     Returns
     -------
@@ -65,32 +58,31 @@ def minimise_lbfgs(
     """
     from scipy.optimize import Bounds, minimize
 
-    replay = Replay("lbfgs", network, objective, monitor, state)
-    coordinates = coordinates_of(replay.start)
+    coordinates = coordinates_of(network)
+    objective.use_arrays(coordinates.vector, coordinates.gradient, coordinates.first_weights_held)
 
     def value_and_gradient(u: Array) -> tuple[float, Array]:
         return _value_and_gradient(objective, coordinates, u)
 
     def after_step(intermediate_result: Any) -> None:
-        value = float(intermediate_result.fun)
-        replay.record(lambda: (coordinates.feasible_vector(intermediate_result.x), value))
+        vector = coordinates.feasible_vector(intermediate_result.x)
+        monitor.record(vector, float(intermediate_result.fun))
 
     start = coordinates.start()
     limits = coordinates.bounds(start)
     value = value_and_gradient(start)[0]
-    replay.record(lambda: (coordinates.feasible_vector(start), value))
+    monitor.record(coordinates.feasible_vector(start), value)
     found: Any = minimize(
         value_and_gradient, start, jac=True, method="L-BFGS-B",
         bounds=None if limits is None else Bounds(*limits), callback=after_step,
         options={"maxcor": N_CORRECTIONS, "ftol": 0.0, "gtol": tolerance,
-                 "maxiter": replay.done + n_steps, "maxfun": UNLIMITED},
+                 "maxiter": n_steps, "maxfun": UNLIMITED},
     )
     return found.status == 0, str(found.message)
 
 
 def minimise_slsqp(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    state: Mapping[str, Any] | None = None,
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
 ) -> tuple[bool, str]:
     """Run SLSQP in the coordinates of the network's space and record each step in the monitor.
 
@@ -105,9 +97,6 @@ def minimise_slsqp(
         The largest number of iterations.
     tolerance : float
         The absolute precision of the loss at which the run has converged.
-    state : dict, optional
-        What an earlier run on the same samples left in ``monitor.state``. The optimiser starts
-        where that run did, repeats its steps and continues: bit for bit what one run gives.
 
     Returns
     -------
@@ -124,8 +113,8 @@ def minimise_slsqp(
         warnings.warn(
             f"slsqp with {network.n_parameters} parameters: a step costs the cube of their number",
             stacklevel=3)
-    replay = Replay("slsqp", network, objective, monitor, state)
-    coordinates = coordinates_of(replay.start)
+    coordinates = coordinates_of(network)
+    objective.use_arrays(coordinates.vector, coordinates.gradient, coordinates.first_weights_held)
     start = coordinates.start()
     rows, free = _row_indices(network), np.ones(len(start), dtype=bool)
     if isinstance(network, ReducedNetwork) and network.n_inputs == 1:
@@ -142,19 +131,19 @@ def minimise_slsqp(
         value, gradient = _value_and_gradient(objective, coordinates, point(z))
         return value, gradient[free]
 
-    def recorded(z: Array) -> tuple[Array, float]:
+    def after_step(z: Array) -> None:
         theta = coordinates.feasible_vector(point(z))
-        return theta, objective.value(theta)
+        monitor.record(theta, objective.value(theta))
 
     limits = coordinates.bounds(start)
     constraints = [_unit_rows(layer, point, free) for layer in rows] if limits is not None else []
     value = value_and_gradient(start[free])[0]
-    replay.record(lambda: (coordinates.feasible_vector(start), value))
+    monitor.record(coordinates.feasible_vector(start), value)
     found: Any = minimize(
         value_and_gradient, start[free], jac=True, method="SLSQP",
-        callback=lambda z: replay.record(lambda: recorded(z)),
+        callback=after_step,
         bounds=None if limits is None else Bounds(limits[0][free], limits[1][free]),
-        constraints=constraints, options={"maxiter": replay.done + n_steps, "ftol": tolerance},
+        constraints=constraints, options={"maxiter": n_steps, "ftol": tolerance},
     )
     return found.status == 0, str(found.message)
 
@@ -163,8 +152,9 @@ def _value_and_gradient(
     objective: Objective, coordinates: StandardCoordinates, u: Array
 ) -> tuple[float, Array]:
     """Return the loss at the coordinates u and its gradient; raise NotFinite if not finite."""
-    value, gradient = objective(coordinates.to_vector(u))
-    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+    coordinates.move_to(u)
+    value, gradient = objective(coordinates.vector, count=True)
+    if not (math.isfinite(value) and math.isfinite(np.add.reduce(gradient))):
         raise NotFinite
     return value, coordinates.pull_back(gradient)
 

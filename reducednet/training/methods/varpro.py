@@ -9,9 +9,6 @@ of the matrix,
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from ...networks.network import Network
@@ -22,12 +19,11 @@ from .linear_least_squares import (
     DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, Projection, Solved, damped_step,
     growth_without,
 )
-from .resume import matching_state, restore_generator
 
 
 def minimise(
     network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
-    rounds: int = 0, rng: np.random.Generator, state: Mapping[str, Any] | None = None,
+    rounds: int = 0, rng: np.random.Generator,
 ) -> tuple[bool, str]:
     """Run variable projection from the network's hidden parameters and record it in the monitor.
 
@@ -48,12 +44,8 @@ def minimise(
         The run has converged when a step lowers the loss by less than this share of it, or when no
         damping gives a decrease.
     rounds : int
-        Includes those of the earlier run that `state` continues.
     rng : Generator
         Draws candidates.
-    state : dict, optional
-        What an earlier run on the same samples left in ``monitor.state``; this run continues it bit
-        for bit.
 
     Returns
     -------
@@ -61,22 +53,12 @@ def minimise(
     """
     X, Y = objective.H[:-1].T, np.asarray(objective.y)
     projection = Projection(network, X, Y, objective.sample_weight)
-    state = matching_state(objective, state)
-    if state is None:
-        theta = network.to_vector()
-        monitor.record(theta, objective.value(theta))
-        descent = Descent(projection, projection.solve_at(theta))
-        best, number, count = descent.solved, 0, network.layout.sizes[1] // 4
-    else:
-        rng, descent = restore_generator(state["rng"]), Descent.from_state(projection, state)
-        best = projection.solve_at(state["best"])
-        number, count = int(state["round"]), int(state["count"])
-        descent.kept = {name: state[name] for name in ("best", "round", "count", "rng")}
-        descent.record(monitor)
+    theta = network.to_vector()
+    monitor.record(theta, objective.value(theta))
+    descent = Descent(projection, projection.solve_at(theta))
+    best, number, count = descent.solved, 0, network.layout.sizes[1] // 4
     last_step = monitor.step + n_steps
     while True:
-        descent.kept = {"best": projection.vector(best), "round": number, "count": count,
-                        "rng": rng.bit_generator.state}
         converged, text = descent.run(monitor, last_step - monitor.step, tolerance)
         if not converged:
             return False, f"stopped at the limit of {n_steps} steps"
@@ -119,38 +101,22 @@ class Descent:
     ----------
     solved : Solved
         The current point.
-    kept : dict
-        Entries to store in the state beside the descent's own.
     """
 
     def __init__(self, projection: Projection, solved: Solved) -> None:
         self.projection, self.solved = projection, solved
         self.damping, self.previous = FIRST_DAMPING, np.inf
-        self.origin = projection.vector(solved)
         self.limits = projection.position_limits(solved.W, solved.b)
-        self.kept: dict[str, Any] = {}
         self._linearise()
-
-    @classmethod
-    def from_state(cls, projection: Projection, state: Mapping[str, Any]) -> Descent:
-        """Return the descent whose state `record` gave to the monitor."""
-        descent = cls(projection, projection.solve_at(state["origin"]))
-        descent.solved = projection.solve_at(state["vector"])
-        descent.damping, descent.previous = float(state["damping"]), float(state["previous"])
-        descent._linearise()
-        return descent
 
     def _linearise(self) -> None:
         """Compute the directions and the normal equations at the current point."""
         self.directions, self.matrix, self.slope = self.projection.linearise(self.solved)
 
     def record(self, monitor: Monitor) -> None:
-        """Record the current point, with the state that `from_state` reads."""
-        vector = self.projection.vector(self.solved)
-        monitor.record(vector, self.solved.loss, self.projection.gradient_norm(self.slope), state={
-            "method": "varpro", "vector": vector, "loss": monitor.objective.value(vector),
-            "origin": self.origin, "previous": self.previous, "damping": self.damping, **self.kept,
-        })
+        """Record the current point."""
+        norm = self.projection.gradient_norm(self.slope)
+        monitor.record(self.projection.vector(self.solved), self.solved.loss, norm)
 
     def run(self, monitor: Monitor, n_steps: int, tolerance: float) -> tuple[bool, str]:
         """Make up to `n_steps` steps, record them, and return (converged, message)."""

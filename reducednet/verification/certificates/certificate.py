@@ -1,4 +1,4 @@
-"""Save what `verify` proved as data, and check it again without any code of the provers.
+"""Keep what `verify` proved as data, and check it again without any code of the provers.
 
 Each kind of proof has its evidence, whose arrays are listed in `schemas`, and its checker, a
 function of a module that needs NumPy and `fractions` alone:
@@ -21,11 +21,13 @@ kind           checker                    what it computes
                                           two
 =============  =========================  =======================================================
 
-`check_evaluation` bounds what evaluation in float64 adds to that.
+`check_evaluation` bounds what evaluation in float64 adds to that, and `certificate_files` writes
+and reads certificates.
 
 References
 ----------
-THEORY, section 9.
+docs/certificates.md defines each kind and the inequalities that prove it; THEORY, section 9, has
+the proofs.
 """
 from __future__ import annotations
 
@@ -34,6 +36,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -41,18 +44,14 @@ import numpy as np
 
 from ..._validation import choice, instance, message, number
 from ...domains import Domain
-from ...files.archives import checked_path, naming, read_archive, read_array, write_whole, zip_bytes
 from ...networks.network import Network, check_network
-from ...numerics.records import record
 from . import (
-    check_breakpoints, check_difference, check_evaluation, check_norms, check_permutation,
-    check_rational, check_symbolic,
+    certificate_files, check_breakpoints, check_difference, check_evaluation, check_norms,
+    check_permutation, check_rational, check_symbolic,
 )
-from .schemas import (
-    INTEGERS, SCHEMAS, as_texts, check_fit, checked_arrays, entry_named, largest_margin,
-)
+from .certificate_files import VERSION, Content
+from .schemas import SCHEMAS, check_fit, checked_arrays, largest_margin
 
-FORMAT, VERSION = "reducednet certificate", 2
 CHECKERS: dict[str, Callable[..., Any]] = {
     "pieces": check_difference.check,
     "exact": check_rational.bound,
@@ -62,9 +61,13 @@ CHECKERS: dict[str, Callable[..., Any]] = {
     "norms": check_norms.check,
     "permutation": check_permutation.check,
 }
-SEMANTICS = ("real", "float64")
-_NUMBERS, _TEXTS = ("value", "eps", "slack", "margin"), ("claim", "kind", "fingerprint", "digest")
+CLAIMS, SEMANTICS = ("bound", "gap"), ("real", "float64")
 INDEX = np.intp
+
+NOTHING_PROVED = (
+    ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError,
+)
+"""What checkers raise on evidence that does not fit together."""
 
 
 class Check(NamedTuple):
@@ -83,7 +86,6 @@ class Check(NamedTuple):
         return self.ok
 
 
-@record
 class Certificate:
     """A proof that |f - g| <= value on a domain (a bound), or >= value at a point (a gap).
 
@@ -137,23 +139,27 @@ class Certificate:
         arrays: Mapping[str, Any], fingerprint: str, digest: str | None = None,
         semantics: str = "real",
     ) -> None:
-        fields = vars(self)
-        schema = SCHEMAS[choice(kind, "kind", CHECKERS)]
-        fields["claim"], fields["kind"] = choice(claim, "claim", ("bound", "gap")), kind
+        fields = vars(self)  # this class refuses `self.kind = ...`
+        fields["kind"] = choice(kind, "kind", CHECKERS)
+        fields["claim"] = choice(claim, "claim", CLAIMS)
+        fields["semantics"] = choice(semantics, "semantics", SEMANTICS)
+        numbers = {"value": value, "eps": eps, "slack": slack, "margin": margin}
+        for name, entry in numbers.items():
+            fields[name] = number(entry, name, minimum=0.0)
+
+        schema = SCHEMAS[kind]
         if claim != schema.claim:
             expected = f"{schema.claim!r}, for that is what {kind!r} can prove"
             raise ValueError(message("claim", expected, repr(claim)))
-        fields["semantics"] = choice(semantics, "semantics", SEMANTICS)
-        for name, entry in zip(_NUMBERS, (value, eps, slack, margin)):
-            fields[name] = number(entry, name, minimum=0.0)
         if self.slack and semantics == "real":
             raise ValueError(message("slack", "0.0 with semantics 'real'", self.slack))
         if self.margin and not schema.margin:
             raise ValueError(message("margin", f"0.0 with kind {kind!r}", self.margin))
+
         fields["arrays"] = MappingProxyType(checked_arrays(kind, arrays))
         fields["fingerprint"] = instance(fingerprint, "fingerprint", str, "text")
         if digest is None:
-            fields["digest"] = self._digest()
+            fields["digest"] = self._computed_digest()
         else:
             fields["digest"] = instance(digest, "digest", str, "text")
 
@@ -181,11 +187,7 @@ class Certificate:
         It is about the functions that `semantics` names, and for this eps alone; it is proved once
         `check` has confirmed the claim.
         """
-        value, slack, eps = Fraction(self.value), Fraction(self.slack), Fraction(self.eps)
-        if self.claim == "bound":
-            proved = value + slack <= eps and (self.margin == 0.0 or eps > 0)
-            return "equivalent" if proved else "unknown"
-        return "not_equivalent" if value - slack > eps else "unknown"
+        return status_for(self, self.eps)
 
     def check(self, f: Network, g: Network, domain: Domain) -> Check:
         """Check the proof again, for these networks on this domain.
@@ -211,7 +213,7 @@ class Certificate:
         """
         f, g = check_network(f, "f"), check_network(g, "g")
         instance(domain, "domain", Domain, "a Box, Ball or Hull")
-        if self.digest != self._digest():
+        if self.digest != self._computed_digest():
             return Check(False, "the digest is not that of its content")
         if self.fingerprint != fingerprint(f, g, domain):
             return Check(False, "the certificate is about other networks or another domain")
@@ -221,15 +223,11 @@ class Certificate:
             if reason:
                 return Check(False, reason)
             found = proved_number(self, f, g, domain)
-        except (
-            ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError,
-        ) as error:
+        except NOTHING_PROVED as error:
             return Check(False, f"it proves nothing: {error}")
-        if self.claim == "gap":
-            ok = bool(found >= self.value)
-        else:
-            ok = bool(found <= self.value)  # False for nan
-        if ok:
+
+        is_proved = found >= self.value if self.claim == "gap" else found <= self.value
+        if is_proved:  # False for nan
             return Check(True, "")
         try:
             number_found = float(found)
@@ -240,32 +238,39 @@ class Certificate:
     def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
         """Return why margin and slack do not prove the claim for these semantics, or "" if they do.
         """
-        binary = f.activation == "binary"
-        if self.margin and not (binary and self.margin <= largest_margin(domain)):
+        is_binary = f.activation == "binary"
+        if self.margin and not (is_binary and self.margin <= largest_margin(domain)):
             return f"a margin of {self.margin:.3g} says too little about this domain"
         if self.semantics == "real":
             return ""
+
         error = check_evaluation.evaluation_error(f, g, domain)
-        if not error <= self.slack:
+        if not error <= self.slack:  # nan is no bound
             return f"evaluation in float64 may add {error:.17g}"
-        if self.claim == "gap":
-            point = self.arrays["point"]
-            is_float = point.dtype.kind == "f"
-            if not is_float or binary and not check_evaluation.is_decided(f, g, point.tolist()):
-                return (
-                    "the point is none where float64 gives both networks' values within the slack"
-                )
-        elif binary and not check_evaluation.margin(f, g, domain) <= self.margin:
-            return "evaluation in float64 may take the wrong side further off than the margin"
+        if self.claim == "bound":
+            if is_binary and not check_evaluation.margin(f, g, domain) <= self.margin:
+                return "evaluation in float64 may take the wrong side further off than the margin"
+            return ""
+
+        point = self.arrays["point"]
+        is_sure = point.dtype.kind == "f"
+        if is_sure and is_binary:
+            is_sure = check_evaluation.is_decided(f, g, point.tolist())
+        if not is_sure:
+            return "the point is none where float64 gives both networks' values within the slack"
         return ""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the certificate to a .npz file, whole or not at all; equal ones give equal bytes.
+        """Write the certificate to a .npz or .json file, whole or not at all.
+
+        Equal certificates give equal bytes. JSON is text that every language reads; large
+        certificates are shorter as .npz (docs/certificates.md, section 3).
 
         Raises
         ------
         TypeError, ValueError
-            If the path is of another kind or does not end in .npz.
+            If the path is of another kind, does not end in .npz or .json, or JSON text of the
+            certificate would be too long.
         OSError
             If the file cannot be written.
 
@@ -277,79 +282,57 @@ class Certificate:
         >>> net, box = Network.random((1, 5, 1), rng=0), Box(0, 1)
         >>> certificate = verify(net, net, box).certificate
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = os.path.join(folder, "proof.npz")
+        ...     path = os.path.join(folder, "proof.json")
         ...     certificate.save(path)
         ...     bool(Certificate.load(path).check(net, net, box))
         True
         """
-        name, _ = checked_path(path, (".npz",))
-        texts = {
-            key: array.tolist() for key, array in self.arrays.items() if array.dtype.kind == "O"
-        }
-        header = {key: getattr(self, key) for key in (*_TEXTS, "semantics", *_NUMBERS)}
-        write_whole(name, zip_bytes(FORMAT, VERSION, header | {"rationals": texts}, {
-            key: array for key, array in self.arrays.items() if key not in texts
-        }))
+        fields = {name: value for name, value in vars(self).items() if name != "arrays"}
+        certificate_files.write(path, fields, self.arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Certificate:
-        """Read a certificate from a .npz file. Call its `check` before you trust it.
+        """Read a certificate from a .npz or .json file. Call its `check` before you trust it.
 
         Raises
         ------
         TypeError
             If the path is of another kind.
         ValueError
-            If the file is not one that `save` wrote; the text names it.
+            If the file is not one that `save` could have written; the text names it.
         OSError
             If the file cannot be opened.
         """
-        name, _ = checked_path(path, (".npz",))
-        with naming(name):
-            header, contents = read_archive(name, FORMAT, VERSION, (1,))
-            kind = choice(header.get("kind"), "kind", CHECKERS)
-            arrays: dict[str, Any] = {}
-            for key, data in contents.items():
-                dtype = "<i8" if entry_named(kind, key).type == INTEGERS else "<f8"
-                arrays[key] = read_array(data, key, dtype)
-            rationals = instance(
-                header.get("rationals"), "rationals", dict, "a dict in the header"
-            )
-            for key, texts in rationals.items():
-                where = f"rationals[{key!r}]"
-                texts = instance(texts, where, list, "a list of texts")
-                if key in arrays or not all(isinstance(text, str) for text in texts):
-                    raise ValueError(message(where, "a list of texts, given once", "another one"))
-                arrays[key] = as_texts(texts)
-            fields: dict[str, Any] = {
-                key: header.get(key) for key in (*_TEXTS, "semantics", *_NUMBERS)
-            }
-            instance(fields["digest"], "digest", str, "text")
-            if header["version"] == 1:
-                return cls._of_version_1(fields, arrays)
-            return cls(arrays=arrays, **fields)
+        return certificate_files.read(path, cls._of_content)
 
     @classmethod
-    def _of_version_1(cls, fields: dict[str, Any], arrays: dict[str, Any]) -> Certificate:
-        """Return the certificate of an old file, which did not name its semantics.
+    def _of_content(cls, content: Content) -> Certificate:
+        """Return the certificate of a file, with the digest that the file says.
 
-        Those with a slack are "float64". A correct digest becomes one of today's version.
+        Version 1 did not name the semantics: those with a slack are "float64". There a correct
+        digest becomes one of today's version.
         """
-        real = number(fields["slack"], "slack", minimum=0.0) == 0.0
-        own = fields | {"arrays": arrays, "semantics": "real" if real else "float64"}
-        certificate = cls(**own | {"digest": None})
-        return certificate if certificate._digest(1) == fields["digest"] else cls(**own)
+        fields = content.fields | {"arrays": content.arrays}
+        digest = instance(fields["digest"], "digest", str, "text")
+        if content.version == 1:
+            is_real = number(fields["slack"], "slack", minimum=0.0) == 0.0
+            fields["semantics"] = "real" if is_real else "float64"
+            certificate = cls(**fields | {"digest": None})
+            if certificate._computed_digest(version=1) == digest:
+                return certificate
+        return cls(**fields)
 
-    def _digest(self, version: int = VERSION) -> str:
+    def _computed_digest(self, version: int = VERSION) -> str:
         """Return a SHA-256 of all fields and arrays, as that version of the format defines it."""
-        content = hashlib.sha256()
-        entries = [getattr(self, key) for key in (*_TEXTS[:-1], *_NUMBERS)]
+        entries: list[Any] = [self.claim, self.kind, self.fingerprint]
+        entries += [self.value, self.eps, self.slack, self.margin]
         if version > 1:
             entries += [version, self.semantics]
         for name, array in self.arrays.items():
-            content_or_type = array.tolist() if array.dtype.kind == "O" else array.dtype.str
-            entries += [name, content_or_type, array.shape]
-        content.update(json.dumps(entries).encode("ascii"))
+            is_text = array.dtype.kind == "O"
+            entries += [name, array.tolist() if is_text else array.dtype.str, array.shape]
+
+        content = hashlib.sha256(json.dumps(entries).encode("ascii"))
         for array in self.arrays.values():
             if array.dtype.kind != "O":
                 content.update(array.tobytes())
@@ -362,21 +345,38 @@ class Certificate:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arguments = [getattr(self, key) for key in ("claim", *_NUMBERS, "kind")]
-        rest = dict(self.arrays), self.fingerprint, self.digest, self.semantics
-        return type(self), (*arguments, *rest)
+        """Return the call that rebuilds the certificate, for `copy` and `pickle`."""
+        return partial(type(self), **vars(self) | {"arrays": dict(self.arrays)}), ()
 
     def __repr__(self) -> str:
-        where = "on the domain" if self.claim == "bound" else "at a point"
-        margin = (
-            f", further than {self.margin:z.3g} from every first hyperplane" if self.margin else ""
-        )
-        sign = "<=" if self.claim == "bound" else ">="
+        claim = f"|f - g| <= {self.value:z.3g} on the domain"
+        if self.claim == "gap":
+            claim = f"|f - g| >= {self.value:z.3g} at a point"
+        if self.margin:
+            claim += f", further than {self.margin:z.3g} from every first hyperplane"
+        if self.semantics == "float64":
+            claim += f", in float64 but for {self.slack:z.3g}"
         count = sum(array.size for array in self.arrays.values())
-        slack = f", in float64 but for {self.slack:z.3g}" if self.semantics == "float64" else ""
-        claim = f"|f - g| {sign} {self.value:z.3g} {where}{margin}{slack}"
         answer = f"asked for {self.eps:z.3g}: {self.status}"
         return f"Certificate({claim}: {self.kind!r}, {count} numbers; {answer})"
+
+
+def status_for(certificate: Certificate, eps: float) -> str:
+    """Return what the claim implies of |f - g| <= eps, for an eps that may be another question's.
+
+    Examples
+    --------
+    >>> arrays = {"point": np.array([0.5])}
+    >>> certificate = Certificate("gap", 0.25, 0.0, 0.0, 0.0, "point", arrays, "")
+    >>> status_for(certificate, 0.125), status_for(certificate, 0.25)
+    ('not_equivalent', 'unknown')
+    """
+    value, slack = Fraction(certificate.value), Fraction(certificate.slack)
+    if certificate.claim == "gap":
+        return "not_equivalent" if value - slack > Fraction(eps) else "unknown"
+    # two different steps agree at all points off their hyperplanes, so that eps = 0 is not answered
+    says_enough = certificate.margin == 0.0 or eps > 0.0
+    return "equivalent" if says_enough and value + slack <= Fraction(eps) else "unknown"
 
 
 def proved_number(certificate: Certificate, f: Network, g: Network, domain: Domain) -> Any:
@@ -426,7 +426,7 @@ def fingerprint(f: Network, g: Network, domain: Domain) -> str:
     for network in (f, g):
         text = [network.activation, network.sizes, network.output_bias is not None]
         content.update(json.dumps(text).encode("ascii"))
-        content.update((network.to_vector() + 0.0).tobytes())
+        content.update((network.to_vector().astype("<f8") + 0.0).tobytes())
     parts = domain.to_arrays()
     shapes = [[name, parts[name].shape] for name in parts]
     content.update(json.dumps([type(domain).__name__, shapes]).encode("ascii"))

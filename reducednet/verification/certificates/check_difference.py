@@ -2,443 +2,528 @@
 
 This checks proofs of kind "pieces" again, without any code of the provers or of the evaluation of
 networks. The data of a proof only says where to look (boxes, classes of neurons, scales); every
-number is computed here. THEORY, section 9, has the mathematics: read it beside this module from
-"Arithmetic" on.
+number is computed here. THEORY, section 9, has the mathematics: read it beside this module, from
+"Arithmetic" to "Through always-on neurons".
+
+Layer by layer, from the inputs to the outputs:
+
+1. z = W h + b of both networks, as rows over what is known of the layer below (`UncertainRows`);
+2. bounds of z, and of the difference of each neuron and a multiple of its class's representative
+   (`relu_remainders`);
+3. so each h is a multiple of the representative's h and a remainder (`Classes`), and the next rows
+   are written over the representatives and the remainders (`coefficients_over_classes`): what both
+   networks share is added up in the coefficients, before it meets any bounds.
+
+The outputs' rows are subtracted, g's from f's, and bounded (`bound_on_boxes`).
 
 Notation
 --------
-regions
-    B boxes {middle + radius t: |t_i| <= 1}, or one Ball or Hull in the same coordinates t.
-    `region` is (kind, points); the points are those of a Hull, in the coordinates t.
-form
-    A pair of arrays, `values` (n, 2 + d, B) and `radii` (n, 2, B), for n quantities v. On each
-    region v has an interval and a linear form:
-
-        |v - values[:, 0]| <= radii[:, 0],    |v - values[:, 1] - values[:, 2:].t| <= radii[:, 1].
-class
-    The neurons of a layer of both networks are numbered through, g's before f's. The first one of
-    a class is its representative c. The others have z near q z_c, and h = |q| H_c + remainder.
-rows
-    z = (coefficients +- errors) forms: pre-activations, or outputs, over the representatives'
-    activations H, the remainders, and 1.
-
-u is the unit roundoff 2^-53, gamma_n = n u / (1 - n u) and s(z) = max(z, 0).
+B is the number of boxes that are bounded at the same time, d the number of inputs; a region is
+{x = middle + radius t} with |t_i| <= 1, entry by entry (see `Region`). u = 2^-53, gamma_n and the
+charges for underflow are those of `arithmetic`; s(z) = max(z, 0) and x^+ = max(x, 0).
 """
-from fractions import Fraction
-from math import isqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-UNIT_ROUNDOFF, TINY = 2.0**-53, 2.0**-1073
-"""TINY is twice the smallest positive float64: more than an operation that underflows is off by."""
+from .arithmetic import (
+    SMALLEST, UNDERFLOW, UNIT_ROUNDOFF, Interval, Layer, above, below, block_product, bounding_box,
+    gamma, kind_of, layers_of, leaf_boxes, middle_and_radius, raised, require,
+)
 
 BATCH = 1 << 18
 """About how many numbers a layer's forms may have at a time."""
 
-SHORTEST_BLOCK, FEW_ROWS, BLOCKS = 32, 32, 8
-"""Sums of n > SHORTEST_BLOCK terms are taken in blocks: sqrt(n) of at most FEW_ROWS rows, else
-BLOCKS."""
+NEARLY_ON = 2.0**-30
+"""Neurons that are below 0 by at most this part of their values are tried as always-on ones."""
 
 
-def leaf_boxes(data: Any, domain: Any, root: Any) -> list[Any]:
-    """Return the boxes at the leaves (axis -1) of a tree of splits of the root.
+class Region(NamedTuple):
+    """Where the coordinates t lie: the box |t_i| <= 1, the ball |t|_2 <= 1, or a hull in the box.
 
-    A leaf with axis -2 is left out: it names a direction u that separates its box from the domain,
-
-        min_box u.x > max_domain u.x = max over points p of u.p, plus radius |u|_2 for a Ball,
-
-    which is decided in rationals, the square root by squares. ValueError if that is not so, or if
-    the leaves do not cover the root.
+    kind : "Box", "Ball" or "Hull"
+    points : those of a hull (n_points, d), in the coordinates t, each with two roundings
     """
-    stack, boxes, directions = [root], [], iter(data["directions"].tolist())
-    for axis, place in zip(data["axis"].tolist(), data["place"].tolist(), strict=True):
-        box = stack.pop()
-        if axis == -2:
-            u = [Fraction(v) for v in next(directions)]
-            least = sum(
-                (min(v * Fraction(low), v * Fraction(high)) for v, (low, high) in zip(u, box)),
-                Fraction(0),
-            )
-            points = domain.points if type(domain).__name__ == "Hull" else domain.centre[None]
-            distance = least - max(
-                sum((v * Fraction(x) for v, x in zip(u, point)), Fraction(0))
-                for point in points.tolist()
-            )
-            radius = Fraction(getattr(domain, "radius", 0.0))
-            if distance <= 0 or distance**2 <= radius**2 * sum(v * v for v in u):
-                raise ValueError("a leaf that is left out may meet the domain")
-        elif axis == -1:
-            boxes.append(box)
-        elif not box[axis][0] < place < box[axis][1]:
-            raise ValueError("a split outside its box")
-        else:
-            halves = (place, box[axis][1]), (box[axis][0], place)
-            stack += [[*box[:axis], half, *box[axis + 1:]] for half in halves]
-    if stack:
-        raise ValueError("the leaves do not cover the domain")
-    return boxes
+
+    kind: str
+    points: Any = None
 
 
-def gamma(n: Any) -> Any:
-    """Return gamma_n = n u / (1 - n u), the largest relative error of n roundings."""
-    return n * UNIT_ROUNDOFF / (1.0 - n * UNIT_ROUNDOFF)
+class Forms(NamedTuple):
+    """What is known of n quantities v on each of B regions: an interval and a linear form.
 
+    values : array (n, 2 + d, B), radii : array (n, 2, B), with
 
-def beyond(x: Any, step: float) -> Any:
-    """Return numbers above x (step 1) or below (step -1), by more than the last few roundings.
+        |v - values[:, 0]| <= radii[:, 0],
+        |v - values[:, 1] - values[:, 2:].t| <= radii[:, 1].
 
-    A sum or a product that was rounded to x is within u |x| + TINY of it; 8 u |x| leaves room for
-    the roundings of this function.
+    They are one array because they are multiplied by the same coefficients, in one product. Without
+    slopes (n, 2, B) the second is an interval too.
     """
-    return x + step * (8 * UNIT_ROUNDOFF * np.abs(x) + TINY)
+
+    values: Any
+    radii: Any
+
+    def take(self, which: Any) -> "Forms":
+        """Return the forms of some of the quantities."""
+        return Forms(self.values[which], self.radii[which])
 
 
-def magnitude(form: Any) -> Any:
-    """Return numbers (n, 2, B) not below |v|: by its interval, and by its linear form.
+class UncertainRows(NamedTuple):
+    """z = (coefficients +- errors) v, entry by entry, over the quantities v, of which the last is 1.
+    """
+
+    coefficients: Any
+    errors: Any
+
+    def take(self, which: Any) -> "UncertainRows":
+        """Return some of the rows."""
+        return UncertainRows(self.coefficients[which], self.errors[which])
+
+
+class Classes(NamedTuple):
+    """The neurons of a layer of both networks, numbered through, g's before f's, and their classes.
+
+    labels : the class of each neuron, or -1
+    representatives : the first neuron of each class; its h is the class's H
+    scales : q for each neuron that is to be near q times its representative, and 0 for the others
+    compared_to : its representative, or itself where q = 0
+    factors : h = factor H + remainder; 1 for a representative, |q| for the others
+    """
+
+    labels: Any
+    representatives: Any
+    scales: Any
+    compared_to: Any
+    factors: Any
+
+
+class Enclosure(NamedTuple):
+    """A quantity that is slope delta + middle, or off by at most width / 2, for a known delta."""
+
+    slope: Any
+    middle: Any
+    width: Any
+
+
+# forms
+
+
+def magnitude(forms: Forms) -> Any:
+    """Return numbers (n, 2, B) not below |v|, up to d + 1 roundings: by interval and linear form.
 
     |v| <= |centre| + radius, and |v| <= |constant| + sum_i |slope_i| + radius, as |t_i| <= 1.
     """
-    values, radii = form
+    values, radii = forms
     by_interval, by_linear_form = np.abs(values[:, 0]), np.abs(values[:, 1:]).sum(axis=1)
     return np.stack([by_interval, by_linear_form], axis=1) + radii
 
 
-def block_product(weights: Any, columns: Any) -> tuple[Any, int]:
-    """Return the product of weights and columns (n, ...), and its number of roundings r.
-
-        |fl(sum_i w_i x_i) - sum_i w_i x_i| <= gamma_r sum_i |w_i| |x_i| + n TINY.
-
-    A term goes through at most r roundings. Sums are taken in blocks: in a block of c terms a term
-    goes through c roundings, and through one more for each block.
-    """
-    n, flat = weights.shape[1], columns.reshape(len(columns), -1)
-    length = max(SHORTEST_BLOCK, isqrt(n) if len(weights) <= FEW_ROWS else -(-n // BLOCKS))
-    product = weights[:, :length] @ flat[:length]
-    for start in range(length, n, length):
-        product += weights[:, start:start + length] @ flat[start:start + length]
-    return product.reshape(len(weights), *columns.shape[1:]), min(n, length + -(-n // length))
-
-
-def combine(coefficients: Any, errors: Any, forms: Any) -> Any:
-    """Return forms of z = (C +- E) v, the last column of C being a constant: v = 1 there.
+def combine(rows: UncertainRows, forms: Forms) -> Forms:
+    """Return forms of z = (C +- E) v. As the last v is 1, the last column of C is a constant.
 
     With v within its radius of its values, |v| <= magnitude, and r roundings of a term,
 
-        |fl(C values) - C v| <= |C| (radius + gamma_(r+1) magnitude) + u |z| + n TINY,
+        |fl(C values) - C v| <= |C| (radius + gamma_r magnitude) + u |fl(C values)|,
         |E v| <= E magnitude,
 
-    where u |z| is for the addition of the constant. The radius is a sum itself, of n + 9 roundings.
-    Coefficients that underflowed are off by TINY each, which adds TINY magnitude.
+    where the last u is for the addition of the constant. This is a sum itself, whose terms go
+    through at most r + d + 6 roundings: d + 1 in the magnitude, two of the product with gamma and
+    the sum with the radius, r of the product with |C|, and three of sums.
+
+    Products that underflow: gamma magnitude, which then meets |C|; the terms of each column; and
+    coefficients whose own products did, which are off by less than UNDERFLOW each.
     """
-    n, sizes = coefficients.shape[1], magnitude(forms)
-    form_values, form_radii = forms
+    coefficients, errors = rows
+    n, n_columns = coefficients.shape[1], forms.values.shape[1]
+    weights, constants = coefficients[:, :-1], coefficients[:, -1:, np.newaxis]
+    magnitudes = magnitude(forms)
 
-    values, roundings = block_product(coefficients[:, :-1], form_values[:-1])
-    values[:, :2] += coefficients[:, -1:, None]
+    values, roundings = block_product(weights, forms.values[:-1])
+    values[:, :2] += constants
 
-    each = form_radii[:-1] + gamma(roundings + 1) * sizes[:-1]
-    of_constant = UNIT_ROUNDOFF * magnitude((values, 0.0))
-    radii = block_product(np.abs(coefficients[:, :-1]), each)[0] + of_constant
-    radii += block_product(errors, sizes)[0] if errors.any() else 0.0
+    each = forms.radii[:-1] + (gamma(roundings) * magnitudes[:-1] + SMALLEST)
+    radii = block_product(np.abs(weights), each)[0] + UNIT_ROUNDOFF * np.abs(values[:, :2])
+    if errors.any():
+        product, roundings = block_product(errors, magnitudes)
+        radii += product
 
-    underflow = TINY * (n * values.shape[1] + sizes.sum(axis=0))
-    return values, radii * (1.0 + gamma(n + 9)) + underflow
+    underflow = UNDERFLOW * (n * n_columns + magnitudes.sum(axis=0))
+    return Forms(values, raised(radii, roundings + n_columns + 4) + underflow)
 
 
-def bounds(form: Any, region: Any) -> Any:
-    """Return numbers below and above v on each region: the better of interval and linear form.
+def bounds(forms: Forms, region: Region) -> Interval:
+    """Return bounds (n, B) on v in each region: the better of interval and linear form.
 
-    For the slopes a, |a.t| <= sum_i |a_i| on a box and |a.t| <= |a|_2 on a ball, where squares that
-    underflow are made up for by n TINY; on a hull a.t is smallest and largest at points. Each of
-    these is off by at most gamma_(n+4) sum_i |a_i|, a point's own two roundings included; the sums
-    with the values and the radii are off by less than 6 u (|value| + radius).
+    For the slopes a, |a.t| <= sum_i |a_i| on a box and |a.t| <= |a|_2 on a ball; on a hull a.t is
+    smallest and largest at points. The sums with the constant and with the margin are rounded:
+
+        |fl(bound) - bound| <= gamma_2 |constant| + gamma_(d+4) sum_i |a_i|,
+
+    where a hull's points have two roundings of their own. The margin is a sum of d + 3 roundings
+    itself, its addition counted. Squares that underflow are off by SMALLEST / 2 each.
     """
-    (values, radii), (kind, points) = form, region
-    slopes, n = values[:, 2:], values.shape[1]
+    values, radii = forms
+    slopes, n_columns = values[:, 2:], values.shape[1]  # n_columns is d + 2
 
     high = spread = np.abs(slopes).sum(axis=1)
-    if kind == "Ball":
-        high = np.minimum(spread, np.sqrt((slopes * slopes).sum(axis=1) + n * TINY))
+    if region.kind == "Ball":
+        norm = np.sqrt((slopes * slopes).sum(axis=1) + n_columns * UNDERFLOW)
+        high = np.minimum(spread, norm)
     low = -high
-    if kind == "Hull" and n > 2:
-        at_points = slopes[:, :, 0] @ points.T
-        low, high = at_points.min(axis=1)[:, None], at_points.max(axis=1)[:, None]
+    if region.kind == "Hull" and n_columns > 2:
+        at_points = slopes[:, :, 0] @ region.points.T
+        low, high = at_points.min(axis=1)[:, np.newaxis], at_points.max(axis=1)[:, np.newaxis]
 
-    margin = radii + 6 * UNIT_ROUNDOFF * (np.abs(values[:, :2]) + radii) + n * TINY
-    margin[:, 1] += gamma(n + 4) * spread
-    lower = np.stack([values[:, 0], values[:, 1] + low], axis=1)
-    upper = np.stack([values[:, 0], values[:, 1] + high], axis=1)
-    return (lower - margin).max(axis=1), (upper + margin).min(axis=1)
+    margin = radii + gamma(2) * np.abs(values[:, :2])
+    margin[:, 1] += gamma(n_columns + 2) * spread
+    margin = raised(margin, n_columns + 2) + n_columns * UNDERFLOW
 
-
-def centre_and_radius(low: Any, high: Any) -> Any:
-    """Return m and r with m - r <= low and high <= m + r, whatever rounding makes of m."""
-    middle = low / 2.0 + high / 2.0
-    return middle, np.maximum(high - middle, middle - low) * (1 + 4 * UNIT_ROUNDOFF)
+    lower = np.stack([values[:, 0], values[:, 1] + low], axis=1) - margin
+    upper = np.stack([values[:, 0], values[:, 1] + high], axis=1) + margin
+    return Interval(lower.max(axis=1), upper.min(axis=1))
 
 
-def coefficients_over_classes(pair: Any, labels: Any, factors: Any, live: Any) -> Any:
-    """Return both networks' rows over the representatives, the live neurons' remainders, and 1.
-
-    With h_m = factor_m H_c + remainder_m the coefficient of H_c is sum_m W_m factor_m over the
-    class's neurons of that network. A product has one rounding, unless the factor is 1, and then
-    one for each addition: |error| <= sum_m |W_m factor_m| gamma + TINY for each that may underflow.
-    """
-    (W_g, b_g), (W_f, b_f) = pair
-    n_classes = labels.max(initial=-1) + 1
-    beside_g, beside_f = np.zeros((len(W_g), W_f.shape[1])), np.zeros((len(W_f), W_g.shape[1]))
-    weights = np.block([[W_g, beside_g], [beside_f, W_f]])
-
-    in_classes = np.argsort(labels, kind="stable")[(labels < 0).sum():]  # class by class
-    products = weights[:, in_classes] * factors[in_classes]
-    errors = products
-    if n_classes:
-        of_one_network = labels[in_classes] + n_classes * (in_classes >= W_g.shape[1])
-        additions = np.bincount(of_one_network)[of_one_network] - 1
-        roundings = additions + (factors[in_classes] != 1.0)
-        underflow = TINY * (factors[in_classes] != 1.0)
-        errors = np.abs(products) * gamma(roundings) + underflow
-        starts = np.flatnonzero(np.diff(labels[in_classes], prepend=-1))
-        errors = np.add.reduceat(errors, starts, axis=1)
-        products = np.add.reduceat(products, starts, axis=1)
-
-    coefficients = np.column_stack([products, weights[:, live], np.append(b_g, b_f)])
-    exact = np.zeros((len(coefficients), len(live) + 1))
-    return coefficients, np.column_stack([errors, exact])
-
-
-def relu_remainders(
-    coefficients: Any, errors: Any, scales: Any, representatives: Any, forms: Any, region: Any
-) -> Any:
-    """Return forms of h - |q| H_c for each neuron (q = 0: of h), and lower bounds on z where q = 0.
-
-    With a = sign(q) z, b = |q| z_c and delta = a - b, the remainder is s(a) - s(b), and z more for
-    q < 0, as s(z) = s(-z) + z. The rows of delta are sign(q) (row - q row_c): beside the errors of
-    both rows, a subtraction is off by u |result|, and a product by u |q row_c| unless |q| = 1.
-    """
-    scale, opposite = np.abs(scales)[:, None], np.flatnonzero(scales < 0.0)
-    sign = np.where(scales < 0.0, -1.0, 1.0)[:, None]
-
-    row_c, error_c = coefficients[representatives], errors[representatives]
-    delta_rows = sign * (coefficients - scales[:, None] * row_c)
-    subtraction = (scale > 0.0) * np.abs(delta_rows)
-    product = np.where(scale == 1.0, 0.0, scale) * np.abs(row_c)
-    delta_errors = errors + scale * error_c + UNIT_ROUNDOFF * (subtraction + product)
-    delta = combine(delta_rows, delta_errors, forms)
-
-    delta_bounds = bounds(delta, region)
-    values, radii = difference_of_relus(delta, delta_bounds, scale, representatives)
-
-    z_values, z_radii = combine(coefficients[opposite], errors[opposite], forms)
-    own_values, own_radii = values[opposite], radii[opposite]
-    of_sum = magnitude((own_values, own_radii)) + magnitude((z_values, z_radii))
-    values[opposite] = own_values + z_values
-    radii[opposite] = (
-        (own_radii + z_radii) * (1 + 16 * UNIT_ROUNDOFF) + 4 * UNIT_ROUNDOFF * of_sum
-    )
-    return values, radii, delta_bounds[0]
-
-
-def difference_of_relus(delta: Any, delta_bounds: Any, scale: Any, representatives: Any) -> Any:
-    """Return forms of s(a) - s(b), b = |q| z_c and a = b + delta; of s(delta) where q = 0.
-
-    Where q = 0, delta is z, so that the representatives' z have the bounds of their delta. The
-    linear form is slope delta + middle +- half, by the best of (with x^+ = max(x, 0))
-
-    1. s(a) - s(b) - delta       in [-(-b_low)^+, (-a_low)^+];
-    2. s(a) - s(b)               in [max(min(delta_low, 0), -b_high^+),
-                                     min(max(delta_high, 0), a_high^+)];
-    3. s(a) - s(b) - delta / 2   in +- max |delta| / 2;
-    4. s(z) - slope z            in [0, max(-slope low, (1 - slope) high)], for q = 0 alone and any
-       slope in [0, 1]: the one of the chord is the sharpest.
-
-    The interval is the one of 2, met with that of 1. THEORY, section 9, proves the four.
-    """
-    values, radii = delta
-    delta_low, delta_high = delta_bounds
-    b_low = beyond(scale * delta_low[representatives], -1.0)
-    b_high = beyond(scale * delta_high[representatives], 1.0)
-    a_low, a_high = beyond(b_low + delta_low, -1.0), beyond(b_high + delta_high, 1.0)
-    a_negative, b_negative = np.maximum(-a_low, 0.0), np.maximum(-b_low, 0.0)
-    up, down = np.maximum(delta_high, 0.0), np.maximum(-delta_low, 0.0)
-
-    low = np.maximum(-down, np.minimum(-b_high, 0.0))
-    high = np.minimum(up, np.maximum(a_high, 0.0))
-    chord = up / np.where(up + down > 0.0, up + down, 1.0)
-    of_chord = np.maximum(chord * down, (1.0 - chord) * up) / 2.0
-
-    one, zero = 0 * up + 1.0, 0 * up
-    choices = np.array([  # slope, middle, half
-        [one, (a_negative - b_negative) / 2.0, (a_negative + b_negative) / 2.0],
-        [zero, (low + high) / 2.0, (high - low) / 2.0],
-        [one / 2.0, zero, np.maximum(up, down) / 2.0],
-        [chord, of_chord, of_chord],
-    ])
-    is_chord = (np.arange(4) == 3)[:, None, None]
-    barred = is_chord == (scale > 0.0)
-    looseness = choices[:, 0] * radii[:, 1] + choices[:, 2]
-    best = np.argmin(np.where(barred, np.inf, looseness), axis=0)
-    slope, middle, half = np.take_along_axis(choices, best[None, None], axis=0)[0]
-
-    # slope delta + middle is rounded, and each product with a slope may underflow
-    of_values = slope * magnitude((values, 0 * radii))[:, 1] + np.abs(middle)
-    underflow = TINY * values.shape[1] * (slope + half > 0.0)
-    rounding = 4 * UNIT_ROUNDOFF * of_values + underflow
-    linear_radius = (slope * radii[:, 1] + half) * (1 + 16 * UNIT_ROUNDOFF) + rounding
-
-    values, radii = values * slope[:, None], np.stack([0 * slope, linear_radius], axis=1)
-    values[:, 1] += middle
-    low = np.maximum(low, beyond(delta_low - b_negative, -1.0))
-    high = np.minimum(high, beyond(delta_high + a_negative, 1.0))
-    values[:, 0], radii[:, 0] = centre_and_radius(low, np.maximum(low, high))
-    return values, radii
-
-
-def input_forms(boxes: Any, domain: Any, region: Any) -> Any:
+def input_forms(boxes: Any, domain: Any, kind: str) -> tuple[Forms, Region]:
     """Return the forms of the inputs and 1 on the boxes, x = middle + radius t, and the region.
 
     A Ball is centre + radius t with |t|_2 <= 1; a Hull's points are brought to the coordinates t.
     """
-    middle, radius = centre_and_radius(*np.array(boxes).T)
-    if region[0] == "Ball":
-        middle, radius = domain.centre[:, None], 0 * middle + domain.radius
-    elif region[0] == "Hull":
-        region = "Hull", (domain.points - middle.T) / np.where(radius > 0.0, radius, 1.0).T
+    middle, radius = middle_and_radius(Interval(*np.array(boxes).T))
+    region = Region(kind)
+    if kind == "Ball":
+        middle, radius = domain.centre[:, np.newaxis], 0.0 * middle + domain.radius
+    elif kind == "Hull":
+        region = Region(kind, (domain.points - middle.T) / np.where(radius > 0.0, radius, 1.0).T)
 
     d, n_boxes = middle.shape
     values, radii = np.zeros((d + 1, d + 2, n_boxes)), np.zeros((d + 1, 2, n_boxes))
     values[:d, 0] = values[:d, 1] = middle
     values[range(d), range(2, d + 2)] = radii[:d, 0] = radius
     values[d, :2] = 1.0
-    return (values, radii), region
+    return Forms(values, radii), region
 
 
-def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, region: Any) -> Any:
-    """Return a bound on |f - g| on the boxes; for a Ball or Hull, on the domain in the only box.
+def with_one(forms: Forms) -> Forms:
+    """Return the forms and, as the last one, that of the constant 1."""
+    values, radii = (np.append(part, np.zeros((1, *part.shape[1:])), axis=0) for part in forms)
+    values[-1, :2] = 1.0
+    return Forms(values, radii)
 
-    Layer by layer: the activations of both networks as |q| H_c + remainder, then both networks'
-    rows of the next layer over the H and the remainders. The outputs' rows are subtracted, and
-    what both networks share cancels before it meets the bounds of H.
+
+# classes of neurons
+
+
+def classes_of(labels: Any, scales: Any, n_neurons: int) -> Classes:
+    """Return the classes that labels and scales name; ValueError if they name none.
+
+    Labels are -1, or 0, 1, 2 ... Whether neurons are near multiples of their representatives need
+    not be checked: a wrong label or scale makes the remainder large.
     """
-    forms, region = input_forms(boxes, domain, region)
-    coefficients = np.concatenate([np.column_stack(own) for own in layers[0]])
-    errors = 0.0 * coefficients
-    for number, pair in enumerate(layers[1:]):
-        labels, scales = data[f"labels{number}"], data[f"scales{number}"]
-        firsts = np.unique(labels, return_index=True)[1]
-        representatives = firsts[int((labels < 0).any()):]
-        if len(labels) != len(coefficients) or \
-                (labels[representatives] != range(len(representatives))).any():
-            raise ValueError("labels that do not fit")
+    first_neurons = np.unique(labels, return_index=True)[1]
+    representatives = first_neurons[int((labels < 0).any()):]
+    fit = len(labels) == n_neurons and \
+        (labels[representatives] == range(len(representatives))).all()
+    require(fit, "labels that do not fit")
 
-        plain = np.isin(np.arange(len(coefficients)), representatives)
-        scales_to = np.where(plain | (labels < 0), 0.0, scales)  # of the remainders: 0 for h itself
-        factors = np.where(plain, 1.0, np.abs(scales))
-        of_class = np.append(representatives, 0)[labels]
-        compared_to = np.where(scales_to == 0.0, range(len(coefficients)), of_class)
-        values, radii, lows = relu_remainders(
-            coefficients, errors, scales_to, compared_to, forms, region
-        )
-        if not data["linear"]:  # a form with no slopes, which is the interval again
-            values, radii = values[:, [0, 0]], radii[:, [0, 0]]
+    neurons = np.arange(n_neurons)
+    is_representative = np.isin(neurons, representatives)
+    scales_of_others = np.where(is_representative | (labels < 0), 0.0, scales)
+    of_class = np.append(representatives, 0)[labels]  # of no class: neuron 0, not used
+    return Classes(
+        labels, representatives, scales_of_others,
+        compared_to=np.where(scales_of_others == 0.0, neurons, of_class),
+        factors=np.where(is_representative, 1.0, np.abs(scales)),
+    )
 
-        live = np.flatnonzero(~plain & (values.any(axis=(1, 2)) | radii.any(axis=(1, 2))))
-        who = np.append(representatives, live)
-        one = 0 * values[:1]
-        one[:, :2] = 1.0
-        forms_below, rows_below = forms, (coefficients, errors)
-        forms = np.append(values[who], one, axis=0), np.append(radii[who], 0 * radii[:1], axis=0)
-        coefficients, errors = coefficients_over_classes(pair, labels, factors, live)
 
-    n_outputs = len(coefficients) // 2  # g's rows, then f's
-    difference = coefficients[:n_outputs] - coefficients[n_outputs:]
-    subtraction = UNIT_ROUNDOFF * np.abs(difference)
-    errors = errors[:n_outputs] + errors[n_outputs:] + subtraction
-    low, high = bounds(combine(difference, errors, forms), region)
-    result = np.maximum(-low, high)
-    if len(boxes) == 1 and len(layers) > 2:
-        nearly_on = lows[who, 0] >= -2.0**-30 * magnitude(forms)[:-1, 0, 0]
-        on = np.flatnonzero((scales_to[who] == 0.0) & nearly_on)
-        rows = [part[who[on]] for part in rows_below]
-        low, high = bounds_through_always_on(
-            (difference, errors), forms, on, lows[who[on]], rows, forms_below, region
-        )
-        result = np.minimum(result, np.maximum(-low, high))
-    return result.max()
+def coefficients_over_classes(
+    layer_g: Layer, layer_f: Layer, classes: Classes, live: Any
+) -> UncertainRows:
+    """Return both networks' rows over the representatives, the live neurons' remainders, and 1.
+
+    With h_m = factor_m H_c + remainder_m the coefficient of H_c is sum_m W_m factor_m over the
+    class's neurons of that network, which are k. A term goes through k - 1 additions, and through a
+    product unless its factor is 1:
+
+        |error| <= sum_m |W_m factor_m| gamma_(k or k-1), and UNDERFLOW for each that rounds.
+
+    This is a sum of at most as many terms as there are neurons, and three roundings of each.
+    """
+    (W_g, b_g), (W_f, b_f) = layer_g, layer_f
+    n_classes = len(classes.representatives)
+    beside_g, beside_f = np.zeros((len(W_g), W_f.shape[1])), np.zeros((len(W_f), W_g.shape[1]))
+    weights = np.block([[W_g, beside_g], [beside_f, W_f]])
+
+    by_class = np.argsort(classes.labels, kind="stable")[(classes.labels < 0).sum():]
+    labels, factors = classes.labels[by_class], classes.factors[by_class]
+    sums = weights[:, by_class] * factors
+    errors = sums
+    if n_classes:
+        class_and_network = labels + n_classes * (by_class >= W_g.shape[1])
+        additions = np.bincount(class_and_network)[class_and_network] - 1
+        roundings = additions + (factors != 1.0)
+        errors = np.abs(sums) * gamma(roundings) + UNDERFLOW * (roundings > 0)
+
+        starts = np.flatnonzero(np.diff(labels, prepend=-1))
+        errors = raised(np.add.reduceat(errors, starts, axis=1), len(labels) + 3)
+        sums = np.add.reduceat(sums, starts, axis=1)
+
+    coefficients = np.column_stack([sums, weights[:, live], np.append(b_g, b_f)])
+    exact = np.zeros((len(coefficients), len(live) + 1))
+    return UncertainRows(coefficients, np.column_stack([errors, exact]))
+
+
+# ReLU
+
+
+def relu_remainders(
+    rows: UncertainRows, classes: Classes, forms: Forms, region: Region
+) -> tuple[Forms, Any]:
+    """Return forms of h - |q| H_c for each neuron (q = 0: of h), and lower bounds on z where q = 0.
+
+    With a = sign(q) z, b = |q| z_c and delta = a - b, the remainder is s(a) - s(b), and z more for
+    q < 0, as s(z) = s(-z) + z. That sum rounds once in each number, by u |result|; its radius is a
+    sum of d + 4 roundings.
+    """
+    delta = combine(difference_rows(rows, classes), forms)
+    delta_bounds = bounds(delta, region)
+    values, radii = difference_of_relus(delta, delta_bounds, classes)
+
+    opposite = np.flatnonzero(classes.scales < 0.0)
+    z = combine(rows.take(opposite), forms)
+    values[opposite] += z.values
+    of_sum = UNIT_ROUNDOFF * magnitude(Forms(values[opposite], 0.0 * z.radii))
+    radii[opposite] = raised(radii[opposite] + z.radii + of_sum, values.shape[1] + 2) + UNDERFLOW
+    return Forms(values, radii), delta_bounds.low
+
+
+def difference_rows(rows: UncertainRows, classes: Classes) -> UncertainRows:
+    """Return the rows of delta = sign(q) (z - q z_c); where q = 0, of z itself.
+
+    A subtraction is off by u |result|, and a product by u |q row_c| unless |q| = 1:
+
+        error <= e + |q| e_c + u (|result| + |q| |row_c|),
+
+    which is a sum of at most five roundings. Products that underflow: see `combine`.
+    """
+    coefficients, errors = rows
+    q = classes.scales[:, np.newaxis]
+    scale, sign = np.abs(q), np.where(q < 0.0, -1.0, 1.0)
+    row_c, error_c = rows.take(classes.compared_to)
+
+    result = sign * (coefficients - q * row_c)
+    of_subtraction = (scale > 0.0) * np.abs(result)
+    of_product = np.where(scale == 1.0, 0.0, scale) * np.abs(row_c)
+    both_errors = errors + scale * error_c
+    return UncertainRows(
+        result, raised(both_errors + UNIT_ROUNDOFF * (of_subtraction + of_product), 5)
+    )
+
+
+def difference_of_relus(delta: Forms, delta_bounds: Interval, classes: Classes) -> Forms:
+    """Return forms of s(a) - s(b), b = |q| z_c and a = b + delta; of s(delta) where q = 0.
+
+    Where q = 0, delta is z: so the representatives' z have the bounds of their delta. With the
+    enclosure slope delta + middle +- width / 2, the linear form is slope times that of delta, moved
+    by middle. Each product with slope is rounded, and middle, and the constant's sum with it:
+
+        |error| <= gamma_2 (slope magnitude + |middle|).
+
+    The radius is a sum of at most d + 8 roundings, four of them those of the width. Products with
+    the slope may underflow, and so may halves.
+    """
+    alone = (classes.scales == 0.0)[:, np.newaxis]
+    scale = np.abs(classes.scales)[:, np.newaxis]
+    b = Interval(*(
+        np.where(alone, 0.0, outward(scale * bound[classes.compared_to]))
+        for outward, bound in zip((below, above), delta_bounds)
+    ))
+    a = Interval(below(b.low + delta_bounds.low), above(b.high + delta_bounds.high))
+
+    interval = interval_of_difference(a, b, delta_bounds)
+    of_one = enclosure_of_relu(delta_bounds)
+    of_two = enclosure_of_difference(a, b, delta_bounds, interval, delta.radii[:, 1])
+    slope, middle, width = (np.where(alone, *parts) for parts in zip(of_one, of_two))
+
+    values, n_columns = slope[:, np.newaxis] * delta.values, delta.values.shape[1]
+    of_slope = slope * np.abs(delta.values[:, 1:]).sum(axis=1)
+    rounding = gamma(2) * (of_slope + np.abs(middle))
+    underflow = UNDERFLOW * n_columns * (slope + width > 0.0)
+    linear_radius = slope * delta.radii[:, 1] + width / 2.0 + rounding
+    linear_radius = raised(linear_radius, n_columns + 6) + underflow
+    values[:, 1] += middle
+
+    values[:, 0], radius = middle_and_radius(sharpened(interval, a, b, delta_bounds))
+    return Forms(values, np.stack([radius, linear_radius], axis=1))
+
+
+def enclosure_of_relu(z: Interval) -> Enclosure:
+    """Return an enclosure of s(z) for low <= z <= high by the slope of the chord.
+
+    For any slope in [0, 1] s(z) - slope z is convex, 0 at z = 0, and largest at an end:
+
+        0 <= s(z) - slope z <= max(-slope low, (1 - slope) high).
+
+    So a rounded slope does no harm. The bound has two roundings, and half of the width has them
+    twice, as the middle stays where it is. (THEORY, section 9, "A ReLU on a form".)
+    """
+    up, down = np.maximum(z.high, 0.0), np.maximum(-z.low, 0.0)
+    slope = up / np.where(up + down > 0.0, up + down, 1.0)
+    width = np.maximum(slope * down, (1.0 - slope) * up)
+    return Enclosure(slope, width / 2.0, width)
+
+
+def interval_of_difference(a: Interval, b: Interval, delta: Interval) -> Interval:
+    """Return an interval of s(a) - s(b), with no rounding: by monotony, 2. of THEORY, section 9,
+    "The difference of two ReLUs".
+
+        max(min(delta_low, 0), -b_high^+) <= s(a) - s(b) <= min(max(delta_high, 0), a_high^+)
+    """
+    low = np.maximum(np.minimum(delta.low, 0.0), -np.maximum(b.high, 0.0))
+    high = np.minimum(np.maximum(delta.high, 0.0), np.maximum(a.high, 0.0))
+    return Interval(low, high)
+
+
+def enclosure_of_difference(
+    a: Interval, b: Interval, delta: Interval, interval: Interval, radius: Any
+) -> Enclosure:
+    """Return the enclosure of s(a) - s(b) that makes the linear form's radius the smallest.
+
+    1. s(a) - s(b) - delta      in [-(-b_low)^+, (-a_low)^+], as s(z) = z + s(-z);
+    2. s(a) - s(b)              in the interval;
+    3. s(a) - s(b) - delta / 2  in +- max |delta| / 2, as s(a) - s(b) = theta delta, theta in [0, 1].
+
+    THEORY, section 9, "The difference of two ReLUs", proves the three. `radius` is that of delta's
+    linear form, which a slope multiplies.
+    """
+    a_negative, b_negative = np.maximum(-a.low, 0.0), np.maximum(-b.low, 0.0)
+    zero = np.zeros_like(a_negative)
+    choices = [
+        Enclosure(zero + 1.0, (a_negative - b_negative) / 2.0, a_negative + b_negative),
+        Enclosure(zero, (interval.low + interval.high) / 2.0, interval.high - interval.low),
+        Enclosure(zero + 0.5, zero, delta.largest),
+    ]
+    best = np.argmin([choice.slope * radius + choice.width / 2.0 for choice in choices], axis=0)
+    return Enclosure(*(np.choose(best, parts) for parts in zip(*choices)))
+
+
+def sharpened(interval: Interval, a: Interval, b: Interval, delta: Interval) -> Interval:
+    """Return the interval of s(a) - s(b) met with that of 1. of `enclosure_of_difference`."""
+    low = np.maximum(interval.low, below(delta.low - np.maximum(-b.low, 0.0)))
+    high = np.minimum(interval.high, above(delta.high + np.maximum(-a.low, 0.0)))
+    return Interval(low, np.maximum(low, high))
+
+
+# outputs
 
 
 def bounds_through_always_on(
-    output_rows: Any, forms: Any, on: Any, lows: Any, rows: Any, forms_below: Any, region: Any
-) -> Any:
+    outputs: UncertainRows, forms: Forms, on: Any, lows: Any, rows: UncertainRows,
+    forms_below: Forms, region: Region,
+) -> Interval:
     """Return bounds of the outputs' difference with the always-on neurons replaced by their rows.
 
     A neuron with z >= low is h = z + nu with nu in [0, (-low)^+]. So D h = D nu + (D C) v for its
     row z = (C +- E) v over the forms v below. With D +- F the coefficients of k such neurons,
 
-        |(D +- F)(C +- E) - fl(D C)| <= |D| (E + gamma_(k+9) |C|) + F (|C| + E),
+        |(D +- F)(C +- E) - fl(D C)| <= |D| (E + gamma_k |C|) + F (|C| + E),
 
-    a sum that is computed itself, k TINY for what underflows.
+    a sum of k + 5 roundings. What gamma |C| loses by underflow meets |D|. The sum of both parts is
+    rounded once in each number; its radius is a sum of d + 4 roundings.
     """
-    (difference, errors), (coefficients, row_errors) = output_rows, rows
-    values, radii = (part.copy() for part in forms)
-    values[on], radii[on] = 0.0, np.maximum(-lows, 0.0)[:, None] / 2.0
-    values[on, :2] = radii[on]  # nu, in its middle
+    differences, difference_errors = outputs.coefficients[:, on], outputs.errors[:, on]
+    magnitudes, k = np.abs(rows.coefficients), len(on)
 
-    relative, magnitudes = gamma(len(on) + 9), np.abs(coefficients)
-    of_product = np.abs(difference[:, on]) @ (row_errors + relative * magnitudes)
-    of_difference = errors[:, on] @ (magnitudes + row_errors)
-    product_errors = (of_product + of_difference) * (1 + relative) + TINY * len(on)
+    with_nu = Forms(*(part.copy() for part in forms))
+    with_nu.values[on], with_nu.radii[on] = 0.0, np.maximum(-lows, 0.0)[:, np.newaxis] / 2.0
+    with_nu.radii[on] += SMALLEST * (lows < 0.0)[:, np.newaxis]  # half of the smallest number is 0
+    with_nu.values[on, :2] = with_nu.radii[on]  # nu, in its middle
+    kept = combine(outputs, with_nu)
 
-    kept, kept_radii = combine(difference, errors, (values, radii))
-    replaced, replaced_radii = combine(
-        difference[:, on] @ coefficients, product_errors, forms_below
-    )
-    total = kept + replaced
-    of_sum = 2 * UNIT_ROUNDOFF * magnitude((total, kept_radii))
-    total_radii = (kept_radii + replaced_radii) * (1 + 4 * UNIT_ROUNDOFF) + of_sum
-    return bounds((total, total_radii), region)
+    of_rows = np.abs(differences) @ (rows.errors + (gamma(k) * magnitudes + SMALLEST))
+    of_differences = difference_errors @ (magnitudes + rows.errors)
+    product_errors = raised(of_rows + of_differences, k + 5) + UNDERFLOW * k
+    products = UncertainRows(differences @ rows.coefficients, product_errors)
+    replaced = combine(products, forms_below)
 
-
-def bounding_box(domain: Any) -> tuple[Any, Any]:
-    """Return a box that holds the domain; a Ball's is rounded outward."""
-    kind = type(domain).__name__
-    if kind == "Box":
-        return domain.low, domain.high
-    if kind == "Hull":
-        return domain.points.min(axis=0), domain.points.max(axis=0)
-    low, high = domain.centre - domain.radius, domain.centre + domain.radius
-    low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
-    return low, high
+    total = kept.values + replaced.values
+    of_sum = UNIT_ROUNDOFF * magnitude(Forms(total, 0.0 * kept.radii))
+    radii = raised(kept.radii + replaced.radii + of_sum, total.shape[1] + 2) + UNDERFLOW
+    return bounds(Forms(total, radii), region)
 
 
-def layers_of(network: Any, depth: int) -> list[Any]:
-    """Return [(W, b)], the outputs' last, with identities up to a depth: h = s(h) where h >= 0."""
-    (n_outputs, n), bias = network.output_weights.shape, network.output_bias
-    identities = [(np.eye(n), np.zeros(n)) for _ in range(depth - len(network.weights))]
-    outputs = network.output_weights, np.zeros(n_outputs) if bias is None else bias
-    return [*zip(network.weights, network.thresholds), *identities, outputs]
+def output_differences(rows: UncertainRows) -> UncertainRows:
+    """Return the rows of g - f: g's rows are the first half. A subtraction is off by u |result|."""
+    n_outputs = len(rows.coefficients) // 2
+    of_g, of_f = rows.take(slice(n_outputs)), rows.take(slice(n_outputs, None))
+    difference = of_g.coefficients - of_f.coefficients
+    errors = of_g.errors + of_f.errors + UNIT_ROUNDOFF * np.abs(difference)
+    return UncertainRows(difference, raised(errors, 2))
+
+
+def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, kind: str) -> Any:
+    """Return a bound on |f - g| on the boxes; for a Ball or Hull, on the domain in the only box.
+
+    layers : pairs (layer of g, layer of f)
+    kind : that of the region
+    """
+    forms, region = input_forms(boxes, domain, kind)
+    coefficients = np.concatenate([np.column_stack(layer) for layer in layers[0]])
+    rows = UncertainRows(coefficients, 0.0 * coefficients)
+    for number, (layer_g, layer_f) in enumerate(layers[1:]):
+        labels, scales = data[f"labels{number}"], data[f"scales{number}"]
+        classes = classes_of(labels, scales, len(rows.coefficients))
+        remainders, lows = relu_remainders(rows, classes, forms, region)
+        if not data["linear"]:  # forms with no slopes, which are the intervals again
+            remainders = Forms(remainders.values[:, [0, 0]], remainders.radii[:, [0, 0]])
+
+        is_live = remainders.values.any(axis=(1, 2)) | remainders.radii.any(axis=(1, 2))
+        is_live[classes.representatives] = False  # their h is H: nothing remains
+        live = np.flatnonzero(is_live)
+        which = np.append(classes.representatives, live)
+
+        rows_below, forms_below = rows, forms
+        forms = with_one(remainders.take(which))
+        rows = coefficients_over_classes(layer_g, layer_f, classes, live)
+
+    differences = output_differences(rows)
+    result = bounds(combine(differences, forms), region).largest
+    if len(boxes) == 1 and len(layers) > 2:
+        nearly_on = lows[which, 0] >= -NEARLY_ON * magnitude(forms)[:-1, 0, 0]
+        on = np.flatnonzero((classes.scales[which] == 0.0) & nearly_on)
+        neurons = which[on]
+        through = bounds_through_always_on(
+            differences, forms, on, lows[neurons], rows_below.take(neurons), forms_below, region
+        )
+        result = np.minimum(result, through.largest)
+    return result.max()
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     """Return the bound on |f - g| on the domain that the data proves, the largest of all leaves.
 
-    It raises if the data proves none.
+    data : `axis`, `place` and `directions`, a tree of splits (see `arithmetic.leaf_boxes`);
+        `labels0`, `scales0`, ... of the hidden layers of both networks (see `classes_of`), up to
+        the greater depth; `linear`, 0 if only intervals are wanted above the first layer
+
+    ValueError if the data proves no bound.
     """
-    if f.activation != "relu" or g.activation != "relu" or \
-            f.weights[0].shape[1] != domain.n_inputs:
-        raise ValueError("the networks and the domain do not fit")
+    relu = f.activation == g.activation == "relu"
+    inputs = {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs}
+    same_outputs = len(f.output_weights) == len(g.output_weights)
+    require(relu and len(inputs) == 1 and same_outputs, "the networks and the domain do not fit")
     depth = max(len(f.weights), len(g.weights))
     layers = [*zip(layers_of(g, depth), layers_of(f, depth))]
 
     low, high = bounding_box(domain)
-    boxes = leaf_boxes(data, domain, list(zip(low.tolist(), high.tolist())))
+    boxes = leaf_boxes(data, domain, [*zip(low.tolist(), high.tolist())], float)
     is_whole = len(data["axis"]) == 1
-    region = type(domain).__name__ if is_whole else "Box", None
+    kind = kind_of(domain) if is_whole else "Box"
 
-    widest = max(len(W_g) + len(W_f) for (W_g, _), (W_f, _) in layers)
+    widest = max(len(in_g.weights) + len(in_f.weights) for in_g, in_f in layers)
     step = 1 + BATCH // (len(low) + 2) // widest
     with np.errstate(all="ignore"):
         parts = [boxes[i:i + step] for i in range(0, len(boxes), step)]
-        found = [bound_on_boxes(part, data, layers, domain, region) for part in parts]
+        found = [bound_on_boxes(part, data, layers, domain, kind) for part in parts]
         return float(np.max(found))  # nan if a part's is: the built-in max may lose it

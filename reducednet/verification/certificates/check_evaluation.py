@@ -8,100 +8,88 @@ of the evaluation of networks.
 One layer z = W h + b has n products and n additions, so that each term goes through n + 1 roundings
 at most. With |h| <= A, and |fl(h) - h| <= e below it,
 
-    |fl(z) - z| <= |W| e + gamma_(n+1) (|W| (A + e) + |b|) + underflow,
-    gamma_k = k u / (1 - k u).
+    |fl(z) - z| <= |W| e + gamma_(n+1) (|W| (A + e) + |b|) + n SMALLEST / 2.
 
 Where z <= top, fl(z) <= top + error, and both max(z, 0) and max(fl(z), 0) lie between 0 and
-max(top + error, 0): so the error of a ReLU is no larger than that either. The layers above the
-first one of a binary network, whose inputs are 0 and 1, must be sums without any rounding, in
-whatever order; in the first, |z| must be larger than its error.
+max(top + error, 0): so the error of a ReLU is no larger than that either. (THEORY, section 7,
+"Lemma (evaluation)", with one rounding in reserve.)
 
-References
-----------
-THEORY, section 7.
+The layers above the first one of a binary network, whose inputs are 0 and 1, must be sums without
+any rounding, in whatever order; in the first, |z| must be larger than its error.
+
+u = 2^-53, gamma_n and the charges for underflow are those of `arithmetic`.
 """
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-UNIT_ROUNDOFF, TINY = 2.0**-53, 2.0**-1074
+from .arithmetic import (
+    SMALLEST, UNDERFLOW, UNIT_ROUNDOFF, Interval, Layer, above, affine_bounds, below, bounding_box,
+    gamma, highest, kind_of, layers_of, raised, row_norms,
+)
+
+LARGEST = Fraction(float(np.finfo(np.float64).max))
 
 
-def gamma(n: int) -> float:
-    """Return gamma_n = n u / (1 - n u), the largest relative error of n roundings."""
-    return n * UNIT_ROUNDOFF / (1.0 - n * UNIT_ROUNDOFF)
+class Evaluated(NamedTuple):
+    """A layer's h, with low <= h <= high, and |fl(h) - h| <= error for what float64 gives."""
+
+    interval: Interval
+    error: Any
 
 
-def bounding_box(domain: Any) -> tuple[Any, Any]:
-    """Return a box that holds the domain; a Ball's is rounded outward."""
-    if type(domain).__name__ == "Ball":
-        low, high = domain.centre - domain.radius, domain.centre + domain.radius
-        return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
-    if type(domain).__name__ == "Hull":
-        return domain.points.min(axis=0), domain.points.max(axis=0)
-    return domain.low, domain.high
+def affine_error(layer: Layer, h: Evaluated) -> Any:
+    """Return an upper bound on |fl(W h + b) - (W h + b)|, that of this module's first lines.
 
-
-def highest(W: Any, domain: Any) -> Any:
-    """Return a tight upper bound on sup w.x over the domain for each row.
-
-    The sums over a box, a hull's points, or with a norm, of a row divided by its largest entry, are
-    off by at most gamma_(2n+8) sum_i |w_i| |x_i|, and by TINY for each of the n + 8 operations.
+    The terms' sum has n + 2 roundings here and n + 1 in the evaluation: if it is finite raised by
+    both, no partial sum overflows, in whatever order. The error is a sum of three roundings more,
+    with the one of what may underflow: n products in the evaluation, n in |W| e, n in the terms.
     """
-    low, high = bounding_box(domain)
-    n, magnitude = W.shape[1], np.abs(W) @ np.maximum(np.abs(low), np.abs(high))
-    if type(domain).__name__ == "Ball":
-        largest = np.abs(W).max(axis=1, keepdims=True)
-        unit = W / np.where(largest > 0.0, largest, 1.0)
-        norm = largest[:, 0] * np.sqrt((unit * unit).sum(axis=1))
-        top = W @ domain.centre + domain.radius * norm
-        magnitude = magnitude + domain.radius * norm
-    elif type(domain).__name__ == "Hull":
-        top = (W @ domain.points.T).max(axis=1)
-    else:
-        top = np.maximum(W, 0.0) @ high + np.minimum(W, 0.0) @ low
-    return top + gamma(2 * n + 8) * magnitude + TINY * (n + 8)
-
-
-def affine_error(W: Any, b: Any, A: Any, e: Any) -> Any:
-    """Return an upper bound on |fl(W h + b) - (W h + b)|, where |h| <= A and |fl(h) - h| <= e.
-
-    The bound is that of this module's first lines; as it is a sum of n terms itself, it is raised
-    by gamma_(n+8).
-    """
+    W, b = layer
     n = W.shape[1]
-    terms, carried = np.abs(W) @ (A + e), np.abs(W) @ e
-    # a product that underflows is off by TINY at most, and so are those here
-    underflow = TINY * (2.0 * n + 4.0 + 2.0 * (A + e).sum())
-    return (carried + gamma(n + 1) * (terms + np.abs(b))) * (1.0 + gamma(n + 8)) + underflow
+    terms = raised(np.abs(W) @ (h.interval.largest + h.error) + np.abs(b), 2 * n + 3)
+    error = np.abs(W) @ h.error + gamma(n + 1) * terms
+    return raised(error, n + 3) + UNDERFLOW * (n + 1)
 
 
-def error_of(net: Any, domain: Any) -> float:
+def evaluated_relu(layer: Layer, z: Interval, h: Evaluated) -> Evaluated:
+    """Return the layer above h, for low <= z <= high: its error is at most max(high + error, 0)."""
+    error = affine_error(layer, h)
+    of_dead = raised(np.maximum(z.high + error, 0.0), 1)
+    interval = Interval(np.maximum(z.low, 0.0), np.maximum(z.high, 0.0))
+    return Evaluated(interval, np.minimum(error, of_dead))
+
+
+def inputs_of(domain: Any) -> Evaluated:
+    """Return the inputs, which are float64 numbers: their error is 0."""
+    box = bounding_box(domain)
+    return Evaluated(box, 0.0 * box.low)
+
+
+def first_bounds(layer: Layer, domain: Any) -> Interval:
+    """Return bounds on z = w.x + b over the domain, by the largest w.x and -w.x on it."""
+    W, b = layer
+    if kind_of(domain) == "Box":
+        return affine_bounds(layer, bounding_box(domain))
+    return Interval(below(b - highest(-W, domain)), above(b + highest(W, domain)))
+
+
+def error_of(network: Any, domain: Any) -> float:
     """Return an upper bound on max_k |fl(N_k) - N_k| over the domain.
 
     For a binary network: where float64 gets every neuron right.
     """
-    low, high = bounding_box(domain)
-    A, e = np.maximum(np.abs(low), np.abs(high)), np.zeros(len(low))
-    for number, (W, b) in enumerate(zip(net.weights, net.thresholds)):
-        n = W.shape[1]
-        if net.activation == "binary":
-            A, e = np.ones(len(W)), np.zeros(len(W))
-            continue
-        error = affine_error(W, b, A, e)
-        if number == 0:
-            bottom, top = b - highest(-W, domain), b + highest(W, domain)
-        else:  # h lies in [low, high], and W h is smallest and largest at corners of it
-            up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
-            bottom, top = b + up @ low + down @ high, b + up @ high + down @ low
-        magnitude = np.abs(W) @ A + np.abs(b) + np.abs(bottom) + np.abs(top) + error
-        # for the rounding errors of bottom and top, and of the sums below
-        margin_of_sums = gamma(n + 8) * magnitude + TINY * (n + 8)
-        low, high = np.maximum(bottom - margin_of_sums, 0.0), np.maximum(top + margin_of_sums, 0.0)
-        A, e = high, np.minimum(error, np.maximum(top + margin_of_sums + error, 0.0))
-    bias = np.zeros(len(net.output_weights)) if net.output_bias is None else net.output_bias
-    return float(affine_error(net.output_weights, bias, A, e).max())
+    *hidden, outputs = layers_of(network)
+    h = inputs_of(domain)
+    for number, layer in enumerate(hidden):
+        if network.activation == "binary":
+            zero = 0.0 * layer.thresholds
+            h = Evaluated(Interval(zero, zero + 1.0), zero)
+        else:
+            z = affine_bounds(layer, h.interval) if number else first_bounds(layer, domain)
+            h = evaluated_relu(layer, z, h)
+    return float(affine_error(outputs, h).max())
 
 
 def evaluation_error(f: Any, g: Any, domain: Any) -> float:
@@ -110,21 +98,24 @@ def evaluation_error(f: Any, g: Any, domain: Any) -> float:
     |fl(f) - fl(g)| <= |f - g| + |fl(f) - f| + |fl(g) - g|. Inf or nan where that has no bound.
     """
     with np.errstate(all="ignore"):
-        return float((error_of(f, domain) + error_of(g, domain)) * (1.0 + 2 * UNIT_ROUNDOFF))
+        return float(raised(error_of(f, domain) + error_of(g, domain), 1))
 
 
-def sums_are_exact(net: Any) -> bool:
+# binary networks
+
+
+def sums_are_exact(network: Any) -> bool:
     """Return True if no sum above the first layer rounds, in whatever order.
 
     That is so if its terms are multiples of some q, and their absolute values at most 2^52 q
     together: then so are all partial sums, which are float64 numbers.
     """
-    for W, b in zip(net.weights[1:], net.thresholds[1:]):
+    for W, b in zip(network.weights[1:], network.thresholds[1:]):
         terms = np.column_stack([W, b])
-        total = np.abs(terms).sum(axis=1) * (1.0 + gamma(terms.shape[1] + 1))
+        total = raised(np.abs(terms).sum(axis=1), terms.shape[1])
         if not np.isfinite(total).all():
             return False
-        shift = 52 - np.frexp(total)[1][:, None]  # total < 2^52 q with q = 2^-shift
+        shift = 52 - np.frexp(total)[1][:, np.newaxis]  # total < 2^52 q with q = 2^-shift
         multiples = np.ldexp(terms, shift)
         if (multiples != np.rint(multiples)).any() or (np.ldexp(multiples, -shift) != terms).any():
             return False
@@ -135,46 +126,46 @@ def margin(f: Any, g: Any, domain: Any) -> float:
     """Return how far from all first-layer hyperplanes float64 puts every point on the right side.
 
     At that distance |z| = |w| distance is larger than the error of z, for all neurons of both first
-    layers. A neuron with |z| above its error on the whole domain needs no margin. Inf if sums above
-    the first layer may round.
+    layers. Inf if sums above the first layer may round.
     """
     if not (sums_are_exact(f) and sums_are_exact(g)):
         return float("inf")
-    low, high = bounding_box(domain)
-    A, needed = np.maximum(np.abs(low), np.abs(high)), 0.0
     with np.errstate(all="ignore"):
-        for net in (f, g):
-            W, b = net.weights[0], net.thresholds[0]
-            n = W.shape[1]
-            error = affine_error(W, b, A, 0.0 * A)
-            # |z| on the domain is at least this, up to the rounding of these sums
-            smallest = np.maximum(-b - highest(W, domain), b - highest(-W, domain))
-            of_sum = 4 * UNIT_ROUNDOFF * np.abs(b)
-            is_sure = smallest > error * (1.0 + 8 * UNIT_ROUNDOFF) + of_sum
-            near = W.any(axis=1) & ~is_sure
-            if near.any():
-                largest = np.abs(W[near]).max(axis=1)
-                squares = ((W[near] / largest[:, None]) ** 2).sum(axis=1)
-                norms = largest * np.sqrt(squares) * (1.0 - gamma(n + 8))
-                distance = float((error[near] / norms).max()) * (1.0 + 4 * UNIT_ROUNDOFF)
-                needed = max(needed, float("inf") if np.isnan(distance) else distance)
-    return needed
+        distances = [first_layer_distance(network, domain) for network in (f, g)]
+        return float("inf") if np.isnan(distances).any() else max(distances)
+
+
+def first_layer_distance(network: Any, domain: Any) -> float:
+    """Return the largest error / |w| in the first layer, nan where it has no bound.
+
+    A neuron with |z| above its error on the whole domain needs no distance, nor does a zero row,
+    which has no hyperplane. The norm has n + 1 roundings, and the quotient one; those of tiny
+    numbers may be off by SMALLEST / 2 besides.
+    """
+    layer = Layer(network.weights[0], network.thresholds[0])
+    error, z = affine_error(layer, inputs_of(domain)), first_bounds(layer, domain)
+    is_sure = np.maximum(z.low, -z.high) > error
+    near = layer.weights.any(axis=1) & ~is_sure
+    if not near.any():
+        return 0.0
+    distances = error[near] / below(row_norms(layer.weights[near]))
+    return float(raised(distances, layer.weights.shape[1] + 2).max() + SMALLEST)
 
 
 def is_decided(f: Any, g: Any, point: Any) -> bool:
     """Return True if float64 gets every binary neuron right at a point.
 
-    In rationals, |z| > gamma_(n+1) (sum_i |w_i| |x_i| + |b|) + (n + 2) TINY in the first layer, and
+    In rationals, |z| > gamma_(n+1) (sum_i |w_i| |x_i| + |b|) + n SMALLEST in the first layer, and
     that sum is so small that no partial sum overflows, in whatever order.
     """
-    largest = Fraction(float(np.finfo(float).max))
-    for net in (f, g):
-        n = net.weights[0].shape[1]
-        for row, b in zip(net.weights[0].tolist(), net.thresholds[0].tolist()):
-            terms = [*(Fraction(w) * x for w, x in zip(row, point)), Fraction(b)]
-            roundings = (n + 1) * Fraction(UNIT_ROUNDOFF)
+    x = [Fraction(value) for value in point]
+    for network in (f, g):
+        n = network.weights[0].shape[1]
+        roundings = (n + 1) * Fraction(UNIT_ROUNDOFF)
+        for row, b in zip(network.weights[0].tolist(), network.thresholds[0].tolist()):
+            terms = [*(Fraction(w) * x for w, x in zip(row, x)), Fraction(b)]
             magnitude = sum(map(abs, terms))
-            error = roundings / (1 - roundings) * magnitude + (n + 2) * Fraction(TINY)
-            if any(row) and (abs(sum(terms)) <= error or magnitude + error > largest):
+            error = roundings / (1 - roundings) * magnitude + n * Fraction(SMALLEST)
+            if any(row) and (abs(sum(terms)) <= error or magnitude + error > LARGEST):
                 return False
     return sums_are_exact(f) and sums_are_exact(g)

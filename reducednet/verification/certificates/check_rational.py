@@ -4,238 +4,369 @@ This checks proofs of kinds "exact" and "point" again, without any code of the p
 reduction or the evaluation of networks. The data says where to look; every number is computed here
 (THEORY, section 9, "Structure" and "Binary").
 
-Pre-activations and activations are sums {i: c_i} over functions: 1 (i = 0), the inputs, and one
-H = s(z) for each hyperplane, which has its own interval. So terms that both networks share cancel.
-For ReLU and binary s,
+Both networks are written over the same functions, which are numbered: 1 is number 0, the inputs are
+1 to d, and each hyperplane z = 0 that no other neuron had before adds one, H = s(z). A combination
+{i: c_i} stands for the sum of c_i times function i, so that terms which both networks share cancel.
+Each function lies in its interval, which bounds a combination. For ReLU and binary s,
 
-    s(a z) = a s(z) for a > 0 (binary: s(z)),
-    s(-z) = s(z) - z (binary: 1 - s(z), off the hyperplane),
-    s(z) = z or 0 (binary: 1 or 0) where z has one sign.
+    s(a z) = a s(z) for a > 0    (binary: s(z)),
+    s(-z) = s(z) - z             (binary: 1 - s(z), off the hyperplane),
+    s(z) = z or 0                (binary: 1 or 0) where z has one sign.
 
-A layer's neurons are numbered through, g's before f's; the first one of a class of binary neurons
-is its representative.
+Binary networks are compared off the hyperplanes of their first layers, or further from them than a
+margin. The labels and scales of the data propose classes of binary neurons: z has the sign of
+s y everywhere, where y belongs to the first neuron of the class in its layer.
 """
 from fractions import Fraction
-from math import gcd, isqrt, lcm
-from typing import Any
+from math import gcd, lcm
+from typing import Any, Iterable
 
 import numpy as np
 
-Sum = dict[int, Fraction]
+from .arithmetic import Layer, kind_of, layers_of, leaf_boxes, require, root_above
+
+Combination = dict[int, Fraction]
+Ends = tuple[Fraction, Fraction]
+
 ZERO, ONE = Fraction(0), {0: Fraction(1)}
+"""The number 0, and the function 1."""
 
 MOST_TERMS = 31
-"""Sums of more terms, the constant being one, are not tried at all inputs of 0 and 1."""
+"""Combinations of more terms are not tried at all values of their functions."""
 
 
-def layers_of(network: Any, depth: int) -> list[Any]:
-    """Return [(W, b)], the outputs' last, with identities h = s(h) up to a depth."""
-    (n_outputs, n), bias = network.output_weights.shape, network.output_bias
-    identities = [(np.eye(n), np.zeros(n)) for _ in range(depth - len(network.weights))]
-    outputs = network.output_weights, np.zeros(n_outputs) if bias is None else bias
-    return [*zip(network.weights, network.thresholds), *identities, outputs]
+# combinations and their bounds
 
 
-def total(terms: Any) -> Sum:
-    """Return the sum of factors times sums, without zeros."""
-    z: Sum = {}
-    for factor, row in terms:
-        z.update([(i, z.get(i, 0) + factor * c) for i, c in row.items() if factor])
-    return {i: c for i, c in z.items() if c}
+def total(terms: Iterable[tuple[Any, Combination]]) -> Combination:
+    """Return the sum of factors times combinations, without zeros."""
+    result: Combination = {}
+    for factor, combination in terms:
+        if factor:
+            for number, coefficient in combination.items():
+                result[number] = result.get(number, 0) + factor * coefficient
+    return {number: coefficient for number, coefficient in result.items() if coefficient}
 
 
-def bounds(z: Sum, intervals: Any, domain: Any = None) -> tuple[Fraction, Fraction]:
-    """Return bounds (low, high) on z, where each function lies in its interval.
+def support_bounds(z: Combination, domain: Any) -> Ends:
+    """Return bounds on z = w.x + b over a Hull or a Ball:
 
-    If a domain is given and z is a sum of inputs alone, its values at the domain's points decide:
-    over a Ball, w.x + b is in w.centre + b +- radius |w|, the root rounded up.
+        min and max of w.p + b over the points p,    or    w.centre + b -+ radius |w|_2,
+
+    the root rounded up.
     """
-    of_inputs = domain is not None and max(z, default=0) <= domain.n_inputs
-    kind = type(domain).__name__ if of_inputs else "Box"
-    if kind == "Box":
-        pairs = [sorted((c * intervals[i][0], c * intervals[i][1])) for i, c in z.items()]
-        return sum((low for low, _ in pairs), ZERO), sum((high for _, high in pairs), ZERO)
-    points, radius = (
-        (domain.points, 0.0) if kind == "Hull" else (domain.centre[None], domain.radius)
-    )
+    is_ball = kind_of(domain) == "Ball"
+    points = domain.centre[np.newaxis] if is_ball else domain.points
     values = [
         sum((c * Fraction(point[i - 1]) for i, c in z.items() if i), z.get(0, ZERO))
         for point in points.tolist()
     ]
-    squared_norm = sum((c * c for i, c in z.items() if i), ZERO)
-    p, q = (Fraction(radius)**2 * squared_norm).as_integer_ratio()
-    # sqrt(p / q) = sqrt(p q 2^400) / (q 2^200), rounded up
-    root = Fraction(isqrt((p * q << 400) - 1) + 1, q << 200) if p else ZERO
-    return min(values) - root, max(values) + root
+    distance = ZERO
+    if is_ball:
+        squared_norm = sum((c * c for i, c in z.items() if i), ZERO)
+        distance = root_above(Fraction(domain.radius)**2 * squared_norm)
+    return min(values) - distance, max(values) + distance
 
 
-def input_intervals(domain: Any) -> list[tuple[Fraction, Fraction]]:
-    """Return the intervals of 1 and of each input, exactly."""
-    one = Fraction(1), Fraction(1)
-    if type(domain).__name__ != "Box":
-        inputs = range(1, domain.n_inputs + 1)
-        return [one, *(bounds({i: Fraction(1)}, (), domain) for i in inputs)]
-    return [one, *zip(map(Fraction, domain.low.tolist()), map(Fraction, domain.high.tolist()))]
+class Functions:
+    """The functions that both networks are written over.
 
-
-def leaf_boxes(data: Any, domain: Any) -> list[Any]:
-    """Return the intervals at the leaves (axis -1) of a tree of splits of the domain's box.
-
-    A leaf with axis -2 is left out: it names a direction u with min_box u.x > max_domain u.x.
-    ValueError if that is not so, or if the leaves do not cover the box.
+    Attributes
+    ----------
+    intervals : list of (low, high)
+        Each function lies in its interval, by number.
+    domain : Box, Ball or Hull, or None
+        The whole domain of the inputs, or None if they may be anywhere in their intervals.
     """
-    stack, boxes, directions = [input_intervals(domain)], [], iter(data["directions"].tolist())
-    splits = zip(data["axis"].tolist(), map(Fraction, data["place"].tolist()), strict=True)
-    for axis, place in splits:
-        box = stack.pop()
-        if axis == -2:
-            u = dict(enumerate(map(Fraction, next(directions)), 1))
-            if bounds(u, box)[0] <= bounds(u, input_intervals(domain), domain)[1]:
-                raise ValueError("a leaf that is left out may meet the domain")
-        elif axis == -1:
-            boxes.append(box)
-        elif not (low := box[axis + 1][0]) < place < (high := box[axis + 1][1]):
-            raise ValueError("a split outside its box")
-        else:
-            halves = (place, high), (low, place)
-            stack += [[*box[:axis + 1], half, *box[axis + 2:]] for half in halves]
-    if stack:
-        raise ValueError("the leaves do not cover the domain")
-    return boxes
+
+    def __init__(self, box: list[Ends], domain: Any) -> None:
+        self.n_inputs, self.domain = len(box), domain
+        self.intervals: list[Ends] = [(Fraction(1), Fraction(1)), *box]
+        self._numbers: dict[frozenset[tuple[int, Fraction]], int] = {}
+
+    def inputs(self) -> list[Combination]:
+        """Return the inputs; one whose interval is a point is that constant."""
+        return [
+            {number: Fraction(1)} if low < high else total([(low, ONE)])
+            for number, (low, high) in enumerate(self.intervals[1:1 + self.n_inputs], 1)
+        ]
+
+    def bounds(self, z: Combination) -> Ends:
+        """Return bounds on a combination: sums of those of its terms, c low and c high.
+
+        Where it is of the inputs alone, on a domain that is no box, its bounds there are sharp.
+        """
+        is_of_inputs = max(z, default=0) <= self.n_inputs
+        if is_of_inputs and self.domain is not None and kind_of(self.domain) != "Box":
+            return support_bounds(z, self.domain)
+        low = high = ZERO
+        for number, coefficient in z.items():
+            below, above = self.intervals[number]
+            low += coefficient * (below if coefficient > 0 else above)
+            high += coefficient * (above if coefficient > 0 else below)
+        return low, high
+
+    def activation(self, z: Combination, largest: Any = 1) -> Combination:
+        """Return H = s(z), between 0 and its largest value; it is the same for the same z."""
+        number = self._numbers.setdefault(frozenset(z.items()), len(self.intervals))
+        if number == len(self.intervals):
+            self.intervals.append((ZERO, Fraction(largest)))
+        return {number: Fraction(1)}
 
 
-def unit(z: Sum) -> Fraction:
-    """Return the largest number of which all coefficients are multiples."""
+# activations
+
+
+def first_coefficient(z: Combination) -> Fraction:
+    """Return the coefficient of the first function that is not 1."""
+    return z[min(number for number in z if number)]
+
+
+def relu_of(z: Combination, functions: Functions) -> Combination:
+    """Return relu(z): 0 or z where z has one sign, else with a = 1 / |first coefficient|
+
+        relu(z) = relu(a z) / a,    or    relu(z) = relu(-a z) / a + z,
+
+    so that the first coefficient of each hyperplane is 1, and all neurons on it share its H.
+    """
+    low, high = functions.bounds(z)
+    if high <= 0:
+        return {}
+    if low >= 0:
+        return z
+    first = first_coefficient(z)
+    largest = (high if first > 0 else -low) / abs(first)
+    activation = functions.activation(total([(1 / first, z)]), largest)
+    return total([(abs(first), activation), (int(first < 0), z)])
+
+
+def step_of(z: Combination, is_first: bool, functions: Functions) -> Combination:
+    """Return the binary s(z), which is 1 for z > 0 and else 0.
+
+    In the first layer, where z is not 0 at any point that counts: 1 also where low is 0, and
+    1 - s(-z) if the first coefficient is negative. Above it a whole part of the domain may lie on
+    z = 0, so that opposite neurons have an H each; and all functions are 0 or 1, so that for
+    z = p + q H alone
+
+        s(z) = s(p) + (s(p + q) - s(p)) H.
+    """
+    low, high = functions.bounds(z)
+    if high <= 0:
+        return {}
+    if low > 0 or low == 0 and is_first:
+        return ONE
+    others = [number for number in z if number]
+    if len(others) == 1 and not is_first:
+        p, q = z.get(0, ZERO), z[others[0]]
+        at_0, at_1 = int(p > 0), int(p + q > 0)
+        return total([(at_0, ONE), (at_1 - at_0, {others[0]: Fraction(1)})])
+    first = first_coefficient(z)
+    if first < 0 and is_first:
+        return total([(1, ONE), (-1, functions.activation(total([(1 / first, z)])))])
+    return functions.activation(total([(1 / abs(first), z)]))
+
+
+# binary neurons that agree
+
+
+def agree_off_margin(
+    z: Combination, s: Fraction, y: Combination, margin: Fraction, functions: Functions
+) -> bool:
+    """Return True if z has the sign of s y at points further than the margin from z = 0.
+
+    There |z| > margin |w|, where w are the coefficients of the inputs in z. So it is enough that
+
+        |z - s y| <= margin |w|    on the domain, which is decided by squares.
+    """
+    low, high = functions.bounds(total([(1, z), (-s, y)]))
+    return max(-low, high)**2 <= margin**2 * sum(c * c for number, c in z.items() if number)
+
+
+def agree_at_bits(z: Combination, s: Fraction, y: Combination, functions: Functions) -> bool:
+    """Return True if z > 0 wherever y > 0 and nowhere else, all functions being 0 or 1; s > 0.
+
+    Let z = s y + delta with low <= delta <= high, and let z and y be multiples of q_z and q_y at
+    all values of their functions. Then it is enough that one of these holds:
+
+    1. low = high = 0.
+    2. low >= 0 and high < q_z: where y <= 0, z is below q_z, and so at most 0.
+    3. high <= 0 and low > -s q_y: where y > 0, s y is at least s q_y, and so z > 0.
+    4. |delta| < s |y| at all values of the functions. Where all functions are 0, the constants of z
+       and y may be compared instead, if z is of no other functions than y.
+    """
+    if s <= 0:
+        return False
+    low, high = functions.bounds(total([(1, z), (-s, y)]))
+    if low == high == 0:
+        return True
+    if low >= 0 and high < common_divisor(z) or high <= 0 and low > -s * common_divisor(y):
+        return True
+    is_of_others = not z.keys() <= {*y, 0}
+    are_constants_apart = (z.get(0, ZERO) > 0) != (y.get(0, ZERO) > 0)
+    at_zeros = is_of_others or are_constants_apart
+    return len(y) <= MOST_TERMS and max(-low, high) < s * least_magnitude(y, at_zeros)
+
+
+def common_divisor(z: Combination) -> Fraction:
+    """Return the largest number of which all coefficients are multiples; 0 if there are none."""
+    coefficients = z.values()
     return Fraction(
-        gcd(*(c.numerator for c in z.values())), lcm(*(c.denominator for c in z.values()))
+        gcd(*(c.numerator for c in coefficients)), lcm(*(c.denominator for c in coefficients))
     )
 
 
-def least_magnitude(y: Sum, empty: bool) -> Fraction:
-    """Return the smallest |y| over inputs of 0 and 1; with all of them 0 only if `empty`.
+def least_magnitude(y: Combination, at_zeros: bool) -> Fraction:
+    """Return the smallest |y| over functions of 0 and 1; with all of them 0 only if `at_zeros`.
 
-    All sums of one half of the terms are sorted; for each sum of the other half the nearest to its
-    opposite is looked up.
+    All sums of one half of the terms are sorted; for each sum of the other half, which begins with
+    the constant, the nearest to its opposite is looked up (meet in the middle). 0 if there are no
+    sums at all.
     """
-    q = unit(y)
-    halves: list[Any] = []
-    weights = [int(c / q) for i, c in y.items() if i]
-    for part in (weights[::2], weights[1::2]):
-        sums = [int(y.get(0, 0) / q)] if not halves else [0]
-        for weight in part:
-            sums += [value + weight for value in sums]
-        halves.append(np.array(sums, dtype=object))
+    divisor = common_divisor(y)
+    terms = [int(c / divisor) for number, c in y.items() if number]
+    constant = int(y.get(0, ZERO) / divisor) if y else 0
+    first, second = subset_sums(terms[::2], constant), subset_sums(terms[1::2], 0)
 
-    first, second = halves  # the sums without any term come first
-    magnitudes = [abs(first[0])] if empty else []
-    for one, other in ((first[1:], second), (first[:1], second[1:])):
-        if len(one) and len(other):
-            other = np.sort(other)
-            positions = np.searchsorted(other, -one)
-            for step in (-1, 0):
-                nearest = other[np.clip(positions + step, 0, len(other) - 1)]
-                magnitudes.append(min(abs(one + nearest)))
-    return q * min(magnitudes) if magnitudes else ZERO
+    magnitudes = [abs(constant)] if at_zeros else []
+    for own, others in ((first[1:], second), (first[:1], second[1:])):  # all but both empty
+        if len(own) and len(others):
+            others = np.sort(others)
+            above = np.searchsorted(others, -own)
+            for position in (above - 1, above):
+                nearest = others[np.clip(position, 0, len(others) - 1)]
+                magnitudes.append(min(abs(own + nearest)))
+    return divisor * min(magnitudes) if magnitudes else ZERO
 
 
-def agrees(
-    z: Any, s: Fraction, y: Any, first: bool, margin: Fraction, intervals: Any, domain: Any
-) -> bool:
-    """Return True if binary s(z) must equal s(sign(s) y): z is s y plus a difference in [a, b].
+def subset_sums(terms: list[int], start: int) -> Any:
+    """Return the start plus the sum of each subset of the terms, the empty one's first."""
+    sums = [start]
+    for term in terms:
+        sums += [value + term for value in sums]
+    return np.array(sums, dtype=object)
 
-    In the first layer, further than the margin from z = 0: max(|a|, |b|) <= margin |w|. Above it,
-    where inputs are 0 or 1, everywhere: if the difference is 0; or it is too small to bring z from
-    one side of 0 to the other, z and y being multiples of units; or it is less than s |y| at all
-    inputs at which z or y is not constant.
+
+def agreeing_sign(
+    z: Combination, y: Combination, scale: Any, is_first: bool, margin: Fraction,
+    functions: Functions,
+) -> int:
+    """Return the sign of an s for which s(z) is s(s y), or 0 if none of those tried is one.
+
+    They are the proposed scale, and the quotient of the first coefficients that both have, which
+    is exact where z is a multiple of y.
     """
-    a, b = bounds(total([(1, z), (-s, y)]), intervals, domain)
-    if first:
-        return max(-a, b)**2 <= margin**2 * sum(c * c for i, c in z.items() if i)
-    if s > 0 and (a == b == 0 or a >= 0 and b < unit(z) or b <= 0 and a > -s * unit(y)):
-        return True
-    empty = not z.keys() <= {*y, 0} or (z.get(0, 0) > 0) != (y.get(0, 0) > 0)
-    return s > 0 and len(y) <= MOST_TERMS and max(-a, b) < s * least_magnitude(y, empty)
+    number = next(iter(z))
+    quotient = z[number] / y[number] if number in y else ZERO
+    for s in (Fraction(scale), quotient):
+        if s and is_first and agree_off_margin(z, s, y, margin, functions):
+            return 1 if s > 0 else -1
+        if s and not is_first and agree_at_bits(z, s, y, functions):
+            return 1
+    return 0
 
 
-def activation(z: Any, first: bool, relu: bool, names: Any, intervals: Any, domain: Any) -> Sum:
-    """Return s(z) as a sum; a new function H gets the next number and its interval.
+def steps_of(
+    rows: list[Combination], roles: Any, is_first: bool, margin: Fraction, functions: Functions
+) -> list[Combination]:
+    """Return the binary s(z) of a layer's rows, by the classes that the roles (labels, scales)
+    propose.
 
-    H belongs to z divided by its first coefficient, so that all multiples of a z share it. Above
-    the first layer of binary networks a whole cell may lie on z = 0, where s(-z) is not 1 - s(z):
-    there opposite z have an H each.
+    A neuron that agrees with the first one of its class, H, is H, or 1 - H if the scale is
+    negative. Where z has one sign, classes are not needed.
     """
-    low, high = bounds(z, intervals, domain)
-    others = [i for i in sorted(z) if i]
-    if high <= 0 or low > 0 or low == 0 and (relu or first):
-        return {} if high <= 0 else z if relu else ONE
-    if not (relu or first) and len(others) == 1:  # z = p + q H with H in {0, 1}
-        at = [int(z.get(0, 0) + h * z[others[0]] > 0) for h in (0, 1)]
-        return total([(at[0], ONE), (at[1] - at[0], {others[0]: Fraction(1)})])
-    scale = abs(z[others[0]])
-    opposite = int(z[others[0]] < 0 and (relu or first))
-    unit_z = total([((-1)**opposite / scale, z)])
-    i = names.setdefault(frozenset(unit_z.items()), len(intervals))
-    if i == len(intervals):
-        largest = bounds(unit_z, intervals, domain)[1] if relu else Fraction(1)
-        intervals.append((ZERO, largest))
-    function = {i: Fraction(1)}
-    if relu:
-        return total([(scale, function), (opposite, z)])
-    return total([(1 - 2 * opposite, function), (opposite, ONE)])
+    representatives: dict[int, int] = {}
+    steps: list[Combination] = []
+    for index, (z, label, scale) in enumerate(zip(rows, *roles, strict=True)):
+        other = representatives.setdefault(label, index) if label >= 0 else index
+        low, high = functions.bounds(z)
+        sign = 0
+        if other != index and low <= 0 < high:
+            sign = agreeing_sign(z, rows[other], scale, is_first, margin, functions)
+        if sign > 0:
+            steps.append(steps[other])
+        elif sign < 0:
+            steps.append(total([(1, ONE), (-1, steps[other])]))
+        else:
+            steps.append(step_of(z, is_first, functions))
+    return steps
 
 
-def exact_bound(data: Any, f: Any, g: Any, intervals: Any, domain: Any) -> Fraction:
-    """Return a bound on |f - g| where the inputs are in these intervals, or on the domain in them.
+# bounds
 
-    Both networks' layers are written as sums over the same functions. Binary networks are bounded
-    off the first layer's hyperplanes, further than the margin.
-    """
-    relu, depth = f.activation == "relu", max(len(f.weights), len(g.weights))
-    margin = Fraction(data["margin"])
-    inputs = [{i: Fraction(1)} if low < high else total([(low, ONE)])
-              for i, (low, high) in enumerate(intervals)]
-    values = 2 * [inputs[1:]]
-    names: dict[Any, int] = {}
-    intervals = [*intervals]
-    for layer, pair in enumerate(zip(layers_of(g, depth), layers_of(f, depth))):
-        rows = [total(zip(map(Fraction, [*row, threshold]), [*h, ONE]))
-                for (W, b), h in zip(pair, values)
-                for row, threshold in zip(W.tolist(), b.tolist())]
-        representatives: dict[int, Any] = {}
-        H: list[Sum] = []
-        n, first, known = len(pair[0][1]), layer == 0, f"labels{layer}" in data
-        for j, z in enumerate(rows if layer < depth else ()):
-            c, s = (data[f"labels{layer}"][j], data[f"scales{layer}"][j]) if known else (-1, 0.0)
-            y, i = representatives.setdefault(c, (z, j)) if c >= 0 else (z, j)
-            # classes are for binary neurons that are unstable, other than representatives
-            low, high = (ZERO, ZERO) if relu or i == j else bounds(z, intervals, domain)
-            tried = []
-            if low <= 0 < high:
-                tried = [Fraction(s), *(z[k] / y[k] for k in [*z][:1] if k in y)]
-            s = next(
-                (s for s in tried if s and agrees(z, s, y, first, margin, intervals, domain)), 0
-            )
-            if s:
-                H.append(total([(1, H[i])] if s > 0 else [(1, ONE), (-1, H[i])]))
-            else:
-                H.append(activation(z, first, relu, names, intervals, domain))
-        values = [H[:n], H[n:]]
-    of_outputs = [
-        bounds(total([(1, one), (-1, other)]), intervals, domain)
-        for one, other in zip(rows[:n], rows[n:])
+
+def affine_rows(layer: Layer, values: list[Combination]) -> list[Combination]:
+    """Return the combinations W h + b."""
+    return [
+        total(zip(map(Fraction, [*row, threshold]), [*values, ONE]))
+        for row, threshold in zip(layer.weights.tolist(), layer.thresholds.tolist())
     ]
-    return max(max(-low, high) for low, high in of_outputs)
+
+
+def difference_bound(data: Any, f: Any, g: Any, functions: Functions) -> Fraction:
+    """Return a bound on |f - g| where the functions are in their intervals.
+
+    A layer's neurons are numbered through, g's before f's. A network with fewer layers than the
+    other has layers h = s(h) above its last one, which change nothing.
+    """
+    depth, margin = max(len(f.weights), len(g.weights)), Fraction(data["margin"])
+    *hidden, outputs = zip(layers_of(g, depth), layers_of(f, depth))
+    of_g = of_f = functions.inputs()
+    for number, (layer_g, layer_f) in enumerate(hidden):
+        n = len(layer_g.thresholds)
+        rows = affine_rows(layer_g, of_g) + affine_rows(layer_f, of_f)
+        if f.activation == "relu":
+            values = [relu_of(z, functions) for z in rows]
+        else:
+            roles = roles_of(data, number, len(rows))
+            values = steps_of(rows, roles, number == 0, margin, functions)
+        of_g, of_f = values[:n], values[n:]
+
+    pairs = zip(affine_rows(outputs[0], of_g), affine_rows(outputs[1], of_f))
+    bounds = [functions.bounds(total([(1, one), (-1, other)])) for one, other in pairs]
+    return max(max(-low, high) for low, high in bounds)
+
+
+def roles_of(data: Any, layer: int, n_neurons: int) -> tuple[list[int], list[float]]:
+    """Return the labels and scales of a layer; without them no neuron is in a class."""
+    if f"labels{layer}" in data:
+        return data[f"labels{layer}"].tolist(), data[f"scales{layer}"].tolist()
+    return [-1] * n_neurons, [0.0] * n_neurons
+
+
+def root_box(domain: Any) -> list[Ends]:
+    """Return the intervals of the inputs, exactly."""
+    if kind_of(domain) == "Box":
+        return [*zip(map(Fraction, domain.low.tolist()), map(Fraction, domain.high.tolist()))]
+    return [
+        support_bounds({number: Fraction(1)}, domain)
+        for number in range(1, 1 + domain.n_inputs)
+    ]
 
 
 def bound(data: Any, f: Any, g: Any, domain: Any) -> Fraction:
-    """Return the bound on |f - g| on the domain that the tree, labels and scales prove.
+    """Return the bound on |f - g| on the domain that the tree, labels and scales prove: the largest
+    of those on its leaves. It raises if they prove none.
 
-    It raises if they prove none.
+    data : `axis`, `place` and `directions` of the tree, see `leaf_boxes`; `margin`; `labels0`,
+        `scales0`, ... for each layer of binary networks, or none
     """
     require_fit(f, g, domain)
-    inside = domain if len(data["axis"]) == 1 else None
-    boxes = leaf_boxes(data, domain)
-    return max(exact_bound(data, f, g, intervals, inside) for intervals in boxes)
+    is_whole = len(data["axis"]) == 1
+    boxes = leaf_boxes(data, domain, root_box(domain), Fraction)
+    return max(
+        difference_bound(data, f, g, Functions(box, domain if is_whole else None)) for box in boxes
+    )
+
+
+def require_fit(f: Any, g: Any, domain: Any) -> None:
+    """Refuse two networks, or a domain, whose activations or dimensions do not agree."""
+    inputs = {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs}
+    same_outputs = len(f.output_weights) == len(g.output_weights)
+    require(f.activation == g.activation and len(inputs) == 1 and same_outputs,
+            "the networks and the domain do not fit")
+
+
+# points
 
 
 def gap(data: Any, f: Any, g: Any, domain: Any) -> Fraction:
@@ -243,70 +374,69 @@ def gap(data: Any, f: Any, g: Any, domain: Any) -> Fraction:
 
     A binary network has no value on a hyperplane of its first layer, so that x must lie off all of
     them.
+
+    data : see `point_of`
     """
     require_fit(f, g, domain)
     x = point_of(data, domain)
-    if f.activation == "binary" and any(is_on_hyperplane(network, x) for network in (f, g)):
-        raise ValueError("the point lies on a hyperplane")
+    if f.activation == "binary":
+        is_on_one = any(is_on_hyperplane(network, x) for network in (f, g))
+        require(not is_on_one, "the point lies on a hyperplane")
     return max(abs(one - other) for one, other in zip(outputs(f, x), outputs(g, x)))
 
 
-def require_fit(f: Any, g: Any, domain: Any) -> None:
-    """Refuse two networks, or a domain, whose activations or dimensions do not agree."""
-    inputs = {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs}
-    same_outputs = len(f.output_weights) == len(g.output_weights)
-    if f.activation != g.activation or len(inputs) > 1 or not same_outputs:
-        raise ValueError("the networks and the domain do not fit")
-
-
 def point_of(data: Any, domain: Any) -> list[Fraction]:
-    """Return the point in rationals; ValueError if it does not lie in the domain.
+    """Return the point in rationals; ValueError if it does not lie in the domain:
 
-    A hull's point is sum_i t_i p_i with t_i >= 0 and sum_i t_i = 1; a ball's has
-    |x - centre|^2 <= radius^2.
+        low <= x <= high in a Box,    |x - centre|^2 <= radius^2 in a Ball,
+        x = sum_i t_i p_i with t_i >= 0 and sum_i t_i = 1 in a Hull.
+
+    data : `point`; for a Hull the numbers `corners` of some points, and their `shares` t
     """
-    x, kind = [Fraction(value) for value in data["point"].tolist()], type(domain).__name__
-    inside = len(x) == domain.n_inputs
+    x, kind = [Fraction(value) for value in data["point"].tolist()], kind_of(domain)
+    require(len(x) == domain.n_inputs, "a point of another dimension")
     if kind == "Box":
         sides = zip(x, domain.low.tolist(), domain.high.tolist())
-        inside = inside and all(Fraction(low) <= v <= Fraction(high) for v, low, high in sides)
+        is_inside = all(Fraction(low) <= v <= Fraction(high) for v, low, high in sides)
     elif kind == "Ball":
-        squares = ((v - Fraction(c))**2 for v, c in zip(x, domain.centre.tolist()))
-        inside = inside and sum(squares, ZERO) <= Fraction(domain.radius)**2
+        squares = [(v - Fraction(c))**2 for v, c in zip(x, domain.centre.tolist())]
+        is_inside = sum(squares) <= Fraction(domain.radius)**2
     else:
-        t = [Fraction(value) for value in data["shares"].tolist()]
+        shares = [Fraction(value) for value in data["shares"].tolist()]
         corners = domain.points[data["corners"]].tolist()
+        require(len(shares) == len(corners), "shares of other corners")
         means = [
-            sum((share * Fraction(p) for share, p in zip(t, column)), ZERO)
-            for column in zip(*corners)
+            sum(t * Fraction(v) for t, v in zip(shares, coordinates))
+            for coordinates in zip(*corners)
         ]
-        is_mean = len(t) == len(corners) and min(t) >= 0 and sum(t) == 1 and x == means
-        inside = inside and is_mean
-    if not inside:
-        raise ValueError("the point does not lie in the domain")
+        is_inside = min(shares) >= 0 and sum(shares) == 1 and x == means
+    require(is_inside, "the point does not lie in the domain")
     return x
 
 
-def affine_values(W: Any, b: Any, h: Any) -> list[Fraction]:
+def affine_values(layer: Layer, h: list[Fraction]) -> list[Fraction]:
     """Return W h + b."""
-    return [sum((Fraction(w) * v for w, v in zip(row, h) if w and v), Fraction(threshold))
-            for row, threshold in zip(W.tolist(), b.tolist())]
+    return [
+        sum((Fraction(w) * v for w, v in zip(row, h) if w and v), Fraction(threshold))
+        for row, threshold in zip(layer.weights.tolist(), layer.thresholds.tolist())
+    ]
 
 
-def is_on_hyperplane(network: Any, x: Any) -> bool:
+def is_on_hyperplane(network: Any, x: list[Fraction]) -> bool:
     """Return True if w.x + b = 0 for a neuron of the first layer; a zero row has no hyperplane."""
-    z = affine_values(network.weights[0], network.thresholds[0], x)
-    return any(value == 0 and any(row) for value, row in zip(z, network.weights[0].tolist()))
+    first = layers_of(network)[0]
+    z = affine_values(first, x)
+    return any(value == 0 and any(row) for value, row in zip(z, first.weights.tolist()))
 
 
-def outputs(network: Any, x: Any) -> list[Fraction]:
+def outputs(network: Any, x: list[Fraction]) -> list[Fraction]:
     """Return the outputs at a point."""
+    *hidden, last = layers_of(network)
     h = x
-    for W, b in zip(network.weights, network.thresholds):
-        z = affine_values(W, b, h)
+    for layer in hidden:
+        z = affine_values(layer, h)
         if network.activation == "relu":
-            h = [max(v, ZERO) for v in z]
+            h = [max(value, ZERO) for value in z]
         else:
-            h = [Fraction(int(v > 0)) for v in z]
-    W, b = layers_of(network, 0)[-1]
-    return affine_values(W, b, h)
+            h = [Fraction(int(value > 0)) for value in z]
+    return affine_values(last, h)

@@ -1,413 +1,553 @@
 """Bound |f - g| of two ReLU networks by their symbolic rows, with all rounding errors included.
 
 This checks proofs of kind "folded" again, without any code of the provers or of the evaluation of
-networks (THEORY, section 9, "Two networks over the same columns"). The data says where to look;
-signs of pre-activations and differences of rows are bounded here.
+networks. The data says where to look; signs of pre-activations and differences of rows are bounded
+here, in float64 (THEORY, section 9: "Symbolic rows", "Signs by linear programs, proofs by
+arithmetic", "Two networks over the same columns" and "Exclusive pairs").
 
-Notation
---------
-columns
-    1, the inputs x, and one activation U_c = relu(z_c) for each class c: that of its
-    representative, its first neuron in f or else in g.
-label
-    Each neuron is dead (label -1: h is 0), always on (-2: h is its own row), or in the class c
-    that its label numbers. With the scale s of a neuron in a class, relu(s z_c) is s U_c for
-    s >= 0 and |s| (U_c - z_c) for s < 0, and
+Columns
+-------
+Both networks are written over the same functions, the columns: 1, the inputs x, and an activation
+U_c = relu(z_c) for each class c, where z_c belongs to the class's representative, its first neuron
+in f or else in g. A *symbolic row* of a function v is a vector r of coefficients with an error e:
 
-        |relu(z) - relu(s z_c)| <= |z - s z_c|,
+    |v - r . columns| <= e    on the domain.
 
-    which goes into its error. Neurons with other roles than they have cost max(high, 0) if said to
-    be dead and max(-low, 0) if said to be always on. So labels and scales may be anything.
-row
-    Three arrays: `coefficients` A and `magnitudes` S over the columns, and an error e, with
-    |v - A columns| <= e. S has the sums of absolute values of the terms of A: n more roundings of
-    them change the row by at most n u (S |columns|).
-exclusion
-    Where z_i > 0 makes relu of a representative's row 0 with U_i and without, U_i is left out of
-    the row: an entry of `cuts` is the pair (class, i), and `mu` proves it: see `exclude`.
+|column| <= B, the `bounds` of the columns. So a coefficient that is off by delta changes a row by
+at most delta B, and one operation that rounds a term t of a coefficient by at most u |t| B.
 
-Rows are bounded by back-substitution, as in DeepPoly and CROWN: lines above or below relu take the
-place of U, the last class first. Where a tree splits on signs of z, its leaves give sharper bounds.
-u is the unit roundoff 2^-53.
+Roles
+-----
+The label of each neuron says that it is dead (h = 0), always on (h = z) or in a class (z = s z_c
+with the neuron's scale s). Whatever the truth is, the error of the neuron's row is bounded by
+
+    |relu(z) - 0| <= max(high, 0),    |relu(z) - z| <= max(-low, 0),
+    |relu(z) - relu(s z_c)| <= |z - s z_c|,
+
+where low <= z <= high. So a wrong label or scale makes the bound large, and never wrong.
+
+Bounds
+------
+Upper bounds on rows are found by back-substitution, as in DeepPoly and CROWN: from the last layer
+on, lines above or below relu take the place of the U of its classes, until a row over the inputs is
+left. Only `substitute` has lines; whatever is proposed, it takes lines that are right.
 """
-from typing import Any
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
-UNIT_ROUNDOFF, TINY = 2.0**-53, 2.0**-1060
-"""TINY is far more than the 2^-1074 that a product that underflows is off by."""
+from .arithmetic import (
+    UNDERFLOW, Interval, Layer, above, affine_bounds, bounding_box, gamma, layers_of, raised,
+    require, support,
+)
 
-GUARD, MOST_ROUNDINGS = 1.0 + 2.0**-30, 1 << 21
-"""A sum of absolute values has at most MOST_ROUNDINGS = 2^21 roundings, so that GUARD covers them:
-2^21 u = 2^-32."""
+DEAD, ALWAYS_ON = -1, -2
+"""Labels of neurons; those of classes are 0, 1, ..."""
 
-
-def require(fact: Any, otherwise: str) -> None:
-    """Raise ValueError with this text unless the fact is true."""
-    if not fact:
-        raise ValueError(otherwise)
+MOST_LEAVES = 1 << 12
+"""Trees with more leaves are refused: any two of them are compared."""
 
 
-def highest(slopes: Any, domain: Any) -> Any:
-    """Return the largest a.x of each row a over the domain, up to rounding.
+class SymbolicRows(NamedTuple):
+    """Rows over the columns: |v - coefficients . columns| <= errors on the domain, for each row."""
 
-    a.x <= sum_i max(a_i low_i, a_i high_i) on a Box, a.centre + radius |a|_2 on a Ball, and the
-    largest a.p over the points p of a Hull.
+    coefficients: Any
+    errors: Any
+
+
+class Representatives(NamedTuple):
+    """The representatives of the classes that one layer adds.
+
+    For each there is a function v of the inputs, with r . columns the value of its row, such that
+
+        |U - relu(v)| + |v - r . columns| <= rows.errors,    low <= v <= high,
+
+    and |r . columns| <= sizes: v is z, or after an exclusion the row itself (see `leave_out`).
     """
-    if type(domain).__name__ == "Box":
-        up, down = np.maximum(slopes, 0.0), np.minimum(slopes, 0.0)
-        return (up * domain.high + down * domain.low).sum(axis=1)
-    if type(domain).__name__ == "Ball":
-        roundings = 4 * (len(slopes.T) + 2)
-        norms = domain.radius * np.hypot.reduce(slopes, axis=1) * (1.0 + roundings * UNIT_ROUNDOFF)
-        return slopes @ domain.centre + norms
-    return (slopes @ domain.points.T).max(axis=1)
+
+    rows: SymbolicRows
+    low: Any
+    high: Any
+    sizes: Any
 
 
-class Representatives:
-    """The classes' representatives: their rows over the columns before them, and bounds of z.
+class Tree(NamedTuple):
+    """The leaves of a tree of signs, which bound side * z of one neuron of f from above.
+
+    Where a leaf's sign of a class is 1, v >= 0 there; where it is -1, v <= 0; 0 is for both. With
+    the leaf's multiples m, m v is the line that takes the place of the class's U.
+    """
+
+    layer: int
+    neuron: int
+    side: int
+    signs: Any
+    multiples: Any
+
+
+class Columns:
+    """The columns 1, x, U, as far as they are known.
 
     Attributes
     ----------
+    domain : Box, Ball or Hull
     n_affine : int
         How many columns 1 and x are.
-    n_roundings : int
-        No term of a row goes through more roundings, whatever its path through both networks.
-    column_bounds : array
-        Upper bounds of |column|.
-    layers : list of (rows, low, high)
-        Layer by layer of f and then of g, low <= z <= high on the domain.
+    bounds : array (n_columns,)
+        B >= |column| on the domain.
+    layers : list of Representatives
+        Layer by layer, of f and then of g.
     """
 
-    def __init__(self, f: Any, g: Any, domain: Any) -> None:
-        self.domain, self.n_affine = domain, 1 + f.n_inputs
-        self.n_roundings = sum(f.sizes) + sum(g.sizes) + 12 * (len(f.sizes) + len(g.sizes)) + 16
-        box = np.stack([highest(sign * np.eye(f.n_inputs), domain) for sign in (-1.0, 1.0)])
-        self.column_bounds = np.append(1.0, np.abs(box).max(axis=0) * GUARD + TINY)
-        self.layers: list[Any] = []
+    def __init__(self, domain: Any) -> None:
+        self.domain, self.n_affine = domain, 1 + domain.n_inputs
+        self.bounds = np.append(1.0, bounding_box(domain).largest)
+        self.layers: list[Representatives] = []
 
-    def margin(self, magnitudes: Any, errors: Any) -> Any:
-        """Return how far off rows may be after back-substitution: e + n u (S |columns|).
+    @property
+    def n_classes(self) -> int:
+        """The number of classes, whose columns are the last ones."""
+        return len(self.bounds) - self.n_affine
 
-        A term goes through one rounding for each column, six for each layer, and eight at the end.
+    @property
+    def underflow(self) -> Any:
+        """What rows are charged for a product in each coefficient, and one in each product with B.
+
+        A product that underflows is off by half of the smallest positive number at most, and
+        UNDERFLOW is four times as much. In a coefficient it counts B times, in a sum over the
+        columns once; so it does in the errors, which are fewer.
         """
-        sizes = self.column_bounds[:magnitudes.shape[1]]
-        n = len(self.column_bounds) + 6 * len(self.layers) + 8
-        rounding = n * UNIT_ROUNDOFF * (magnitudes @ sizes)
-        return (rounding + errors) * GUARD + n * TINY * (1.0 + sizes.sum())
+        return UNDERFLOW * (len(self.bounds) + self.bounds.sum())
 
-    def upper_bounds(self, coefficients: Any, magnitudes: Any, errors: Any) -> Any:
-        """Return upper bounds on the rows over the whole domain: the smallest of five.
-
-        The first is sum_i |A_i| |column_i|, so that high is hardly above S |columns|; the others
-        come from four choices of lines below relu.
+    def sizes_of(self, rows: SymbolicRows) -> Any:
+        """Return upper bounds on |r . columns|: the sums |r| . B, of one rounding for each column.
         """
-        rows = coefficients, magnitudes, errors
-        sizes = self.column_bounds[:coefficients.shape[1]]
-        largest = np.abs(coefficients) @ sizes * GUARD + self.margin(magnitudes, errors)
-        none = np.zeros((len(coefficients), coefficients.shape[1] - self.n_affine))
-        substituted = [
-            self.upper_bounds_where(*rows, none, none, choice) for choice in range(1, 5)
-        ]
-        return np.min([largest, *substituted], axis=0)
+        sizes = np.abs(rows.coefficients) @ self.bounds[:rows.coefficients.shape[1]]
+        return raised(sizes + self.underflow, len(self.bounds) + 1)
 
-    def upper_bounds_where(
-        self, coefficients: Any, magnitudes: Any, errors: Any, signs: Any, multiples: Any,
-        choice: int = 0,
-    ) -> Any:
-        """Return upper bounds on the rows where the classes' z have these signs (0: unknown).
+    def add(self, rows: SymbolicRows, low: Any, high: Any, largest: Any) -> None:
+        """Add the representatives of a layer's classes; `largest` are bounds on their U."""
+        self.layers.append(Representatives(rows, low, high, self.sizes_of(rows)))
+        self.bounds = np.append(self.bounds, largest)
 
-        With U = relu(z), low <= z <= high, and a coefficient a of U:
-
-        * a U <= a (slope z + constant) for a > 0: the chord, or for any slope in [0, 1] a constant
-          max(-slope low, (1 - slope) high);
-        * a U <= m z for a <= 0 and m in [a, 0];
-        * where z >= 0, a U = a z <= m z for m >= a; where z <= 0, a U = 0 <= m z for m <= 0.
-
-        The m are the multiples (choice 0), moved to where they are allowed, or one of four choices:
-        0, a, a where |low| < high, or a where that makes the row's slopes smaller.
+    def rows_of(self, classes: Any, width: int) -> tuple[SymbolicRows, Any]:
+        """Return the rows of these classes' representatives with so many columns, and their sizes.
         """
-        width = coefficients.shape[1]
-        below = [layer for layer in self.layers if layer[0][0].shape[1] < width]
-        for (row_coefficients, row_magnitudes, row_errors), low, high in below[::-1]:
-            start = row_coefficients.shape[1]
-            end = start + len(low)
-            of_relus, relu_magnitudes = coefficients[:, start:end], magnitudes[:, start:end]
-            coefficients, magnitudes = coefficients[:, :start].copy(), magnitudes[:, :start].copy()
-            sign = signs[:, start - self.n_affine:end - self.n_affine]
-            given = multiples[:, start - self.n_affine:end - self.n_affine]
-
-            partly = np.minimum(high / (high - low), 1.0)
-            slope = np.where(high <= 0.0, 0.0, np.where(low >= 0.0, 1.0, partly))
-            highest_gap = np.maximum(-slope * low, high - slope * high)
-            constant = np.maximum(highest_gap, 0.0) * GUARD + TINY
-
-            up, down = np.maximum(of_relus, 0.0) * (sign == 0.0), np.minimum(of_relus, 0.0)
-            coefficients += (up * slope) @ row_coefficients
-            # a product up slope that underflows turns its line, by less than TINY |z|
-            turned = (up > 0.0) & (slope > 0.0) & (slope < 1.0)
-            errors = errors + TINY * (turned @ np.maximum(np.abs(low), np.abs(high)))
-
-            slopes = row_coefficients[:, 1:]
-            smaller = 2.0 * coefficients[:, 1:] @ slopes.T > -down * (slopes ** 2).sum(axis=1)
-            chosen = (given, 0.0 * down, down, down * (high > -low), down * smaller)[choice]
-            least = np.where(sign > 0.0, of_relus, np.where(sign < 0.0, -np.inf, down))
-            chosen = np.clip(chosen, least, np.where(sign > 0.0, np.inf, 0.0))
-            coefficients += chosen @ row_coefficients
-
-            terms = relu_magnitudes + np.abs(of_relus)
-            magnitudes = magnitudes + (terms * slope + np.abs(chosen)) @ row_magnitudes
-            errors = errors + (terms + np.abs(chosen)) @ row_errors
-            coefficients[:, 0] = coefficients[:, 0] + up @ constant
-            magnitudes[:, 0] = magnitudes[:, 0] + terms @ constant
-        of_inputs = highest(coefficients[:, 1:self.n_affine], self.domain)
-        return coefficients[:, 0] + of_inputs + self.margin(magnitudes, errors)
-
-    def add(self, rows: Any, low: Any, high: Any) -> None:
-        """Add one layer's representatives, with numbers below and above their z."""
-        coefficients, magnitudes, errors = rows
-        low = np.maximum(low, -self.upper_bounds(-coefficients, magnitudes, errors))
-        high = np.minimum(high, self.upper_bounds(*rows))
-        self.layers.append((rows, low, high))
-        self.column_bounds = np.append(self.column_bounds, np.maximum(high, errors))
-
-    def rows_of(self, classes: Any, width: int) -> Any:
-        """Return the rows of these classes' z, with zeros up to a width."""
-        rows_of_layers = [
-            (padded(coefficients, width), padded(magnitudes, width), errors)
-            for (coefficients, magnitudes, errors), _, _ in self.layers
-        ]
-        return tuple(np.concatenate(part)[classes] for part in zip(*rows_of_layers))
+        coefficients = [padded(layer.rows.coefficients, width) for layer in self.layers]
+        errors = [layer.rows.errors for layer in self.layers]
+        sizes = [layer.sizes for layer in self.layers]
+        rows = SymbolicRows(np.concatenate(coefficients)[classes], np.concatenate(errors)[classes])
+        return rows, np.concatenate(sizes)[classes]
 
 
-def padded(part: Any, width: int) -> Any:
+def padded(coefficients: Any, width: int) -> Any:
     """Return rows with zeros up to a width."""
-    return np.pad(part, ((0, 0), (0, width - part.shape[1])))
+    return np.pad(coefficients, ((0, 0), (0, width - coefficients.shape[1])))
 
 
-def affine_rows(W: Any, b: Any, activations: Any, representatives: Representatives) -> Any:
-    """Return the rows of W h + b; the rounding error of this sum is in their errors.
+# upper bounds by back-substitution
 
-    h_j has a row and an error, and besides, for the neurons of classes, a multiple of U_c. With r
-    roundings of a term of an entry,
 
-        |error| <= |W| e + u sum over columns of r S |column|,
+Lines = Callable[[Any, Any, Representatives], Any]
+"""From rows of coefficients below a layer, their coefficients of the U of its classes, and its
+representatives, to the multiples m of the lines m v that are proposed for these U."""
 
-    where r counts a term's product, unless all products there are by 1, -1 or 0, and the additions
-    after it: one fewer than there are terms.
+
+def zero_lines(coefficients: Any, of_classes: Any, layer: Representatives) -> Any:
+    """Propose U >= 0."""
+    return np.zeros_like(of_classes)
+
+
+def identity_lines(coefficients: Any, of_classes: Any, layer: Representatives) -> Any:
+    """Propose U >= v."""
+    return of_classes
+
+
+def nearer_lines(coefficients: Any, of_classes: Any, layer: Representatives) -> Any:
+    """Propose the one of these lines that leaves the smaller area below relu, as DeepPoly does."""
+    return of_classes * (layer.high > -layer.low)
+
+
+def cancelling_lines(coefficients: Any, of_classes: Any, layer: Representatives) -> Any:
+    """Propose the one of these lines after which the row of slopes is shorter.
+
+    With a <= 0 the coefficient of U, R the slopes of v and A those of the row, |A + a R| < |A| if
+    and only if 2 A . R > -a |R|^2.
     """
-    (rows, errors), in_classes, classes, multiples = activations
-    width = len(representatives.column_bounds)
-    columns = classes + representatives.n_affine
-
-    n_terms = (W != 0.0).astype(float) @ (rows != 0.0)
-    has_exact_products = np.isin(rows, (-1.0, 0.0, 1.0)).all(axis=0)
-    roundings = padded(np.maximum(n_terms - has_exact_products, 0.0), width)
-    alone = padded(n_terms, width)[:, columns] == 0.0
-
-    coefficients, magnitudes = padded(W @ rows, width), padded(np.abs(W) @ np.abs(rows), width)
-    of_classes = W[:, in_classes] * multiples
-    np.add.at(coefficients.T, columns, of_classes.T)
-    np.add.at(magnitudes.T, columns, np.abs(of_classes).T)
-    np.add.at(roundings.T, columns, 1.0)
-    roundings[:, columns] -= alone
-    np.add.at(roundings.T, columns[multiples != 1.0], 1.0)
-
-    if b is not None:
-        roundings[:, 0] += coefficients[:, 0] != 0.0
-        coefficients[:, 0] = coefficients[:, 0] + b
-        magnitudes[:, 0] = magnitudes[:, 0] + np.abs(b)
-
-    sizes = representatives.column_bounds
-    rounding = UNIT_ROUNDOFF * (roundings * magnitudes) @ sizes[:width]
-    errors = np.abs(W) @ errors + rounding
-    each = representatives.n_roundings * TINY * (1.0 + sizes.sum())
-    underflow = each * (1.0 + np.abs(W).sum(axis=1))
-    return coefficients, magnitudes, errors * GUARD + underflow
+    slopes = layer.rows.coefficients[:, 1:]
+    down = np.minimum(of_classes, 0.0)
+    is_shorter = 2.0 * coefficients[:, 1:] @ slopes.T > -down * (slopes ** 2).sum(axis=1)
+    return down * is_shorter
 
 
-def sharpen_by_intervals(W: Any, b: Any, h: Any, low: Any, high: Any) -> Any:
-    """Return low and high, sharpened by the bounds on W h + b for h between h[0] and h[1].
+def given_lines(multiples: Any, columns: Columns) -> Lines:
+    """Return what proposes given multiples, one for each row and class."""
+    def given(coefficients: Any, of_classes: Any, layer: Representatives) -> Any:
+        first = layer.rows.coefficients.shape[1] - columns.n_affine
+        return multiples[:, first:first + len(layer.low)]
+    return given
 
-    A sum of n products and b is smallest and largest at corners, rounded by (n + 4) u times its
-    magnitude at most.
+
+CHOICES = zero_lines, identity_lines, nearer_lines, cancelling_lines
+
+
+def chords(low: Any, high: Any) -> tuple[Any, Any]:
+    """Return slopes t in [0, 1] and constants k with relu(v) <= t v + k for low <= v <= high.
+
+    Whatever float t is,
+
+        relu(v) - t v <= max(-t low, (1 - t) high),
+
+    as the left side is convex, and so largest at an end (THEORY, section 9, "A ReLU on a form").
+    1 - t and the product are two roundings.
     """
-    up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
-    magnitude = np.abs(W) @ np.abs(h).max(axis=0) + np.abs(b)
-    margin = (W.shape[1] + 4) * (UNIT_ROUNDOFF * magnitude + TINY) * GUARD
-    lower, upper = up @ h[0] + down @ h[1] + b - margin, up @ h[1] + down @ h[0] + b + margin
-    return np.maximum(low, lower), np.minimum(high, upper)
+    is_unstable = (low < 0.0) & (high > 0.0)
+    rising = np.minimum(high / np.where(is_unstable, high - low, 1.0), 1.0)
+    slopes = np.where(is_unstable, rising, high > 0.0)
+    gaps = np.maximum(np.maximum(-slopes * low, (1.0 - slopes) * high), 0.0)
+    return slopes, raised(gaps + UNDERFLOW, 3)
+
+
+def allowed(multiples: Any, of_classes: Any, signs: Any) -> Any:
+    """Return these multiples m, moved to where a relu(v) <= m v for the coefficients a.
+
+    * Where v may have both signs: for a <= 0 and m in [a, 0], as relu(v) >= 0 and relu(v) >= v.
+      For a > 0 m is 0 here, as the chord has taken the place of U.
+    * Where v >= 0: for all m >= a, as a relu(v) = a v.
+    * Where v <= 0: for all m <= 0, as a relu(v) = 0.
+    """
+    of_sign = np.where(signs > 0, of_classes, -np.inf)
+    least = np.where(signs == 0, np.minimum(of_classes, 0.0), of_sign)
+    most = np.where(signs > 0, np.inf, 0.0)
+    return np.clip(multiples, least, most)
+
+
+def substitute(
+    rows: SymbolicRows, layer: Representatives, signs: Any, lines: Lines, columns: Columns
+) -> SymbolicRows:
+    """Return rows without the U of a layer's classes, which are nowhere below the given rows.
+
+    For each U with its coefficient a, U <= t v + k is the chord and
+
+        a U <= a (t v + k) + a e,    or    a U <= m v + |a| e    (see `allowed`),
+
+    where e is the error of U = relu(v). In place of v comes its row r, with an error e' of v, and
+    e + e' are at most the representative's error. Both lines together are off by at most
+    max(|a|, |m|) (e + e').
+
+    Rounding: with n classes a term goes through at most n + 4 roundings: the product of a and t,
+    that with r, n - 1 additions, and three more to the two other parts and the constant. So the row
+    changes by at most gamma_(n+4) times the sum of absolute values of its terms,
+
+        (|A| + sum over U of (a t + |m|) |r|) . B + sum over U of a k.
+
+    A product a t that underflows turns the chord, which costs |r . columns| UNDERFLOW at most; in
+    each coefficient there are 2 n products more, and n in the constant.
+    """
+    below, n = layer.rows.coefficients.shape[1], len(layer.low)
+    coefficients, of_classes = rows.coefficients[:, :below], rows.coefficients[:, below:]
+
+    slopes, constants = chords(layer.low, layer.high)
+    up = np.where(signs == 0, np.maximum(of_classes, 0.0), 0.0)
+    up_slopes = up * slopes
+    result = coefficients + up_slopes @ layer.rows.coefficients
+    multiples = allowed(lines(result, of_classes, layer), of_classes, signs)
+    result += multiples @ layer.rows.coefficients
+    result[:, 0] += up @ constants
+
+    magnitudes = np.abs(coefficients) @ columns.bounds[:below]
+    magnitudes += (up_slopes + np.abs(multiples)) @ layer.sizes + up @ constants
+    rounding = raised(gamma(n + 4) * magnitudes, below + n + 4)
+    underflow = columns.underflow * (n + 1) + UNDERFLOW * ((up > 0.0) @ layer.sizes)
+    of_errors = np.maximum(np.abs(of_classes), np.abs(multiples)) @ layer.rows.errors
+    return SymbolicRows(result, raised(rows.errors + of_errors + rounding + underflow, n + 3))
+
+
+def upper_bounds_where(rows: SymbolicRows, signs: Any, lines: Lines, columns: Columns) -> Any:
+    """Return upper bounds on the rows where the classes' v have these signs, on a part of D.
+
+    After back-substitution v <= A_0 + A_x . x + e. The largest A_x . x over the whole domain has
+    d + 3 roundings (see `support`), the sum with A_0 and with the margin one each: gamma_(d+5).
+    The margin is a sum itself, of d + 5 roundings with its own last one.
+    """
+    for layer in columns.layers[::-1]:
+        below, n = layer.rows.coefficients.shape[1], len(layer.low)
+        if n and below < rows.coefficients.shape[1]:
+            first = below - columns.n_affine
+            rows = substitute(rows, layer, signs[:, first:first + n], lines, columns)
+
+    d = columns.n_affine - 1
+    magnitudes = np.abs(rows.coefficients) @ columns.bounds[:1 + d]
+    rounding = gamma(d + 5) * magnitudes + columns.underflow * (d + 3)
+    margin = raised(rows.errors + rounding, d + 5)
+    return rows.coefficients[:, 0] + support(rows.coefficients[:, 1:], columns.domain) + margin
+
+
+def upper_bounds(rows: SymbolicRows, columns: Columns) -> Any:
+    """Return upper bounds on the rows over the domain, each the smallest of five.
+
+    One is |r| . B + e; the others are those of back-substitution with each choice of lines.
+    """
+    by_sizes = raised(columns.sizes_of(rows) + rows.errors, 1)
+    signs = np.zeros((1, columns.n_classes))
+    substituted = [upper_bounds_where(rows, signs, lines, columns) for lines in CHOICES]
+    return np.min([by_sizes, *substituted], axis=0)
+
+
+def bounds_of(rows: SymbolicRows, columns: Columns) -> Interval:
+    """Return lower and upper bounds on the rows over the domain."""
+    low = -upper_bounds(SymbolicRows(-rows.coefficients, rows.errors), columns)
+    return Interval(low, upper_bounds(rows, columns))
+
+
+# trees of signs
+
+
+def trees_of(data: Any) -> list[Tree]:
+    """Return the trees of the data, whose leaves have the same target."""
+    targets, trees = data["targets"], []
+    for layer, neuron, side in np.unique(targets, axis=0).tolist():
+        own = (targets == [layer, neuron, side]).all(axis=1)
+        trees.append(Tree(layer, neuron, side, data["signs"][own], data["multiples"][own]))
+    return trees
 
 
 def covers(signs: Any) -> bool:
-    """Return True if the leaves with these signs (1, -1, 0: both) cover the whole domain.
+    """Return True if the leaves with these signs cover the domain.
 
-    They are if any two have opposite signs of one z, and their shares 2^-(number of signs) sum to
-    1, here in multiples of 2^-n.
+    Of all 2^n vectors of n signs, a leaf with k signs has 2^(n-k), and two leaves have none in
+    common if they have opposite signs of one class. So leaves that are all apart have all vectors
+    if and only if these numbers sum to 2^n; and at each point of the domain each v has a sign.
     """
+    if len(signs) > MOST_LEAVES:
+        return False
     on, off, n = (signs == 1.0) * 1.0, (signs == -1.0) * 1.0, signs.shape[1]
-    few = len(signs) <= 1 << 12  # the products below are of as many rows and columns
-    apart = few and (on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0).all()
+    are_apart = on @ off.T + off @ on.T + np.eye(len(signs)) > 0.0
     n_signs = (signs != 0.0).sum(axis=1).tolist()
-    return apart and sum(1 << n - k for k in n_signs) == 1 << n
+    return bool(are_apart.all()) and sum(1 << n - k for k in n_signs) == 1 << n
 
 
-def sharpen_by_leaves(
-    rows: Any, bounds: Any, trees: Any, layer: int, representatives: Representatives
-) -> Any:
-    """Return low and high of a layer's rows, sharpened where a tree bounds the row or its opposite.
+def sharpened(z: Interval, rows: SymbolicRows, trees: list[Tree], columns: Columns) -> Interval:
+    """Return bounds of a layer's z, sharpened by its trees: at leaves that cover the domain,
 
-    A bound over the domain is the largest of the bounds at leaves that cover it.
+        sup z = max over the leaves of sup z.
     """
-    targets, signs, multiples = trees
-    n_classes = len(representatives.column_bounds) - representatives.n_affine
-    for neuron, side in {(j, side) for i, j, side in targets.tolist() if i == layer}:
-        own = (targets == [layer, neuron, side]).all(axis=1)
-        allowed = side in (-1, 1) and signs.shape[1] >= n_classes and covers(signs[own])
-        require(allowed, "leaves that do not cover the domain")
-        coefficients, magnitudes, errors = (
-            np.repeat(part[neuron:neuron + 1], own.sum(), axis=0) for part in rows
-        )
-        top = representatives.upper_bounds_where(
-            side * coefficients, magnitudes, errors, signs[own], multiples[own]
-        ).max()
-        bound = bounds[(side + 1) // 2]
-        bound[neuron] = side * np.minimum(top, side * bound[neuron])
-    return bounds
+    low, high = z.low.copy(), z.high.copy()
+    for _, neuron, side, signs, multiples in trees:
+        require(0 <= neuron < len(low) and side in (-1, 1), "leaves for no side of any neuron")
+        require(signs.shape[1] >= columns.n_classes and covers(signs),
+                "leaves that do not cover the domain")
+
+        coefficients = np.repeat(side * rows.coefficients[neuron:neuron + 1], len(signs), axis=0)
+        errors = np.repeat(rows.errors[neuron], len(signs))
+        row = SymbolicRows(coefficients, errors)
+        top = upper_bounds_where(row, signs, given_lines(multiples, columns), columns).max()
+        if side > 0:
+            high[neuron] = np.minimum(high[neuron], top)
+        else:
+            low[neuron] = np.maximum(low[neuron], -top)
+    return Interval(low, high)
 
 
-def exclude(rows: Any, exclusions: Any, first: int, representatives: Representatives) -> Any:
-    """Leave the U_i of exclusions (class, i) out of rows, in place; return which rows changed.
+# from layer to layer
 
-    Let the row be p + a U_i. Where z_i <= 0, U_i is 0 and nothing changes. Where z_i > 0, U_i is
-    z_i, and p and p + a U_i are both at most p + mu z_i if mu >= max(a, 0). So
-    |relu(p + a U_i) - relu(p)| <= max(p + mu z_i, 0) on the domain, which goes into the error; or
-    |a| times the error of U_i, where that alone makes U_i positive.
+
+def affine_rows(layer: Layer, activations: SymbolicRows, columns: Columns) -> SymbolicRows:
+    """Return the rows of W h + b for the rows H of h.
+
+    A coefficient is a sum of n products: a term goes through n roundings, or n - 1 if all numbers
+    of H in its column are 1, -1 or 0, where products are exact; zeros do not count, and b may add
+    one. With this number r,
+
+        |W h + b - row| <= |W| e + sum over columns of gamma_r (|W| |H| + |b|) B.
+
+    The magnitudes there are sums of so many terms as well.
     """
-    changed = np.zeros(len(rows[0]), dtype=bool)
-    here = [(number - first, other, mu) for (number, other), mu in exclusions
-            if 0 <= number - first < len(rows[0])]
-    for j, other, mu in here:
-        changed[j], column = True, representatives.n_affine + other
-        row = [part[j:j + 1] for part in rows]
-        coefficients, magnitudes, errors = row
-        coefficient, coefficients[0, column] = coefficients[0, column], 0.0
-        rounding = representatives.n_roundings * UNIT_ROUNDOFF * magnitudes[0, column] * GUARD
-        allowed = other >= 0 and mu >= max(coefficient + rounding, 0.0)
-        require(allowed, "an exclusion of no class, or one that its multiplier does not allow")
-        others = representatives.rows_of(np.array([other]), coefficients.shape[1])
-        both = [own + mu * theirs for own, theirs in zip(row, others)]
-        top = representatives.upper_bounds(*both)
-        errors += np.maximum(top, abs(coefficient) * others[2]) * GUARD
-        magnitudes[0, column] = 0.0
-    return changed
+    W, b = layer
+    H, width = activations.coefficients, activations.coefficients.shape[1]
+    coefficients, magnitudes = W @ H, np.abs(W) @ np.abs(H)
+    n_terms = (W != 0.0).astype(float) @ (H != 0.0).astype(float)
+    has_exact_products = ((H == 0.0) | (np.abs(H) == 1.0)).all(axis=0)
+    roundings = np.maximum(n_terms - has_exact_products, 0.0)
+
+    roundings[:, 0] += (coefficients[:, 0] != 0.0) & (b != 0.0)
+    coefficients[:, 0] += b
+    magnitudes[:, 0] += np.abs(b)
+
+    n = W.shape[1]
+    rounding = raised((gamma(roundings) * magnitudes) @ columns.bounds, n + width + 2)
+    errors = np.abs(W) @ activations.errors + rounding + columns.underflow * (n + 2)
+    return SymbolicRows(coefficients, raised(errors, n + 2))
 
 
-def symbolic_outputs(
-    network: Any, labels: Any, scales: Any, exclusions: Any, trees: Any,
-    representatives: Representatives,
-) -> Any:
-    """Return the rows of the outputs; first neurons of new classes become their representatives."""
-    n_affine, none = representatives.n_affine, np.empty(0, dtype=int)
-    inputs = np.eye(network.n_inputs, n_affine, 1)
-    activations: Any = ((inputs, np.zeros(network.n_inputs)), none, none, np.empty(0))
-    intervals = np.array([-1.0, 1.0])[:, None] * representatives.column_bounds[1:n_affine]
-    layers = zip(network.weights, network.thresholds, labels, scales)
-    for layer, (W, b, label, scale) in enumerate(layers):
-        rows = affine_rows(W, b, activations, representatives)
-        coefficients, magnitudes, errors = rows
-        low = -representatives.upper_bounds(-coefficients, magnitudes, errors)
-        high = representatives.upper_bounds(*rows)
-        bounds = sharpen_by_intervals(W, b, intervals, low, high)
-        low, high = sharpen_by_leaves(rows, bounds, trees, layer, representatives)
-        intervals = np.maximum([low, high], 0.0)
-        usable = label.shape == scale.shape == (len(W),) and np.isfinite([low, high]).all()
-        require(usable, "labels of other neurons, or numbers beyond float64")
-        activations = written_activations(
-            rows, low, high, label, scale, exclusions, representatives
-        )
-    return affine_rows(
-        network.output_weights, network.output_bias, activations, representatives
-    )
+def leave_out(
+    rows: SymbolicRows, index: int, other: int, multiplier: float, columns: Columns
+) -> None:
+    """Leave the U of another class out of a row, in place.
 
+    Let the row be p + a U, and let r with the error e be the row of U, so that |U - relu(r)| <= e.
+    Then for mu >= max(a, 0), whatever the sign of a,
 
-def written_activations(
-    rows: Any, low: Any, high: Any, label: Any, scale: Any, exclusions: Any,
-    representatives: Representatives,
-) -> Any:
-    """Return a layer's h as rows with errors, and as multiples of classes; add new representatives.
+        |relu(p + a U) - relu(p)| <= max(p + mu r + mu e, |a| e, 0).
 
-    For a neuron in class c with the scale s, the error is the bound |row - s row_c| |columns| of
-    |z - s z_c|, with the errors of both rows.
+    Where r <= 0, U is at most e. Where r > 0, U is at most r + e, so that p and p + a U are both at
+    most p + mu (r + e), and relu of both lies between 0 and that. Of p + mu r each coefficient has
+    two roundings.
     """
-    coefficients, _, errors = rows
-    first = len(representatives.column_bounds) - representatives.n_affine
-    in_classes, on = np.flatnonzero(label >= 0), label == -2
-    classes, s = label[in_classes], scale[in_classes]
+    column, width = columns.n_affine + other, rows.coefficients.shape[1]
+    require(0 <= other < columns.n_classes, "an exclusion of no class")
+    coefficient = rows.coefficients[index, column]
+    require(multiplier >= max(coefficient, 0.0), "an exclusion that its multiplier does not allow")
+    rows.coefficients[index, column] = 0.0
 
-    h_rows = coefficients * on[:, None]
-    of_dead = np.where(label == -1, np.maximum(high, 0.0), 0.0)
-    h_errors = np.where(on, errors + np.maximum(-low, 0.0), of_dead)
+    rest, r_rows = rows.coefficients[[index]], columns.rows_of(np.array([other]), width)
+    (r, e), size = r_rows
+    rest_size = columns.sizes_of(SymbolicRows(rest, e))
+    rounding = gamma(2) * (rest_size + multiplier * size)
+    errors = raised(multiplier * e + rounding + 2 * columns.underflow, 5)
+    top = upper_bounds(SymbolicRows(rest + multiplier * r, errors), columns)
+    increase = np.maximum(top, np.abs(coefficient) * e)
+    rows.errors[index] = raised(rows.errors[index] + increase[0] + UNDERFLOW, 3)
 
-    numbers, at = np.unique(classes, return_index=True)
-    at = at[numbers >= first]
-    ordered = (classes[at] == np.arange(first, first + len(at))).all()
-    require(ordered and (s[at] == 1.0).all(),
+
+def add_representatives(
+    rows: SymbolicRows, z: Interval, labels: Any, scales: Any, exclusions: Any, columns: Columns
+) -> Any:
+    """Add a layer's new classes to the columns; return the indices of their representatives.
+
+    Of a row that an exclusion changed, v is the row itself: |U - relu(v)| <= e. Then
+    v <= relu(v) <= U + e, where U <= max(high, 0) for bounds of z; and U <= max(v + e, e).
+    """
+    numbers, neurons = np.unique(labels, return_index=True)
+    neurons, numbers = neurons[numbers >= columns.n_classes], numbers[numbers >= columns.n_classes]
+    in_order = (numbers == columns.n_classes + np.arange(len(numbers))).all()
+    require(in_order and (scales[neurons] == 1.0).all(),
             "classes out of order, or a representative that is scaled")
-    own = tuple(part[in_classes[at]] for part in rows)
-    changed = exclude(own, exclusions, first, representatives)
-    own_low, own_high = low[in_classes[at]], high[in_classes[at]]
-    top = np.where(changed, np.maximum(own_high, 0.0) + own[2], own_high)
-    representatives.add(own, np.where(changed, -np.inf, own_low), top)
 
-    row_c, magnitude_c, error_c = representatives.rows_of(classes, coefficients.shape[1])
-    sizes = representatives.column_bounds[:coefficients.shape[1]]
-    is_rounded = np.abs(s) != 1.0
-    rounding = UNIT_ROUNDOFF * np.abs(s) * is_rounded * (magnitude_c @ sizes)  # of s z_c
-    apart = np.abs(coefficients[in_classes] - s[:, None] * row_c) @ sizes
-    difference = (apart + rounding) * GUARD
-    difference += (errors[in_classes] + np.abs(s) * error_c) * GUARD
-    difference[at] = 0.0  # a representative's h is U_c itself
+    own = SymbolicRows(rows.coefficients[neurons], rows.errors[neurons])
+    for index, number in enumerate(numbers.tolist()):
+        for other, multiplier in exclusions.get(number, ()):
+            leave_out(own, index, other, multiplier, columns)
 
-    negative = np.minimum(s, 0.0)
-    h_rows[in_classes] = negative[:, None] * row_c
-    h_errors[in_classes] = difference + (np.abs(negative) * error_c + rounding) * GUARD
-    return (h_rows, h_errors), in_classes, classes, np.abs(s)
+    low, high = z.low[neurons], z.high[neurons]
+    largest = np.maximum(high, 0.0)
+    is_changed = np.array([number in exclusions for number in numbers.tolist()], dtype=bool)
+    if is_changed.any():
+        of_rows = bounds_of(own, columns)
+        of_changed = np.minimum(of_rows.high, above(largest + own.errors))
+        low, high = np.where(is_changed, [of_rows.low, of_changed], [low, high])
+        of_changed = np.minimum(largest, np.maximum(of_rows.high, own.errors))
+        largest = np.where(is_changed, of_changed, largest)
+    columns.add(own, low, high, largest)
+    return neurons
+
+
+def multiples_of_classes(
+    rows: SymbolicRows, scales: Any, classes: Any, columns: Columns
+) -> SymbolicRows:
+    """Return the rows of relu(z) for rows of z, where z is nearly s z_c of a class.
+
+    With r and e the row and the error of c, relu(s r) = |s| relu(r) - max(-s, 0) r, and
+
+        |relu(z) - |s| U_c + max(-s, 0) r| <= e_z + |r_z - s r| . B + |s| e.
+
+    The product s r has a rounding, unless s is 1 or -1; it comes twice if s < 0.
+    """
+    width = rows.coefficients.shape[1]
+    (r, e), sizes = columns.rows_of(classes, width)
+    result = np.zeros((len(r), len(columns.bounds)))
+    result[:, :width] = np.minimum(scales, 0.0)[:, np.newaxis] * r
+    result[np.arange(len(r)), columns.n_affine + classes] = np.abs(scales)
+
+    apart = SymbolicRows(rows.coefficients - scales[:, np.newaxis] * r, e)
+    roundings = np.where(np.abs(scales) == 1.0, 0.0, np.where(scales < 0.0, 2.0, 1.0))
+    rounding = gamma(roundings) * (np.abs(scales) * sizes)
+    errors = rows.errors + columns.sizes_of(apart) + np.abs(scales) * e + rounding
+    return SymbolicRows(result, raised(errors + 4 * columns.underflow, 6))
+
+
+def activation_rows(
+    rows: SymbolicRows, z: Interval, labels: Any, scales: Any, exclusions: Any, columns: Columns
+) -> SymbolicRows:
+    """Return the rows of a layer's h = relu(z) by the roles of its neurons; add new columns."""
+    representatives = add_representatives(rows, z, labels, scales, exclusions, columns)
+    n, width = rows.coefficients.shape
+    coefficients, errors = np.zeros((n, len(columns.bounds))), np.zeros(n)
+
+    dead, on, in_classes = labels == DEAD, labels == ALWAYS_ON, np.flatnonzero(labels >= 0)
+    errors[dead] = np.maximum(z.high[dead], 0.0)
+    coefficients[on, :width] = rows.coefficients[on]
+    errors[on] = above(rows.errors[on] + np.maximum(-z.low[on], 0.0))
+
+    own = SymbolicRows(rows.coefficients[in_classes], rows.errors[in_classes])
+    if len(in_classes):
+        multiples = multiples_of_classes(own, scales[in_classes], labels[in_classes], columns)
+        coefficients[in_classes], errors[in_classes] = multiples
+    errors[representatives] = 0.0  # their h is the column itself
+    return SymbolicRows(coefficients, errors)
+
+
+def output_rows(
+    network: Any, roles: Any, exclusions: Any, trees: list[Tree], columns: Columns
+) -> SymbolicRows:
+    """Return the rows of the outputs; the network's new classes become columns.
+
+    roles : list of (labels, scales), one for each hidden layer
+    """
+    *hidden, outputs = layers_of(network)
+    h = bounding_box(columns.domain)
+    inputs = np.eye(network.n_inputs, columns.n_affine, 1)
+    activations = SymbolicRows(padded(inputs, len(columns.bounds)), np.zeros(len(inputs)))
+    for number, (layer, (labels, scales)) in enumerate(zip(hidden, roles)):
+        rows = affine_rows(layer, activations, columns)
+        one, other = bounds_of(rows, columns), affine_bounds(layer, h)
+        z = Interval(np.maximum(one.low, other.low), np.minimum(one.high, other.high))
+        own_trees = [tree for tree in trees if tree.layer == number]
+        z = sharpened(z, rows, own_trees, columns)
+        h = Interval(np.maximum(z.low, 0.0), np.maximum(z.high, 0.0))
+
+        require(labels.shape == scales.shape == (len(layer.weights),), "labels of other neurons")
+        require(np.isfinite(z).all(), "numbers beyond float64")
+        activations = activation_rows(rows, z, labels, scales, exclusions, columns)
+    return affine_rows(outputs, activations, columns)
+
+
+def exclusions_of(data: Any) -> dict[int, list[tuple[int, float]]]:
+    """Return {class: [(the class that is left out of its row, multiplier), ...]}."""
+    exclusions: dict[int, list[tuple[int, float]]] = {}
+    pairs = data["cuts"].reshape(-1, 2).tolist()
+    for (number, other), multiplier in zip(pairs, data["mu"].tolist(), strict=True):
+        exclusions.setdefault(number, []).append((other, multiplier))
+    return exclusions
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
-    """Return a bound on |f - g| over the domain: the difference of both networks' rows is bounded.
+    """Return a bound on |f - g| over the domain: that of the difference of both networks' rows.
 
-    data : labels0, labels1, ... and scales0, ... of f's hidden layers and then of g's; cuts (n, 2)
-        of classes, with their multipliers mu; targets (n, 3): layer, neuron of f and side of a
-        bound, with a leaf's signs and multiples (n, n_classes); exchanged: 1 if f is the second
-        network
+    The coefficients of the difference have one rounding each.
+
+    data : `labels0`, `labels1`, ... and `scales0`, ... of f's hidden layers and then of g's; `cuts`
+        (n, 2) of classes, the second one being left out of the row of the first, with their
+        multipliers `mu`; `targets` (n, 3): layer, neuron of f and side of a bound, with a leaf's
+        `signs` and `multiples` (n, n_classes); `exchanged`: 1 if f is the second network
     """
     f, g = (g, f) if data["exchanged"] else (f, g)
-    n_layers = len(f.weights), len(g.weights)
-    representatives = Representatives(f, g, domain)
-    labels = [data[f"labels{layer}"] for layer in range(sum(n_layers))]
-    scales = [data[f"scales{layer}"] for layer in range(sum(n_layers))]
-    relu = f.activation == g.activation == "relu"
-    require(relu and all((own >= -2).all() for own in labels),
-            "not ReLU networks, or labels that mean nothing")
+    depth = len(f.weights) + len(g.weights)
+    labels = [data[f"labels{layer}"] for layer in range(depth)]
+    scales = [data[f"scales{layer}"] for layer in range(depth)]
+    require(f.activation == g.activation == "relu", "networks that are not ReLU")
+    require(all((own >= ALWAYS_ON).all() for own in labels), "labels that mean nothing")
     fit = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs
-    require(fit and representatives.n_roundings <= MOST_ROUNDINGS,
-            "networks that do not fit, or more roundings than GUARD allows")
+    require(fit, "networks that do not fit")
 
-    exclusions = list(zip(data["cuts"].reshape(-1, 2).tolist(), data["mu"].tolist(), strict=True))
-    trees = data["targets"], data["signs"], data["multiples"]
-    no_trees = tuple(part[:0] for part in trees)
-    own_labels, own_scales = labels[:n_layers[0]], scales[:n_layers[0]]
-    rows_f = symbolic_outputs(f, own_labels, own_scales, exclusions, trees, representatives)
-    own_labels, own_scales = labels[n_layers[0]:], scales[n_layers[0]:]
-    rows_g = symbolic_outputs(g, own_labels, own_scales, exclusions, no_trees, representatives)
+    roles, columns = list(zip(labels, scales)), Columns(domain)
+    exclusions, trees = exclusions_of(data), trees_of(data)
+    of_f = output_rows(f, roles[:len(f.weights)], exclusions, trees, columns)
+    of_g = output_rows(g, roles[len(f.weights):], exclusions, [], columns)
 
-    width = len(representatives.column_bounds)
-    coefficients = padded(rows_f[0], width) - padded(rows_g[0], width)
-    magnitudes = padded(rows_f[1], width) + padded(rows_g[1], width)
-    errors = rows_f[2] + rows_g[2]
-    above = representatives.upper_bounds(coefficients, magnitudes, errors)
-    below = representatives.upper_bounds(-coefficients, magnitudes, errors)
-    by_columns = (np.abs(coefficients) @ representatives.column_bounds + errors) * GUARD
-    return float(np.minimum(np.maximum(above, below), by_columns).max())
+    coefficients = padded(of_f.coefficients, len(columns.bounds)) - of_g.coefficients
+    difference = SymbolicRows(coefficients, of_f.errors + of_g.errors)
+    rounding = gamma(1) * columns.sizes_of(difference)
+    difference = SymbolicRows(coefficients, raised(difference.errors + rounding, 3))
+    low, high = bounds_of(difference, columns)
+    return float(np.maximum(-low, high).max())

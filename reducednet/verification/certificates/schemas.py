@@ -7,7 +7,7 @@ known. No checker begins before both have agreed.
 
 References
 ----------
-THEORY, section 9.
+docs/certificates.md says what each array means, and what it proves.
 """
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ import numpy as np
 from ..._validation import message
 from ...domains import Domain, Hull
 from ...networks.network import Network
-from ...numerics.rounding import gamma
 
 INTEGERS, NUMBERS, RATIONALS = "integers", "numbers", "numbers or rationals"
-_RATIONAL = re.compile(r"-?\d+(/\d*[1-9]\d*)?")
-_ANY = np.iinfo(np.int64).max
+_RATIONAL = re.compile(r"(0|-?[1-9][0-9]*)(/([2-9]|[1-9][0-9]+))?")
+_NAME_OF_LAYER = re.compile(r"([a-z]+)(0|[1-9][0-9]{0,5})")
+_LARGEST = np.iinfo(np.int64).max
 
 
 class Entry(NamedTuple):
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
     sizes: tuple[str | int, ...] = ()
     group: str = ""
     least: int = 0
-    most: int = _ANY
+    most: int = _LARGEST
 
 
 class Schema(NamedTuple):
@@ -96,7 +96,7 @@ SCHEMAS: dict[str, Schema] = {
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
     "permutation": Schema("bound", ("relu", "binary"), {}, {
         "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
-        "exponents": Entry(INTEGERS, ("neurons",), least=-_ANY),
+        "exponents": Entry(INTEGERS, ("neurons",), least=-_LARGEST),
     }, of_one=True, margin=True),
     "folded": Schema("bound", ("relu",), {
         "cuts": Entry(INTEGERS, ("cuts", 2), group="cuts"),
@@ -121,17 +121,20 @@ def checked_arrays(kind: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
         If a name, a type, a rank or a size is not that of the schema, an array is empty, or a
         number is not finite.
     """
-    schema, sizes = SCHEMAS[kind], dict[str, int]()
+    schema = SCHEMAS[kind]
     entries = _entries(schema, _number_of_layers(schema, arrays))
     for name in arrays:
         if name not in entries:
             raise ValueError(message("arrays", f"those of {kind!r} alone", repr(name)))
+
     present = {entry.group for name, entry in entries.items() if name in arrays}
     for name, entry in entries.items():
         if name not in arrays and (not entry.group or entry.group in present):
             expected = f"{name!r}, for that belongs to {kind!r}"
             raise ValueError(message("arrays", expected, sorted(arrays)))
+
     result = {name: _checked(name, entries[name], arrays[name]) for name in sorted(arrays)}
+    sizes: dict[str, int] = {}
     for name, array in result.items():
         _bind(name, entries[name].sizes, array.shape, sizes)
     if "axis" in result:
@@ -154,15 +157,17 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
         raise ValueError(f"a proof of kind {kind!r} is about two {networks} networks")
     if (f.n_inputs, f.n_outputs) != (g.n_inputs, g.n_outputs) or f.n_inputs != domain.n_inputs:
         raise ValueError("the networks and the domain do not fit")
-    counts, number = _neurons(schema, arrays, f, g), _number_of_layers(schema, arrays)
-    sizes = {"inputs": domain.n_inputs}
+
+    counts, n_layers = _neurons(schema, arrays, f, g), _number_of_layers(schema, arrays)
+    may_be_absent = all(entry.group for entry in schema.layers.values())
+    if schema.layers and n_layers != len(counts) and not (may_be_absent and n_layers == 0):
+        raise ValueError(f"the proof has {n_layers} layers, the networks have {len(counts)}")
+
+    entries, sizes = _entries(schema, n_layers), {"inputs": domain.n_inputs}
     sizes |= {f"neurons{layer}": count for layer, count in enumerate(counts)}
-    optional = all(entry.group for entry in schema.layers.values())
-    if schema.layers and number != len(counts) and not (optional and number == 0):
-        raise ValueError(f"the proof has {number} layers, the networks have {len(counts)}")
-    entries = _entries(schema, number)
     for name, array in arrays.items():
         _bind(name, entries[name].sizes, array.shape, sizes)
+
     if "axis" in arrays and arrays["axis"].max() >= domain.n_inputs:
         raise ValueError("a split along an axis that the domain does not have")
     if "point" in entries and ("corners" in arrays) != isinstance(domain, Hull):
@@ -174,8 +179,10 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
 
 def entry_named(kind: str, name: str) -> Entry:
     """Return the entry of one array; ValueError if none has that name."""
-    schema, layer = SCHEMAS[kind], re.fullmatch(r"([a-z]+)(0|[1-9]\d{0,5})", name)
-    entry = schema.arrays.get(name) or (schema.layers.get(layer[1]) if layer else None)
+    schema, of_layer = SCHEMAS[kind], _NAME_OF_LAYER.fullmatch(name)
+    entry = schema.arrays.get(name)
+    if entry is None and of_layer:
+        entry = schema.layers.get(of_layer[1])
     if entry is None:
         raise ValueError(message("arrays", f"those of {kind!r} alone", repr(name)))
     return entry
@@ -221,9 +228,11 @@ def _bind(
     name: str, expected: tuple[str | int, ...], shape: tuple[int, ...], sizes: dict[str, int]
 ) -> None:
     """Refuse a shape that contradicts the known sizes; add the others to them."""
-    wanted = [size if isinstance(size, int) else sizes.setdefault(size, length)
-              for size, length in zip(expected, shape)]
-    if list(shape) != wanted or len(shape) != len(expected):
+    fits = len(shape) == len(expected)
+    for size, length in zip(expected, shape):
+        known = size if isinstance(size, int) else sizes.setdefault(size, length)
+        fits = fits and length == known
+    if not fits:
         names = ", ".join(map(str, expected))
         raise ValueError(message(name, f"an array of shape ({names})", f"shape {shape}"))
 
@@ -245,20 +254,35 @@ def _checked(name: str, entry: Entry, value: Any) -> Any:
     array = as_texts(value) if has_texts else np.asarray(value)
     if entry.type == RATIONALS and array.dtype.kind in "UO":
         array = _texts(name, array)
-    elif array.dtype.kind not in ("iub" if entry.type == INTEGERS else "f"):
-        raise TypeError(message(name, entry.type, f"dtype {array.dtype}"))
+    elif entry.type == INTEGERS:
+        array = _integers(name, entry, array)
     else:
-        array = np.array(array, dtype="<i8" if entry.type == INTEGERS else "<f8", order="C")
-        if entry.type != INTEGERS and not np.isfinite(array).all():
-            raise ValueError(message(name, "finite", "an entry that is not"))
-        if entry.type == INTEGERS and array.size:
-            if not entry.least <= array.min() <= array.max() <= entry.most:
-                expected = f"integers from {entry.least} on, of this kind"
-                raise ValueError(message(name, expected, "another one"))
+        array = _numbers(name, entry, array)
     if not array.size:
         raise ValueError(message(name, "an array that is not empty", f"shape {array.shape}"))
     array.setflags(write=False)
     return array
+
+
+def _integers(name: str, entry: Entry, array: Any) -> Any:
+    """Return an array of int64; ValueError if one is out of its range."""
+    if array.dtype.kind not in "iub":
+        raise TypeError(message(name, entry.type, f"dtype {array.dtype}"))
+    integers = np.array(array, dtype="<i8", order="C")
+    if integers.size and not entry.least <= integers.min() <= integers.max() <= entry.most:
+        expected = f"integers from {entry.least} on, of this kind"
+        raise ValueError(message(name, expected, "another one"))
+    return integers
+
+
+def _numbers(name: str, entry: Entry, array: Any) -> Any:
+    """Return an array of float64; ValueError if one is not finite."""
+    if array.dtype.kind != "f":
+        raise TypeError(message(name, entry.type, f"dtype {array.dtype}"))
+    numbers = np.array(array, dtype="<f8", order="C")
+    if not np.isfinite(numbers).all():
+        raise ValueError(message(name, "finite", "an entry that is not"))
+    return numbers
 
 
 def _texts(name: str, array: Any) -> Any:
@@ -292,7 +316,10 @@ def largest_margin(domain: Domain) -> float:
     >>> 0.0 < largest_margin(Box([-1, -1], [1, 1])) < 1e-12
     True
     """
+    roundings = (domain.n_inputs + 64) * 2.0**-53
+    gamma = roundings / (1.0 - roundings)
+
     low, high = domain.bounding_box()
-    sides = high / 2.0 - low / 2.0
-    least = float(sides[sides > 0.0].min(initial=np.inf)) * 2.0**-19
-    return min(16.0 * gamma(domain.n_inputs + 64) * domain.norm_bound, least)
+    half_sides = high / 2.0 - low / 2.0
+    least_half = float(half_sides[half_sides > 0.0].min(initial=np.inf))
+    return min(16.0 * gamma * domain.norm_bound, 2.0**-19 * least_half)

@@ -30,6 +30,18 @@ from .relu_layer import relu_layer
 Matcher = Callable[[int, Sequence[NeuronRows], Forms], Match]
 """Called with a hidden layer's number, from 0, each network's rows, and the H below them."""
 
+LINEAR_PRODUCTS = 400_000_000
+"""How many products affine forms may cost in deep networks; above that, use intervals alone."""
+
+
+def linear_forms_are_cheap(f: Network, g: Network) -> bool:
+    """Return True if affine forms of all layers are worth their cost.
+
+    One hidden layer always needs them: intervals cannot cancel its inputs.
+    """
+    products = (f.n_parameters + g.n_parameters) * (f.n_inputs + 2)
+    return f.depth == 1 or products <= LINEAR_PRODUCTS
+
 
 def difference(
     networks: Sequence[Network], region: Region, matcher: Matcher, linear: bool = True,

@@ -1,11 +1,15 @@
 """Bound the difference of two ReLU networks that are written over the same symbolic columns.
 
-Where the networks share the hyperplanes of their unstable neurons, the rows of their outputs
-cancel, whatever dead, always-on and repeated neurons each of them has, and in however many layers.
+With f = A . columns and g = A' . columns, and |columns| <= B on the domain,
+
+    |f - g| <= |A - A'| B    (n_outputs,).
+
+Where the networks share the hyperplanes of their unstable neurons, these rows cancel, whatever
+dead, always-on and repeated neurons each of them has, and in however many layers.
 
 References
 ----------
-THEORY, section 9.
+THEORY, section 9, "Two networks over the same columns".
 """
 from __future__ import annotations
 
@@ -98,8 +102,9 @@ def propose_symbolic_proof(
 ) -> dict[str, Any] | None:
     """Return such arrays for any two ReLU networks, to be checked by `symbolic_bound`.
 
-    Write the larger network symbolically, then the other over its columns. Return None if the other
-    has unstable neurons, but none on a hyperplane of the larger: then no unstable neuron cancels.
+    Write the larger network symbolically, then the other over its columns. Return None if outputs
+    of the other depend on its own unstable neurons, and none lies on a hyperplane of the larger:
+    then no unstable neuron cancels.
 
     Parameters
     ----------
@@ -121,17 +126,22 @@ def propose_symbolic_proof(
     written = write_symbolically(
         other, domain, precision, exclude, known=known, check_time=check_time)
     labels = np.concatenate([own.labels for own in written.roles])
-    n_known = len(known.column_bounds) - 1 - domain.n_inputs
-    if (labels >= 0).any() and not ((labels >= 0) & (labels < n_known)).any():
+    n_columns = len(known.column_bounds)
+    n_known = n_columns - 1 - domain.n_inputs
+    shared = (labels >= 0) & (labels < n_known)
+    depends = np.abs(written.A) > precision * written.S
+    if depends[:, n_columns:].any() and not shared.any():
         return None
     arrays = symbolic_arrays([*known.roles, *written.roles], written.exclusive, known.proofs)
     return arrays | ({"exchanged": np.array(1)} if exchanged else {})
 
 
 def symbolic_cost(f: Network, g: Network) -> float:
-    """Return roughly how many multiplications it takes to bound all neurons of both networks.
+    """Return roughly how many multiplications it takes to bound all n neurons of both networks:
 
-    Every neuron's row passes through the rows of the classes below it. inf if the rows are too
+        n^2 (1 + n_inputs + n),
+
+    as each neuron's row passes through the rows of all classes below it. inf if the rows are too
     large to be written.
     """
     neurons = sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])

@@ -1,0 +1,53 @@
+"""Kind "point": the gap at one point, evaluated in rationals (docs/certificates.md, section 7)."""
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from ....domains import Ball, Box, Domain, Hull
+from ....networks.network import Network
+from .objects import layers_of, positive_part, rational, require
+
+
+def gap(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
+    """Return max_k |f_k(x) - g_k(x)| at the point x, which must lie in the domain."""
+    x = rational(arrays["point"])
+    require_inside(x, arrays, domain)
+    if f.activation == "binary":
+        require_off_hyperplanes(x, f)
+        require_off_hyperplanes(x, g)
+    return Fraction(max(abs(evaluate(f, x) - evaluate(g, x))))
+
+
+def require_inside(x: Any, arrays: Any, domain: Domain) -> None:
+    """Refuse a point that is not proved to lie in the domain."""
+    is_hull = isinstance(domain, Hull)
+    require(("corners" in arrays) == is_hull, "corners are for a Hull, and only for that")
+    if isinstance(domain, Box):
+        inside = (rational(domain.low) <= x).all() and (x <= rational(domain.high)).all()
+    elif isinstance(domain, Ball):
+        inside = sum((x - rational(domain.centre)) ** 2) <= Fraction(domain.radius) ** 2
+    else:
+        assert isinstance(domain, Hull)
+        corners, shares = arrays["corners"], rational(arrays["shares"])
+        require((corners < len(domain.points)).all(), "a corner is not a point of the Hull")
+        convex = (shares >= 0).all() and sum(shares) == 1
+        inside = convex and (shares @ rational(domain.points)[corners] == x).all()  # (23)
+    require(inside, "the point is not in the domain")
+
+
+def require_off_hyperplanes(x: Any, network: Network) -> None:
+    """Refuse a point on a hyperplane of the first layer, where a binary network jumps."""
+    first = layers_of(network)[0]
+    for w, b in zip(*first):
+        require(not any(w) or w @ x + b != 0, "the point lies on a hyperplane")
+
+
+def evaluate(network: Network, x: Any) -> Any:
+    """Return N(x): z = W h + b, h = s(z), layer by layer (section 1)."""
+    *hidden, (C, a) = layers_of(network)
+    h = x
+    for W, b in hidden:
+        z = W @ h + b
+        h = positive_part(z) if network.activation == "relu" else rational(z > 0)
+    return C @ h + a

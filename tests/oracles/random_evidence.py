@@ -1,0 +1,162 @@
+"""Random evidence of every kind, for random pairs of small networks: most of it proves little.
+
+A certificate may contain any numbers that its schema allows, so the checkers are compared on
+evidence that no prover would write.
+"""
+import numpy as np
+
+import reducednet as rn
+from oracles.certificate_cases import domain_of, permuted
+
+KINDS = ("pieces", "exact", "point", "sorted", "folded", "norms", "permutation")
+
+
+def random_case(rng):
+    """Return (kind, arrays, margin, f, g, domain)."""
+    kind = KINDS[rng.integers(len(KINDS))]
+    activation = "binary" if kind in ("exact", "point", "permutation") and rng.random() < 0.5 else "relu"
+    f, g = random_pair(kind, activation, rng)
+    domain = domain_of(("Box", "Ball", "Hull")[rng.integers(3)], f.n_inputs, rng)
+    arrays = globals()[f"evidence_{kind}"](f, g, domain, rng)
+    margin = 1e-14 if kind == "exact" and activation == "binary" and rng.random() < 0.5 else 0.0
+    return kind, arrays, margin, f, g, domain
+
+
+def random_pair(kind, activation, rng):
+    """Return two networks: g is f changed a little, rescaled or permuted, or another one."""
+    depth = 1 if kind == "sorted" else int(rng.integers(1, 4))
+    d = 1 if kind == "sorted" else int(rng.integers(1, 4))
+    sizes = (d, *rng.integers(1, 5, depth).tolist(), int(rng.integers(1, 3)))
+    f = rn.Network.random(sizes, rng, output_bias=bool(rng.integers(2)), activation=activation)
+    if rng.random() < 0.5:
+        f = f.with_vector(np.round(4.0 * f.to_vector()) / 4.0)
+    what = rng.integers(5)
+    if what == 0 and kind not in ("norms", "permutation"):
+        other = (d, *rng.integers(1, 5, 1 if kind == "sorted" else rng.integers(1, 4)).tolist(), sizes[-1])
+        return f, rn.Network.random(other, rng, activation=activation)
+    g = {1: lambda: rn.expand(f, rng), 2: lambda: permuted(f, rng), 3: lambda: f}.get(what, lambda: f)()
+    if rng.random() < 0.7:
+        size = 10.0 ** -rng.integers(0, 12)
+        g = g.with_vector(g.to_vector() + size * rng.standard_normal(g.n_parameters))
+    return f, g
+
+
+def tree(f, g, domain, rng, rational=False):
+    """Return the arrays of a random tree of boxes."""
+    if rng.random() < 0.5:
+        return {"axis": np.array([-1]), "place": np.array([0.0])}
+    low, high = domain.bounding_box()
+    axis, place, directions = [], [], []
+
+    def grow(low, high, depth):
+        if depth == 0 or rng.random() < 0.4:
+            separable = not isinstance(domain, rn.Box) and rng.random() < 0.5
+            u = (low + high) / 2 - domain.sample(1, rng)[0]
+            outside = np.minimum(u * low, u * high).sum() > domain.support([u])[0] + 1e-9
+            if separable and (outside or rng.random() < 0.02):
+                directions.append(u)
+            axis.append(-2 if separable and directions and directions[-1] is u else -1)
+            place.append(0.0)
+            return
+        i = int(rng.integers(len(low)))
+        cut = low[i] + (high[i] - low[i]) * rng.choice([0.25, 0.5, rng.random(), 1.0], p=[0.4, 0.4, 0.19, 0.01])
+        axis.append(i)
+        place.append(cut)
+        below, above = high.copy(), low.copy()
+        below[i] = above[i] = cut
+        grow(low, below, depth - 1)
+        grow(above, high, depth - 1)
+
+    grow(low, high, 3)
+    arrays = {"axis": np.array(axis), "place": np.array(place)}
+    return arrays | ({"directions": np.array(directions)} if directions else {})
+
+
+def matches(f, g, rng):
+    """Return labels and scales of both networks' neurons, g's first: partners, or at random."""
+    arrays = {}
+    for layer in range(max(f.depth, g.depth)):
+        sizes = [net.sizes[1 + min(layer, net.depth - 1)] for net in (g, f)]
+        labels = np.concatenate([np.arange(sizes[0]), np.arange(sizes[1])])
+        if rng.random() < 0.4:
+            labels = rng.integers(-1, 3, sum(sizes))
+            present = np.unique(labels[labels >= 0])
+            if rng.random() < 0.98:
+                labels = np.where(labels >= 0, np.searchsorted(present, labels), -1)
+        arrays[f"labels{layer}"] = labels
+        arrays[f"scales{layer}"] = scales(sum(sizes), rng)
+    return arrays
+
+
+def scales(n, rng):
+    """Return mostly 1, and other factors."""
+    return np.where(rng.random(n) < 0.7, 1.0, rng.choice([0.5, 2.0, -1.0, 0.0, -0.3, 1.7], n))
+
+
+def evidence_pieces(f, g, domain, rng):
+    return tree(f, g, domain, rng) | matches(f, g, rng) | {"linear": np.array(rng.integers(2))}
+
+
+def evidence_exact(f, g, domain, rng):
+    return tree(f, g, domain, rng) | (matches(f, g, rng) if rng.random() < 0.7 else {})
+
+
+def evidence_point(f, g, domain, rng):
+    if not isinstance(domain, rn.Hull):
+        return {"point": domain.sample(1, rng)[0] * rng.choice([0.9, 1.0, 1.1])}
+    corners = rng.integers(0, len(domain.points), 4)
+    shares = np.array([0.5, 0.25, 0.125, 0.125])
+    return {"point": shares @ domain.points[corners], "corners": corners, "shares": shares}
+
+
+def evidence_sorted(f, g, domain, rng):
+    return {"exact": np.array(rng.integers(2))}
+
+
+def evidence_norms(f, g, domain, rng):
+    arrays = {}
+    for layer, n in enumerate(f.sizes[1:-1]):
+        order = rng.permutation(n) if rng.random() < 0.3 else np.arange(n)
+        own = np.where(rng.random(n) < 0.7, 1.0, rng.choice([0.5, 2.0, 1.3], n))
+        arrays[f"labels{layer}"] = np.concatenate([np.arange(n), order])
+        arrays[f"scales{layer}"] = np.concatenate([np.ones(n), own])
+    return arrays
+
+
+def evidence_permutation(f, g, domain, rng):
+    arrays = {}
+    for layer, n in enumerate(f.sizes[1:-1]):
+        order = rng.permutation(n) if rng.random() < 0.2 else np.arange(n)
+        arrays[f"permutation{layer}"] = order
+        arrays[f"exponents{layer}"] = np.zeros(n, dtype=int) + (rng.random() < 0.1)
+    return arrays
+
+
+def evidence_folded(f, g, domain, rng):
+    """Labels of dead and always-on neurons and classes, exclusions and sign trees, at random."""
+    arrays, known, layer_of = {}, 0, []
+    layers = [*f.sizes[1:-1], *g.sizes[1:-1]]
+    for layer, n in enumerate(layers):
+        labels, own = np.empty(n, dtype=int), scales(n, rng)
+        for j in range(n):
+            labels[j] = rng.choice([-1, -2, known, rng.integers(-2, known + 1)], p=[0.1, 0.1, 0.5, 0.3])
+            if labels[j] == known:
+                own[j], known = 1.0, known + 1
+                layer_of.append(layer)
+        arrays |= {f"labels{layer}": labels, f"scales{layer}": own}
+    if known > 1 and rng.random() < 0.4:
+        cuts = np.array([sorted(rng.choice(known, 2, replace=False))[::-1] for _ in range(2)])
+        arrays |= {"cuts": cuts, "mu": np.abs(rng.normal(size=2)) * 2.0}
+    if known and rng.random() < 0.5 and f.depth > 1:
+        layer = int(rng.integers(1, f.depth))
+        below = [c for c, number in enumerate(layer_of) if number < layer]
+        if below:
+            first, second = rng.choice(below), rng.choice(below)
+            signs = np.zeros((4 if first != second else 2, known), dtype=int)
+            signs[:, first] = [1, 1, -1, -1][:len(signs)] if first != second else [1, -1]
+            if first != second:
+                signs[:, second] = [1, -1, 1, -1]
+            target = [layer, int(rng.integers(layers[layer])), int(rng.choice([1, -1]))]
+            arrays |= {"targets": np.array([target] * len(signs)), "signs": signs,
+                       "multiples": rng.normal(size=signs.shape)}
+    return arrays

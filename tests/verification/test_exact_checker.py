@@ -1,0 +1,135 @@
+"""The checkers in rational arithmetic, and the fast ones held against them."""
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from oracles.certificate_cases import changed, differences_at, proofs, with_arrays
+from oracles.random_evidence import random_case
+
+import reducednet as rn
+from reducednet.verification.certificates import certificate as fast
+from reducednet.verification.certificates.certificate import Certificate, fingerprint
+from reducednet.verification.certificates.exact.check import proved_number, refusal
+from reducednet.verification.certificates.exact.objects import Refused, root_up
+from reducednet.verification.certificates.schemas import SCHEMAS, check_fit, largest_margin
+
+SLOW_IN_RATIONALS = ("norms", "tree ball", "tree box")
+FAST_REFUSALS = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
+
+
+def random_certificate(rng):
+    """Return a certificate with random evidence, or None if it does not fit its networks."""
+    kind, arrays, margin, f, g, domain = random_case(rng)
+    try:
+        certificate = Certificate(
+            SCHEMAS[kind].claim, 1.0, 0.0, 0.0, margin, kind, arrays, fingerprint(f, g, domain))
+        check_fit(kind, certificate.arrays, f, g, domain)
+    except (TypeError, ValueError):
+        return None
+    return None if margin > largest_margin(domain) else (certificate, f, g, domain)
+
+
+def mutated_certificate(rng):
+    """Return a prover's certificate with one entry of its evidence changed."""
+    names = [name for name in proofs() if name not in SLOW_IN_RATIONALS]
+    certificate, f, g, domain = proofs()[names[rng.integers(len(names))]]
+    name = list(certificate.arrays)[rng.integers(len(certificate.arrays))]
+    array = certificate.arrays[name].copy()
+    index = tuple(int(rng.integers(length)) for length in array.shape)
+    if array.dtype.kind == "O":
+        array[index] = str(Fraction(array[index]) + Fraction(int(rng.integers(-3, 4)), 7))
+    elif array.dtype.kind == "i":
+        array[index] += rng.choice([-1, 1])
+    else:
+        array[index] = array[index] * rng.choice([-1.0, 0.5, 1.0 + 2.0**-40]) + rng.choice([0.0, 0.1])
+    try:
+        return with_arrays(certificate, **{name: array}), f, g, domain
+    except (TypeError, ValueError):
+        return None
+
+
+def number_of(checker, refusals, *arguments):
+    """Return the number that a checker proves, or None if it proves nothing."""
+    try:
+        number = checker(*arguments)
+    except refusals:
+        return None
+    return number if abs(number) < np.inf else None
+
+
+def assert_referee_agrees(case, rng):
+    """Assert that the fast checker proves no more than the exact one, and the exact one nothing false."""
+    certificate, f, g, domain = case
+    exact = number_of(proved_number, Refused, *case)
+    found = number_of(fast.proved_number, FAST_REFUSALS, *case)
+    if exact is None:
+        assert found is None
+    elif certificate.claim == "gap":
+        assert found is None or Fraction(found) <= exact
+    else:
+        assert found is None or Fraction(found) >= exact
+        if f.activation == "relu":
+            assert max(differences_at(f, g, domain, rng, 4)[1]) <= exact
+
+
+@pytest.mark.parametrize("make", [random_certificate, mutated_certificate])
+@pytest.mark.parametrize("count", [40, pytest.param(2000, marks=pytest.mark.slow)])
+def test_fast_checkers_never_prove_more_than_rational_arithmetic(make, count):
+    checked, kinds = 0, set()
+    for seed in range(2 * count):
+        rng = np.random.default_rng([11, seed])
+        case = make(rng)
+        if case is not None:
+            assert_referee_agrees(case, rng)
+            checked, kinds = checked + 1, kinds | {case[0].kind}
+        if checked == count:
+            break
+    assert checked == count
+    assert kinds == set(SCHEMAS) or make is mutated_certificate
+
+
+def test_exact_checkers_confirm_what_provers_prove():
+    for name in proofs().keys() - set(SLOW_IN_RATIONALS):
+        assert refusal(*proofs()[name]) == "", name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW_IN_RATIONALS)
+def test_exact_checkers_confirm_long_proofs(name):
+    assert refusal(*proofs()[name]) == ""
+
+
+@pytest.mark.parametrize("name", ["pieces box", "sorted", "folded", "line"])
+def test_exact_checkers_refuse_a_claim_below_a_true_difference(name):
+    certificate, f, g, domain = proofs()[name]
+    largest = float(max(differences_at(f, g, domain, np.random.default_rng(0))[1]))
+    claim = changed(certificate, value=0.99 * largest)
+    assert "only a bound of" in refusal(claim, f, g, domain)
+
+
+def test_exact_gap_is_the_difference_at_the_point():
+    f, g = rn.Network([[[2.0]]], [[0.25]], [[1.0]]), rn.Network([[[1.0]]], [[0.0]], [[2.0]])
+    box = rn.Box(-1, 1)
+    arrays = {"point": np.array([0.5])}
+    certificate = Certificate("gap", 0.25, 0.0, 0.0, 0.0, "point", arrays, fingerprint(f, g, box))
+    assert proved_number(certificate, f, g, box) == Fraction(1, 4)
+    assert refusal(certificate, f, g, box) == ""
+    assert "gap" in refusal(changed(certificate, value=0.26), f, g, box)
+    assert "not in the domain" in refusal(with_arrays(certificate, point=np.array([1.5])), f, g, box)
+
+
+def test_exact_checkers_require_the_slack_that_float64_needs():
+    f = rn.Network.random((2, 4, 1), 0)
+    g = f.with_vector(f.to_vector() + 1e-3)
+    box = rn.Box([-1, -1], [1, 1])
+    certificate = rn.verify(f, g, box, eps=1.0, semantics="float64").certificate
+    assert refusal(certificate, f, g, box) == ""
+    assert "slack" in refusal(changed(certificate, slack=certificate.slack / 1e3), f, g, box)
+
+
+@pytest.mark.parametrize("square", [
+    Fraction(0), Fraction(1, 3), Fraction(2), Fraction(49, 4), Fraction(7, 2**300),
+])
+def test_roots_are_rounded_up_and_near(square):
+    root = root_up(square)
+    assert square <= root**2 <= square * (1 + Fraction(1, 2**190))
