@@ -45,7 +45,7 @@ _HOMES = {
     "train": "training.train",
     "TrainingResult": "training.result",
     "training_limit": "training.global_optima.training_limit",
-    "TrainingLimit": "training.global_optima.training_limit",
+    "TrainingLimit": "training.global_optima.limits",
     "fit_exact": "training.global_optima.fit_exact",
     "neurons_needed": "training.global_optima.neurons_needed",
     "fit_convex": "training.global_optima.fit_convex",
@@ -120,8 +120,8 @@ if TYPE_CHECKING:
     from .reduced_space.spaces import ReducedSpace as ReducedSpace
     from .reduced_space.spaces import StandardSpace as StandardSpace
     from .training.global_optima.fit_exact import fit_exact as fit_exact
+    from .training.global_optima.limits import TrainingLimit as TrainingLimit
     from .training.global_optima.neurons_needed import neurons_needed as neurons_needed
-    from .training.global_optima.training_limit import TrainingLimit as TrainingLimit
     from .training.global_optima.training_limit import training_limit as training_limit
     from .training.global_optima.fit_convex import fit_convex as fit_convex
     from .training.global_optima.fit_convex import optimality_gap as optimality_gap

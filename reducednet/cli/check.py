@@ -21,8 +21,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("first", type=Path, metavar="A", help="a .npz, .nnet or .onnx file")
     parser.add_argument("second", type=Path, metavar="B", help="another, in the order of verify")
     add_domain(parser)
-    parser.add_argument("--eps", type=float, help="largest difference (default: the certificate's own: "
-                        "give yours if you do not trust who wrote it)")
+    parser.add_argument("--eps", type=float,
+                        help="largest difference (default: the certificate's own: give yours if "
+                        "you do not trust who wrote it)")
     add_json(parser)
     parser.set_defaults(run=run)
 

@@ -68,7 +68,7 @@ def _limit_of_test_error(target: Any, study: Any) -> tuple[int, float | None]:
 
     The bound is None for more inputs or hidden layers.
     """
-    from ..training.global_optima.training_limit import limit_in_parts
+    from ..training.global_optima.limits import limit_in_parts
 
     widest = max(run.network.sizes[1] for run in study.runs if run.network is not None)
     if target.n_inputs != 1 or len(study.sizes) != 3:

@@ -21,6 +21,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--neurons", type=at_least(1), default=20, metavar="N", help="neurons (default 20)")
     parser.add_argument("--activation", choices=("relu", "binary"), default="relu",
                         help="of the neurons (default relu)")
+    parser.add_argument("--bound", choices=("runs", "continuous"), default="runs",
+                        help="of the separate runs (default), or that their lines must meet: "
+                        "sharper for kinks and noise, for one output, in seconds")
     parser.add_argument("--no-bias", action="store_true", help="construct a network without output bias")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT",
                         help="where the network goes (.npz, .nnet or .onnx; default: nowhere)")
@@ -41,7 +44,7 @@ def run(options: argparse.Namespace) -> Answer:
         raise ValueError(f"{options.file} must have the input in the first column and the outputs in the "
                          "others, got one column")
     network, limit = fit_exact(samples[:, :1], samples[:, 1:], options.neurons, options.activation,
-                               not options.no_bias)
+                               not options.no_bias, bound=options.bound)
     if options.output is not None:
         check_format(options.output, network)
         save_checked(options.output, network)

@@ -45,7 +45,7 @@ def summarise(network: Network, domain: Domain | None = None) -> dict[str, Any]:
 
     References
     ----------
-    THEORY, Prop. 2, section 3 (counting) and section 9.
+    THEORY, Prop. 2, section 3 (counting); PROOFS, section 19.
 
     Examples
     --------

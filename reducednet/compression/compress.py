@@ -83,8 +83,8 @@ def compress(
 
     References
     ----------
-    THEORY, Prop. 2 and 6, sections 5 and 9. Prop. 6 says when fewer neurons than the rank would do:
-    on a flat domain, for example.
+    THEORY, Prop. 2 and 6, section 5; PROOFS, section 19. Prop. 6 says when fewer neurons than the
+    rank would do: on a flat domain, for example.
 
     Examples
     --------

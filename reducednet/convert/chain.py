@@ -13,7 +13,7 @@ format with operators of its own applies them to an `AffineChain` one after the 
 
 References
 ----------
-THEORY, section 1 (the network), section 7 (gamma).
+THEORY, section 1 (the network); PROOFS, section 1 (gamma).
 """
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._validation import Array
 from ..numerics.records import read_only, record
-from ..training.global_optima.training_limit import TrainingLimit
+from ..training.global_optima.limits import TrainingLimit
 from ..training.result import TrainingResult
 from .methods import FAILURE
 

@@ -60,7 +60,7 @@ def rescale(network: Network) -> Network:
 
     References
     ----------
-    THEORY, sections 7 and 9.
+    PROOFS, section 5.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 References
 ----------
-THEORY, section 7. N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, chapter 3.
+PROOFS, section 1. N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, chapter 3.
 """
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._validation import instance
-from ..training.global_optima.training_limit import TrainingLimit
+from ..training.global_optima.limits import TrainingLimit
 from .style import COLOURS, axes
 
 if TYPE_CHECKING:

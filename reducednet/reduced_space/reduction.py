@@ -78,7 +78,7 @@ def reduce(
 
     References
     ----------
-    THEORY, Prop. 1, 2, 4 and section 7. [QZX]
+    THEORY, Prop. 1, 2, 4; PROOFS, section 3. [QZX]
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """Bound the rounding errors of a network's evaluation, for all inputs of a domain at once.
 
-The property tests assert these bounds instead of guessed tolerances (THEORY, section 7).
+The property tests assert these bounds instead of guessed tolerances (PROOFS, sections 2 and 4).
 """
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
 
     References
     ----------
-    THEORY, section 7.
+    PROOFS, Lemma 2.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
 
     References
     ----------
-    THEORY, section 7.
+    PROOFS, sections 4 and 17.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:
 
     References
     ----------
-    THEORY, section 7.
+    PROOFS, Lemma 3.
 
     Examples
     --------

@@ -38,8 +38,9 @@ def n_unknowns(optimiser: str, network: Network) -> int:
 def operations_needed(optimiser: str, network: Network, n_samples: int) -> int:
     """Estimate the number of operations in a step of a method that ``"auto"`` may choose.
 
-    Least squares: n p^2 for J^T J, where the Jacobian J has n rows and p columns, and p^3 for the
-    linear system. Exchange: about 40 for each pair of a neuron and a candidate to replace it.
+    Least squares: where the Jacobian J has m rows and p columns, m p^2 for J^T J and p^3 for the
+    linear system, or m^2 p for J J^T and m^3, if that is less. Exchange: about 40 for each pair of
+    a neuron and a candidate to replace it.
     Exact: as many as a processor does while Python's integers give the cost of a run, and two for
     each of 2^18 choices of orientations and pair of neurons.
     """
@@ -47,8 +48,8 @@ def operations_needed(optimiser: str, network: Network, n_samples: int) -> int:
         return 2400 * n_samples**2 + 2**19 * network.sizes[1]**2
     if optimiser == "exchange":
         return 40 * network.sizes[1] * n_directions(network, n_samples) * n_samples
-    p = n_unknowns(optimiser, network)
-    return n_samples * network.n_outputs * p**2 + p**3
+    m, p = n_samples * network.n_outputs, n_unknowns(optimiser, network)
+    return m * p * min(m, p) + min(m, p) ** 3
 
 
 def bytes_needed(optimiser: str, network: Network, n_samples: int, rounds: int = 0) -> int:
@@ -64,8 +65,8 @@ def bytes_needed(optimiser: str, network: Network, n_samples: int, rounds: int =
 
     Examples
     --------
-    >>> bytes_needed("levenberg_marquardt", Network.random((10, 200, 200, 1), rng=0), 500) // GIB
-    68
+    >>> bytes_needed("levenberg_marquardt", Network.random((10, 200, 200, 1), rng=0), 5000) // GIB
+    7
     """
     if optimiser not in _ENTRIES:
         return 0
@@ -74,15 +75,16 @@ def bytes_needed(optimiser: str, network: Network, n_samples: int, rounds: int =
 
 
 def _levenberg_marquardt(network: Network, n_samples: int) -> int:
-    """Count the entries of J and its parts, and of J^T J, scaled and factorised."""
-    p = network.n_parameters
-    return 3 * n_samples * network.n_outputs * p + 5 * p**2
+    """Count the entries of J, its parts and copies, and of the matrix, scaled and factorised."""
+    m, p = n_samples * network.n_outputs, network.n_parameters
+    return 4 * m * p + 5 * min(m, p) ** 2
 
 
 def _varpro(network: Network, n_samples: int) -> int:
-    """Count the same for the hidden parameters, J for one output, and the activations' SVD."""
-    p = n_unknowns("varpro", network)
-    return 3 * n_samples * p + 5 * p**2 + 6 * n_samples * network.sizes[1]
+    """Count the same for the hidden parameters, P G, and the activations' SVD."""
+    m, p = n_samples * network.n_outputs, n_unknowns("varpro", network)
+    dual = 2 * m * p if m < p else 0
+    return 4 * n_samples * p + dual + 5 * min(m, p) ** 2 + 6 * n_samples * network.sizes[1]
 
 
 def _slsqp(network: Network, n_samples: int) -> int:

@@ -126,7 +126,7 @@ class TrainingResult:
         >>> bool(limit.bound <= result.history["loss"].min() <= limit.bound + limit.gap)
         True
         """
-        module = import_module(".global_optima.training_limit", __package__)  # it stands above this one
+        module = import_module(".global_optima.limits", __package__)  # it stands above this one
         return module.limit_of(self.network, X, y, sample_weight)
 
     @property

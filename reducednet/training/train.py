@@ -50,7 +50,7 @@ def train(
     ``"auto"``       for mean squared error, if a step needs at most 1 GiB of memory and 10^10
                      operations: ``"exact"`` for one input and one hidden layer without validation
                      (up to about 2000 samples), ``"varpro"`` for other ReLU networks (with 500 samples,
-                     up to 2000 parameters), ``"exchange"`` for other binary ones with one hidden
+                     up to 39,000 parameters), ``"exchange"`` for other binary ones with one hidden
                      layer; otherwise ``"lbfgs"`` for ReLU networks and ``"surrogate"`` for binary
                      ones
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
@@ -118,8 +118,8 @@ def train(
         is not feasible.
     MemoryError
         Before the first step, if a method chosen by name needs more memory than the machine has:
-        ``"varpro"`` and ``"slsqp"`` keep matrices of n_parameters^2 entries, and ``"varpro"``,
-        ``"exchange"`` and ``"surrogate"`` keep arrays of n_samples rows.
+        ``"slsqp"`` keeps matrices of n_parameters^2 entries, ``"varpro"`` arrays of n_samples
+        n_parameters, ``"exchange"`` and ``"surrogate"`` arrays of n_samples rows.
 
     Notes
     -----

@@ -6,7 +6,7 @@ networks of any depth: find the breakpoints of all neurons layer by layer, in ra
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 15.
 """
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ or where the bound came from the checker in the first place.
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 22.
 """
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 18.
 """
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ its points are confirmed in rationals, and its bound is no proof.
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 10.
 """
 from __future__ import annotations
 

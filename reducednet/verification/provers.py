@@ -200,7 +200,7 @@ def _row(z: Combination, n_inputs: int) -> Array:
 def by_folding(findings: Findings) -> None:
     """Bound f - g with both networks as symbolic rows over the same columns, whatever their depths.
 
-    The rows are bounded by back-substitution, as DeepPoly and CROWN do (THEORY, section 9).
+    The rows are bounded by back-substitution, as DeepPoly and CROWN do (PROOFS, Lemma 19).
 
     First with all columns, then without the excluded ones of exclusive pairs, if there are any.
     Where the sizes differ, try again with sharper signs, found by branching, and last by linear

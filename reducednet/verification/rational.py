@@ -1,6 +1,6 @@
 """Evaluate networks exactly: parameters as integers times powers of two, inputs as rationals.
 
-Nothing here rounds. A counterexample counts only if it is confirmed here (THEORY, section 9).
+Nothing here rounds. A counterexample counts only if it is confirmed here (PROOFS, section 20).
 """
 from __future__ import annotations
 

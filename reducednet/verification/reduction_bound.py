@@ -4,7 +4,7 @@ Only the two networks are looked at, whatever the reduction decided on the way.
 
 References
 ----------
-THEORY, section 7.
+PROOFS, section 8.
 """
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def reduction_bound(network: Network, reduced: ReducedNetwork) -> Array:
 
     References
     ----------
-    THEORY, section 7.
+    PROOFS, section 8.
 
     Examples
     --------

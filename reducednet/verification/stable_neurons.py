@@ -69,7 +69,7 @@ def stable_neurons(network: Network, domain: Domain) -> StableNeurons:
 
     References
     ----------
-    THEORY, Prop. 2 and section 9.
+    THEORY, Prop. 2; PROOFS, section 19.
 
     Examples
     --------

@@ -79,7 +79,7 @@ def verify(
 
     References
     ----------
-    THEORY, section 9.
+    PROOFS, section 10.
 
     Examples
     --------

@@ -161,7 +161,7 @@ def test_a_changed_number_is_found_by_the_digest(folder, capsys):
     (["proof.json", "proof.npz", "reduced.npz"], "proof.npz"),
     (["proof.json", "net.npz", "missing.npz"], "missing.npz: No such file"),
     (["proof.json", "net.npz", "other.npz"], "`--box` must be given"),
-    (["proof.json", "net.npz", "reduced.npz", "--eps", "-1"], "`--eps` must be finite and at least"),
+    (["proof.json", "net.npz", "reduced.npz", "--eps", "-1"], "`--eps` must be finite and at"),
     (["proof.json", "net.npz", "reduced.npz", "--eps", "nan"], "`--eps` must be finite"),
     (["proof.json", "net.npz", "reduced.npz", "--box", "0,0,0", "1,1,1"], "dimension"),
     (["proof.json", "net.npz", "reduced.npz", "--box", "1", "0"], "LOW of `--box`"),

@@ -1,7 +1,8 @@
 """Assert that computed numbers are equal up to tolerances that are derived, not chosen.
 
-A tolerance is a count of roundings (`gamma(n)`, THEORY section 7) times a sum of absolute values of
-terms, or a bound that the library proves. A failure names the comparison, the index, both values.
+A tolerance is a count of roundings (`gamma(n)`, PROOFS, section 1) times a sum of absolute values
+of terms, or a bound that the library proves. A failure names the comparison, the index and both
+values.
 """
 import numpy as np
 

@@ -2,7 +2,7 @@
 
 `random_pair` plants what goes wrong in such proofs: row scales 2^-60 .. 2^60, domains far from the
 origin, kinks on the boundary, neurons that are dead, always on, zero, duplicate or opposite, other
-widths and depths, differences of 0 and of relative size 1e-12 .. 1e-1, and THEORY section 9's
+widths and depths, differences of 0 and of relative size 1e-12 .. 1e-1, and PROOFS, part II's
 failures. The truth of a pair is `supremum(f, g, domain)`.
 """
 from fractions import Fraction
@@ -99,7 +99,7 @@ CHANGING = {
 }
 
 
-# Networks of one input after THEORY, section 9.
+# Networks of one input after PROOFS, section 15.
 
 def one_neuron(w, b, c, a=None):
     """Return c s(w x + b) + a as a model."""

@@ -3,7 +3,7 @@
 A computed output is a sum over paths of products, each with at most K rounding factors (1 + delta);
 so it differs from the exact one by at most gamma(K) times the sum of the absolute products, as long
 as the same neurons are active. Two ways of computing it differ by at most twice that. The same holds
-for the backward pass (THEORY, section 7). All functions take every ReLU neuron as active.
+for the backward pass (PROOFS, section 2). All functions take every ReLU neuron as active.
 """
 import numpy as np
 

@@ -16,6 +16,7 @@ from reducednet.training.objective import Objective
 SQUARE = rn.Box([-1.0, 0.0], [1.0, 1.0])
 all_kinds = pytest.mark.parametrize("kind", ["standard", "support", "ball"])
 deep = pytest.mark.parametrize("sizes", [(2, 5, 4, 1), (2, 4, 3, 3, 2)], ids=str)
+"""With the 40 samples of `problem`: fewer residuals than parameters, and more."""
 
 
 def start(kind, sizes, seed=0, output_bias=True):
@@ -111,8 +112,10 @@ def test_integer_weights_are_repeated_samples(kind, sizes):
     X, y = problem(sizes[-1])
     counts = np.random.default_rng(0).integers(0, 4, len(X))
     many = np.repeat(X, counts, axis=0), np.repeat(y, counts, axis=0)
-    matrix, slope = lm.normal_equations(network, Objective(network, X, y, "mse", counts), network.to_vector())
-    expected = lm.normal_equations(network, Objective(network, *many), network.to_vector())
+    J, residual = lm.linearise(network, Objective(network, X, y, "mse", counts), network.to_vector())
+    matrix, slope = J.T @ J, J.T @ residual
+    J, residual = lm.linearise(network, Objective(network, *many), network.to_vector())
+    expected = J.T @ J, J.T @ residual
     share = len(X) / counts.sum()
     rows = np.abs(tangent_jacobian(network, many[0]))
     sizes_of_rows = path_sums.layers(network, many[0])[-1] + np.abs(many[1])

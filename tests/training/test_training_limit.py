@@ -11,7 +11,7 @@ from oracles.exact_partitions import least_partition_error
 
 import reducednet as rn
 from reducednet.training.global_optima.exact_error import exact_mean_squared_error
-from reducednet.training.global_optima.training_limit import limit_in_parts
+from reducednet.training.global_optima.limits import limit_in_parts
 
 ACTIVATIONS = ("relu", "binary")
 both = pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -55,6 +55,14 @@ def matrix_of(projection, solved):
     return np.array(columns).T
 
 
+def normal_equations(projection, solved):
+    """Return sum_k J_k^T J_k and the slope, from what the projection computes."""
+    PG, slope = projection.linearise(solved, projection.directions(solved.W))
+    by_variable = np.repeat(solved.C[:len(solved.b)], PG.shape[1] // len(solved.b), axis=0)
+    J = np.concatenate([-PG * c for c in by_variable.T])
+    return J.T @ J, slope
+
+
 def solution(kind="standard", n_neurons=4, n_outputs=1, seed=0, output_bias=False):
     network = start(kind, n_neurons, n_outputs, seed, output_bias)
     projection = projected.Projection(network, *clear_problem(network))
@@ -100,7 +108,8 @@ def test_integer_weights_are_repeated_samples(output_bias):
     mean_square = (repeated.Y**2).sum() / len(repeated.Y)
     assert_close(one.loss, other.loss, error * mean_square, "loss")
     share = len(X) / counts.sum()  # sums over samples of mean weight 1, against sums of the counts
-    for name, left, right in zip(("matrix", "slope"), weighted.linearise(one)[1:], repeated.linearise(other)[1:]):
+    for name, left, right in zip(("matrix", "slope"), normal_equations(weighted, one),
+                                 normal_equations(repeated, other)):
         size = np.abs(right).max() + np.abs(other.C).max() * (repeated.Y**2).sum()
         condition = np.linalg.cond(matrix_of(repeated, other))
         assert_close(left, right * share, error * condition * size, name)
@@ -198,7 +207,7 @@ def jacobian_columns(projection, solved):
 def test_normal_equations_are_those_of_the_jacobian_made_sample_by_sample(kind, n_outputs, output_bias):
     projection, solved = solution(kind, 3, n_outputs, 2, output_bias)
     derivatives = projection.derivatives(solved, projection.directions(solved.W))
-    matrix, slope = projection.normal_equations(solved, derivatives)
+    matrix, slope = normal_equations(projection, solved)
     columns = jacobian_columns(projection, solved)
     expected = sum(J.T @ J for J in columns)
     by_slope = sum(J.T @ r for J, r in zip(columns, solved.residual.T))
@@ -243,7 +252,8 @@ def test_jacobian_is_the_part_off_the_span_of_differences_of_the_residual(kind, 
 @all_kinds
 def test_slope_is_the_derivative_of_the_projected_loss(kind):
     projection, solved = solution(kind, 4, 2, 5, True)
-    directions, _, slope = projection.linearise(solved)
+    directions = projection.directions(solved.W)
+    _, slope = projection.linearise(solved, directions)
     step, t = np.random.default_rng(0).standard_normal(len(slope)), 2.0**-9
 
     def central(t):
@@ -281,7 +291,7 @@ def test_damped_step_solves_the_damped_equations(seed, n, damping):
     rng = np.random.default_rng(seed)
     J = rng.standard_normal((n + 5, n)) * 2.0 ** rng.integers(-8, 8, n)
     A, slope = J.T @ J, J.T @ rng.standard_normal(n + 5)
-    step = projected.damped_step(A, slope, damping)
+    step = projected.DampedEquations(A, slope).step(damping)
     scale = np.sqrt(np.diag(A))
     scaled = A / np.outer(scale, scale)
     expected = -np.linalg.solve(scaled + damping * np.eye(n), slope / scale) / scale
@@ -290,11 +300,53 @@ def test_damped_step_solves_the_damped_equations(seed, n, damping):
     assert_close(step, expected, allowed, "step")
 
 
+@given(seeds, st.integers(1, 6), st.sampled_from([1e-9, 1e-2, 1.0, 100.0]), st.booleans())
+def test_dual_step_is_that_of_the_normal_equations(seed, m, damping, larger):
+    rng = np.random.default_rng(seed)
+    J, residual = rng.standard_normal((m, m + 5)) * 2.0 ** rng.integers(-8, 8, m + 5), rng.standard_normal(m)
+    diagonal = (J**2).sum(axis=0) * (2.0 ** rng.integers(0, 8, m + 5) if larger else 1.0)
+    step = projected.DualEquations(J, residual, diagonal if larger else None).step(damping)
+    # in exact arithmetic both are -D^-1/2 B^T (B B^T + damping I)^-1 r
+    B = J / np.sqrt(diagonal)
+    expected = -(B.T @ np.linalg.solve(B @ B.T + damping * np.eye(m), residual)) / np.sqrt(diagonal)
+    length = np.linalg.norm(expected * np.sqrt(diagonal))
+    condition = np.linalg.cond(B @ B.T + damping * np.eye(m))
+    assert_close(step, expected, gamma(64 * m) * condition * length / np.sqrt(diagonal), "step")
+    primal = projected.DampedEquations(J.T @ J, J.T @ residual, diagonal).step(damping)
+    condition = np.linalg.cond(B.T @ B + damping * np.eye(m + 5))
+    allowed = gamma(64 * (m + 5)) * condition * length / np.sqrt(diagonal)
+    assert_close(primal, step, allowed, "step of the normal equations")
+
+
+def test_dead_neurons_do_not_move_in_the_dual():
+    J = np.array([[1.0, 0.0, 2.0], [0.5, 0.0, -1.0]])
+    step = projected.DualEquations(J, np.array([1.0, -3.0])).step(1e-2)
+    assert step[1] == 0.0 and step[[0, 2]].all()
+
+
+@all_kinds
+def test_few_samples_take_the_dual_step_and_it_is_that_of_the_jacobian(kind):
+    network = start(kind, 12, 1, 1, True)
+    X, Y = problem(n_samples=20)
+    projection = projected.Projection(network, X, Y)
+    solved = projection.solve_at(network.to_vector())
+    PG, slope = projection.linearise(solved, projection.directions(solved.W))
+    free = np.arange(len(slope)) != 3
+    equations = projection.equations(solved, PG, slope, free)
+    assert isinstance(equations, projected.DualEquations)
+    J = -PG * np.repeat(solved.C[:12, 0], len(slope) // 12)
+    assert np.linalg.norm(J) > 0.01 * np.linalg.norm(Y) and np.linalg.norm(solved.residual) > 0.0
+    expected = projected.DualEquations(J[:, free], solved.residual[:, 0]).step(1e-2)
+    assert_close(equations.step(1e-2), expected, gamma(256) * 100 * np.abs(expected).max(), "step")
+    few = projection.equations(solved, PG, slope, np.arange(len(slope)) < 5)
+    assert isinstance(few, projected.DampedEquations)
+
+
 @pytest.mark.parametrize("A", [np.zeros((2, 2)), np.diag([1.0, 0.0]), np.ones((2, 2))])
 @pytest.mark.parametrize("damping", [1e-9, 1.0])
 def test_damped_step_of_a_degenerate_matrix_is_finite_and_descends(A, damping):
     slope = A @ np.array([1.0, 2.0])
-    step = projected.damped_step(A, slope, damping)
+    step = projected.DampedEquations(A, slope).step(damping)
     assert np.isfinite(step).all() and (slope @ step < 0.0 or not slope.any())
 
 

@@ -59,7 +59,7 @@ def test_no_verdict_of_a_single_prover_is_wrong(method, n_pairs):
         assert complaints(f, g, domain, verdict, eps) == [], kind
 
 
-# The failures of THEORY, section 9, and those of other provers.
+# The failures of PROOFS, part II, and those of other provers.
 
 def test_large_threshold_hides_x_from_samples():
     """relu(x + 1e16) - 1e16 is x; float64 finds 0 at x = 0.3."""

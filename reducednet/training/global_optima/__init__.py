@@ -1,6 +1,7 @@
 """Global optima of training, proved: bounds that no network of a given size can beat.
 
-One input: `training_limit`, `fit_exact`, `neurons_needed`. The exact arithmetic is in `partitions`
-and `exact_error`, the choice of each neuron's side in `orientations`. May import what `training`
-may, and the other modules of `training` except `train`, which finds this folder by name.
+One input: `training_limit`, `fit_exact`, `neurons_needed`; docs/global-optima.md has the theorems.
+The exact arithmetic is in `partitions`, `meeting_conditions` and `exact_error`, the choice of each
+neuron's side in `orientations`, the record in `limits`. May import the rooms below `training` and
+its other modules except `train`, which finds what it needs here by name.
 """

@@ -5,22 +5,28 @@ the runs of `partitions`, subject to the constraints of `orientations`.
 """
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._validation import Array, flag
+from ..._validation import Array, choice, flag, message
 from ...domains import Box, Domain
 from ...networks.activations import activation_named
+from ...numerics.rationals import below
 from ...reduced_space.intervals import LayerSpace
 from ...reduced_space.reduced_network import ReducedNetwork
 from ..methods import varpro
 from ..monitor import Monitor
 from ..objective import Objective
 from ..starts import greedy
+from .limits import Samples, TrainingLimit, check_arguments, compared, make_limit
+from .meeting_conditions import ascend, exact_bound, float_lines, integer_lines, no_multipliers
 from .orientations import Constraints, best_orientations
 from .partitions import Run, RunCosts, best_partitions
-from .training_limit import Samples, TrainingLimit, check_arguments, compared, make_limit
+
+BOUNDS = ("runs", "continuous")
 
 N_BEST = 4
 """How many orientations of each partition are tried, and how many greedy starts."""
@@ -40,13 +46,19 @@ N_STEPS = 100
 TOLERANCE = 1e-6
 """It ends when a step lowers the loss by less than this share of it."""
 
+ROUNDS, STEPS = 6, 50
+"""Of `sharpened`: rounds, and steps in each."""
+
+SHARP = 1e-4
+"""It ends when the bound is this near the error, relative to it."""
+
 RCOND = 1e-12
 """Smaller singular values of the activations, relative to the largest, count as 0."""
 
 
 def fit_exact(
     X: Any, y: Any, n_neurons: int, activation: str = "relu", output_bias: bool = True, *,
-    sample_weight: Any = None,
+    sample_weight: Any = None, bound: str = "runs",
 ) -> tuple[ReducedNetwork, TrainingLimit]:
     """Construct a network of one input with the least training error, and prove how near it is.
 
@@ -63,7 +75,8 @@ def fit_exact(
 
     Binary networks with an output bias attain the bound exactly, up to the rounding of their
     weights. So do, nearly, ReLU networks of smooth data with an output bias. The gap is large for
-    few samples per neuron, for noise, and for a few neurons without an output bias.
+    few samples per neuron, for noise, and for a few neurons without an output bias;
+    ``bound="continuous"`` narrows it.
 
     Parameters
     ----------
@@ -72,8 +85,9 @@ def fit_exact(
     n_neurons : int
     activation : "relu" or "binary"
     output_bias : bool
-    sample_weight : array (n_samples,), optional
-        As for `training_limit`.
+    sample_weight, bound
+        As for `training_limit`. With ``bound="continuous"`` the runs that nearly meet give better
+        networks too, where the best runs do not.
 
     Returns
     -------
@@ -88,7 +102,7 @@ def fit_exact(
 
     References
     ----------
-    docs/global-optima.md, sections 1 to 4.
+    docs/global-optima.md.
 
     Examples
     --------
@@ -100,6 +114,10 @@ def fit_exact(
     samples, n_neurons = check_arguments(X, y, n_neurons, activation, sample_weight)
     flag(output_bias, "output_bias")
     task = Task(samples, n_neurons, activation, output_bias, interval_of(samples.x))
+    if choice(bound, "bound", BOUNDS) == "continuous" and activation == "relu":
+        if samples.Y.shape[1] > 1:
+            raise ValueError(message("bound", "'runs' for several outputs", repr(bound)))
+        return sharpened(task, *best_fit(task))
     return best_fit(task)
 
 
@@ -163,6 +181,36 @@ def best_fit(task: Task) -> tuple[ReducedNetwork, TrainingLimit]:
         found += _from_greedy_starts(task, rng)
     network = min(found, key=_loss)[1]
     return network, compared(limit, network)
+
+
+def sharpened(
+    task: Task, network: ReducedNetwork, limit: TrainingLimit
+) -> tuple[ReducedNetwork, TrainingLimit]:
+    """Return a better network where there is one, and the bound with the meeting conditions.
+
+    Rounds of ascent in the multipliers raise the bound. The runs of each round nearly meet, and are
+    tried as starts. The bound holds for all networks that are not worse than the one given.
+    """
+    samples, n_pieces, rng = task.samples, task.n_neurons + 1, np.random.default_rng(0)
+    if limit.gap == 0.0 or limit.error is None:
+        return network, limit
+    costs = RunCosts(samples.x, samples.Y, samples.weights, affine=True)
+    most = Fraction(limit.error) * costs.total_weight / costs.unit
+    exact = integer_lines(costs, most)
+    lines, multiplier_unit, error_unit = float_lines(exact)
+    best, multipliers = (samples.loss(network), network), no_multipliers(lines)
+    for _ in range(ROUNDS):
+        target = best[0] * float(costs.total_weight / costs.unit / error_unit)
+        multipliers, pieces, value = ascend(lines, multipliers, n_pieces, target, STEPS)
+        if value >= (1.0 - SHARP) * target:
+            break
+        runs = [costs.run(piece.start, piece.end - 1) for piece in pieces]
+        found = _constructed(task, runs, costs.positions, (1.0 + CLOSE) * limit.bound, rng)
+        best = min([best, *found], key=_loss)
+    proved = exact_bound(exact, multipliers, multiplier_unit, n_pieces)
+    bound = below(min(proved, most) * costs.unit / costs.total_weight)
+    limit = compared(replace(limit, bound=max(bound, limit.bound)), best[1])
+    return best[1], limit
 
 
 def _loss(candidate: tuple[float, ReducedNetwork]) -> float:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ..._validation import flag, message, number
 from .exact_error import exact_mean_squared_error
 from .fit_exact import Task, best_fit, interval_of
-from .training_limit import check_arguments, limit_of_samples
+from .limits import check_arguments, limit_of_samples
 
 
 class NeuronsNeeded(NamedTuple):

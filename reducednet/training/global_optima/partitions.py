@@ -83,6 +83,8 @@ class RunCosts:
     ----------
     positions : array (n_groups,)
         The different x, in ascending order.
+    integer_positions : array (n_groups,)
+        The same in integers, times some power of two.
     unit : Fraction
         Costs are quotients of integers times this.
     total_weight : Fraction
@@ -101,6 +103,7 @@ class RunCosts:
 
         w, w_exponent = common_integers(weights[order])
         x, self._x_exponent = common_integers(x)
+        self.integer_positions = x[ends]
         y, self._y_exponent = common_integers(Y[order])
         self._w, self._wx, self._wxx = cumulative(w), cumulative(w * x), cumulative(w * x * x)
         self._wy = [cumulative(w * values) for values in y.T]
@@ -108,6 +111,11 @@ class RunCosts:
         self._wyy = cumulative(w * (y * y).sum(axis=1))
         self.unit = power_of_two(w_exponent + 2 * self._y_exponent)
         self.total_weight = self._w[-1] * power_of_two(w_exponent)
+
+    @property
+    def sums(self) -> tuple[Integers, ...]:
+        """The cumulative sums of w, w x, w x^2, w y, w x y and w y^2, y the first output."""
+        return self._w, self._wx, self._wxx, self._wy[0], self._wxy[0], self._wyy
 
     def quotients(self, first: int, last: int) -> tuple[Integers, Integers]:
         """Return numerators and denominators of the costs of i .. last, i = first, ..., last."""

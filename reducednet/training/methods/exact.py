@@ -6,7 +6,7 @@ import numpy as np
 from ...networks.network import Network
 from ...reduced_space.reduced_network import ReducedNetwork
 from ..global_optima.fit_exact import Task, best_fit, interval_of
-from ..global_optima.training_limit import Samples, compared
+from ..global_optima.limits import Samples, compared
 from ..monitor import Monitor
 from ..objective import Objective
 

@@ -2,7 +2,9 @@
 
 With r the residuals and J their derivatives,
 
-    (J^T J + damping D) step = -J^T r.
+    (J^T J + damping D) step = -J^T r,
+
+solved as a system of n_samples n_outputs unknowns where these are fewer than the parameters.
 
 In the reduced space J is taken along tangent directions, and the retraction after the step keeps
 the function's scale. D is the largest diag(J^T J) so far (More), entry by entry. With the current
@@ -25,7 +27,7 @@ from ...reduced_space.spaces import space_of
 from ..monitor import Monitor
 from ..objective import Objective
 from .linear_least_squares import (
-    DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, damped_step,
+    DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, DampedEquations, DualEquations,
 )
 
 
@@ -72,18 +74,20 @@ def minimise(
     largest = np.zeros(network.n_parameters)
     space, loss = space_of(network), objective.value(theta)
     for done in range(n_steps + 1):
-        matrix, slope = normal_equations(network, objective, theta)
-        largest = np.maximum(largest, np.diag(matrix))
+        J, residual = linearise(network, objective, theta)
+        slope = residual @ J
+        largest = np.maximum(largest, np.einsum("ij,ij->j", J, J))
         monitor.record(theta, loss, gradient_norm(slope, objective))
         if before - loss <= tolerance * before < np.inf:
             return True, "converged: the loss no longer decreases"
         if done == n_steps:
             break
         before = loss
-        free = np.flatnonzero(~_at_active_bounds(network.with_vector(theta), slope))
+        free = ~_at_active_bounds(network.with_vector(theta), slope)
+        equations = _equations(J, residual, slope, largest, free)
         for _ in range(TRIES):
             step = np.zeros_like(theta)
-            step[free] = damped_step(matrix[np.ix_(free, free)], slope[free], damping, largest[free])
+            step[free] = equations.step(damping)
             trial = space.step(theta, space.gradient(theta, step))
             value = objective.value(trial)
             if value < before:
@@ -95,10 +99,10 @@ def minimise(
     return False, f"stopped at the limit of {n_steps} steps"
 
 
-def normal_equations(network: Network, objective: Objective, theta: Array) -> tuple[Array, Array]:
-    """Return (J^T J, J^T r), with r the residuals and J their derivatives along the space.
+def linearise(network: Network, objective: Objective, theta: Array) -> tuple[Array, Array]:
+    """Return the derivatives of the residuals along the space, J (m, p), and the residuals (m,).
 
-    With sample weights u both have their rows times sqrt(u).
+    m is n_samples n_outputs. With sample weights u both have their rows times sqrt(u).
     """
     J = tangent_jacobian(network, theta, objective.H)
     residual = forward.outputs(network.layout, theta, objective.H, network._activation) - objective.y
@@ -106,7 +110,18 @@ def normal_equations(network: Network, objective: Objective, theta: Array) -> tu
         roots = np.sqrt(objective.sample_weight)[:, np.newaxis]
         residual *= roots
         J *= np.repeat(roots, network.n_outputs, axis=0)
-    return J.T @ J, J.T @ residual.ravel()
+    return J, residual.ravel()
+
+
+def _equations(
+    J: Array, residual: Array, slope: Array, largest: Array, free: np.ndarray
+) -> DampedEquations | DualEquations:
+    """Return the damped equations for the free variables, by whichever system is smaller."""
+    if not free.all():
+        J, slope, largest = J[:, free], slope[free], largest[free]
+    if len(J) < J.shape[1]:
+        return DualEquations(J, residual, largest)
+    return DampedEquations(J.T @ J, slope, largest)
 
 
 def gradient_norm(slope: Array, objective: Objective) -> float:

@@ -119,28 +119,34 @@ class Projection:
         parts = np.concatenate([moves, np.ones((*moves.shape[:2], 1))], axis=2)
         return parts * (solved.active * self.roots)[:, :, np.newaxis]
 
-    def normal_equations(self, solved: Solved, derivatives: Array) -> tuple[Array, Array]:
-        """Return sum_k J_k^T J_k, (p, p), and sum_k J_k^T R_k, (p,), p the number of variables."""
-        n_samples, n_neurons, k = derivatives.shape
-        G = derivatives.reshape(n_samples, -1)
-        by_neuron = solved.C[:n_neurons]
-        slope = -np.einsum("ijk,jo,io->jk", derivatives, by_neuron, solved.residual).ravel()
-        PG = G - solved.basis @ (solved.basis.T @ G)
-        weights = np.repeat(np.repeat(by_neuron @ by_neuron.T, k, axis=0), k, axis=1)
-        return (PG.T @ PG) * weights, slope
-
-    def linearise(self, solved: Solved) -> tuple[Array, Array, Array]:
-        """Return the directions and the normal equations at a point.
+    def linearise(self, solved: Solved, directions: Array) -> tuple[Array, Array]:
+        """Return P G, (n_samples, p), and sum_k J_k^T R_k, (p,), p the number of variables.
 
         Raises
         ------
         NotFinite
-            If its loss is not finite.
+            If the loss at this point is not finite.
         """
         if not np.isfinite(solved.loss):
             raise NotFinite
-        directions = self.directions(solved.W)
-        return directions, *self.normal_equations(solved, self.derivatives(solved, directions))
+        derivatives = self.derivatives(solved, directions)
+        by_neuron = solved.C[:derivatives.shape[1]]
+        slope = -np.einsum("ijk,jo,io->jk", derivatives, by_neuron, solved.residual).ravel()
+        G = derivatives.reshape(len(derivatives), -1)
+        return G - solved.basis @ (solved.basis.T @ G), slope
+
+    def equations(
+        self, solved: Solved, PG: Array, slope: Array, free: np.ndarray
+    ) -> DampedEquations | DualEquations:
+        """Return the damped equations for the free variables, by whichever system is smaller."""
+        n_outputs, k = self.Y.shape[1], PG.shape[1] // len(solved.b)
+        by_variable = np.repeat(solved.C[:len(solved.b)], k, axis=0)
+        if not free.all():
+            PG, by_variable, slope = PG[:, free], by_variable[free], slope[free]
+        if len(PG) * n_outputs < len(slope):
+            J = np.concatenate([PG * -c for c in by_variable.T])
+            return DualEquations(J, solved.residual.T.ravel())
+        return DampedEquations((PG.T @ PG) * (by_variable @ by_variable.T), slope)
 
     def gradient_norm(self, slope: Array) -> float:
         """Return the norm of the loss's gradient, 2 / n_samples |slope| (0 by outgoing weights)."""
@@ -237,22 +243,82 @@ def growth_without(H: Array, C: Array) -> Array:
     return growth
 
 
-def damped_step(matrix: Array, slope: Array, damping: float, diagonal: Array | None = None) -> Array:
-    """Return -(A + damping D)^-1 slope by Cholesky; diagonal entries near 0 are raised.
+class DampedEquations:
+    """(A + damping D) step = -slope with A = J^T J, for any number of dampings.
 
     D is the diagonal matrix of `diagonal`, entries at least those of A; by default those of A.
+    Entries near 0 are raised. What does not depend on the damping is computed once.
+
+    Parameters
+    ----------
+    matrix : array (p, p)
+        A.
+    slope : array (p,)
+        J^T r, r the residuals.
+    diagonal : array (p,), optional
     """
+
+    def __init__(self, matrix: Array, slope: Array, diagonal: Array | None = None) -> None:
+        own = np.diag(matrix)
+        diagonal = own if diagonal is None else diagonal
+        raised = _raised(diagonal)
+        self._scale = 1.0 / np.sqrt(raised)
+        self._matrix = matrix * self._scale * self._scale[:, np.newaxis]
+        np.fill_diagonal(self._matrix, np.where(diagonal < raised, 1.0, own / raised))
+        self._slope = self._scale * slope
+
+    def step(self, damping: float) -> Array:
+        """Return the step by Cholesky."""
+        return -self._scale * _solve_shifted(self._matrix, damping, self._slope)
+
+
+class DualEquations:
+    """The same equations where J has fewer rows than columns, by a system of its number of rows.
+
+    With B = J D^(-1/2),
+
+        step = -D^(-1/2) B^T z,    (B B^T + damping I) z = r
+
+    since (B^T B + damping I) B^T = B^T (B B^T + damping I). Columns of J whose entry of D is raised,
+    those of dead neurons, do not move.
+
+    Parameters
+    ----------
+    J : array (m, p)
+    residual : array (m,)
+    diagonal : array (p,), optional
+    """
+
+    def __init__(self, J: Array, residual: Array, diagonal: Array | None = None) -> None:
+        diagonal = np.einsum("ij,ij->j", J, J) if diagonal is None else diagonal
+        raised = _raised(diagonal)
+        self._scale = np.where(diagonal < raised, 0.0, 1.0 / np.sqrt(raised))
+        self._B, self._residual = J * self._scale, residual
+        self._matrix = self._B @ self._B.T
+
+    def step(self, damping: float) -> Array:
+        """Return the step by Cholesky."""
+        z = _solve_shifted(self._matrix, damping, self._residual)
+        return -self._scale * (z @ self._B)
+
+
+def _raised(diagonal: Array) -> Array:
+    """Return the diagonal with entries near 0 raised."""
+    raised: Array = np.maximum(diagonal, 1e-12 * diagonal.max(initial=0.0) + np.finfo(float).tiny)
+    return raised
+
+
+def _solve_shifted(matrix: Array, damping: float, right: Array) -> Array:
+    """Return (matrix + damping I)^-1 right by Cholesky; more is added if rounding makes it fail."""
     from scipy.linalg import cho_factor, cho_solve
 
-    own = np.diag(matrix)
-    diagonal = own if diagonal is None else diagonal
-    lifted = np.maximum(diagonal, 1e-12 * diagonal.max(initial=0.0) + np.finfo(float).tiny)
-    scale = 1.0 / np.sqrt(lifted)
-    scaled = matrix * scale * scale[:, np.newaxis]
-    scaled[np.diag_indices_from(scaled)] = np.where(diagonal < lifted, 1.0, own / lifted) + damping
+    shifted = matrix.copy()
+    diagonal = np.einsum("ii->i", shifted)  # a view
+    diagonal += damping
     try:
-        factor = cho_factor(scaled, check_finite=False)
+        factor = cho_factor(shifted, check_finite=False)
     except np.linalg.LinAlgError:
-        scaled[np.diag_indices_from(scaled)] += 1e-8
-        factor = cho_factor(scaled, check_finite=False)
-    return -scale * cho_solve(factor, scale * slope, check_finite=False)
+        diagonal += 1e-8
+        factor = cho_factor(shifted, check_finite=False)
+    solution: Array = cho_solve(factor, right, check_finite=False)
+    return solution

@@ -16,7 +16,7 @@ from ..monitor import Monitor
 from ..objective import Objective
 from ..starts import N_CANDIDATES, candidate_neurons, pursue
 from .linear_least_squares import (
-    DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, Projection, Solved, damped_step,
+    DAMPING_DOWN, DAMPING_UP, FIRST_DAMPING, LEAST_DAMPING, TRIES, Projection, Solved,
     growth_without,
 )
 
@@ -110,8 +110,9 @@ class Descent:
         self._linearise()
 
     def _linearise(self) -> None:
-        """Compute the directions and the normal equations at the current point."""
-        self.directions, self.matrix, self.slope = self.projection.linearise(self.solved)
+        """Compute the directions, the derivatives along them and the slope at the current point."""
+        self.directions = self.projection.directions(self.solved.W)
+        self.derivatives, self.slope = self.projection.linearise(self.solved, self.directions)
 
     def record(self, monitor: Monitor) -> None:
         """Record the current point."""
@@ -136,10 +137,11 @@ class Descent:
     def step(self) -> bool:
         """Move to a point of smaller loss by raising the damping; return False if there is none."""
         projection, slope, damping = self.projection, self.slope, self.damping
-        free = np.flatnonzero(~projection.at_active_bounds(self.solved, slope, self.limits))
+        free = ~projection.at_active_bounds(self.solved, slope, self.limits)
+        equations = projection.equations(self.solved, self.derivatives, slope, free)
         for _ in range(TRIES):
             step = np.zeros_like(slope)
-            step[free] = damped_step(self.matrix[np.ix_(free, free)], slope[free], damping)
+            step[free] = equations.step(damping)
             trial = projection.solve(*projection.move(self.solved, self.directions, step, self.limits))
             if trial.loss < self.solved.loss:
                 self.previous, self.solved = self.solved.loss, trial

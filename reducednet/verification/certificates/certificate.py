@@ -26,8 +26,8 @@ and reads certificates.
 
 References
 ----------
-docs/certificates.md defines each kind and the inequalities that prove it; THEORY, section 9, has
-the proofs.
+docs/certificates.md defines each kind and the inequalities that prove it; PROOFS, part II,
+has the proofs.
 """
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Bound |f - g| for one input and one hidden ReLU layer, by the values at all breakpoints.
 
 This checks proofs of kind "sorted" again, without any code of the provers or of the evaluation of
-networks (THEORY, section 9, "One input"). With the neurons of both networks numbered through, c
+networks (PROOFS, Lemma 13). With the neurons of both networks numbered through, c
 negative for those of g,
 
     f(x) - g(x) = a + sum_j c_j relu(w_j x + b_j)

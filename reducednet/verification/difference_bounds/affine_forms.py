@@ -6,7 +6,7 @@ one error term:
     |v - m| <= r,        |v - c - a.t| <= e,        x = middle + radius t,    t in [-1, 1]^p.
 
 Every operation adds its own rounding error to r and e, so the bounds are theorems about the real
-function (THEORY, section 9). For sums of products, in any order of summation,
+function (PROOFS, section 11). For sums of products, in any order of summation,
 
     |fl(W v) - W v| <= gamma_n |W| |v| + n eta,
 

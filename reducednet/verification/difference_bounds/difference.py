@@ -5,7 +5,7 @@ arXiv 2001.03662), which compares neurons of the same index; here neurons are ma
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 12.
 """
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ about the root of the width. This module only proposes pairs; `certificates.chec
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 13.
 """
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ are about the given networks, and their checkers know nothing of the scaled ones
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 12.
 """
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ nothing as large as H remains, only rounding errors.
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 12.
 """
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ Fingerprints only propose a permutation; `certificates.check_permutation` compar
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 14.
 """
 from __future__ import annotations
 

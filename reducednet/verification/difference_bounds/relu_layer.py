@@ -5,7 +5,7 @@ max(z_m, 0) = max(-z_m, 0) + z_m, and the z_m goes to the rest.
 
 References
 ----------
-THEORY, section 9.
+PROOFS, section 12.
 """
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _difference_of_relus(
 ) -> Forms:
     """Return forms of max(z_a, 0) - max(z_b, 0), with z_a - z_b = delta and each within its bounds.
 
-    Three enclosures hold (THEORY, "The difference of two ReLUs"):
+    Three enclosures hold (PROOFS, Lemma 9):
 
     1. delta + [-max(-b_low, 0), max(-a_low, 0)],   exact where both are always on;
     2. [max(min(d_low, 0), -max(b_high, 0)),

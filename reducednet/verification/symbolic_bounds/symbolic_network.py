@@ -19,7 +19,7 @@ These floats need not be rigorous: the checker of the certificate bounds everyth
 
 References
 ----------
-THEORY, section 9, "Symbolic rows" and "Exclusive pairs".
+PROOFS, section 19, Lemmas 18 and 21.
 """
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def _leave_out_exclusive(
         p + mu z_i <= 0 on D,
 
     for where z_i > 0, U_i is z_i, and both p + a U_i and p are at most p + mu z_i; and elsewhere
-    U_i is 0 (THEORY, section 9, "Exclusive pairs").
+    U_i is 0 (PROOFS, Lemma 21).
 
     Only rows of neurons `alone` in their class change: multiples of z would not follow.
     """
