@@ -15,7 +15,7 @@ from ....domains import Ball, Domain, Hull
 from ....networks.network import Network
 from .objects import (
     BoxOrDomain, Layer, chosen, equally_deep, larger, leaves, positive_part, rational,
-    require, root_up, smaller, zeros,
+    require, root_box, root_up, smaller, zeros,
 )
 
 HALF = Fraction(1, 2)
