@@ -1,7 +1,7 @@
 """Realise an affine map by as few always-on neurons as the rank of its linear part allows."""
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from ..domains import Domain
 from ..numerics.low_rank import row_factors
 from ..numerics.rounding import gamma
 from ..numerics.sphere import normalise
+
+LEAST_POSITIVE = 2.0**-20
+"""A positive function's lowest value, over its magnitude: a basis takes multiples of its inverse."""
 
 
 class AffineNeurons(NamedTuple):
@@ -55,12 +58,14 @@ def positive_neurons(
 ) -> tuple[AffineNeurons, bool]:
     """Return neurons with C [W b] = R, and True if fewer always-on neurons cannot suffice.
 
-    R is an affine map with its constant. The rows of R = M Q of rank r span a space V of affine
-    functions. If V contains a function f that is positive on the domain, it has a basis of positive
-    functions q_i + lambda_i f, and r neurons are enough. Otherwise r + 1 are: neurons
-    (q_i, high(q_i)) for the linear part and a constant neuron (0, 1). The f that is tried is the
-    function of V nearest to the constant 1 over the domain's bounding box. For r = 1 it is the only
-    one but for scale and sign, so if it is not positive, 2 always-on neurons are the fewest.
+    R is an affine map with its constant, for a network without output bias. Its rows span a space V
+    of affine functions, of dimension r. If V contains a function f that is positive on the domain,
+    V has a basis of positive functions q_i + lambda_i f, and r neurons are enough. Otherwise r + 1
+    are: neurons (q_i, high(q_i)) for the linear part and a constant neuron (0, 1).
+
+    The f that is tried is the function of V nearest to the constant 1 over the domain's bounding
+    box. For r = 1 it is the only one but for scale and sign: if it is not positive, then 2
+    always-on neurons are the fewest.
 
     Parameters
     ----------
@@ -78,45 +83,52 @@ def positive_neurons(
     [2, 1]
     """
     M, Q = row_factors(R, error, A)
-    r = len(Q)
-    if r == 0:
+    if not len(Q):
         return AffineNeurons(Q[:, :-1], Q[:, -1], M), True
     p = _nearest_to_one(Q, domain)
     f = p @ Q
-    lowest = f[-1] - domain.support(-f[np.newaxis, :-1])[0]
-    magnitude = np.abs(f) @ A
-    if r == 1:
-        positive = lowest >= -_lowest_value_error(M, error @ A, magnitude, len(A))
+    lowest = float(_lowest_values(f[np.newaxis], domain)[0])
+    magnitude = float(np.abs(f) @ A)
+    if len(Q) == 1:
+        positive = lowest >= -_lowest_value_error(M[:, 0], error @ A, magnitude, len(A))
     else:
-        positive = lowest > 2.0**-20 * magnitude  # else the basis takes huge multiples of f
+        positive = lowest > LEAST_POSITIVE * magnitude
     if positive:
         return _on_a_positive_basis(M, Q, p, lowest, domain), True
-    linear = affine_neurons(R[:, :-1], error[:, :-1], A[:-1], domain)
-    W, b = np.vstack([linear.W, np.zeros(R.shape[1] - 1)]), np.append(linear.b, 1.0)
-    C = np.column_stack([linear.C, R[:, -1] - linear.C @ linear.b])
-    return AffineNeurons(W, b, C), r == 1
+    return _with_a_constant_neuron(R, error, A, domain), len(Q) == 1
 
 
-def _lowest_value_error(M: Array, error: Array, magnitude: Any, n: int) -> float:
-    """Return a bound on the error in the lowest value of f = +-Q, for R = M Q of rank 1."""
-    factors = np.abs(M[:, 0])
-    own = (error[factors > 0.0] / factors[factors > 0.0]).min()
-    return float(4.0 * gamma(n + 4) * magnitude + own)
+def _lowest_values(functions: Array, domain: Domain) -> Array:
+    """Return the minimum over the domain of each row's affine function (w, b)."""
+    return functions[:, -1] - domain.support(-functions[:, :-1])
 
 
 def _nearest_to_one(Q: Array, domain: Domain) -> Array:
     """Return p with f = p Q as near to the constant 1 as possible, averaged over the bounding box.
 
-    For a single row, f is that row with the sign that makes it non-negative at the box's middle.
+    With x = middle + half t, the mean of (f - 1)^2 over t in [-1, 1]^d is the sum of the squares of
+    f's slopes in t over 3, plus (f(middle) - 1)^2. For a single row, f is that row with the sign
+    that makes it non-negative at the middle.
     """
     low, high = domain.bounding_box()
     middle, half = low / 2 + high / 2, high / 2 - low / 2
-    values = np.column_stack([Q[:, :-1] * half / np.sqrt(3.0), Q[:, :-1] @ middle + Q[:, -1]])
+    slopes, at_middle = Q[:, :-1] * half / np.sqrt(3.0), Q[:, :-1] @ middle + Q[:, -1]
     if len(Q) == 1:
-        return np.where(values[:, -1] >= 0.0, 1.0, -1.0)
+        return np.where(at_middle >= 0.0, 1.0, -1.0)
     target = np.zeros(Q.shape[1])
     target[-1] = 1.0
-    return np.asarray(np.linalg.lstsq(values.T, target, rcond=None)[0])
+    return np.asarray(np.linalg.lstsq(np.column_stack([slopes, at_middle]).T, target, rcond=None)[0])
+
+
+def _lowest_value_error(M: Array, error: Array, magnitude: float, n: int) -> float:
+    """Return a bound on the error in the lowest value of f = +-Q, for R = M Q of rank 1.
+
+    An output k shows f to within error_k / |M_k|; the best of them counts. To this comes the
+    rounding error of f's lowest value itself.
+    """
+    used = M != 0.0
+    own = float((error[used] / np.abs(M[used])).min())
+    return 4.0 * gamma(n + 4) * magnitude + own
 
 
 def _on_a_positive_basis(
@@ -124,15 +136,30 @@ def _on_a_positive_basis(
 ) -> AffineNeurons:
     """Return the neurons q_i + lambda_i f >= 0 for i != l, and f = p Q itself in place of q_l.
 
+    With l the index of the largest |p_l|, q_l = (f - sum over i != l of p_i q_i) / p_l, and so
+
     M Q = sum over i != l of m_i (q_i + lambda_i f) + (M_l / p_l - sum of m_i lambda_i) f,
 
-    m_i = M_i - M_l p_i / p_l,   l the index of the largest |p_l|.
+    m_i = M_i - M_l p_i / p_l.
     """
-    f, first = p @ Q, int(np.argmax(np.abs(p)))
-    lows = Q[:, -1] - domain.support(-Q[:, :-1])
-    multiples = np.zeros(len(Q)) if len(Q) == 1 else np.maximum(0.0, -2.0 * lows / lowest)
-    multiples[first] = 0.0
-    basis, last = Q + multiples[:, np.newaxis] * f, M[:, [first]] / p[first]
-    C = M - last * p
-    basis[first], C[:, first] = f, last[:, 0] - C @ multiples
-    return AffineNeurons(basis[:, :-1], basis[:, -1], C)
+    f, replaced = p @ Q, int(np.argmax(np.abs(p)))
+    multiples = np.zeros(len(Q))
+    if len(Q) > 1:  # f may be 0 somewhere for r = 1, where there is no other q_i
+        # twice what is needed leaves room for rounding
+        multiples = np.maximum(0.0, -2.0 * _lowest_values(Q, domain) / lowest)
+        multiples[replaced] = 0.0
+    functions = Q + multiples[:, np.newaxis] * f
+    functions[replaced] = f
+    of_f = M[:, replaced] / p[replaced]
+    C = M - np.outer(of_f, p)
+    C[:, replaced] = of_f - C @ multiples
+    return AffineNeurons(functions[:, :-1], functions[:, -1], C)
+
+
+def _with_a_constant_neuron(
+    R: Array, error: Array, A: Array, domain: Domain
+) -> AffineNeurons:
+    """Return neurons for the linear part of R, and a constant neuron for the rest of its constant."""
+    linear = affine_neurons(R[:, :-1], error[:, :-1], A[:-1], domain)
+    W, b = np.vstack([linear.W, np.zeros(R.shape[1] - 1)]), np.append(linear.b, 1.0)
+    return AffineNeurons(W, b, np.column_stack([linear.C, R[:, -1] - linear.C @ linear.b]))

@@ -14,7 +14,9 @@ import numpy as np
 from .._validation import Array
 from ..domains import Domain
 from ..networks.parameters import Affine
-from ..numerics.low_rank import row_space
+from ..numerics.low_rank import row_factors
+from ..numerics.rounding import gamma
+from ..numerics.sphere import normalise
 from .intervals import LayerSpace
 from .layer_reduction import ReducedLayer
 from .reduced_network import natural_neurons
@@ -37,16 +39,20 @@ def absorb_affine_sum(layer: ReducedLayer, space: LayerSpace) -> ReducedLayer:
 
     References
     ----------
-    THEORY, section 3. On a flat domain fewer may do (Prop. 6).
+    THEORY, section 3 and Prop. 6: with an output bias, r always-on neurons are the fewest on a
+    domain with interior points. On a flat domain fewer may do.
     """
     dead, on = dead_and_always_on(layer, space)
     spare, C = layer.spare | dead, layer.above.W
     alpha, beta = C[:, on] @ layer.W[on], C[:, on] @ layer.b[on]
-    box = np.abs(space.domain.bounding_box()).max(axis=0)
-    factors = row_space(alpha, np.abs(C[:, on]) @ np.abs(layer.W[on]), box)
-    if factors is None or len(factors[1]) >= on.sum():
+    # each term is a product of an outgoing weight and a normalised weight, added to the others
+    error = gamma(sum(layer.W.shape) + 8) * (np.abs(C[:, on]) @ np.abs(layer.W[on]))
+    largest = np.abs(space.domain.bounding_box()).max(axis=0)
+    M, Q = row_factors(alpha, error, largest)
+    if len(Q) >= on.sum():
         return layer._replace(spare=spare)
-    M, Q = factors
+    Q, norms = normalise(Q)
+    M = M * norms
     kept = np.flatnonzero(on)[:len(Q)]
     W, b, C = layer.W.copy(), layer.b.copy(), C.copy()
     C[:, on | spare] = 0.0

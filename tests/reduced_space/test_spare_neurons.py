@@ -9,7 +9,6 @@ from oracles.assertions import (
     assert_close, assert_equal_bits, assert_feasible, assert_same_function, assert_same_network, gamma,
     hidden_outputs, path_sums, roundings,
 )
-from reducednet.numerics.low_rank import row_space
 from oracles.strategies import BOUNDS, boxes, cases, hyperplane_points, networks_with_domains, points_of, seeds
 
 
@@ -173,25 +172,6 @@ def test_absorbing_keeps_the_accuracy_of_an_output_that_does_not_see_the_large_i
     red, X = redrawn(net, box), box.sample(50, 0)
     allowed = gamma(int(2 * roundings(red)[-1])) * 3 * path_sums(net, box)[-1]
     assert_close(red(X), net(X), allowed, "absorbed")
-
-
-@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 4), seeds(), st.booleans())
-def test_row_space_has_unit_rows_reproduces_the_matrix_and_has_its_rank(n_outputs, n, rank, seed, scaled):
-    rng = np.random.default_rng(seed)
-    left, right = rng.integers(-3, 4, (n_outputs, rank)), rng.integers(-3, 4, (rank, n))
-    alpha, magnitude = (left @ right).astype(float), (np.abs(left) @ np.abs(right)).astype(float)
-    sizes, outputs = 2.0 ** rng.integers(-30, 31, n), 2.0 ** rng.integers(-30, 31, (n_outputs, 1))
-    if scaled:  # inputs of sizes A, outputs of any size: powers of two, so the rank is the same
-        alpha, magnitude = outputs * alpha / sizes, outputs * magnitude / sizes
-    A = sizes if scaled else np.ones(n)
-    M, Q = row_space(alpha, magnitude, A)
-    assert len(Q) == np.linalg.matrix_rank(left @ right)
-    assert_close(rn.sphere.row_norms(Q), 1.0, gamma(n + 6), "row norms")
-    # a singular value decomposition of rows of one length is right to a modest multiple of the dimensions
-    allowed = gamma(32 * (n_outputs + n)) * np.abs(alpha * A).sum(axis=1, keepdims=True) / A
-    assert_close(M @ Q, alpha, allowed, "M Q")
-    terms = (np.abs(M) @ np.abs(Q)) @ A  # no cancellation of large terms
-    assert (terms <= 2.0 * n * np.abs(alpha * A).sum(axis=1)).all()
 
 
 @given(boxes(2, flat=True, far=False), seeds())

@@ -158,7 +158,8 @@ def test_affine_bounds_hold_at_all_corners():
 
 def test_affine_bounds_are_no_wider_than_their_charges_twice():
     W, b = np.array([[1.0, -2.0]]), np.array([0.5])
-    found = arithmetic.affine_bounds(Layer(W, b), Interval(np.array([0.0, 1.0]), np.array([1.0, 2.0])))
+    h = Interval(np.array([0.0, 1.0]), np.array([1.0, 2.0]))
+    found = arithmetic.affine_bounds(Layer(W, b), h)
     margin = 2 * arithmetic.gamma(5) * 5.5
     assert -3.5 - margin <= found.low[0] < -3.5 and -0.5 < found.high[0] <= -0.5 + margin
 

@@ -27,7 +27,8 @@ def assert_difference_holds(F, G, W, k, b=0.0, c=0.0, low=0.0, high=0.0):
     interval = Interval(in_order(np.full(n, low)), in_order(np.full(n, high)))
     rows = [in_order([np.full(n, part)]) for part in (F, G, W)]
     R = norms.row_differences(Layer(rows[0], np.array([b])), Layer(rows[1], np.array([c])))
-    q, t = norms.difference(rows[2], in_order(np.full(n, k)), R, norms.Activations(interval, np.inf))
+    h = norms.Activations(interval, np.inf)
+    q, t = norms.difference(rows[2], in_order(np.full(n, k)), R, h)
     F, G, W, k = (exact(np.full(n, part)) for part in (F, G, W, k))
     for end in (Q(low), Q(high)):
         value = sum(W * k) + sum(f - g for f, g in zip(F, G)) * end + Q(b) - Q(c) - Q(float(q[0]))
@@ -85,7 +86,8 @@ def test_a_carried_vector_stays_as_long_as_it_is():
 
 
 def test_bounds_of_multiples_hold_what_a_product_loses():
-    z, pairs = Interval(np.array([ODDER]), np.array([ODDER])), norms.Pairs(np.arange(1), np.array([ODD]))
+    z = Interval(np.array([ODDER]), np.array([ODDER]))
+    pairs = norms.Pairs(np.arange(1), np.array([ODD]))
     for s in (-1.0, 1.0):
         own = Interval(s * z.low, s * z.high)
         low, high = norms.scaled_bounds(own, pairs)

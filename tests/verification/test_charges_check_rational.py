@@ -61,7 +61,7 @@ def of_bits(n):
     """Return n functions of 0 and 1, numbered from 1 on."""
     functions = check_rational.Functions([], None)
     for number in range(1, n + 1):
-        functions.activation({number: Q(1)})
+        functions.step({number: Q(1)})
     return functions
 
 

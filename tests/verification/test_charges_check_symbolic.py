@@ -177,12 +177,11 @@ def test_where_a_class_is_on_by_its_error_alone_it_is_not_excluded_for_nothing()
 
 
 def columns_with(domain, *layers):
-    """Return the columns with representatives given as (coefficients, errors, low, high, largest).
-    """
+    """Return the columns with representatives given as (coefficients, errors, low, high)."""
     columns = Columns(domain)
-    for coefficients, errors, low, high, largest in layers:
+    for coefficients, errors, low, high in layers:
         rows = SymbolicRows(np.array(coefficients), np.array(errors))
-        columns.add(rows, np.array(low), np.array(high), np.array(largest))
+        columns.add(rows, np.array(low), np.array(high))
     return columns
 
 
@@ -197,7 +196,7 @@ UNIT = rn.Box([0.0], [1.0])
 def test_an_exclusion_is_charged_the_error_and_the_rounding_of_the_row_that_is_left_out():
     """U is 1 within 1; and p + mu r is rounded to 0, where it is U."""
     for r, p, mu, error, truth in ((1.0, 0.0, 1.0, 1.0, 2), (ODDER, -ROUNDED, ODD, 0.0, Q(U))):
-        columns = columns_with(UNIT, ([[r, 0.0]], [error], [0.0], [4.0], [4.0]))
+        columns = columns_with(UNIT, ([[r, 0.0]], [error], [0.0], [4.0]))
         rows = SymbolicRows(np.array([[p, 0.0, mu]]), np.zeros(1))
         check_symbolic.leave_out(rows, 0, 0, mu, columns)
         assert rows.coefficients[0].tolist() == [p, 0.0, 0.0]
@@ -234,7 +233,7 @@ def always_on(constants):
     n = len(constants)
     rows = in_order(np.stack([constants, np.zeros(n)], axis=1))
     columns = Columns(UNIT)
-    columns.add(SymbolicRows(rows, np.zeros(n)), constants, constants, constants)
+    columns.add(SymbolicRows(rows, np.zeros(n)), constants, constants)
     return columns
 
 
@@ -274,7 +273,7 @@ def test_a_step_of_back_substitution_is_charged_the_constants_of_chords():
 
 def test_products_of_a_step_that_underflow_are_charged():
     tiny, far = 2.0**-538 * 1.2, 2.0**1000
-    columns = columns_with(rn.Box([0.0], [far]), ([[0.0, tiny]], [0.0], [0.0], [far], [far]))
+    columns = columns_with(rn.Box([0.0], [far]), ([[0.0, tiny]], [0.0], [0.0], [far]))
     rows = SymbolicRows(np.array([[0.0, 0.0, tiny]]), np.zeros(1))
     layer, lines = columns.layers[0], check_symbolic.zero_lines
     found = substitute(rows, layer, np.zeros((1, 1)), lines, columns)
@@ -291,13 +290,12 @@ def test_a_slope_that_underflows_turns_its_chord_no_further_than_what_is_charged
 
 def test_errors_of_classes_are_charged_where_lines_take_their_place():
     """v = 0 or U = 0, each within 1: a U is at most a, or m v at most |m|."""
-    for largest in (0.0, 1.0):
-        columns = columns_with(UNIT, ([[0.0, 0.0]], [1.0], [0.0], [0.0], [largest]))
-        given = lambda coefficients, of_classes, layer: np.array([[-2.0]])  # noqa: E731
-        for a, sign, truth in ((1.0, 0, 1), (-1.0, 0, 1), (0.0, -1, 2), (1.0, 1, 1)):
-            rows = SymbolicRows(np.array([[0.0, 0.0, a]]), np.zeros(1))
-            found = substitute(rows, columns.layers[0], np.full((1, 1), sign), given, columns)
-            assert found.errors[0] >= truth
+    columns = columns_with(UNIT, ([[0.0, 0.0]], [1.0], [0.0], [0.0]))
+    given = lambda coefficients, of_classes, layer: np.array([[-2.0]])  # noqa: E731
+    for a, sign, truth in ((1.0, 0, 1), (-1.0, 0, 1), (0.0, -1, 2), (1.0, 1, 1)):
+        rows = SymbolicRows(np.array([[0.0, 0.0, a]]), np.zeros(1))
+        found = substitute(rows, columns.layers[0], np.full((1, 1), sign), given, columns)
+        assert found.errors[0] >= truth
 
 
 def test_chords_are_above_relu():
@@ -314,7 +312,7 @@ def test_lines_are_no_multiples_beyond_what_their_signs_allow():
     """U = relu(x): the row -U is at most 0, and U - 1 at most 0 on [-1, 1]; with multiples of x it
     would be less.
     """
-    columns = columns_with(rn.Box(-1, 1), ([[0.0, 1.0]], [0.0], [-1.0], [1.0], [1.0]))
+    columns = columns_with(rn.Box(-1, 1), ([[0.0, 1.0]], [0.0], [-1.0], [1.0]))
     for row, sign, m, truth in (
         ([0.0, 0.0, -1.0], 0, -3.0, 0),
         ([0.0, 0.0, -1.0], 0, 3.0, 0),
@@ -358,7 +356,7 @@ def test_a_multiple_of_a_class_is_off_by_the_rounding_of_its_product():
     """z = -ODD r, and r = ODDER: the product is rounded where it is compared and where it is used.
     """
     for s, roundings in ((-ODD, 2), (ODD, 1), (-1.0, 0)):
-        columns = columns_with(UNIT, ([[ODDER, 0.0]], [0.0], [0.0], [2.0], [2.0]))
+        columns = columns_with(UNIT, ([[ODDER, 0.0]], [0.0], [0.0], [2.0]))
         rows = SymbolicRows(np.array([[s * ODDER, 0.0]]), np.zeros(1))
         made = check_symbolic.multiples_of_classes(rows, np.array([s]), np.array([0]), columns)
         product = abs(Q(s) * Q(ODDER) - Q(s * ODDER))

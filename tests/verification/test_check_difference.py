@@ -12,8 +12,10 @@ from reducednet.verification.certificates import (
     check_rational, check_symbolic,
 )
 
-CHECKERS = [arithmetic, check_difference, check_evaluation, check_rational, check_symbolic, check_norms, check_permutation,
-            check_breakpoints]
+CHECKERS = [
+    arithmetic, check_breakpoints, check_difference, check_evaluation, check_norms,
+    check_permutation, check_rational, check_symbolic,
+]
 FORBIDDEN = ("__import__", "eval", "exec", "globals")
 
 

@@ -17,7 +17,7 @@ by half of the smallest positive number, whatever its size; additions are exact 
 
 References
 ----------
-PROOFS, section 1. N. J. Higham, *Accuracy and Stability of Numerical
+PROOFS (docs/rounding-and-proofs.md), Lemma 1. N. J. Higham, *Accuracy and Stability of Numerical
 Algorithms*, chapters 2 and 3.
 """
 from fractions import Fraction
@@ -253,7 +253,7 @@ def is_separated(direction: Any, box: Any, domain: Any) -> bool:
 
         min_box u.x > max_domain u.x = max over points p of u.p, plus radius |u|_2 for a Ball.
 
-    It is decided in rationals, the root by squares.
+    It is decided in rationals, the root by squares. (PROOFS, Lemma 17.)
     """
     if kind_of(domain) == "Box":
         return False

@@ -2,8 +2,8 @@
 
 This checks proofs of kind "pieces" again, without any code of the provers or of the evaluation of
 networks. The data of a proof only says where to look (boxes, classes of neurons, scales); every
-number is computed here. PROOFS has the mathematics: read its sections 11 and 12 beside
-this module.
+number is computed here. PROOFS, Lemmas 6 to 10, have the mathematics: read them beside this module,
+or docs/certificates.md, section 5.
 
 Layer by layer, from the inputs to the outputs:
 
@@ -70,8 +70,7 @@ class Forms(NamedTuple):
 
 
 class UncertainRows(NamedTuple):
-    """z = (coefficients +- errors) v, entry by entry, over the quantities v, of which the last is 1.
-    """
+    """z = (coefficients +- errors) v, entry by entry; the last one of the quantities v is 1."""
 
     coefficients: Any
     errors: Any
@@ -127,9 +126,9 @@ def combine(rows: UncertainRows, forms: Forms) -> Forms:
         |fl(C values) - C v| <= |C| (radius + gamma_r magnitude) + u |fl(C values)|,
         |E v| <= E magnitude,
 
-    where the last u is for the addition of the constant. This is a sum itself, whose terms go
-    through at most r + d + 6 roundings: d + 1 in the magnitude, two of the product with gamma and
-    the sum with the radius, r of the product with |C|, and three of sums.
+    where the last u is for the addition of the constant (PROOFS, Lemma 6). This is a sum itself,
+    whose terms go through at most r + d + 6 roundings: d + 1 in the magnitude, two of the product
+    with gamma and the sum with the radius, r of the product with |C|, and three of sums.
 
     Products that underflow: gamma magnitude, which then meets |C|; the terms of each column; and
     coefficients whose own products did, which are off by less than UNDERFLOW each.
@@ -249,6 +248,7 @@ def coefficients_over_classes(
         |error| <= sum_m |W_m factor_m| gamma_(k or k-1), and UNDERFLOW for each that rounds.
 
     This is a sum of at most as many terms as there are neurons, and three roundings of each.
+    (PROOFS, Lemma 8.)
     """
     (W_g, b_g), (W_f, b_f) = layer_g, layer_f
     n_classes = len(classes.representatives)
@@ -307,18 +307,20 @@ def difference_rows(rows: UncertainRows, classes: Classes) -> UncertainRows:
 
     which is a sum of at most five roundings. Products that underflow: see `combine`.
     """
-    coefficients, errors = rows
-    q = classes.scales[:, np.newaxis]
-    scale, sign = np.abs(q), np.where(q < 0.0, -1.0, 1.0)
-    row_c, error_c = rows.take(classes.compared_to)
+    result = UncertainRows(*(part.copy() for part in rows))
+    compared = np.flatnonzero(classes.scales != 0.0)
+    q = classes.scales[compared, np.newaxis]
+    scale = np.abs(q)
+    row, error = rows.take(compared)
+    row_c, error_c = rows.take(classes.compared_to[compared])
 
-    result = sign * (coefficients - q * row_c)
-    of_subtraction = (scale > 0.0) * np.abs(result)
+    difference = row - q * row_c
     of_product = np.where(scale == 1.0, 0.0, scale) * np.abs(row_c)
-    both_errors = errors + scale * error_c
-    return UncertainRows(
-        result, raised(both_errors + UNIT_ROUNDOFF * (of_subtraction + of_product), 5)
-    )
+    both_errors = error + scale * error_c
+    rounding = UNIT_ROUNDOFF * (np.abs(difference) + of_product)
+    result.coefficients[compared] = np.sign(q) * difference
+    result.errors[compared] = raised(both_errors + rounding, 5)
+    return result
 
 
 def difference_of_relus(delta: Forms, delta_bounds: Interval, classes: Classes) -> Forms:
@@ -375,8 +377,7 @@ def enclosure_of_relu(z: Interval) -> Enclosure:
 
 
 def interval_of_difference(a: Interval, b: Interval, delta: Interval) -> Interval:
-    """Return an interval of s(a) - s(b), with no rounding: by monotony (PROOFS, Lemma 9,
-    item 2).
+    """Return an interval of s(a) - s(b), with no rounding (PROOFS, Lemma 9, 2).
 
         max(min(delta_low, 0), -b_high^+) <= s(a) - s(b) <= min(max(delta_high, 0), a_high^+)
     """
@@ -392,10 +393,11 @@ def enclosure_of_difference(
 
     1. s(a) - s(b) - delta      in [-(-b_low)^+, (-a_low)^+], as s(z) = z + s(-z);
     2. s(a) - s(b)              in the interval;
-    3. s(a) - s(b) - delta / 2  in +- max |delta| / 2, as s(a) - s(b) = theta delta, theta in [0, 1].
+    3. s(a) - s(b) - delta / 2  in +- max |delta| / 2, as the difference is delta times a number in
+       [0, 1].
 
-    PROOFS, Lemma 9 (the difference of two ReLUs), proves the three. `radius` is that of delta's
-    linear form, which a slope multiplies.
+    PROOFS, Lemma 9, proves the three. `radius` is that of delta's linear form, which a slope
+    multiplies.
     """
     a_negative, b_negative = np.maximum(-a.low, 0.0), np.maximum(-b.low, 0.0)
     zero = np.zeros_like(a_negative)
@@ -429,8 +431,8 @@ def bounds_through_always_on(
 
         |(D +- F)(C +- E) - fl(D C)| <= |D| (E + gamma_k |C|) + F (|C| + E),
 
-    a sum of k + 5 roundings. What gamma |C| loses by underflow meets |D|. The sum of both parts is
-    rounded once in each number; its radius is a sum of d + 4 roundings.
+    a sum of k + 5 roundings (PROOFS, Lemmas 6 and 10). What gamma |C| loses by underflow meets |D|.
+    The sum of both parts is rounded once in each number; its radius is a sum of d + 4 roundings.
     """
     differences, difference_errors = outputs.coefficients[:, on], outputs.errors[:, on]
     magnitudes, k = np.abs(rows.coefficients), len(on)

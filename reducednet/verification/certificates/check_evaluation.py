@@ -11,8 +11,8 @@ at most. With |h| <= A, and |fl(h) - h| <= e below it,
     |fl(z) - z| <= |W| e + gamma_(n+1) (|W| (A + e) + |b|) + n SMALLEST / 2.
 
 Where z <= top, fl(z) <= top + error, and both max(z, 0) and max(fl(z), 0) lie between 0 and
-max(top + error, 0): so the error of a ReLU is no larger than that either. (PROOFS, Lemma 2,
-with one rounding in reserve.)
+max(top + error, 0): so the error of a ReLU is no larger than that either (PROOFS, Lemma 2, which
+has one rounding in reserve; docs/certificates.md, section 12).
 
 The layers above the first one of a binary network, whose inputs are 0 and 1, must be sums without
 any rounding, in whatever order; in the first, |z| must be larger than its error.
@@ -44,13 +44,14 @@ def affine_error(layer: Layer, h: Evaluated) -> Any:
 
     The terms' sum has n + 2 roundings here and n + 1 in the evaluation: if it is finite raised by
     both, no partial sum overflows, in whatever order. The error is a sum of three roundings more,
-    with the one of what may underflow: n products in the evaluation, n in |W| e, n in the terms.
+    with the one of what may underflow: n products in the evaluation, n in |W| e, n in the terms,
+    for which more is charged than the 2 n SMALLEST of docs/certificates.md.
     """
     W, b = layer
     n = W.shape[1]
     terms = raised(np.abs(W) @ (h.interval.largest + h.error) + np.abs(b), 2 * n + 3)
     error = np.abs(W) @ h.error + gamma(n + 1) * terms
-    return raised(error, n + 3) + UNDERFLOW * (n + 1)
+    return raised(error, n + 3) + UNDERFLOW * (2 * n + 2)
 
 
 def evaluated_relu(layer: Layer, z: Interval, h: Evaluated) -> Evaluated:
@@ -155,8 +156,8 @@ def first_layer_distance(network: Any, domain: Any) -> float:
 def is_decided(f: Any, g: Any, point: Any) -> bool:
     """Return True if float64 gets every binary neuron right at a point.
 
-    In rationals, |z| > gamma_(n+1) (sum_i |w_i| |x_i| + |b|) + n SMALLEST in the first layer, and
-    that sum is so small that no partial sum overflows, in whatever order.
+    In rationals, |z| > gamma_(n+1) (sum_i |w_i| |x_i| + |b|) + (n + 2) SMALLEST in the first layer,
+    and that sum is so small that no partial sum overflows, in whatever order.
     """
     x = [Fraction(value) for value in point]
     for network in (f, g):
@@ -165,7 +166,7 @@ def is_decided(f: Any, g: Any, point: Any) -> bool:
         for row, b in zip(network.weights[0].tolist(), network.thresholds[0].tolist()):
             terms = [*(Fraction(w) * x for w, x in zip(row, x)), Fraction(b)]
             magnitude = sum(map(abs, terms))
-            error = roundings / (1 - roundings) * magnitude + n * Fraction(SMALLEST)
+            error = roundings / (1 - roundings) * magnitude + (n + 2) * Fraction(SMALLEST)
             if any(row) and (abs(sum(terms)) <= error or magnitude + error > LARGEST):
                 return False
     return sums_are_exact(f) and sums_are_exact(g)

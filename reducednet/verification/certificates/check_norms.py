@@ -18,7 +18,7 @@ u = 2^-53, gamma_n and the charges for underflow are those of `arithmetic`.
 
 References
 ----------
-PROOFS, Lemma 11 (Euclidean norms).
+PROOFS, Lemma 11; docs/certificates.md, section 10.
 """
 from math import sqrt
 from typing import Any, NamedTuple

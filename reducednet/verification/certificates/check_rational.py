@@ -1,8 +1,9 @@
 """Bound |f - g| in rationals, or evaluate it at a point: nothing is rounded.
 
 This checks proofs of kinds "exact" and "point" again, without any code of the provers, the
-reduction or the evaluation of networks. The data says where to look; every number is computed here
-(PROOFS, sections 16 and 17).
+reduction or the evaluation of networks. The data says where to look; every number is computed here.
+`docs/certificates.md` defines the data; PROOFS is `docs/rounding-and-proofs.md`, whose sections 16
+and 17 are about what is done here.
 
 Both networks are written over the same functions, which are numbered: 1 is number 0, the inputs are
 1 to d, and each hyperplane z = 0 that no other neuron had before adds one, H = s(z). A combination
@@ -19,14 +20,14 @@ s y everywhere, where y belongs to the first neuron of the class in its layer.
 """
 from fractions import Fraction
 from math import gcd, lcm
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 import numpy as np
 
 from .arithmetic import Layer, kind_of, layers_of, leaf_boxes, require, root_above
 
 Combination = dict[int, Fraction]
-Ends = tuple[Fraction, Fraction]
+Bounds = tuple[Fraction, Fraction]
 
 ZERO, ONE = Fraction(0), {0: Fraction(1)}
 """The number 0, and the function 1."""
@@ -48,7 +49,7 @@ def total(terms: Iterable[tuple[Any, Combination]]) -> Combination:
     return {number: coefficient for number, coefficient in result.items() if coefficient}
 
 
-def support_bounds(z: Combination, domain: Any) -> Ends:
+def support_bounds(z: Combination, domain: Any) -> Bounds:
     """Return bounds on z = w.x + b over a Hull or a Ball:
 
         min and max of w.p + b over the points p,    or    w.centre + b -+ radius |w|_2,
@@ -79,9 +80,9 @@ class Functions:
         The whole domain of the inputs, or None if they may be anywhere in their intervals.
     """
 
-    def __init__(self, box: list[Ends], domain: Any) -> None:
+    def __init__(self, box: list[Bounds], domain: Any) -> None:
         self.n_inputs, self.domain = len(box), domain
-        self.intervals: list[Ends] = [(Fraction(1), Fraction(1)), *box]
+        self.intervals: list[Bounds] = [(Fraction(1), Fraction(1)), *box]
         self._numbers: dict[frozenset[tuple[int, Fraction]], int] = {}
 
     def inputs(self) -> list[Combination]:
@@ -91,7 +92,7 @@ class Functions:
             for number, (low, high) in enumerate(self.intervals[1:1 + self.n_inputs], 1)
         ]
 
-    def bounds(self, z: Combination) -> Ends:
+    def bounds(self, z: Combination) -> Bounds:
         """Return bounds on a combination: sums of those of its terms, c low and c high.
 
         Where it is of the inputs alone, on a domain that is no box, its bounds there are sharp.
@@ -106,11 +107,19 @@ class Functions:
             high += coefficient * (above if coefficient > 0 else below)
         return low, high
 
-    def activation(self, z: Combination, largest: Any = 1) -> Combination:
-        """Return H = s(z), between 0 and its largest value; it is the same for the same z."""
+    def relu(self, z: Combination) -> Combination:
+        """Return H = relu(z), between 0 and an upper bound on z."""
+        return self._activation(z, lambda: self.bounds(z)[1])
+
+    def step(self, z: Combination) -> Combination:
+        """Return the binary H = s(z), between 0 and 1."""
+        return self._activation(z, lambda: Fraction(1))
+
+    def _activation(self, z: Combination, largest: Callable[[], Fraction]) -> Combination:
+        """Return the H that belongs to z; it is added if no neuron had the same z before."""
         number = self._numbers.setdefault(frozenset(z.items()), len(self.intervals))
         if number == len(self.intervals):
-            self.intervals.append((ZERO, Fraction(largest)))
+            self.intervals.append((ZERO, largest()))
         return {number: Fraction(1)}
 
 
@@ -135,8 +144,7 @@ def relu_of(z: Combination, functions: Functions) -> Combination:
     if low >= 0:
         return z
     first = first_coefficient(z)
-    largest = (high if first > 0 else -low) / abs(first)
-    activation = functions.activation(total([(1 / first, z)]), largest)
+    activation = functions.relu(total([(1 / first, z)]))
     return total([(abs(first), activation), (int(first < 0), z)])
 
 
@@ -162,8 +170,8 @@ def step_of(z: Combination, is_first: bool, functions: Functions) -> Combination
         return total([(at_0, ONE), (at_1 - at_0, {others[0]: Fraction(1)})])
     first = first_coefficient(z)
     if first < 0 and is_first:
-        return total([(1, ONE), (-1, functions.activation(total([(1 / first, z)])))])
-    return functions.activation(total([(1 / abs(first), z)]))
+        return total([(1, ONE), (-1, functions.step(total([(1 / first, z)])))])
+    return functions.step(total([(1 / abs(first), z)]))
 
 
 # binary neurons that agree
@@ -174,7 +182,8 @@ def agree_off_margin(
 ) -> bool:
     """Return True if z has the sign of s y at points further than the margin from z = 0.
 
-    There |z| > margin |w|, where w are the coefficients of the inputs in z. So it is enough that
+    There |z| > margin |w|, where w are the coefficients of the inputs in z (PROOFS, Lemma 15). So
+    it is enough that
 
         |z - s y| <= margin |w|    on the domain, which is decided by squares.
     """
@@ -186,7 +195,7 @@ def agree_at_bits(z: Combination, s: Fraction, y: Combination, functions: Functi
     """Return True if z > 0 wherever y > 0 and nowhere else, all functions being 0 or 1; s > 0.
 
     Let z = s y + delta with low <= delta <= high, and let z and y be multiples of q_z and q_y at
-    all values of their functions. Then it is enough that one of these holds:
+    all values of their functions. Then it is enough that one of these holds (PROOFS, Lemma 16):
 
     1. low = high = 0.
     2. low >= 0 and high < q_z: where y <= 0, z is below q_z, and so at most 0.
@@ -333,7 +342,7 @@ def roles_of(data: Any, layer: int, n_neurons: int) -> tuple[list[int], list[flo
     return [-1] * n_neurons, [0.0] * n_neurons
 
 
-def root_box(domain: Any) -> list[Ends]:
+def root_box(domain: Any) -> list[Bounds]:
     """Return the intervals of the inputs, exactly."""
     if kind_of(domain) == "Box":
         return [*zip(map(Fraction, domain.low.tolist()), map(Fraction, domain.high.tolist()))]

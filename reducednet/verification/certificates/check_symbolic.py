@@ -2,7 +2,8 @@
 
 This checks proofs of kind "folded" again, without any code of the provers or of the evaluation of
 networks. The data says where to look; signs of pre-activations and differences of rows are bounded
-here, in float64 (PROOFS, section 19: Lemmas 18 to 21).
+here, in float64. `docs/certificates.md` defines the data; PROOFS is `docs/rounding-and-proofs.md`,
+whose section 19 is about symbolic rows.
 
 Columns
 -------
@@ -23,7 +24,8 @@ with the neuron's scale s). Whatever the truth is, the error of the neuron's row
     |relu(z) - 0| <= max(high, 0),    |relu(z) - z| <= max(-low, 0),
     |relu(z) - relu(s z_c)| <= |z - s z_c|,
 
-where low <= z <= high. So a wrong label or scale makes the bound large, and never wrong.
+where low <= z <= high (PROOFS, Lemma 18). So a wrong label or scale makes the bound large, and
+never wrong.
 
 Bounds
 ------
@@ -110,11 +112,11 @@ class Columns:
 
     @property
     def underflow(self) -> Any:
-        """What rows are charged for a product in each coefficient, and one in each product with B.
+        """The charge for products that underflow: one in each coefficient, and one in the error
+        for each column.
 
-        A product that underflows is off by half of the smallest positive number at most, and
-        UNDERFLOW is four times as much. In a coefficient it counts B times, in a sum over the
-        columns once; so it does in the errors, which are fewer.
+        A product that underflows is off by at most half of the smallest positive number, which is
+        a quarter of UNDERFLOW. In the coefficient of a column it moves the row by B times as much.
         """
         return UNDERFLOW * (len(self.bounds) + self.bounds.sum())
 
@@ -124,13 +126,16 @@ class Columns:
         sizes = np.abs(rows.coefficients) @ self.bounds[:rows.coefficients.shape[1]]
         return raised(sizes + self.underflow, len(self.bounds) + 1)
 
-    def add(self, rows: SymbolicRows, low: Any, high: Any, largest: Any) -> None:
-        """Add the representatives of a layer's classes; `largest` are bounds on their U."""
+    def add(self, rows: SymbolicRows, low: Any, high: Any) -> None:
+        """Add the representatives of a layer's classes, with U <= max(high, error).
+
+        Where v is z, U = relu(v) is at most max(high, 0); see `add_representatives` for the others.
+        """
         self.layers.append(Representatives(rows, low, high, self.sizes_of(rows)))
-        self.bounds = np.append(self.bounds, largest)
+        self.bounds = np.append(self.bounds, np.maximum(high, rows.errors))
 
     def rows_of(self, classes: Any, width: int) -> tuple[SymbolicRows, Any]:
-        """Return the rows of these classes' representatives with so many columns, and their sizes.
+        """Return the rows of these classes' representatives, of so many columns, and their sizes.
         """
         coefficients = [padded(layer.rows.coefficients, width) for layer in self.layers]
         errors = [layer.rows.errors for layer in self.layers]
@@ -197,8 +202,8 @@ def chords(low: Any, high: Any) -> tuple[Any, Any]:
 
         relu(v) - t v <= max(-t low, (1 - t) high),
 
-    as the left side is convex, and so largest at an end (PROOFS, Lemma 7).
-    1 - t and the product are two roundings.
+    as the left side is convex, and so largest at low or high (PROOFS, Lemma 7). 1 - t and the
+    product are two roundings, the sum with UNDERFLOW is a third.
     """
     is_unstable = (low < 0.0) & (high > 0.0)
     rising = np.minimum(high / np.where(is_unstable, high - low, 1.0), 1.0)
@@ -208,7 +213,8 @@ def chords(low: Any, high: Any) -> tuple[Any, Any]:
 
 
 def allowed(multiples: Any, of_classes: Any, signs: Any) -> Any:
-    """Return these multiples m, moved to where a relu(v) <= m v for the coefficients a.
+    """Return these multiples m, moved to where a relu(v) <= m v for the coefficients a (PROOFS,
+    Lemma 19).
 
     * Where v may have both signs: for a <= 0 and m in [a, 0], as relu(v) >= 0 and relu(v) >= v.
       For a > 0 m is 0 here, as the chord has taken the place of U.
@@ -224,7 +230,7 @@ def allowed(multiples: Any, of_classes: Any, signs: Any) -> Any:
 def substitute(
     rows: SymbolicRows, layer: Representatives, signs: Any, lines: Lines, columns: Columns
 ) -> SymbolicRows:
-    """Return rows without the U of a layer's classes, which are nowhere below the given rows.
+    """Return rows without the U of a layer's classes that are nowhere below the given rows.
 
     For each U with its coefficient a, U <= t v + k is the chord and
 
@@ -263,11 +269,16 @@ def substitute(
 
 
 def upper_bounds_where(rows: SymbolicRows, signs: Any, lines: Lines, columns: Columns) -> Any:
-    """Return upper bounds on the rows where the classes' v have these signs, on a part of D.
+    """Return upper bounds on the rows on the part of the domain where the v have these signs.
 
-    After back-substitution v <= A_0 + A_x . x + e. The largest A_x . x over the whole domain has
-    d + 3 roundings (see `support`), the sum with A_0 and with the margin one each: gamma_(d+5).
-    The margin is a sum itself, of d + 5 roundings with its own last one.
+    After back-substitution a row is at most
+
+        A_0 + A_x . x + e <= A_0 + h_D(A_x) + e,
+
+    by the support function h_D of the whole domain, which has d + 3 roundings (see `support`); the
+    sums with A_0 and with the margin have one each: gamma_(d+5) |A| . B. The margin is a sum
+    itself, and has d + 5 roundings where it is added: a product and a sum over 1 + d columns, the
+    product with gamma, and three sums.
     """
     for layer in columns.layers[::-1]:
         below, n = layer.rows.coefficients.shape[1], len(layer.low)
@@ -316,7 +327,8 @@ def covers(signs: Any) -> bool:
 
     Of all 2^n vectors of n signs, a leaf with k signs has 2^(n-k), and two leaves have none in
     common if they have opposite signs of one class. So leaves that are all apart have all vectors
-    if and only if these numbers sum to 2^n; and at each point of the domain each v has a sign.
+    if and only if these numbers sum to 2^n; and at each point of the domain each v has a sign
+    (PROOFS, Lemma 20).
     """
     if len(signs) > MOST_LEAVES:
         return False
@@ -382,7 +394,7 @@ def affine_rows(layer: Layer, activations: SymbolicRows, columns: Columns) -> Sy
 def leave_out(
     rows: SymbolicRows, index: int, other: int, multiplier: float, columns: Columns
 ) -> None:
-    """Leave the U of another class out of a row, in place.
+    """Leave the U of another class out of a row, in place (PROOFS, Lemma 21).
 
     Let the row be p + a U, and let r with the error e be the row of U, so that |U - relu(r)| <= e.
     Then for mu >= max(a, 0), whatever the sign of a,
@@ -390,8 +402,10 @@ def leave_out(
         |relu(p + a U) - relu(p)| <= max(p + mu r + mu e, |a| e, 0).
 
     Where r <= 0, U is at most e. Where r > 0, U is at most r + e, so that p and p + a U are both at
-    most p + mu (r + e), and relu of both lies between 0 and that. Of p + mu r each coefficient has
-    two roundings.
+    most p + mu (r + e), and relu of both lies between 0 and that. This goes into the row's error.
+
+    Of p + mu r each coefficient has two roundings; it is bounded with the row's own error besides,
+    which is as in `docs/certificates.md`, and more than is needed.
     """
     column, width = columns.n_affine + other, rows.coefficients.shape[1]
     require(0 <= other < columns.n_classes, "an exclusion of no class")
@@ -399,13 +413,13 @@ def leave_out(
     require(multiplier >= max(coefficient, 0.0), "an exclusion that its multiplier does not allow")
     rows.coefficients[index, column] = 0.0
 
-    rest, r_rows = rows.coefficients[[index]], columns.rows_of(np.array([other]), width)
-    (r, e), size = r_rows
-    rest_size = columns.sizes_of(SymbolicRows(rest, e))
-    rounding = gamma(2) * (rest_size + multiplier * size)
-    errors = raised(multiplier * e + rounding + 2 * columns.underflow, 5)
-    top = upper_bounds(SymbolicRows(rest + multiplier * r, errors), columns)
-    increase = np.maximum(top, np.abs(coefficient) * e)
+    rest = SymbolicRows(rows.coefficients[[index]], rows.errors[[index]])
+    (r, e), size = columns.rows_of(np.array([other]), width)
+    rounding = gamma(2) * (columns.sizes_of(rest) + multiplier * size)
+    errors = rest.errors + multiplier * e + rounding + 2 * columns.underflow
+    both = SymbolicRows(rest.coefficients + multiplier * r, raised(errors, 6))
+
+    increase = np.maximum(upper_bounds(both, columns), np.abs(coefficient) * e)
     rows.errors[index] = raised(rows.errors[index] + increase[0] + UNDERFLOW, 3)
 
 
@@ -414,8 +428,12 @@ def add_representatives(
 ) -> Any:
     """Add a layer's new classes to the columns; return the indices of their representatives.
 
-    Of a row that an exclusion changed, v is the row itself: |U - relu(v)| <= e. Then
-    v <= relu(v) <= U + e, where U <= max(high, 0) for bounds of z; and U <= max(v + e, e).
+    Of a row that an exclusion changed, v is the row itself: |U - relu(v)| <= e, where U = relu(z)
+    as before. So for bounds of z and an upper bound t on v + e,
+
+        v <= relu(v) <= U + e <= max(high, 0) + e,    v <= t,    U <= relu(v) + e <= max(t, e),
+
+    and the smaller one of max(high, 0) + e and t takes the place of high.
     """
     numbers, neurons = np.unique(labels, return_index=True)
     neurons, numbers = neurons[numbers >= columns.n_classes], numbers[numbers >= columns.n_classes]
@@ -429,15 +447,12 @@ def add_representatives(
             leave_out(own, index, other, multiplier, columns)
 
     low, high = z.low[neurons], z.high[neurons]
-    largest = np.maximum(high, 0.0)
     is_changed = np.array([number in exclusions for number in numbers.tolist()], dtype=bool)
     if is_changed.any():
         of_rows = bounds_of(own, columns)
-        of_changed = np.minimum(of_rows.high, above(largest + own.errors))
-        low, high = np.where(is_changed, [of_rows.low, of_changed], [low, high])
-        of_changed = np.minimum(largest, np.maximum(of_rows.high, own.errors))
-        largest = np.where(is_changed, of_changed, largest)
-    columns.add(own, low, high, largest)
+        most = np.minimum(of_rows.high, above(np.maximum(high, 0.0) + own.errors))
+        low, high = np.where(is_changed, [of_rows.low, most], [low, high])
+    columns.add(own, low, high)
     return neurons
 
 

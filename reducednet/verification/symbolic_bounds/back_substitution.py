@@ -19,8 +19,8 @@ idea of beta-CROWN.
 
 References
 ----------
-PROOFS, Lemma 19; its references are Singh et al. (2019) for DeepPoly, Zhang et
-al. (2018) for CROWN and Wang et al. (2021) for beta-CROWN.
+PROOFS, Lemma 19. The references of THEORY: Singh et al. (2019) for DeepPoly, Zhang et al. (2018)
+for CROWN and Wang et al. (2021) for beta-CROWN.
 """
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ the domain. A point where the row is above 0 ends the search.
 
 References
 ----------
-PROOFS, Lemmas 19 and 20. R. Ehlers, *Formal Verification
+PROOFS, section 19, Lemmas 19 and 20. R. Ehlers, *Formal Verification
 of Piece-Wise Linear Feed-Forward Neural Networks*, ATVA 2017, for the relaxation.
 """
 from __future__ import annotations

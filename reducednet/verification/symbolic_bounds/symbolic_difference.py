@@ -9,7 +9,7 @@ dead, always-on and repeated neurons each of them has, and in however many layer
 
 References
 ----------
-PROOFS, Lemma 18 (two networks over the same columns).
+PROOFS, section 19, Lemma 18.
 """
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Frac
     *hidden, outputs = layers_of(network)
     for number, layer in enumerate(hidden):
         W, b = layer
-        rounding = layer_error(layer, size, error)
+        if relu or number == 0 and certificate.claim == "bound":
+            rounding = layer_error(layer, size, error)
         if number == 0:
             z_low = b - [support(domain, -w) for w in W]
             z_high = b + [support(domain, w) for w in W]
@@ -63,10 +64,11 @@ def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Frac
 
 
 def layer_error(layer: Layer, size: Any, error: Any) -> Any:
-    """Return a bound of |fl(z) - z| for each neuron (53)."""
+    """Return a bound of |fl(z) - z| for each neuron (53), or refuse sums that may overflow."""
     W, b = layer
     n = W.shape[1]
     magnitude = abs(W) @ (size + error) + abs(b)
+    require(max(magnitude) * (1 + gamma(n + 1)) <= LARGEST, "a sum may overflow")
     return abs(W) @ error + gamma(n + 1) * magnitude + 2 * n * SMALLEST
 
 

@@ -91,6 +91,16 @@ def layers_of(network: Network) -> list[Layer]:
     return [Layer(rational(W), rational(b)) for W, b in zip(weights, thresholds)]
 
 
+def evaluate(network: Network, x: Any) -> Any:
+    """Return N(x): z = W h + b, h = s(z), layer by layer (section 1)."""
+    *hidden, (C, a) = layers_of(network)
+    h = x
+    for W, b in hidden:
+        z = W @ h + b
+        h = positive_part(z) if network.activation == "relu" else rational(z > 0)
+    return C @ h + a
+
+
 def deepened(layers: list[Layer], n_layers: int) -> list[Layer]:
     """Return as many layers, with W = I and b = 0 in front of the outputs: the same function."""
     *hidden, outputs = layers
