@@ -96,8 +96,8 @@ def test_no_relu_network_of_all_is_better_where_the_runs_meet():
 @both
 @given(seed=seeds)
 def test_error_is_the_networks_own_computed_exactly(activation, seed):
-    inputs, Y = noisy(seed, 20, 2)
-    weights = np.random.default_rng(seed).random(20)
+    inputs, Y = noisy(seed, 12, 2)
+    weights = np.random.default_rng(seed).random(12)
     network, limit = rn.fit_exact(inputs, Y, 2, activation, sample_weight=weights)
     assert_feasible(network)
     assert limit.network is network and network.sizes == (1, 2, 2)
@@ -108,8 +108,8 @@ def test_error_is_the_networks_own_computed_exactly(activation, seed):
 
 @both
 def test_the_same_data_give_the_same_network(activation):
-    inputs, Y = noisy(1, 30)
-    assert rn.fit_exact(inputs, Y, 4, activation)[0] == rn.fit_exact(inputs, Y, 4, activation)[0]
+    inputs, Y = noisy(1, 12)
+    assert rn.fit_exact(inputs, Y, 2, activation)[0] == rn.fit_exact(inputs, Y, 2, activation)[0]
 
 
 @both
