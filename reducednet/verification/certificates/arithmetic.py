@@ -300,6 +300,7 @@ def leaf_boxes(data: Any, domain: Any, root: Any, number: Any) -> list[Any]:
             low, high = box[axis]
             require(axis >= 0 and low < place < high, "a split outside its box")
             lower, upper = (low, place), (place, high)
+            # the last one that waits comes next: so the upper half goes on first
             waiting += [[*box[:axis], half, *box[axis + 1:]] for half in (upper, lower)]
     require(not waiting, "the leaves do not cover the domain")
     return boxes
