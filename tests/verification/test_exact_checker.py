@@ -163,3 +163,12 @@ def test_exact_checkers_require_the_slack_that_float64_needs():
 def test_roots_are_rounded_up_and_near(square):
     root = root_up(square)
     assert square <= root**2 <= square * (1 + Fraction(1, 2**190))
+
+
+@pytest.mark.parametrize("label", [7, 2**40, 2**63 - 1])
+def test_a_label_beyond_all_neurons_is_refused_and_takes_no_memory(label):
+    certificate, *case = proofs()["folded"]
+    labels = certificate.arrays["labels0"].copy()
+    labels[-1] = label
+    forged = with_arrays(certificate, labels0=labels)
+    assert not forged.check(*case) and not forged.check(*case, exact=True)
