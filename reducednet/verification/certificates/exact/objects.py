@@ -138,6 +138,15 @@ def box_around(domain: Domain) -> tuple[Any, Any]:
     return points.min(axis=0), points.max(axis=0)
 
 
+def root_box(domain: Domain) -> tuple[Any, Any]:
+    """Return the root box of section 5: for a Ball as float64 gives it, moved outward."""
+    if isinstance(domain, Ball):
+        low = np.nextafter(domain.centre - domain.radius, -np.inf)
+        high = np.nextafter(domain.centre + domain.radius, np.inf)
+        return rational(low), rational(high)
+    return box_around(domain)
+
+
 def norm_bound(domain: Domain) -> Fraction:
     """Return X = max |x| over the domain, rounded up."""
     if isinstance(domain, Ball):
