@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.cli.answers import json_text, short
+from reducednet.cli.answers import exactly, json_text, short
 from reducednet.cli.compress import _sums
 from reducednet.cli.info import _range
-from reducednet.cli.answers import exactly
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.verdict import Verdict
 
