@@ -44,10 +44,8 @@ def records_of(seed):
     study = rn.compare("sin4pi", (1, 3, 1), starts=1, methods=["standard", "support"], n_steps=2, rng=seed)
     line = np.arange(5.0)[:, np.newaxis], np.array([seed, 1.0, 0.0, 5.0, 2.0])
     limit = rn.fit_exact(*line, 2)[1]
-    proof = rn.fit_convex(*line, 0.1)[1]
     return {
         "Network": net, "Network, deep": deep, "Network, binary": steps, "ReducedNetwork": reduced,
-        "OptimalityProof": proof,
         "Feasibility": rn.ReducedNetwork(
             [[[1.0]]], [[9.0 + seed]], [[1.0]], domain=rn.Box(0, 1)).feasibility(),
         "Box": rn.Box([0, -seed - 1], [1, 2]), "Ball": rn.Ball([0, seed], 2),
