@@ -70,7 +70,7 @@ def records_of(seed):
         "TrainingResult": _trained(seed), "TrainingResult, adam": _trained(seed, method="adam"),
         "Study": study, "Method": rn.Method(options={"tolerance": 1e-3 * (seed + 1)}), "Run": study.runs[0],
         "Comparison": Comparison({"standard": np.ones(1)}, {"standard": [_trained(seed)]}, {}, limit, 1.0),
-        "TrainingLimit": limit, "Line": limit.runs[0],
+        "TrainingLimit": limit, "Line": limit.runs[0], "OptimalityProof": rn.fit_convex(*line, 0.1)[1],
         "TrainingLimit without a network": rn.training_limit(*line, 2),
         **{f"Target, {name}": make(seed + 1) if inspect.signature(make).parameters else make()
            for name, make in rn.targets.TARGETS.items()},

@@ -5,6 +5,7 @@ the runs of `partitions`, subject to the constraints of `orientations`.
 """
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from ...numerics.rationals import below
 from ...reduced_space.intervals import LayerSpace
 from ...reduced_space.reduced_network import ReducedNetwork
 from ..methods import varpro
-from ..monitor import Monitor
+from ..monitor import Monitor, StopTraining
 from ..objective import Objective
 from ..starts import greedy
 from .limits import Samples, TrainingLimit, check_arguments, compared, make_limit, scaled_line
@@ -290,7 +291,8 @@ def descend(network: ReducedNetwork, task: Task, rng: np.random.Generator) -> Re
     X, Y, weights = task.samples
     objective = Objective(network, X, Y, sample_weight=weights)
     monitor = Monitor(network, objective)
-    varpro.minimise(network, objective, monitor, task.n_steps, task.tolerance, rng=rng)
+    with suppress(StopTraining):  # the loss left the range of float64
+        varpro.minimise(network, objective, monitor, task.n_steps, task.tolerance, rng=rng)
     return network.with_vector(monitor.best_vector)
 
 
