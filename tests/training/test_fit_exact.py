@@ -143,6 +143,28 @@ def test_samples_far_from_zero_are_fitted_as_well():
     assert limit.gap <= 1e-5 * limit.bound
 
 
+@both
+@pytest.mark.parametrize("x_exponent, y_exponent", [(990, 0), (-1000, 5), (7, 480), (0, -500)])
+def test_units_do_not_count(activation, x_exponent, y_exponent):
+    inputs, Y = noisy(4)
+    network, limit = rn.fit_exact(inputs, Y, 2, activation)
+    moved, other = rn.fit_exact(np.ldexp(inputs, x_exponent), np.ldexp(Y, y_exponent), 2, activation)
+    assert np.ldexp([other.bound, other.error], -2 * y_exponent).tolist() == [limit.bound, limit.error]
+    assert np.ldexp(moved.thresholds[0], -x_exponent) == pytest.approx(network.thresholds[0], rel=1e-12)
+    assert [line.high for line in other.runs] == [np.ldexp(line.high, x_exponent) for line in limit.runs]
+
+
+def test_numbers_of_all_sizes_are_bounded_as_they_are():
+    """Scaling would round the smallest."""
+    inputs, Y = np.array([[0.0], [1e-320], [1.0], [1e300]]), [0.0, 1.0, 1e-300, 5.0]
+    assert rn.fit_exact(inputs, Y, 2, "binary")[1].bound == rn.training_limit(inputs, Y, 2, "binary").bound
+
+
+def test_errors_beyond_float64_are_refused():
+    with pytest.raises(ValueError, match="leaves the range of float64"):
+        rn.fit_exact(noisy(0)[0], 1e200 * noisy(0)[1], 2)
+
+
 def test_representation_names_the_size_the_bound_and_the_gap():
     _, limit = rn.fit_exact(*noisy(3), 2)
     assert repr(limit) == (f"TrainingLimit(relu networks 1-2-1: mean squared error >= {limit.bound:.9g}, "
