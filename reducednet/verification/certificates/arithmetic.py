@@ -230,10 +230,11 @@ def layers_of(network: Any, depth: int = 0) -> list[Layer]:
     no h of a hidden layer is negative.
     """
     (n_outputs, n), bias = network.output_weights.shape, network.output_bias
-    identity = Layer(np.eye(n), np.zeros(n))
     hidden = [Layer(*layer) for layer in zip(network.weights, network.thresholds)]
     outputs = Layer(network.output_weights, np.zeros(n_outputs) if bias is None else bias)
-    return [*hidden, *[identity] * (depth - len(hidden)), outputs]
+    if len(hidden) < depth:  # n^2 numbers, which a wide layer of full depth must not need
+        hidden += [Layer(np.eye(n), np.zeros(n))] * (depth - len(hidden))
+    return [*hidden, outputs]
 
 
 # rationals

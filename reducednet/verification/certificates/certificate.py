@@ -66,9 +66,10 @@ CLAIMS, SEMANTICS = ("bound", "gap"), ("real", "float64")
 INDEX = np.intp
 
 NOTHING_PROVED = (
-    ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError,
+    ArithmeticError, AttributeError, LookupError, MemoryError, StopIteration, TypeError, ValueError,
 )
-"""What checkers raise on evidence that does not fit together."""
+"""What checkers raise on evidence that does not fit together, or that takes more memory than there
+is: a network is deepened by identities of n^2 numbers."""
 
 
 class Check(NamedTuple):

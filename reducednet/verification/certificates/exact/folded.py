@@ -82,8 +82,8 @@ class SymbolicPair:
 
     def outputs(self, layers: list[Layer], first_number: int, with_trees: bool) -> list[Row]:
         """Return the rows of a network's outputs, after its layers and classes were read."""
-        unit = rational(np.eye(self.n_columns))
-        h = [Row(unit[1 + i], ZERO) for i in range(self.n_inputs)]
+        units = rational(np.eye(self.n_inputs, self.n_columns, 1))
+        h = [Row(unit, ZERO) for unit in units]
         sizes = self.sizes[1:1 + self.n_inputs]
         low_below, high_below = -sizes, sizes
         *hidden, last = layers
