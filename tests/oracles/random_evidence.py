@@ -9,6 +9,7 @@ import numpy as np
 
 import reducednet as rn
 from oracles.certificate_cases import domain_of, permuted
+from reducednet.verification.certificates.schemas import largest_margin
 
 KINDS = ("pieces", "exact", "point", "sorted", "folded", "norms", "permutation")
 
@@ -195,7 +196,10 @@ def hostile_case(rng):
     for name in arrays:
         if name.startswith("scales") and kind != "norms" and rng.random() < 0.1:
             arrays[name] = rng.choice(EXTREMES, len(arrays[name]))
-    return kind, arrays, 0.0, f, g, domain
+    margin = 0.0
+    if kind == "exact" and activation == "binary":
+        margin = float(largest_margin(domain) * rng.choice([0.0, 0.25, 0.99]))
+    return kind, arrays, margin, f, g, domain
 
 
 def with_extremes(network, rng):
@@ -334,3 +338,14 @@ def rational_points(domain, rng, n=6):
 def between(low, high, share):
     """Return low + share (high - low), exactly."""
     return Fraction(low) + Fraction(share) * (Fraction(high) - Fraction(low))
+
+
+def is_claimed(f, g, x, margin):
+    """Return True if x is further than the margin from all first hyperplanes of binary networks."""
+    for network in (f, g):
+        for w, b in zip(network.weights[0].tolist(), network.thresholds[0].tolist()):
+            w = list(map(Fraction, w))
+            z = sum((a * v for a, v in zip(w, x)), Fraction(b))
+            if any(w) and z**2 <= Fraction(margin)**2 * sum(a * a for a in w):
+                return False
+    return True
