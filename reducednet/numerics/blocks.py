@@ -67,7 +67,7 @@ def assign(out: Array, W: Array) -> None:
     A transposition row by row needs a new line of the cache for each number (3 times slower for
     3000 rows of 3000 entries).
     """
-    if W.size <= BLOCK or out.flags.c_contiguous == W.flags.c_contiguous:
+    if W.ndim != 2 or W.size <= BLOCK or out.flags.c_contiguous == W.flags.c_contiguous:
         out[...] = W
         return
     for row in range(0, len(W), TILE):
