@@ -24,6 +24,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--eps", type=float,
                         help="largest difference (default: the certificate's own: give yours if "
                         "you do not trust who wrote it)")
+    parser.add_argument("--exact", action="store_true",
+                        help="check in rational arithmetic: for small networks, takes longer")
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -35,7 +37,7 @@ def run(options: argparse.Namespace) -> Answer:
     domain = domain_of(options, (f, options.first), (g, options.second))
     eps = certificate.eps if options.eps is None else number(options.eps, "eps", minimum=0.0)
 
-    ok, reason = certificate.check(f, g, domain)
+    ok, reason = certificate.check(f, g, domain, exact=options.exact)
     if not ok and certificate.fingerprint == fingerprint(g, f, domain):
         reason = "the certificate is about B and A, in this order"
     status = status_for(certificate, eps) if ok else "unknown"
@@ -45,14 +47,14 @@ def run(options: argparse.Namespace) -> Answer:
     claim = {name: getattr(certificate, name) for name in names}
     report = {"status": status, "ok": ok, "reason": reason, **claim, "eps": eps,
               **point_report(point), "domain": domain_report(domain)}
-    found = sentence(certificate, eps) if ok else f"not confirmed: {reason}"
+    found = sentence(certificate, eps, options.exact) if ok else f"not confirmed: {reason}"
     lines = [f"{status}: {found}", f"on {domain!r}"]
     if point:
         lines.append(f"counterexample: {', '.join(map(exactly, point))}")
     return Answer(report, lines, CODES[status])
 
 
-def sentence(certificate: Certificate, eps: float) -> str:
+def sentence(certificate: Certificate, eps: float, exact: bool = False) -> str:
     """Return what a certificate proves once it is checked.
 
     Examples
@@ -72,7 +74,8 @@ def sentence(certificate: Certificate, eps: float) -> str:
         claim += f", further than {certificate.margin:z.3g} from every hyperplane"
     if certificate.semantics == "float64":
         claim += ", as float64 computes it"
-    return f"{claim}, asked for {eps:z.3g} (confirmed by the checker of {certificate.kind!r})"
+    checker = f"checker of {certificate.kind!r}" + " in rational arithmetic" * exact
+    return f"{claim}, asked for {eps:z.3g} (confirmed by the {checker})"
 
 
 def witness(certificate: Certificate) -> list[Any]:

@@ -41,11 +41,11 @@ def compress(
     """Return a smaller network with the same function on the domain, and a proof.
 
     Dead neurons, and neurons that no output depends on, are removed. Always-on neurons are absorbed
-    by the layers above. To carry what these need past a layer takes as many always-on neurons as
-    its rank; where nothing is left to carry and no neuron is unstable, the layer vanishes. Neurons
-    on one hyperplane are merged, opposite ones too, by s(-z) = s(z) - z. Of an exclusive pair, two
-    neurons that are never on together, the upper one stops depending on the lower. The network has
-    as few layers as the remaining dependencies allow.
+    by the layers above. What these need is carried past a layer by as many always-on neurons as its
+    rank, constants apart; where nothing is left to carry and no neuron is unstable, the layer
+    vanishes. Neurons on one hyperplane are merged, opposite ones too, by s(-z) = s(z) - z. Of an
+    exclusive pair, two neurons that are never on together, the upper one stops depending on the
+    lower. The network has as few layers as the remaining dependencies allow.
 
     Signs are found by back-substitution, as in DeepPoly and CROWN, and if `bounds` says so also by
     linear programs or branch and bound, which find more signs but take longer. All steps are exact
@@ -83,8 +83,10 @@ def compress(
 
     References
     ----------
-    THEORY, Prop. 2 and 6, section 5; PROOFS, section 19. Prop. 6 says when fewer neurons than the
-    rank would do: on a flat domain, for example.
+    THEORY, Prop. 2 and 6, section 5; PROOFS, section 19. By Prop. 6 as many always-on neurons as
+    the rank are always enough with an output bias. They are the fewest if 1, the inputs and the
+    unstable neurons are linearly independent on the domain: for one hidden layer if it has interior
+    points. On a flat domain, for example, fewer may do.
 
     Examples
     --------

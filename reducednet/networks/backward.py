@@ -2,9 +2,8 @@
 
 `forward` and `backward` are the formulas, layer by layer, and all that there is to understand. What
 follows them computes the same for training, three to thirteen times as fast: in preallocated
-buffers, feature-first (see the module `forward`). `BackwardPass` does so for any network, the two
-classes after it for one output over one hidden layer. `jacobian` is for derivatives sample by
-sample.
+buffers, feature-first (see the module `forward`). `BackwardPass` does so for any ReLU network, the
+classes after it for special ones. `jacobian` is for derivatives sample by sample.
 
 Comments say what a trick gains: how much longer a step of Adam takes without it, at that size of
 `benchmarks/steps.py` where it gains most. Tricks that gained less than 5 % were taken out.
@@ -81,21 +80,18 @@ class BackwardPass:
     delta : array (n_outputs, n)
         The derivative of the loss with respect to the outputs.
     gradients : list of arrays
-        Where the gradients are written, with the shapes of the blocks. A binary layer has slope 0
-        everywhere, so only the outgoing gradient is not 0.
+        Where the gradients are written, with the shapes of the blocks.
     """
 
     def __init__(
-        self, blocks: Sequence[Array], H: Array, delta: Array, activation: Activation,
-        buffers: Buffers, gradients: Sequence[Array],
+        self, blocks: Sequence[Array], H: Array, delta: Array, buffers: Buffers,
+        gradients: Sequence[Array],
     ) -> None:
         inputs = [H, *buffers.activations]
         self._outgoing = inputs[-1][:len(blocks[-1])].dot, delta.T, gradients[-1]
-        self._zero_gradients = gradients[:-1] if activation.name == "binary" else ()
-        self._hidden = list(zip(buffers.activations, buffers.masks)) if self._zero_gradients else []
         self._layers: list[tuple[Any, ...]] = []
         D_above = delta
-        for layer in () if self._zero_gradients else range(len(blocks) - 2, -1, -1):
+        for layer in reversed(range(len(blocks) - 1)):
             D = buffers.activations[layer][:-1]
             weights_times = times(blocks[layer + 1][:len(D)], D)
             self._layers.append((
@@ -108,15 +104,31 @@ class BackwardPass:
         """Write the gradients, layer by layer from the last one."""
         H_times, delta_transposed, gradient = self._outgoing
         H_times(delta_transposed, out=gradient)
-        for gradient in self._zero_gradients:
-            gradient.fill(0.0)
-        for H, mask in self._hidden:
-            np.greater(H[:-1], 0.0, out=mask)
         for D, mask, weights_times, D_above, H_times, D_transposed, gradient in self._layers:
             np.greater(D, 0.0, out=mask)  # D is still H^l, which is positive where Z^l is
             weights_times(D_above, out=D)
             D *= mask
             H_times(D_transposed, out=gradient)
+
+
+class BinaryBackwardPass:
+    """The backward pass of a binary network: slopes are 0, so all gradients are 0 but dC and da."""
+
+    def __init__(
+        self, blocks: Sequence[Array], delta: Array, buffers: Buffers, gradients: Sequence[Array]
+    ) -> None:
+        *self._hidden_gradients, outgoing = gradients
+        self._outgoing = buffers.activations[-1][:len(blocks[-1])].dot, delta.T, outgoing
+        self._hidden = [(H[:-1], mask) for H, mask in zip(buffers.activations, buffers.masks)]
+
+    def __call__(self) -> None:
+        """Write the gradients, and the masks for whoever counts stable neurons."""
+        H_times, delta_transposed, gradient = self._outgoing
+        H_times(delta_transposed, out=gradient)
+        for gradient in self._hidden_gradients:
+            gradient.fill(0.0)
+        for H, mask in self._hidden:
+            np.greater(H, 0.0, out=mask)
 
 
 class OuterBackwardPass:
@@ -132,10 +144,10 @@ class OuterBackwardPass:
     # gains 40 % (2-40-1, 1000 samples): D and its product with the inputs' rows are not formed
 
     @staticmethod
-    def applies(blocks: Sequence[Array], delta: Array, activation: Activation) -> bool:
-        """Return True for a network of this kind."""
+    def applies(blocks: Sequence[Array], delta: Array) -> bool:
+        """Return True for a ReLU network of this kind."""
         rows, units = blocks[0].shape
-        return len(blocks) == 2 and len(delta) == 1 and activation.name == "relu" and rows < units
+        return len(blocks) == 2 and len(delta) == 1 and rows < units
 
     def __init__(
         self, blocks: Sequence[Array], H: Array, delta: Array, buffers: Buffers,
@@ -200,13 +212,15 @@ def backward_pass(
     With `first_weights_fixed`, the gradient by the first layer's weights is not written.
     """
     delta = buffers.outputs
-    if OuterBackwardPass.applies(blocks, delta, activation):
+    if activation.name == "binary":
+        return BinaryBackwardPass(blocks, delta, buffers, gradients)
+    if OuterBackwardPass.applies(blocks, delta):
         if first_weights_fixed:
             return ThresholdBackwardPass(blocks, delta, buffers, gradients)
         return OuterBackwardPass(blocks, H, delta, buffers, gradients)
     if first_weights_fixed:  # the input 1 and the gradient by the thresholds alone
         H, gradients = H[-1:], [gradients[0][-1:], *gradients[1:]]
-    return BackwardPass(blocks, H, delta, activation, buffers, gradients)
+    return BackwardPass(blocks, H, delta, buffers, gradients)
 
 
 class LossAndGradient:

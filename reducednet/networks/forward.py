@@ -83,10 +83,9 @@ class Buffers(NamedTuple):
         activations = [aligned((units + 1, n)) for units in hidden]
         for H in activations:
             H[-1] = 1.0
-        return cls(
-            activations, weighted_inputs[-1:] if n_outputs == 1 else np.empty((n_outputs, n)),
-            [np.empty((units, n), dtype=bool) for units in hidden], aligned((largest, n)), weighted_inputs,
-        )
+        outputs = weighted_inputs[-1:] if n_outputs == 1 else np.empty((n_outputs, n))
+        masks = [np.empty((units, n), dtype=bool) for units in hidden]
+        return cls(activations, outputs, masks, aligned((largest, n)), weighted_inputs)
 
 
 def aligned(shape: tuple[int, ...]) -> Array:

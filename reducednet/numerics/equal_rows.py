@@ -1,12 +1,10 @@
 """Find classes of equal rows, to within a tolerance, by sorting along one direction."""
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from .._validation import Array, message, real_array
+from .._validation import Array, finite_result
 from .rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 
 Labels = npt.NDArray[np.intp]
@@ -18,7 +16,7 @@ ROUNDS = 8
 """Number of rounds that treat all chains at once; the remaining rows are taken one by one."""
 
 
-def classes_of_rows(P: Any, tolerance: Any) -> Labels:
+def classes_of_rows(P: Array, tolerance: Array | float) -> Labels:
     """Return a class label for each row; a class is the rows near its representative.
 
     Row i joins the first class whose representative f has |P_i - P_f| <= tolerance in every column,
@@ -29,7 +27,6 @@ def classes_of_rows(P: Any, tolerance: Any) -> Labels:
     Parameters
     ----------
     P : array (n, d)
-        Finite; n = 0 is allowed.
     tolerance : float or array (d,)
         At least 0, for all columns or for each. 0: equal rows (and -0.0 equals 0.0).
 
@@ -40,8 +37,8 @@ def classes_of_rows(P: Any, tolerance: Any) -> Labels:
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong shape, not finite, or a tolerance is negative.
+    ValueError
+        If a row is not finite.
 
     Notes
     -----
@@ -53,27 +50,16 @@ def classes_of_rows(P: Any, tolerance: Any) -> Labels:
 
     Examples
     --------
-    >>> classes_of_rows([[0.0, 1.0], [5.0, 5.0], [0.0, 1.25]], 0.5).tolist()
+    >>> classes_of_rows(np.array([[0.0, 1.0], [5.0, 5.0], [0.0, 1.25]]), 0.5).tolist()
     [0, 1, 0]
     """
-    P = real_array(P, "P", ("n", "d"), allow_empty=True)
-    tolerance = _tolerances(tolerance, P.shape[1])
+    P, tolerance = finite_result(P, "a row to be compared"), np.broadcast_to(tolerance, P.shape[1])
     windows = _Windows(P, tolerance)
     representatives = np.arange(len(P))
     remaining = _chain_rounds(P, tolerance, windows, representatives)
     _row_by_row(P, tolerance, windows, remaining, representatives)
     labels = np.unique(representatives, return_inverse=True)[1]
     return np.asarray(labels.reshape(len(P)), dtype=np.intp)
-
-
-def _tolerances(tolerance: Any, d: int) -> Array:
-    values = real_array(tolerance, "tolerance", allow_empty=True)
-    if values.shape not in ((), (d,)):
-        expected = f"a number or of shape ({d},)"
-        raise ValueError(message("tolerance", expected, f"shape {values.shape}"))
-    if (values < 0.0).any():
-        raise ValueError(message("tolerance", "at least 0", values.min()))
-    return np.broadcast_to(values, (d,))
 
 
 class _Windows:

@@ -14,6 +14,10 @@ within the error of R has a smaller rank than the number of singular values abov
     sqrt(K) + 8 (K + q) u s_1,
 
 and dropping the others changes R by a few times the error.
+
+References
+----------
+PROOFS, section 7.
 """
 from __future__ import annotations
 

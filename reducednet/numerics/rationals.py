@@ -120,11 +120,6 @@ def non_negative_fit(A: Array, y: Array) -> Array:
         return np.zeros(A.shape[1])
 
 
-def in_simplex(vertices: Sequence[Sequence[Fraction]], x: Sequence[Fraction]) -> bool:
-    """Return True if x is in the simplex of the vertices; False if these are affinely dependent."""
-    return simplex_weights(vertices, x) is not None
-
-
 def simplex_weights(
     vertices: Sequence[Sequence[Fraction]], x: Sequence[Fraction]
 ) -> list[Fraction] | None:

@@ -39,7 +39,8 @@ def absorb_affine_sum(layer: ReducedLayer, space: LayerSpace) -> ReducedLayer:
 
     References
     ----------
-    THEORY, section 3. On a flat domain fewer may do (Prop. 6).
+    THEORY, section 3 and Prop. 6: with an output bias, r always-on neurons are the fewest on a
+    domain with interior points. On a flat domain fewer may do.
     """
     dead, on = dead_and_always_on(layer, space)
     spare, C = layer.spare | dead, layer.above.W

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._validation import Array
-from ..domains import Ball, Box, Domain, Hull
+from ..domains import Ball, Box, Domain
 from ..networks.network import Network
 from ..numerics.rationals import rationals
 from ..numerics.sphere import normalise
@@ -192,14 +192,9 @@ def move_inside(domain: Domain, x: Array) -> Array | None:
     """Return a point near x that lies in the domain in exact arithmetic, or None."""
     if isinstance(domain, Box):
         return np.clip(x, domain.low, domain.high)
-    middle = domain.centre if isinstance(domain, Ball) else _mean(domain)
+    middle = domain.centre if isinstance(domain, Ball) else domain.points.mean(axis=0)  # type: ignore
     for share in (0.0, 2.0**-50, 2.0**-44, 2.0**-30, 2.0**-12):
         point = x + share * (middle - x)
         if contains(domain, rationals(point), corners_around(domain, point)):
             return np.asarray(point)
     return None
-
-
-def _mean(domain: Domain) -> Array:
-    assert isinstance(domain, Hull)
-    return np.asarray(domain.points.mean(axis=0))

@@ -14,7 +14,7 @@ from .._validation import Array
 from ..domains import Ball, Box, Domain, Hull
 from ..networks.parameters import Affine
 from ..numerics.rationals import (
-    ExactRows, Scaled, in_simplex, integers, non_negative_fit, rationals,
+    ExactRows, Scaled, integers, non_negative_fit, rationals, simplex_weights,
 )
 
 
@@ -99,7 +99,7 @@ def contains(domain: Domain, x: Sequence[Fraction], corners: Sequence[int] = ())
         distance = sum((value - centre) ** 2 for value, centre in zip(x, rationals(domain.centre)))
         return bool(distance <= Fraction(domain.radius) ** 2)
     assert isinstance(domain, Hull)
-    return in_simplex([rationals(domain.points[i]) for i in corners], x)
+    return simplex_weights([rationals(domain.points[i]) for i in corners], x) is not None
 
 
 def corners_around(domain: Domain, x: Array) -> list[int]:

@@ -86,6 +86,16 @@ def test_both_endings_hold_the_same_certificate(folder):
         assert one == other
 
 
+def test_exact_checks_in_rational_arithmetic(folder, capsys):
+    arguments = ["check", "proof.json", "net.npz", "reduced.npz"]
+    code, out, _ = call(capsys, *arguments, "--exact")
+    assert code == 0 and "in rational arithmetic" in out
+    certificate = Certificate.load(folder / "proof.json")
+    changed(certificate, value=certificate.value / 1e6).save("forged.json")
+    code, out, _ = call(capsys, "check", "forged.json", *arguments[2:], "--exact")
+    assert code == 3 and "only a bound of" in out
+
+
 def test_the_report_says_what_is_proved(folder, capsys):
     arguments = ["check", "binary_proof.json", "binary.npz", "reduced_binary.npz"]
     code, out, _ = call(capsys, *arguments, "--json")

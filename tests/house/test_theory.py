@@ -1,4 +1,4 @@
-"""THEORY.md and docs/rounding-and-proofs.md: examples are right, formulas render, links lead on."""
+"""THEORY.md and two pages of docs/: examples are right, formulas render, links lead on."""
 import doctest
 import importlib.util
 import re
@@ -12,8 +12,8 @@ import reducednet as rn
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8")
-         for name in ("THEORY.md", "docs/rounding-and-proofs.md")}
-THEORY, PROOFS = PAGES.values()
+         for name in ("THEORY.md", "docs/rounding-and-proofs.md", "docs/global-optima.md")}
+THEORY, PROOFS, OPTIMA = PAGES.values()
 FIGURES = ROOT / "docs" / "figures"
 
 
@@ -29,10 +29,11 @@ def formulas(paragraph):
     return displayed, re.findall(r"\$(.*?)\$", rest, re.DOTALL)
 
 
-def test_the_sessions_of_theory_print_what_it_shows():
+@pytest.mark.parametrize("text, fewest", [(THEORY, 12), (OPTIMA, 3)], ids=["THEORY", "optima"])
+def test_the_sessions_print_what_the_page_shows(text, fewest):
     names: dict = {}
-    sessions = re.findall(r"```python\n(.*?)```", THEORY, re.DOTALL)
-    assert len(sessions) >= 12
+    sessions = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(sessions) >= fewest
     for number, session in enumerate(sessions):
         test = doctest.DocTestParser().get_doctest(session, names, f"session {number}", None, 0)
         report: list[str] = []
@@ -96,7 +97,10 @@ def test_results_and_sections_that_are_cited_exist():
               "THEORY": set(re.findall(r"^## (\d+)\.", THEORY, re.MULTILINE)),
               "PROOFS": set(re.findall(r"^## (\d+)\.", PROOFS, re.MULTILINE))}
     assert [len(names) for names in stated.values()] == [6, 22, 10, 22]
-    for path, text in sources().items():
+    assert re.findall(r"\*\*Prop\. (\d+)", OPTIMA) == list("1234567")
+    texts = sources()
+    del texts[ROOT / "docs" / "global-optima.md"]  # its propositions are numbered from 1 again
+    for path, text in texts.items():
         cited = {"Prop": re.findall(r"Prop\. ?(\d+)", text),
                  "Lemma": re.findall(r"Lemmas? (\d+)", text)}
         for page in ("THEORY", "PROOFS"):

@@ -174,7 +174,8 @@ def test_the_readme_names_every_notebook():
 # their exercises
 
 
-LONG = ("4_training", "6_variable_projection", "7_deep_networks", "8_binary_networks")
+LONG = ("4_training", "6_variable_projection", "7_deep_networks", "8_binary_networks",
+        "11_how_good_can_it_get")
 """Notebooks whose second run, that of their exercises, is left to the slow tests."""
 
 

@@ -240,7 +240,7 @@ def test_gradient_of_a_shallow_network_of_one_output_is_that_of_the_plain_pass(d
     network, rng = Network.random((d, units, 1), d, output_bias=bias), np.random.default_rng(units)
     X, y = rng.standard_normal((10, d)), rng.standard_normal((10, 1))
     blocks, delta = network.layout.blocks(network.to_vector()), np.empty((1, 10))
-    assert backward.OuterBackwardPass.applies(blocks, delta, activation_named("relu"))
+    assert backward.OuterBackwardPass.applies(blocks, delta)
     with pytest.MonkeyPatch.context() as patch:
         if chunk:
             forced_chunks(patch, chunk)

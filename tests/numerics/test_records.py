@@ -42,7 +42,7 @@ def records_of(seed):
     small, report = rn.compress(net, BOX)
     verdict = rn.verify(deep, reduced, BOX)
     study = rn.compare("sin4pi", (1, 3, 1), starts=1, methods=["standard", "support"], n_steps=2, rng=seed)
-    line = np.arange(5.0)[:, np.newaxis], np.array([0.0, 1.0, seed, 5.0, 2.0])
+    line = np.arange(5.0)[:, np.newaxis], np.array([seed, 1.0, 0.0, 5.0, 2.0])
     limit = rn.fit_exact(*line, 2)[1]
     return {
         "Network": net, "Network, deep": deep, "Network, binary": steps, "ReducedNetwork": reduced,
@@ -68,7 +68,7 @@ def records_of(seed):
         "TrainingResult": _trained(seed), "TrainingResult, adam": _trained(seed, method="adam"),
         "Study": study, "Method": rn.Method(options={"tolerance": 1e-3 * (seed + 1)}), "Run": study.runs[0],
         "Comparison": Comparison({"standard": np.ones(1)}, {"standard": [_trained(seed)]}, {}, limit, 1.0),
-        "TrainingLimit": limit, "Line": limit.runs[0],
+        "TrainingLimit": limit, "Line": limit.runs[0], "OptimalityProof": rn.fit_convex(*line, 0.1)[1],
         "TrainingLimit without a network": rn.training_limit(*line, 2),
         **{f"Target, {name}": make(seed + 1) if inspect.signature(make).parameters else make()
            for name, make in rn.targets.TARGETS.items()},

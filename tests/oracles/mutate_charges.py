@@ -414,8 +414,14 @@ CHANGES = [
         ("multiplier >= max(coefficient, 0.0)", "multiplier >= 0.0"),
         (" + multiplier * e + rounding", " + rounding"),
         (" + multiplier * e + rounding", " + multiplier * e"),
-        ("np.maximum(top, np.abs(coefficient) * e)", "np.abs(coefficient) * e"),
-        ("np.maximum(top, np.abs(coefficient) * e)", "np.maximum(top, 0.0)"),
+        (
+            "np.maximum(upper_bounds(both, columns), np.abs(coefficient) * e)",
+            "np.abs(coefficient) * e",
+        ),
+        (
+            "np.maximum(upper_bounds(both, columns), np.abs(coefficient) * e)",
+            "np.maximum(upper_bounds(both, columns), 0.0)",
+        ),
         (
             "above(np.maximum(high, 0.0) + own.errors)",
             "np.maximum(high, 0.0)",

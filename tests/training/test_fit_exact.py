@@ -96,8 +96,8 @@ def test_no_relu_network_of_all_is_better_where_the_runs_meet():
 @both
 @given(seed=seeds)
 def test_error_is_the_networks_own_computed_exactly(activation, seed):
-    inputs, Y = noisy(seed, 20, 2)
-    weights = np.random.default_rng(seed).random(20)
+    inputs, Y = noisy(seed, 12, 2)
+    weights = np.random.default_rng(seed).random(12)
     network, limit = rn.fit_exact(inputs, Y, 2, activation, sample_weight=weights)
     assert_feasible(network)
     assert limit.network is network and network.sizes == (1, 2, 2)
@@ -108,8 +108,8 @@ def test_error_is_the_networks_own_computed_exactly(activation, seed):
 
 @both
 def test_the_same_data_give_the_same_network(activation):
-    inputs, Y = noisy(1, 30)
-    assert rn.fit_exact(inputs, Y, 4, activation)[0] == rn.fit_exact(inputs, Y, 4, activation)[0]
+    inputs, Y = noisy(1, 12)
+    assert rn.fit_exact(inputs, Y, 2, activation)[0] == rn.fit_exact(inputs, Y, 2, activation)[0]
 
 
 @both
@@ -141,6 +141,28 @@ def test_ties_are_fitted_by_their_means(activation):
 def test_samples_far_from_zero_are_fitted_as_well():
     _, limit = rn.fit_exact(X + 1e6, 1e3 + SMOOTH["sin"], 20)
     assert limit.gap <= 1e-5 * limit.bound
+
+
+@both
+@pytest.mark.parametrize("x_exponent, y_exponent", [(990, 0), (-1000, 5), (7, 480), (0, -500)])
+def test_units_do_not_count(activation, x_exponent, y_exponent):
+    inputs, Y = noisy(4)
+    network, limit = rn.fit_exact(inputs, Y, 2, activation)
+    moved, other = rn.fit_exact(np.ldexp(inputs, x_exponent), np.ldexp(Y, y_exponent), 2, activation)
+    assert np.ldexp([other.bound, other.error], -2 * y_exponent).tolist() == [limit.bound, limit.error]
+    assert np.ldexp(moved.thresholds[0], -x_exponent) == pytest.approx(network.thresholds[0], rel=1e-12)
+    assert [line.high for line in other.runs] == [np.ldexp(line.high, x_exponent) for line in limit.runs]
+
+
+def test_numbers_of_all_sizes_are_bounded_as_they_are():
+    """Scaling would round the smallest."""
+    inputs, Y = np.array([[0.0], [1e-320], [1.0], [1e300]]), [0.0, 1.0, 1e-300, 5.0]
+    assert rn.fit_exact(inputs, Y, 2, "binary")[1].bound == rn.training_limit(inputs, Y, 2, "binary").bound
+
+
+def test_errors_beyond_float64_are_refused():
+    with pytest.raises(ValueError, match="leaves the range of float64"):
+        rn.fit_exact(noisy(0)[0], 1e200 * noisy(0)[1], 2)
 
 
 def test_representation_names_the_size_the_bound_and_the_gap():

@@ -90,7 +90,18 @@ def test_fast_checkers_never_prove_more_than_rational_arithmetic(make, count):
 
 def test_exact_checkers_confirm_what_provers_prove():
     for name in proofs().keys() - set(SLOW_IN_RATIONALS):
-        assert refusal(*proofs()[name]) == "", name
+        certificate, *case = proofs()[name]
+        assert certificate.check(*case, exact=True), name
+
+
+def test_check_in_rationals_refuses_what_check_refuses():
+    certificate, f, g, domain = proofs()["pieces box"]
+    assert "other networks" in certificate.check(g, f, domain, exact=True).reason
+    assert "digest" in changed(certificate, False, value=9.0).check(f, g, domain, exact=True).reason
+    forged = changed(certificate, value=certificate.value / 2)
+    assert "only a bound" in forged.check(f, g, domain, exact=True).reason
+    with pytest.raises(TypeError, match="`exact`"):
+        certificate.check(f, g, domain, exact="yes")
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import reducednet as rn
 from oracles.exact_forms import exact_network
 from oracles.exact_suprema import domain_contains, exact_difference, exact_outputs
-from reducednet.numerics.rationals import ExactRows, above, below, in_simplex, integers, rationals
+from reducednet.numerics.rationals import ExactRows, above, below, integers, rationals, simplex_weights
 from reducednet.verification.rational import contains, corners_around, gap_at
 from oracles.reference import exact_layers
 from oracles.strategies import networks_with_domains, points_of, seeds
@@ -138,13 +138,13 @@ def test_point_in_a_simplex_of_a_hull_is_in_the_hull(seed):
 def test_simplices():
     corners = [[Fraction(0), Fraction(0)], [Fraction(1), Fraction(0)], [Fraction(0), Fraction(1)]]
     third = Fraction(1, 3)
-    assert in_simplex(corners, [third, third])
-    assert in_simplex(corners, [2 * third, third])
-    assert not in_simplex(corners, [2 * third, third + Fraction(1, 10**30)])
-    assert not in_simplex([*corners, [third, third]], [third, third])  # dependent
-    assert in_simplex(corners[:2], [third, Fraction(0)])
-    assert not in_simplex(corners[:2], [third, Fraction(1, 10**30)])
-    assert not in_simplex([], [third, third])
+    assert simplex_weights(corners, [third, third]) is not None
+    assert simplex_weights(corners, [2 * third, third]) is not None
+    assert simplex_weights(corners, [2 * third, third + Fraction(1, 10**30)]) is None
+    assert simplex_weights([*corners, [third, third]], [third, third]) is None  # dependent
+    assert simplex_weights(corners[:2], [third, Fraction(0)]) is not None
+    assert simplex_weights(corners[:2], [third, Fraction(1, 10**30)]) is None
+    assert simplex_weights([], [third, third]) is None
 
 
 @pytest.mark.parametrize("scale", [2.0**-1000, 1.0, 2.0**900])

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from reducednet.cli.answers import json_text, short
+from reducednet.cli.answers import exactly, json_text, short
 from reducednet.cli.compress import _sums
 from reducednet.cli.info import _range
-from reducednet.cli.verify import _exactly
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.verdict import Verdict
 
@@ -129,5 +128,5 @@ def test_no_number_is_shown_as_minus_zero(shown):
 
 def test_no_number_of_a_commands_answer_is_minus_zero():
     texts = [json_text({"low": np.array([-0.0, 1.0]), "bound": -0.0}), short(-0.0), _range((-0.0, 1.0)),
-             _range((-1e-9, 1.0), "z.0%"), _exactly(-0.0), *_sums({"neurons": (3, 3), "parameters": (999, 1000)})]
+             _range((-1e-9, 1.0), "z.0%"), exactly(-0.0), *_sums({"neurons": (3, 3), "parameters": (999, 1000)})]
     assert [text for text in texts if re.search(r"-0(\.0*)?(e\+00)?(?![.\d])", text)] == []

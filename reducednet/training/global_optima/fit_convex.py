@@ -3,7 +3,7 @@
 The penalised error is convex in the measure that the outgoing weights put on the reduced space,
 and that space is compact: its best neuron exists. Column generation solves the problem of the
 neurons at hand, asks the oracle which neurons violate the dual's constraints most, and adds them,
-until the network's value and the proved bound are near (docs/global-optima.md, "The dual").
+until the network's value and the proved bound are near (docs/global-optima.md, section 7).
 """
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def fit_convex(
 
     References
     ----------
-    docs/global-optima.md, "The dual". M. Pilanci, T. Ergen, *Neural networks are convex
+    docs/global-optima.md, section 7. M. Pilanci, T. Ergen, *Neural networks are convex
     regularizers*, ICML 2020.
 
     Examples

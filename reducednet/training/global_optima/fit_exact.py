@@ -5,23 +5,24 @@ the runs of `partitions`, subject to the constraints of `orientations`.
 """
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._validation import Array, choice, flag, message
+from ..._validation import Array, choice, finite_result, flag, message
 from ...domains import Box, Domain
 from ...networks.activations import activation_named
 from ...numerics.rationals import below
 from ...reduced_space.intervals import LayerSpace
 from ...reduced_space.reduced_network import ReducedNetwork
 from ..methods import varpro
-from ..monitor import Monitor
+from ..monitor import Monitor, StopTraining
 from ..objective import Objective
 from ..starts import greedy
-from .limits import Samples, TrainingLimit, check_arguments, compared, make_limit
+from .limits import Samples, TrainingLimit, check_arguments, compared, make_limit, scaled_line
 from .meeting_conditions import ascend, exact_bound, float_lines, integer_lines, no_multipliers
 from .orientations import Constraints, best_orientations
 from .partitions import Run, RunCosts, best_partitions
@@ -117,7 +118,7 @@ def fit_exact(
     if choice(bound, "bound", BOUNDS) == "continuous" and activation == "relu":
         if samples.Y.shape[1] > 1:
             raise ValueError(message("bound", "'runs' for several outputs", repr(bound)))
-        return sharpened(task, *best_fit(task))
+        return best_fit(task, sharpen=True)
     return best_fit(task)
 
 
@@ -157,8 +158,48 @@ def interval_of(x: Array) -> Box:
     return Box(low - width, high + width)
 
 
-def best_fit(task: Task) -> tuple[ReducedNetwork, TrainingLimit]:
+def best_fit(task: Task, sharpen: bool = False) -> tuple[ReducedNetwork, TrainingLimit]:
     """Return the best network found, and the bound; arguments are not checked.
+
+    Samples are scaled by powers of two first, where that rounds nothing, so that squares of large
+    and of small numbers stay in range.
+    """
+    X, Y, weights = task.samples
+    x_exponent, y_exponent = exact_exponent(np.append(X[:, 0], task.ends)), exact_exponent(Y)
+    box = Box(*np.ldexp(task.ends, -x_exponent))
+    samples = Samples(np.ldexp(X, -x_exponent), np.ldexp(Y, -y_exponent), weights)
+    scaled = task._replace(samples=samples, domain=box)
+    network, limit = _best_of_partitions(scaled)
+    if sharpen:
+        network, limit = sharpened(scaled, network, limit)
+
+    relu = task.activation == "relu"
+    low, high = network_space(task).intervals(network.weights[0]).T
+    b = np.clip(np.ldexp(network.thresholds[0], x_exponent), low, high)
+    with np.errstate(over="ignore"):
+        C = np.ldexp(network.output_weights, y_exponent - (x_exponent if relu else 0))
+    finite_result(C, "an outgoing weight of the best network")
+    bias = None if network.output_bias is None else np.ldexp(network.output_bias, y_exponent)
+    network = ReducedNetwork(network.weights, [b], C, bias, task.activation, domain=task.domain)
+    limit = replace(
+        limit, X=X, y=Y, bound=below(Fraction(limit.bound) * Fraction(4)**y_exponent),
+        runs=tuple(scaled_line(line, x_exponent, y_exponent) for line in limit.runs))
+    return network, compared(limit, network)
+
+
+def exact_exponent(values: Array) -> int:
+    """Return e such that the values times 2^-e are at most 1, and exact; 0 if they are not exact."""
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    return exponent if (np.ldexp(np.ldexp(values, -exponent), exponent) == values).all() else 0
+
+
+def network_space(task: Task) -> LayerSpace:
+    """Return the reduced space of the hidden layer."""
+    return LayerSpace(task.domain, activation_named(task.activation), "support")
+
+
+def _best_of_partitions(task: Task) -> tuple[ReducedNetwork, TrainingLimit]:
+    """Return the best network found for samples of moderate size, and the bound.
 
     Each missing degree of freedom is one constraint on the function (two for ReLU, one for binary
     neurons; an output bias takes one away). A partition into as many runs fewer leaves neurons to
@@ -250,7 +291,8 @@ def descend(network: ReducedNetwork, task: Task, rng: np.random.Generator) -> Re
     X, Y, weights = task.samples
     objective = Objective(network, X, Y, sample_weight=weights)
     monitor = Monitor(network, objective)
-    varpro.minimise(network, objective, monitor, task.n_steps, task.tolerance, rng=rng)
+    with suppress(StopTraining):  # the loss left the range of float64
+        varpro.minimise(network, objective, monitor, task.n_steps, task.tolerance, rng=rng)
     return network.with_vector(monitor.best_vector)
 
 
@@ -311,7 +353,7 @@ def network_with(task: Task, t: Array, left: np.ndarray) -> ReducedNetwork:
     """Return the network of these breakpoints, with outgoing weights by least squares."""
     kind = activation_named(task.activation)
     W = np.where(left, -1.0, 1.0)[:, np.newaxis]
-    low, high = LayerSpace(task.domain, kind, "support").intervals(W).T
+    low, high = network_space(task).intervals(W).T
     b = np.clip(-W[:, 0] * t, low, high)
 
     H = kind.value(task.samples.X @ W.T + b)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._validation import (
-    Array, choice, integer, message, real_array, responses, weights_of_mean_one,
+    Array, choice, finite_result, integer, message, real_array, responses, weights_of_mean_one,
 )
 from ...networks.activations import ACTIVATIONS
 from ...networks.network import Network
@@ -182,8 +182,16 @@ def _line(run: Run, positions: Array) -> Line:
     return Line(low, high, read_only(left), read_only(right))
 
 
+def scaled_line(line: Line, x_exponent: int, y_exponent: int) -> Line:
+    """Return the line of samples that are 2^x_exponent and 2^y_exponent times as large."""
+    low, high = np.ldexp([line.low, line.high], x_exponent).tolist()
+    left, right = (read_only(np.ldexp(values, y_exponent)) for values in (line.left, line.right))
+    return Line(low, high, left, right)
+
+
 def compared(limit: TrainingLimit, network: Network) -> TrainingLimit:
     """Return the limit with a network of its size and the network's exact error."""
     weights = np.ones(len(limit.X)) if limit.sample_weight is None else limit.sample_weight
     error = exact_mean_squared_error(network, limit.X, limit.y, weights)
-    return replace(limit, network=network, error=above(error))
+    rounded = float(finite_result(np.array(above(error)), "the squared error of the network"))
+    return replace(limit, network=network, error=rounded)

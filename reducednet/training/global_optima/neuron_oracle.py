@@ -7,7 +7,7 @@ Multipliers lambda, one a sample, with sum 0, value the neuron s(w.x + b), |w| =
 For a fixed w this is piecewise linear in b, with breakpoints at b = -w.x_i. It is 0 where no sample
 is on and constant where all are, so |phi(w, .)| is largest at one of the breakpoints: at the
 threshold of a neuron whose hyperplane passes through a sample, the pivot. What remains is a maximum
-over w for each pivot. One and two inputs have closed forms (docs/global-optima.md, "The dual").
+over w for each pivot. One and two inputs have closed forms (docs/global-optima.md, section 7).
 """
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ all b, weak duality gives
 
 Proof: with r = y - N(X), the first term is lambda.r + lambda.N(X) - |lambda|^2 / 2, in which
 lambda.r - |lambda|^2 / 2 <= |r|^2 / 2 and lambda.N(X) = sum_j c_j |w_j| phi(w_j / |w_j|, b_j / |w_j|)
-<= beta sum_j |c_j| |w_j|. (docs/global-optima.md, "The dual"; Pilanci and Ergen, 2020.)
+<= beta sum_j |c_j| |w_j|. (docs/global-optima.md, section 7; Pilanci and Ergen, 2020.)
 """
 from __future__ import annotations
 

@@ -102,12 +102,17 @@ def _cost(rows: list[tuple[Array, Array]]) -> Array:
     """Return v^T (G G^T)^-1 v, summed over outputs, from v and G of each of one or two rows."""
     if len(rows) == 1:
         (v, G), = rows
-        return np.asarray((v**2).sum(axis=1) / (G**2).sum(axis=1))
+        return _quotient((v**2).sum(axis=1), (G**2).sum(axis=1))
     (v, G), (w, F) = rows
     GG, FF, GF = (np.einsum("ij,ij->i", *pair) for pair in ((G, G), (F, F), (G, F)))
     quadratic_form = FF * (v**2).sum(axis=1) - 2.0 * GF * (v * w).sum(axis=1) + GG * (w**2).sum(axis=1)
     determinant = np.maximum(GG * FF - GF**2, LEAST_SINGULAR_VALUE**2 * GG * FF)
-    return np.asarray(np.maximum(quadratic_form, 0.0) / determinant)
+    return _quotient(np.maximum(quadratic_form, 0.0), determinant)
+
+
+def _quotient(numerator: Array, denominator: Array) -> Array:
+    """Return the quotient; 0 where the constraint is no constraint, and v and G are 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0.0)
 
 
 def _sets(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -87,7 +87,6 @@ class Projection:
 
     def solve(self, W: Array, b: Array) -> Solved:
         """Solve for the outgoing weights at hidden parameters W, b."""
-        W, b = np.ascontiguousarray(W), np.ascontiguousarray(b)  # the same bits from any view
         H, active = self.columns(W, b)
         scales = np.sqrt(np.einsum("ij,ij->j", H, H))
         scales[scales == 0.0] = 1.0

@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._validation import choice, instance, message, number
+from ..._validation import choice, flag, instance, message, number
 from ...domains import Domain
 from ...networks.network import Network, check_network
 from . import (
@@ -50,6 +50,7 @@ from . import (
     check_permutation, check_rational, check_symbolic,
 )
 from .certificate_files import VERSION, Content
+from .exact.check import refusal
 from .schemas import SCHEMAS, check_fit, checked_arrays, largest_margin
 
 CHECKERS: dict[str, Callable[..., Any]] = {
@@ -189,7 +190,7 @@ class Certificate:
         """
         return status_for(self, self.eps)
 
-    def check(self, f: Network, g: Network, domain: Domain) -> Check:
+    def check(self, f: Network, g: Network, domain: Domain, exact: bool = False) -> Check:
         """Check the proof again, for these networks on this domain.
 
         Every number is computed anew from the networks, in rationals, or in float64 with every
@@ -200,6 +201,9 @@ class Certificate:
         f, g : Network
             As they were given to `verify`, in this order.
         domain : Box, Ball or Hull
+        exact : bool
+            Check in rational arithmetic, by the code of the room `exact`: a second opinion that has
+            no rounding to account for. It takes minutes beyond a few thousand parameters.
 
         Returns
         -------
@@ -213,12 +217,16 @@ class Certificate:
         """
         f, g = check_network(f, "f"), check_network(g, "g")
         instance(domain, "domain", Domain, "a Box, Ball or Hull")
+        exact = flag(exact, "exact")
         if self.digest != self._computed_digest():
             return Check(False, "the digest is not that of its content")
         if self.fingerprint != fingerprint(f, g, domain):
             return Check(False, "the certificate is about other networks or another domain")
         try:
             check_fit(self.kind, self.arrays, f, g, domain)
+            if exact:
+                reason = refusal(self, f, g, domain)
+                return Check(not reason, reason)
             reason = self.unproved_semantics(f, g, domain)
             if reason:
                 return Check(False, reason)

@@ -58,11 +58,6 @@ class Forms(NamedTuple):
             result = np.concatenate([result, linear], axis=1)
         return result * (1.0 + gamma(self.values.shape[1] + 4))
 
-    @property
-    def is_zero(self) -> bool:
-        """True if every quantity is exactly 0."""
-        return not (self.values.any() or self.radii.any())
-
     def take(self, index: np.ndarray) -> Forms:
         """Return the forms at these indices."""
         return Forms(self.values[index], self.radii[index])

@@ -9,9 +9,9 @@ import numpy as np
 from ....domains import Domain
 from ....networks.network import Network
 from .objects import (
-    Layer, chosen, larger, layers_of, positive_part, rational, require, root_up, smaller, zeros,
+    Layer, chosen, larger, layers_of, positive_part, rational, require, root_box, root_up,
+    smaller, zeros,
 )
-from .pieces import root_box
 
 ZERO = Fraction(0)
 

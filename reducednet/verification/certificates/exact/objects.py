@@ -91,6 +91,16 @@ def layers_of(network: Network) -> list[Layer]:
     return [Layer(rational(W), rational(b)) for W, b in zip(weights, thresholds)]
 
 
+def evaluate(network: Network, x: Any) -> Any:
+    """Return N(x): z = W h + b, h = s(z), layer by layer (section 1)."""
+    *hidden, (C, a) = layers_of(network)
+    h = x
+    for W, b in hidden:
+        z = W @ h + b
+        h = positive_part(z) if network.activation == "relu" else rational(z > 0)
+    return C @ h + a
+
+
 def deepened(layers: list[Layer], n_layers: int) -> list[Layer]:
     """Return as many layers, with W = I and b = 0 in front of the outputs: the same function."""
     *hidden, outputs = layers
@@ -126,6 +136,15 @@ def box_around(domain: Domain) -> tuple[Any, Any]:
     assert isinstance(domain, Hull)
     points = rational(domain.points)
     return points.min(axis=0), points.max(axis=0)
+
+
+def root_box(domain: Domain) -> tuple[Any, Any]:
+    """Return the root box of section 5: for a Ball as float64 gives it, moved outward."""
+    if isinstance(domain, Ball):
+        low = np.nextafter(domain.centre - domain.radius, -np.inf)
+        high = np.nextafter(domain.centre + domain.radius, np.inf)
+        return rational(low), rational(high)
+    return box_around(domain)
 
 
 def norm_bound(domain: Domain) -> Fraction:

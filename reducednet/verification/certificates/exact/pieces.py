@@ -14,8 +14,8 @@ import numpy as np
 from ....domains import Ball, Domain, Hull
 from ....networks.network import Network
 from .objects import (
-    BoxOrDomain, Layer, box_around, chosen, equally_deep, larger, leaves, positive_part, rational,
-    require, root_up, smaller, zeros,
+    BoxOrDomain, Layer, chosen, equally_deep, larger, leaves, positive_part, rational,
+    require, root_box, root_up, smaller, zeros,
 )
 
 HALF = Fraction(1, 2)
@@ -75,15 +75,6 @@ def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
     low, high = root_box(domain)
     regions = [region_of(leaf, domain) for leaf in leaves(arrays, low, high, domain)]
     return max((leaf_bound(arrays, *pair, region) for region in regions), default=Fraction(0))
-
-
-def root_box(domain: Domain) -> tuple[Any, Any]:
-    """Return the box around the domain; for a Ball as float64 gives it, moved outward."""
-    if isinstance(domain, Ball):
-        low = np.nextafter(domain.centre - domain.radius, -np.inf)
-        high = np.nextafter(domain.centre + domain.radius, np.inf)
-        return rational(low), rational(high)
-    return box_around(domain)
 
 
 def region_of(leaf: BoxOrDomain, domain: Domain) -> Region:

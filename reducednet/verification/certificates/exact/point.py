@@ -6,7 +6,7 @@ from typing import Any
 
 from ....domains import Ball, Box, Domain, Hull
 from ....networks.network import Network
-from .objects import layers_of, positive_part, rational, require
+from .objects import evaluate, layers_of, rational, require
 
 
 def gap(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
@@ -41,13 +41,3 @@ def require_off_hyperplanes(x: Any, network: Network) -> None:
     first = layers_of(network)[0]
     for w, b in zip(*first):
         require(not any(w) or w @ x + b != 0, "the point lies on a hyperplane")
-
-
-def evaluate(network: Network, x: Any) -> Any:
-    """Return N(x): z = W h + b, h = s(z), layer by layer (section 1)."""
-    *hidden, (C, a) = layers_of(network)
-    h = x
-    for W, b in hidden:
-        z = W @ h + b
-        h = positive_part(z) if network.activation == "relu" else rational(z > 0)
-    return C @ h + a

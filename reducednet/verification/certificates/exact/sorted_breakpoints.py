@@ -8,8 +8,7 @@ import numpy as np
 
 from ....domains import Domain
 from ....networks.network import Network
-from .objects import box_around, layers_of, require
-from .point import evaluate
+from .objects import box_around, evaluate, layers_of, require
 
 
 def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
