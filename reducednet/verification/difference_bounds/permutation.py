@@ -81,9 +81,9 @@ def _may_correspond(f: Network, g: Network) -> bool:
     A power of two keeps the mantissa of each neuron's first weight and threshold, and a permutation
     their sorted lists. Mostly this answers without a pass over all weights.
     """
-    numbers = ([own.weights[0][:, 0], own.thresholds[0]] for own in (f, g))
-    mantissas = (np.sort(np.frexp(own)[0], axis=1) for own in numbers)
-    return np.array_equal(*mantissas)
+    numbers = [[own.weights[0][:, 0], own.thresholds[0]] for own in (f, g)]
+    one, other = (np.sort(np.frexp(own)[0], axis=1) for own in numbers)
+    return np.array_equal(one, other)
 
 
 class _Scaled:
