@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
-from .._validation import Array
+Array = npt.NDArray[np.float64]
 
 BLOCK = 1 << 15
 """How many entries of a matrix are held at a time: a quarter of a megabyte."""
