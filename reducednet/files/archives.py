@@ -61,6 +61,8 @@ def zip_bytes(
 
 def _npy_parts(array: np.ndarray) -> tuple[bytes, memoryview]:
     """Return the two parts of a .npy file: the description of the array, and its numbers."""
+    if array.dtype.hasobject:
+        raise ValueError("an array of objects is no member of an archive")
     stream, numbers = io.BytesIO(), np.empty(array.shape, array.dtype.newbyteorder("<"))
     assign(numbers, array)
     np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(numbers))
