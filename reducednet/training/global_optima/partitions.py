@@ -169,7 +169,8 @@ def best_partitions(costs: RunCosts, n_runs: int) -> dict[int, Partition]:
     The costs are rounded down to integers, multiples of 2^-s, and the programme in int64 is exact:
     its optimum is at most that of the true costs. Some partition costs `enough`. A run that costs
     more is in no best partition, and neither are the longer runs with the same end, which cost more
-    still: they are never looked at. s is chosen such that n_runs times `enough` fits.
+    still: they are never looked at. s is chosen such that n_runs times `enough` fits. If `enough` is 0,
+    only runs that cost 0 exactly are looked at.
 
     Partitions into fewer than n_runs runs may miss a better one that has such a run.
     """
@@ -183,7 +184,9 @@ def best_partitions(costs: RunCosts, n_runs: int) -> dict[int, Partition]:
     totals[0, 0] = first = 0
     for last in range(n_groups):
         numerators, denominators = costs.quotients(first, last)
-        in_units = _shifted(numerators, shift) // _shifted(denominators, -shift)
+        in_units = numerators  # 0 or not is all that counts
+        if enough:
+            in_units = _shifted(numerators, shift) // _shifted(denominators, -shift)
         allowed = in_units <= limit  # the costs decrease: False first, then True
         first += int(np.argmax(allowed))
         candidates = totals[:-1, first:last + 1] + in_units[allowed].astype(np.int64)
