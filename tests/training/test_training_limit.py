@@ -285,3 +285,11 @@ def test_runs_that_fit_exactly_are_found_where_equal_runs_do_too():
 def test_a_response_without_samples_is_refused():
     with pytest.raises(ValueError, match="`y`"):
         rn.training_limit([[1.0]], 3.0, 1)
+
+
+@both
+def test_an_outlier_does_not_coarsen_the_limit(activation):
+    X, Y = samples_of(0, 12)
+    Y[5] = 1e12  # equal runs cost about 1e24
+    exact = least_partition_error(X[:, 0], Y, 6, activation == "relu")
+    assert Fraction(rn.training_limit(X, Y, 5, activation).bound) == pytest.approx(exact, rel=1e-9)

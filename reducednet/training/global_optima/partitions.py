@@ -26,6 +26,9 @@ Integers = npt.NDArray[Any]
 INFEASIBLE = 2**62
 """The cost of a partition that does not exist. All others cost less, and two fit into an int64."""
 
+WELL_RESOLVED = Fraction(1, 2**20)
+"""A partition found is final if it costs at least this share of the one known before."""
+
 
 def common_integers(values: Array) -> tuple[Integers, int]:
     """Return Python integers M and one exponent p such that the values are M 2^p, exactly.
@@ -173,9 +176,24 @@ def best_partitions(costs: RunCosts, n_runs: int) -> dict[int, Partition]:
     only runs that cost 0 exactly are looked at.
 
     Partitions into fewer than n_runs runs may miss a better one that has such a run.
+
+    Runs of equal length may cost far more than the best ones, for an outlier say, and 2^-s is then
+    coarse: the cost of what was found serves as `enough` once more.
     """
-    n_runs, n_groups = min(n_runs, costs.n_groups), costs.n_groups
+    n_runs = min(n_runs, costs.n_groups)
     enough = _cost_of_equal_runs(costs, n_runs)
+    found: dict[int, Partition] = {}
+    while True:
+        found |= _partitions(costs, n_runs, enough)
+        cost = sum((costs.cost(run.first, run.last) for run in found[n_runs].runs), Fraction(0))
+        if cost >= enough * WELL_RESOLVED:
+            return found
+        enough = cost
+
+
+def _partitions(costs: RunCosts, n_runs: int, enough: Fraction) -> dict[int, Partition]:
+    """Return the partitions of `best_partitions`, for this cost of a partition into n_runs runs."""
+    n_groups = costs.n_groups
     shift = 61 - _bits(n_runs * enough) if enough else 0
     limit = int(enough * power_of_two(shift))
 
