@@ -200,6 +200,7 @@ def test_rounded_multipliers_sum_to_zero_exactly():
     (dict(X=[[0.0], [1.0]], y=[0.0, 1.0], penalty=1.0, tolerance=1.5), "`tolerance`"),
     (dict(X=[[0.0], [1.0]], y=[0.0, 1.0], penalty=1.0, n_steps=0), "`n_steps`"),
     (dict(X=[[1e200], [-1e200]], y=[0.0, 1.0], penalty=1.0), "float64"),
+    (dict(X=[[0.0], [1e-310], [2e-310]], y=[0.0, 1.0, 0.0], penalty=1e-320), "float64"),
 ])
 def test_bad_input_is_refused(arguments, text):
     with pytest.raises(ValueError, match=text):

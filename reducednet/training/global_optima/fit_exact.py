@@ -1,6 +1,6 @@
 """Construct the best network of one input: from the best runs, with the best orientations.
 
-docs/global-optima.md, section 3: a network of n neurons is a function whose breakpoints separate
+docs/global-optima.md, sections 2 to 4: a network of n neurons is a function whose breakpoints separate
 the runs of `partitions`, subject to the constraints of `orientations`.
 """
 from __future__ import annotations

@@ -73,7 +73,7 @@ class PlaneOracle:
     Parameters
     ----------
     X : array (n_samples, 2)
-        Needs 72 bytes for each pair of different samples: 300 MB for 2000 of them.
+        Needs 72 bytes for each pair of different samples: 300 MB for 2000 of them, at most MOST_POINTS.
     """
 
     exact = True
