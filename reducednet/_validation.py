@@ -30,9 +30,12 @@ def describe_shape(shape: Sequence[int | None | str]) -> str:
 
 
 def real_array(
-    value: Any, name: str, shape: Sequence[int | None | str] | None = None, allow_empty: bool = False
+    value: Any, name: str, shape: Sequence[int | None | str] | None = None, allow_empty: bool = False,
+    copy: bool = True,
 ) -> Array:
     """Return the value as a new float64 array of the given shape, with finite entries.
+
+    Without `copy` it may be the value itself, in any memory order: for callers that copy it.
 
     In `shape` an integer is the length required; None or a word stands for any length, at least 1
     unless `allow_empty`.
@@ -57,7 +60,10 @@ def real_array(
     if array.size == 0 and not allow_empty:
         raise ValueError(message(name, "non-empty", f"shape {array.shape}"))
     with np.errstate(over="ignore", invalid="ignore"):  # converting a signalling nan is "invalid"
-        array = np.array(array, dtype=np.float64, order="C")
+        if copy:
+            array = np.array(array, dtype=np.float64, order="C")
+        else:
+            array = np.asarray(array, dtype=np.float64)
     if not np.isfinite(array).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         place = f"{array[index]} at index {index if len(index) != 1 else index[0]}"

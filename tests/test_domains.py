@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from oracles import strategies
+from oracles.assertions import assert_equal_bits
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial import Delaunay
@@ -75,6 +76,30 @@ def test_support_is_the_largest_product_over_the_extreme_points(domain, seed):
     U = directions(domain, seed)
     for u, value, allowed in zip(U, domain.support(U), tolerance(domain, U)):
         assert abs(Fraction(float(value)) - exact_support(domain, u)) <= Fraction(float(allowed))
+
+
+@given(some_domains, seeds)
+def test_range_of_a_direction_is_that_of_both_supports(domain, seed):
+    U = directions(domain, seed)
+    for V in (U, np.asfortranarray(U)):
+        low, high = domain.ranges(V)
+        assert_equal_bits(high + 0.0, domain.support(U) + 0.0, "high")
+        assert_equal_bits(low + 0.0, 0.0 - domain.support(-U), "low")
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 255, 256, 257])
+def test_range_over_a_box_adds_its_terms_in_order_at_any_size(n_rows):
+    rng = np.random.default_rng(n_rows)
+    for n_inputs in (1, 2, 9, 63, 64, 65, 130):
+        low, U = rng.standard_normal(n_inputs), rng.standard_normal((n_rows, n_inputs))
+        box = rn.Box(low, low + 1.0)
+        ends = [
+            np.add.accumulate(extreme(U * box.low, U * box.high), axis=1)[:, -1]
+            for extreme in (np.minimum, np.maximum)
+        ]
+        strided = np.repeat(U, 2, axis=1)[:, ::2]
+        for V in (U, np.asfortranarray(U), strided):
+            assert_equal_bits(np.stack(box.ranges(V)), np.stack(ends), "ranges")
 
 
 @given(some_domains, seeds)

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import stat
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import integer, message
+from ..numerics.blocks import assign
 
 try:
     import fcntl
@@ -27,6 +29,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MAX_BYTES = 1 << 32
+MAX_PIPE_BYTES = 1 << 28
+"""The most that is read from a pipe or a device, which does not say how long it is."""
 _MAX_ENTRIES = 1 << 21
 _MAX_TEXT = 350
 _TEMPORARY = ".reducednet-"
@@ -47,15 +51,22 @@ def zip_bytes(
             member = zipfile.ZipInfo(f"{name}.npy", _FIXED_DATE)
             # the same bytes on every system: made on Unix, readable by all
             member.create_system, member.external_attr = 3, 0o644 << 16
-            archive.writestr(member, _npy_bytes(array))
+            start, numbers = _npy_parts(array)
+            member.file_size = len(start) + numbers.nbytes
+            with archive.open(member, "w") as file:
+                file.write(start)
+                file.write(numbers)
     return stream.getvalue()
 
 
-def _npy_bytes(array: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    array = np.array(array, dtype=array.dtype.newbyteorder("<"), order="C")
-    np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
-    return stream.getvalue()
+def _npy_parts(array: np.ndarray) -> tuple[bytes, memoryview]:
+    """Return the two parts of a .npy file: the description of the array, and its numbers."""
+    if array.dtype.hasobject:
+        raise ValueError("an array of objects is no member of an archive")
+    stream, numbers = io.BytesIO(), np.empty(array.shape, array.dtype.newbyteorder("<"))
+    assign(numbers, array)
+    np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(numbers))
+    return stream.getvalue(), numbers.reshape(-1).view(np.uint8).data
 
 
 def checked_path(path: Any, endings: Sequence[str]) -> tuple[str, str]:
@@ -145,6 +156,31 @@ def _remove_abandoned(folder: str) -> None:
                 os.unlink(entry.path)
 
 
+def read_bytes(path: str, most: int, kind: str) -> bytes:
+    """Return the content of a file, or of a pipe or device, which may be endless.
+
+    Raises
+    ------
+    ValueError
+        If it has more than `most` bytes, or a pipe more than `MAX_PIPE_BYTES`.
+    """
+    with open(path, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        n_bytes = status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            most, n_bytes = min(most, MAX_PIPE_BYTES), 0
+        if n_bytes > most:
+            expected = f"{kind} of at most {most} bytes is read"
+            raise ValueError(f"{expected}, this one has {n_bytes}")
+        chunks = [stream.read(n_bytes)]
+        while chunk := stream.read(1 << 20):
+            n_bytes += len(chunk)
+            if n_bytes > most:
+                raise ValueError(f"{kind} of at most {most} bytes is read, this one is longer")
+            chunks.append(chunk)
+    return b"".join(chunks)
+
+
 def read_archive(
     path: str, kind: str, version: int, older: Sequence[int] = ()
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -156,11 +192,7 @@ def read_archive(
         If the file is not an archive of this kind and version. No more memory is allocated than
         the size of the file warrants.
     """
-    with open(path, "rb") as stream:
-        n_bytes = os.fstat(stream.fileno()).st_size
-        if n_bytes > MAX_BYTES:
-            raise ValueError(f"a zip file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
-        members = _members(stream.read())
+    members = _members(read_bytes(path, MAX_BYTES, "a zip file"))
     if "header" not in members:
         raise ValueError("member header is missing: not a file that `save` wrote")
     return _header(members.pop("header"), kind, (version, *older)), members

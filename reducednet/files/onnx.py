@@ -6,13 +6,13 @@ called W0, b0, W1, b1, ..., C and a, as in .npz files, and are float64.
 """
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
 from .._validation import Array, library, message
 from ..networks.network import Network
+from .archives import read_bytes
 from .onnx_graph import FLOAT64, OnnxChain
 
 MAX_BYTES = 1 << 28
@@ -35,11 +35,7 @@ def read_onnx(path: str) -> Network:
     ImportError
         If the package `onnx` is not installed.
     """
-    with open(path, "rb") as stream:
-        n_bytes = os.fstat(stream.fileno()).st_size
-        if n_bytes > MAX_BYTES:
-            raise ValueError(f"a .onnx file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
-        data = stream.read()
+    data = read_bytes(path, MAX_BYTES, "a .onnx file")
     onnx = library("onnx", "a .onnx file")
     check_wire(data, onnx.ModelProto.DESCRIPTOR)
     model = onnx.ModelProto()
@@ -49,7 +45,7 @@ def read_onnx(path: str) -> Network:
         raise ValueError(f"not a valid ONNX model: {error}") from error
     if model.functions:
         raise ValueError("functions in the model are not supported")
-    return OnnxChain(model.graph, n_bytes + _EXTRA_NUMBERS).network()
+    return OnnxChain(model.graph, len(data) + _EXTRA_NUMBERS).network()
 
 
 def check_wire(data: bytes, kind: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import Array, array_list, message, real_array
+from ..numerics.blocks import assign
 
 
 class Layout(NamedTuple):
@@ -50,7 +51,8 @@ class Layout(NamedTuple):
 class Parameters:
     """Arrays with the shapes of a network's parameters, views of one flat read-only vector.
 
-    They are a network's parameters, or the gradient with respect to them.
+    They are a network's parameters, or the gradient with respect to them. A vector that is read-only
+    and owns its numbers is kept; any other one is copied.
 
     Attributes
     ----------
@@ -61,8 +63,9 @@ class Parameters:
     """
 
     def __init__(self, layout: Layout, vector: Array) -> None:
-        vector = np.array(vector, dtype=np.float64)
-        vector.setflags(write=False)
+        if vector.flags.writeable or not vector.flags.owndata or vector.dtype != np.float64:
+            vector = np.array(vector, dtype=np.float64)
+            vector.setflags(write=False)
         blocks = layout.blocks(vector)
         n_last = layout.sizes[-2]
         self._layout, self._vector = layout, vector
@@ -141,21 +144,32 @@ def pack(
     matrices, vectors = array_list(weights, "weights"), array_list(thresholds, "thresholds")
     if len(matrices) != len(vectors):
         raise ValueError(message("thresholds", f"a list of {len(matrices)} vectors, as `weights`", len(vectors)))
-    parts: list[Array] = []
+    maps: list[tuple[Array, Array | None]] = []
     n_inputs: int | str = "n_inputs"
-    sizes = []
     for layer, (W, b) in enumerate(zip(matrices, vectors)):
-        W = real_array(W, f"weights[{layer}]", ("n_neurons", n_inputs))
-        b = real_array(b, f"thresholds[{layer}]", (len(W),))
-        parts += [W.T, b]
-        sizes.append(W.shape[1])
+        W = real_array(W, f"weights[{layer}]", ("n_neurons", n_inputs), copy=False)
+        b = real_array(b, f"thresholds[{layer}]", (len(W),), copy=False)
+        maps.append((W, b))
         n_inputs = len(W)
-    C = real_array(output_weights, "output_weights", ("n_outputs", n_inputs))
-    parts.append(C.T)
+    C = real_array(output_weights, "output_weights", ("n_outputs", n_inputs), copy=False)
+    a = None
     if output_bias is not None:
-        parts.append(real_array(output_bias, "output_bias", (len(C),)))
-    layout = Layout((*sizes, C.shape[1], len(C)), output_bias is not None)
-    return layout, np.concatenate([part.ravel() for part in parts])
+        a = real_array(output_bias, "output_bias", (len(C),), copy=False)
+    maps.append((C, a))
+    sizes = *(W.shape[1] for W, _ in maps), len(C)
+    layout = Layout(sizes, a is not None)
+    return layout, _flat_vector(layout, maps)
+
+
+def _flat_vector(layout: Layout, maps: list[tuple[Array, Array | None]]) -> Array:
+    """Return the read-only vector that holds these matrices and vectors."""
+    vector = np.empty(layout.n_parameters)
+    for block, (W, b) in zip(layout.blocks(vector), maps):
+        assign(block[:W.shape[1]], W.T)
+        if b is not None:
+            block[-1] = b
+    vector.setflags(write=False)
+    return vector
 
 
 class Affine(NamedTuple):

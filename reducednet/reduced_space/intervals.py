@@ -22,6 +22,7 @@ import numpy as np
 from .._validation import Array
 from ..domains import Ball, Box, Domain
 from ..networks.activations import Activation
+from ..numerics.blocks import absolute_product, product_of_signs
 from ..numerics.rounding import SMALLEST, gamma
 
 BOUNDS = ("ball", "support")
@@ -44,6 +45,26 @@ class InputRange(NamedTuple):
     error: Array
 
 
+class RowBounds(NamedTuple):
+    """What a layer's intervals and those above follow from, for each of its unit rows w.
+
+    Attributes
+    ----------
+    low, high : arrays (n_neurons,)
+        The range of w.h over the domain; not needed, and zeros, for bound="ball".
+    least, greatest : arrays (n_neurons,)
+        The range of w.h over the layer's input range.
+    error : array (n_neurons,)
+        `LayerSpace.rounding_error`.
+    """
+
+    low: Array
+    high: Array
+    least: Array
+    greatest: Array
+    error: Array
+
+
 class LayerSpace(NamedTuple):
     """The reduced space of one layer: its input set, its activation and the kind of interval.
 
@@ -62,7 +83,26 @@ class LayerSpace(NamedTuple):
     bound: str
     input_range: InputRange | None = None
 
-    def intervals(self, units: Array) -> Array:
+    def row_bounds(self, units: Array) -> RowBounds:
+        """Return the bounds of each unit row: the passes over the weights that all else needs.
+
+        To be handed to `intervals` and `next_layer`, which compute them again otherwise.
+        """
+        if self.bound == "ball" and self.input_range is not None:
+            low, high = np.zeros((2, len(units)))
+        else:
+            low, high = self.domain.ranges(units)
+        if self.input_range is None:
+            return RowBounds(low, high, low, high, self.rounding_error(units))
+        below, n = self.input_range, units.shape[1]
+        vectors = [below.low, below.high, *self._magnitude_and_error()]
+        opposite = [below.high, below.low, -vectors[2], -vectors[3]]
+        least, greatest, magnitude, moved = product_of_signs(
+            units, np.stack(vectors, axis=1), np.stack(opposite, axis=1)
+        ).T
+        return RowBounds(low, high, least, greatest, self._rounding_error(n, magnitude, moved))
+
+    def intervals(self, units: Array, bounds: RowBounds | None = None) -> Array:
         """Return the interval [low, high] of each unit row, as (n_neurons, 2).
 
         With h the support function of the input set, low = -h(w) and high = h(-w); with
@@ -74,26 +114,27 @@ class LayerSpace(NamedTuple):
             high = np.full(len(units), self.domain.norm_bound)
             low = -high
         else:
-            low, high = -self.domain.support(units), self.domain.support(-units)
+            least, greatest = self.domain.ranges(units) if bounds is None else bounds[:2]
+            low, high = -greatest, -least
         if self.activation.name == "binary":
             low, high = low - self.margin, high + self.margin
         return np.stack([low, high], axis=1) + 0.0  # + 0.0 turns -0.0 into 0.0
 
-    def next_layer(self, units: Array, b: Array) -> LayerSpace:
+    def next_layer(self, units: Array, b: Array, bounds: RowBounds | None = None) -> LayerSpace:
         """Return the space of the layer above these neurons."""
-        error = self.rounding_error(units)
+        bounds = self.row_bounds(units) if bounds is None else bounds
         if self.bound == "ball":
             domain: Domain = self._ball_above(len(units))
         else:
-            domain = self._box_above(units, b, error)
-        return self._replace(domain=domain, input_range=self._range_above(units, b, error))
+            domain = self._box_above(b, bounds)
+        return self._replace(domain=domain, input_range=self._range_above(b, bounds))
 
     def _ball_above(self, n: int) -> Ball:
         """Return a ball that contains the activations of n neurons: |h_j| <= 2 X_B (binary: 1)."""
         largest = 1.0 if self.activation.name == "binary" else 2.0 * self.domain.norm_bound
         return Ball(np.zeros(n), float(np.sqrt(n)) * largest)
 
-    def _box_above(self, units: Array, b: Array, error: Array) -> Box:
+    def _box_above(self, b: Array, bounds: RowBounds) -> Box:
         """Return a box that contains the activations: s(b_j - h(-w_j)) <= h_j <= s(b_j + h(w_j)).
 
         Sides of the box no longer than their rounding error are set to 0. If no side is left, each
@@ -102,9 +143,9 @@ class LayerSpace(NamedTuple):
         """
         binary = self.activation.name == "binary"
         margin = self.margin / 2 if binary else 0.0  # stable only if z keeps its sign by it
-        low = self.activation.value(b - self.domain.support(-units) - margin)
-        high = self.activation.value(b + self.domain.support(units) + margin)
-        high = np.where(high - low <= error, low, high)
+        low = self.activation.value(b + bounds.low - margin)
+        high = self.activation.value(b + bounds.high + margin)
+        high = np.where(high - low <= bounds.error, low, high)
         return Box(low, high if (low < high).any() else high + 1.0)
 
     # What rounding needs.
@@ -132,30 +173,30 @@ class LayerSpace(NamedTuple):
         counts as a point, and a threshold nearer than this to an end counts as lying at that end:
         float64 cannot tell the difference.
         """
-        n = units.shape[1]
-        if self.input_range is None:
-            magnitude, input_error = np.abs(self.domain.bounding_box()).max(axis=0), np.zeros(n)
-        else:
-            magnitude, input_error = self.input_range.high, self.input_range.error
-        ball = self.domain.norm_bound if self.bound == "ball" else 0.0
-        return 2.0 * gamma(n + 4) * (np.abs(units) @ magnitude + ball) + np.abs(units) @ input_error
+        vectors = np.stack(self._magnitude_and_error(), axis=1)
+        return self._rounding_error(units.shape[1], *absolute_product(units, vectors).T)
 
-    def _range_above(self, units: Array, b: Array, error: Array) -> InputRange:
+    def _magnitude_and_error(self) -> tuple[Array, Array]:
+        """Return A >= |h| on the input set, and the errors e of the inputs, each (n_inputs,)."""
+        if self.input_range is None:
+            magnitude = np.abs(self.domain.bounding_box()).max(axis=0)
+            return magnitude, np.zeros_like(magnitude)
+        return self.input_range.high, self.input_range.error
+
+    def _rounding_error(self, n: int, magnitude: Array, moved: Array) -> Array:
+        """Return 2 gamma_(n+4) |w|.A + |w|.e, given these products."""
+        ball = self.domain.norm_bound if self.bound == "ball" else 0.0
+        return 2.0 * gamma(n + 4) * (magnitude + ball) + moved
+
+    def _range_above(self, b: Array, bounds: RowBounds) -> InputRange:
         """Return the range of the activations of these neurons, given the errors of their z."""
-        n = len(units)
+        n, error = len(b), bounds.error
         if self.activation.name == "binary":
             return InputRange(np.zeros(n), np.ones(n), np.zeros(n))
-        z_low, z_high = b + self._lowest(units), b - self._lowest(-units)
+        z_low, z_high = b + bounds.least, b + bounds.greatest
         h_error = np.clip(z_high + error, 0.0, error)  # 0 for a neuron that is certainly dead
         low, high = np.maximum(z_low - error, 0.0), np.maximum(z_high, 0.0) + h_error
         return InputRange(low, high, h_error)
-
-    def _lowest(self, units: Array) -> Array:
-        """Return a lower bound on w.h for each row w, from the range of the inputs h."""
-        if self.input_range is None:
-            return -self.domain.support(-units)
-        positive, negative = np.maximum(units, 0.0), np.minimum(units, 0.0)
-        return np.asarray(positive @ self.input_range.low + negative @ self.input_range.high)
 
 
 def layer_spaces(

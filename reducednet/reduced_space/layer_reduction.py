@@ -12,7 +12,7 @@ import numpy as np
 from .._validation import Array, finite_result
 from ..networks.parameters import Affine
 from ..numerics import sphere
-from .intervals import LayerSpace
+from .intervals import LayerSpace, RowBounds
 
 
 class ReducedLayer(NamedTuple):
@@ -28,6 +28,8 @@ class ReducedLayer(NamedTuple):
         Still to be added to the map above, which has no bias to take it; zeros otherwise.
     spare : bool array (n_neurons,)
         Neurons that contribute nothing, so that new ones may replace them.
+    bounds : RowBounds
+        Of the rows W; None where rows have been replaced.
     """
 
     W: Array
@@ -35,6 +37,7 @@ class ReducedLayer(NamedTuple):
     above: Affine
     constants: Array
     spare: np.ndarray
+    bounds: RowBounds | None = None
 
 
 def unit_directions(W: Array) -> tuple[Array, Array]:
@@ -128,21 +131,23 @@ def reduce_layer(layer: Affine, above: Affine, space: LayerSpace, number: int) -
         If a product leaves the range of float64; `number` names the layer.
     """
     W, norms = unit_directions(layer.W)
-    low, high = space.intervals(W).T
+    bounds = space.row_bounds(W)
+    low, high = space.intervals(W, bounds).T
     assert layer.b is not None
     if space.activation.name == "binary":
         b = clip_binary_thresholds(layer.b, norms, low, high, space.margin)
-        return ReducedLayer(W, b, above, np.zeros(len(above.W)), np.zeros(len(b), dtype=bool))
+        constants, spare = np.zeros(len(above.W)), np.zeros(len(b), dtype=bool)
+        return ReducedLayer(W, b, above, constants, spare, bounds)
     with np.errstate(over="ignore", invalid="ignore"):
-        b, constants = clip_thresholds(layer.b, norms, low, high, space.rounding_error(W))
+        b, constants = clip_thresholds(layer.b, norms, low, high, bounds.error)
         if above.b is None:  # what may be a mere rounding error is not worth two neurons
-            constants[np.abs(constants) <= norms * space.rounding_error(W)] = 0.0
+            constants[np.abs(constants) <= norms * bounds.error] = 0.0
         above, leftover = absorb(above, norms, constants)
     for array in (above.W, above.b, leftover):
         if array is not None:
             finite_result(array, f"layer {number}: an outgoing weight times the norm of its neuron")
-    spare = (norms == 0.0) | ((b == high) & (high - low <= space.rounding_error(W)))
-    return ReducedLayer(W, b, above, leftover, spare)
+    spare = (norms == 0.0) | ((b == high) & (high - low <= bounds.error))
+    return ReducedLayer(W, b, above, leftover, spare, bounds)
 
 
 def widest_axis(space: LayerSpace) -> Array:
@@ -167,7 +172,7 @@ def represent_constants(layer: ReducedLayer, space: LayerSpace) -> ReducedLayer:
     if not layer.constants.any():
         return layer
     W, b, C, spare = layer.W.copy(), layer.b.copy(), layer.above.W.copy(), layer.spare.copy()
-    low, high = space.intervals(W).T
+    low, high = space.intervals(W, layer.bounds).T
     widths = np.where((b == high) & ~spare, high - low, 0.0)
     first = int(np.argmax(widths))
     if widths[first] == 0.0:

@@ -104,7 +104,7 @@ def reduce(
         reduced = represent_constants(reduced, space)
         if redraw:
             reduced = redraw_spare(reduced, space, domain, below, rng)
-        space = space.next_layer(reduced.W, reduced.b)
+        space = space.next_layer(reduced.W, reduced.b, reduced.bounds)
         below.append((reduced.W, reduced.b))
         layer = reduced.above
     return _assemble(below, layer, network.activation, domain, bound)
@@ -246,7 +246,8 @@ def reduction_report(network: Network, domain: Domain, bound: str = "support") -
             int((norms == 0.0).sum()),
         ))
         reduced = reduce_layer(layer, above, space, number)
-        space, layer = space.next_layer(reduced.W, reduced.b), reduced.above
+        space = space.next_layer(reduced.W, reduced.b, reduced.bounds)
+        layer = reduced.above
     return reports
 
 

@@ -13,6 +13,7 @@ from ..domains import Domain
 from ..networks.affine_maps import affine_maps
 from ..networks.network import Network, check_domain, check_network
 from ..numerics import sphere
+from ..numerics.blocks import absolute_product
 from ..numerics.rounding import SMALLEST, gamma
 from .intervals import LayerSpace
 
@@ -73,7 +74,7 @@ def forward_error(network: Network, domain: Domain, extra: int = 0) -> Array:
                 middle = b + W @ (low / 2.0 + high / 2.0)
                 z_low, z_high = middle - spread, middle + spread
             else:
-                z_low, z_high = b - domain.support(-W), b + domain.support(W)
+                z_low, z_high = (b + end for end in domain.ranges(W))
             low, high = (network._activation.value(end) for end in (z_low - 2.0 * error, z_high + 2.0 * error))
             A, e = high, np.clip(z_high + 2.0 * error, 0.0, error)
         result, _ = _affine_error(C, np.zeros(len(C)) if a is None else a, A, e, extra, A)
@@ -85,7 +86,7 @@ def _affine_error(
 ) -> tuple[Array, Array]:
     """Return the error bound on the computed W h + b, for |h| <= A of error e; and |W| half."""
     n = W.shape[1]
-    terms, propagated, spread = (np.abs(W) @ np.stack([A + e, e, half], axis=1)).T
+    terms, propagated, spread = absolute_product(W, np.stack([A + e, e, half], axis=1)).T
     underflow = 4.0 * SMALLEST * (n + 2 + (A + e).sum())
     local = gamma(n + 2 + extra) * (terms + np.abs(b))
     return (propagated + local) * (1.0 + gamma(2 * n + 8)) + underflow, spread
@@ -134,7 +135,8 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
     A = np.abs(domain.bounding_box()).max(axis=0) * (1.0 + gamma(n + 4))
     with np.errstate(over="ignore", invalid="ignore"):
         error = gamma(n + 4) * (np.abs(W) @ A + np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())
-        least = np.maximum(-b - domain.support(W), b - domain.support(-W))  # <= |z|
+        low, high = domain.ranges(W)
+        least = np.maximum(-b - high, b + low)  # <= |z|
         uncertain = (norms > 0.0) & ~(least > 2.0 * error)
         margins = np.divide(error, norms, out=np.zeros_like(error), where=uncertain)
     return float(np.where(np.isnan(margins), np.inf, margins).max()) * (1.0 + gamma(2 * n + 16))

@@ -154,6 +154,7 @@ class ReducedSpace(StandardSpace):
         result = start + self._vector(direction, "direction")
         layer_space, blocks = self._first_layer(), self.layout.blocks(result)
         for block, above, start_block in zip(blocks, blocks[1:], self.layout.blocks(start)):
+            # views of the result: a block is W^T over b, and the next one begins with C^T
             W, b, outgoing = block[:-1].T, block[-1], above[:block.shape[1]].T
             vanished = ~W.any(axis=1)
             W[vanished] = start_block[:-1].T[vanished]
@@ -163,7 +164,7 @@ class ReducedSpace(StandardSpace):
                 b[...] = np.clip(b / norms, low, high)
             if self.activation == "relu":
                 outgoing *= norms
-            layer_space = layer_space.next_layer(W, b)
+            layer_space = layer_space.next_layer(W, b)  # its intervals follow from W and b
         return result
 
     def _first_layer(self) -> LayerSpace:

@@ -24,7 +24,7 @@ from .reduced_network import natural_neurons
 
 def dead_and_always_on(layer: ReducedLayer, space: LayerSpace) -> tuple[np.ndarray, np.ndarray]:
     """Return which neurons are dead and which always on, from the input set's support function."""
-    low, high = -space.domain.support(layer.W), space.domain.support(-layer.W)
+    low, high = (-end for end in reversed(space.domain.ranges(layer.W)))
     on = layer.b > high if space.activation.name == "binary" else layer.b >= high
     return layer.b <= low, on
 
@@ -99,4 +99,5 @@ def redraw_spare(
     W, b, C = layer.W.copy(), layer.b.copy(), layer.above.W.copy()
     W[spare], b[spare] = natural_neurons(int(spare.sum()), space, domain, below, rng)
     C[:, spare] = 0.0
-    return layer._replace(W=W, b=b, above=Affine(C, layer.above.b), spare=np.zeros_like(spare))
+    above = Affine(C, layer.above.b)
+    return layer._replace(W=W, b=b, above=above, spare=np.zeros_like(spare), bounds=None)

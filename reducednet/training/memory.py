@@ -66,7 +66,7 @@ def bytes_needed(optimiser: str, network: Network, n_samples: int, rounds: int =
     Examples
     --------
     >>> bytes_needed("levenberg_marquardt", Network.random((10, 200, 200, 1), rng=0), 5000) // GIB
-    7
+    5
     """
     if optimiser not in _ENTRIES:
         return 0
@@ -77,7 +77,7 @@ def bytes_needed(optimiser: str, network: Network, n_samples: int, rounds: int =
 def _levenberg_marquardt(network: Network, n_samples: int) -> int:
     """Count the entries of J, its parts and copies, and of the matrix, scaled and factorised."""
     m, p = n_samples * network.n_outputs, network.n_parameters
-    return 4 * m * p + 5 * min(m, p) ** 2
+    return 3 * m * p + 5 * min(m, p) ** 2
 
 
 def _varpro(network: Network, n_samples: int) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 from .._validation import choice, message, number
 from ..domains import Box, Domain
 from ..networks.network import Network, check_domain, check_network
-from ..networks.rescaling import rescale, unit_exponents
+from ..networks.rescaling import rescale
 from ..numerics.rationals import above
+from ..numerics.sphere import row_norms
 from ..reduced_space.rounding_error import evaluation_margin, forward_error
 from .certify import certify
 from .findings import Findings, OutOfTime, Question
@@ -193,7 +194,9 @@ def _default_eps(f: Network, g: Network, domain: Domain) -> float:
 
 def _well_scaled(network: Network) -> Network:
     """Return the same function with row norms of about 1; the network itself if they are."""
-    well = all((np.abs(unit_exponents(W)) <= WELL_SCALED).all() for W in network.weights)
+    norms = np.concatenate([row_norms(W) for W in network.weights])
+    largest, least = 2.0 ** (WELL_SCALED + 1), 2.0**-WELL_SCALED
+    well = ((norms == 0.0) | ((least <= norms) & (norms < largest))).all()
     return network if well else rescale(network)
 
 

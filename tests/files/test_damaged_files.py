@@ -1,6 +1,8 @@
 """10,000 damaged files: each is a clear error or a sound record, and none asks for much memory."""
 import contextlib
 import io
+import os
+import threading
 import tracemalloc
 import zipfile
 
@@ -10,6 +12,7 @@ import pytest
 import reducednet as rn
 from oracles.assertions import assert_equal_bits
 from oracles.mutations import mutated
+from reducednet.files import archives
 
 N_FILES = {".npz": 2000, ".nnet": 2000, ".vnnlib": 2500, ".onnx": 2000}
 N_MODELS = 1500
@@ -151,3 +154,25 @@ def test_edited_models_are_clear_errors_or_the_function_of_onnx_itself(tmp_path,
 
 def test_there_are_ten_thousand_damaged_files():
     assert sum(N_FILES.values()) + N_MODELS == 10_000
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no endless device")
+@pytest.mark.parametrize("ending", [".npz", ".onnx"])
+def test_an_endless_file_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(archives, "MAX_PIPE_BYTES", 1 << 22)
+    path = tmp_path / f"endless{ending}"
+    path.symlink_to("/dev/zero")
+    with little_memory(), pytest.raises(ValueError, match="of at most 4194304 bytes is read"):
+        rn.load(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_network_is_read_from_a_pipe(tmp_path):
+    network = rn.Network.random((2, 3, 1), rng=0)
+    rn.save(tmp_path / "net.npz", network)
+    os.mkfifo(tmp_path / "pipe.npz")
+    content = (tmp_path / "net.npz").read_bytes()
+    writer = threading.Thread(target=(tmp_path / "pipe.npz").write_bytes, args=(content,))
+    writer.start()
+    assert rn.load(tmp_path / "pipe.npz") == network
+    writer.join()

@@ -152,6 +152,10 @@ CHANGES = [
     ),
     *changes(
         "checker",
+        (
+            "np.maximum(slope * down, (1.0 - slope) * up)",
+            "np.minimum(slope * down, (1.0 - slope) * up)",
+        ),
         # combine
         ("forms.radii[:-1] + (gamma", "(gamma"),
         ("gamma(roundings) * magnitudes[:-1]", "gamma(roundings) * 0.0 * magnitudes[:-1]"),
@@ -377,6 +381,13 @@ CHANGES = [
         ("most = np.where(signs > 0, np.inf, 0.0)", "most = np.inf"),
         ("gamma(n + 4) * magnitudes", "0.0 * magnitudes"),
         ("gamma(n + 4) * magnitudes", "gamma(n + 4) / 3 * magnitudes"),
+        ("gamma(n + 4) * magnitudes", "gamma(n) * magnitudes"),
+        ("signs.shape[1] >= columns.n_classes and covers(signs)", "True"),
+        ("signs.shape[1] >= columns.n_classes and covers", "covers"),
+        ("columns.n_classes and covers(signs)", "columns.n_classes"),
+        ("= np.minimum(scales, 0.0)", "= np.maximum(-scales, 0.0)"),
+        ("columns.n_affine + classes] = np.abs(scales)", "columns.n_affine + classes] = scales"),
+        ("np.maximum(low[neuron], -top)", "np.maximum(low[neuron], top)"),
         (
             "magnitudes = np.abs(coefficients) @ columns.bounds[:below]",
             "magnitudes = np.zeros(len(coefficients))",
@@ -825,6 +836,7 @@ NORMS = changes(
     ("raised(UNIT_ROUNDOFF * (np.abs(F)", "raised(UNIT_ROUNDOFF / 2 * (np.abs(F)"),
     ("np.abs(R)), 2) + UNDERFLOW", "np.abs(R)), 2)"),
     ("gamma(3) * (np.abs(b) + np.abs(c))", "0.0 * c"),
+    ("gamma(3) * (np.abs(b) + np.abs(c))", "gamma(2) * (np.abs(b) + np.abs(c))"),
     ("np.abs(rows) @ radius + R.errors @ h.interval.largest", "np.abs(rows) @ radius"),
     ("np.abs(rows) @ radius + R.errors @ h.interval.largest", "R.errors @ h.interval.largest"),
     ("(norm_above(rows) + norm_above(R.errors))", "norm_above(rows)"),

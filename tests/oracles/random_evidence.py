@@ -3,10 +3,13 @@
 A certificate may contain any numbers that its schema allows, so the checkers are compared on
 evidence that no prover would write.
 """
+from fractions import Fraction
+
 import numpy as np
 
 import reducednet as rn
 from oracles.certificate_cases import domain_of, permuted
+from reducednet.verification.certificates.schemas import largest_margin
 
 KINDS = ("pieces", "exact", "point", "sorted", "folded", "norms", "permutation")
 
@@ -160,3 +163,189 @@ def evidence_folded(f, g, domain, rng):
             arrays |= {"targets": np.array([target] * len(signs)), "signs": signs,
                        "multiples": rng.normal(size=signs.shape)}
     return arrays
+
+
+# numbers at the limits of float64
+
+EXTREMES = (
+    0.0, -0.0, 2.0**-1074, -3.0 * 2.0**-1074, 2.0**-1022, 2.0**-540, 2.0**-53, -1.0,
+    1.0 + 2.0**-52, 2.0**53 + 2.0, 2.0**500, 2.0**1020, -(2.0**1023),
+)
+
+
+def hostile_case(rng):
+    """Return (kind, arrays, margin, f, g, domain) with numbers near the limits of float64.
+
+    Entries, rows and whole networks are tiny, huge, subnormal or 0, domains are flat, tiny, huge or
+    far from the origin, and folded evidence has many trees of signs. ValueError if the domain would
+    be beyond float64.
+    """
+    kind = KINDS[rng.integers(len(KINDS))]
+    may_be_binary = kind in ("exact", "point", "permutation")
+    activation = "binary" if may_be_binary and rng.random() < 0.5 else "relu"
+    f, g = random_pair(kind, activation, rng)
+    damage = HOSTILE[rng.integers(len(HOSTILE))]
+    state = int(rng.integers(2**32))
+    alike = f.sizes == g.sizes and rng.random() < 0.7  # the same damage to both
+    f = damage(f, np.random.default_rng(state))
+    g = damage(g, np.random.default_rng(state if alike else state + 1))
+    domain = hostile_domain(f.n_inputs, rng)
+    arrays = globals()[f"evidence_{kind}"](f, g, domain, rng)
+    if kind == "folded" and rng.random() < 0.5:
+        arrays |= many_trees(f, arrays, rng)
+    for name in arrays:
+        if name.startswith("scales") and kind != "norms" and rng.random() < 0.1:
+            arrays[name] = rng.choice(EXTREMES, len(arrays[name]))
+    margin = 0.0
+    if kind == "exact" and activation == "binary":
+        margin = float(largest_margin(domain) * rng.choice([0.0, 0.25, 0.99]))
+    return kind, arrays, margin, f, g, domain
+
+
+def with_extremes(network, rng):
+    """Return the network with some numbers replaced."""
+    vector = network.to_vector()
+    where = rng.random(len(vector)) < 0.15
+    vector[where] = rng.choice(EXTREMES, where.sum())
+    return network.with_vector(vector)
+
+
+def with_scaled_rows(network, rng):
+    """Return a network whose rows are multiplied by powers of two, not undone in the next layer."""
+    largest = int(rng.choice([8, 60, 300, 900]))
+    powers = [rng.integers(-largest, largest, len(b)) for b in network.thresholds]
+    weights = [np.ldexp(W, p[:, np.newaxis]) for W, p in zip(network.weights, powers)]
+    thresholds = [np.ldexp(b, p) for b, p in zip(network.thresholds, powers)]
+    arrays = weights, thresholds, network.output_weights, network.output_bias
+    return rn.Network(*arrays, network.activation) if all_finite(weights, thresholds) else network
+
+
+def with_balanced_scales(network, rng):
+    """Return the same ReLU function up to underflow: rows scaled, and undone in the next layer."""
+    if network.activation != "relu":
+        return with_scaled_rows(network, rng)
+    largest = int(rng.choice([60, 400, 1000]))
+    weights, thresholds, below = [], [], np.zeros(network.n_inputs, dtype=int)
+    for W, b in zip(network.weights, network.thresholds):
+        p = rng.integers(-largest, largest + 1, len(b))
+        weights.append(np.ldexp(W, p[:, np.newaxis] - below))
+        thresholds.append(np.ldexp(b, p))
+        below = p
+    C = np.ldexp(network.output_weights, -below)
+    if not all_finite(weights, thresholds, [C]):
+        return network
+    return rn.Network(weights, thresholds, C, network.output_bias, network.activation)
+
+
+def with_zero_rows(network, rng):
+    """Return the network with some rows of zeros, some of them with a threshold of 0 too."""
+    weights = [W * (rng.random((len(W), 1)) < 0.7) for W in network.weights]
+    thresholds = [b * (rng.random(len(b)) < 0.7) for b in network.thresholds]
+    arrays = weights, thresholds, network.output_weights, network.output_bias
+    return rn.Network(*arrays, network.activation)
+
+
+def as_it_is(network, rng):
+    """Return the network."""
+    return network
+
+
+HOSTILE = (with_extremes, with_scaled_rows, with_balanced_scales, with_zero_rows, as_it_is)
+
+
+def all_finite(*lists):
+    """Return True if all arrays of all lists are finite."""
+    return all(np.isfinite(array).all() for arrays in lists for array in arrays)
+
+
+def hostile_domain(d, rng):
+    """Return a domain that may be flat, tiny, huge or far away."""
+    scale = float(rng.choice([1.0, 2.0**-1060, 2.0**-300, 2.0**-30, 2.0**40, 2.0**1000]))
+    with np.errstate(over="ignore"):  # what overflows is refused as a domain
+        centre = rng.standard_normal(d) * float(rng.choice([0.0, 1.0, 2.0**30])) * scale
+    kind = rng.integers(3)
+    if kind == 0:
+        sides = np.abs(rng.standard_normal(d)) * scale * (rng.random(d) < 0.6)
+        sides[rng.integers(d)] = scale
+        low, high = centre - sides, centre + sides
+        return rn.Box(low, np.where(sides > 0, np.maximum(high, np.nextafter(low, np.inf)), low))
+    if kind == 1:
+        return rn.Ball(centre, scale)
+    shape = (d + 2, 1 if rng.random() < 0.5 else d)  # points on one line, or in general
+    points = centre + scale * rng.standard_normal(shape) * np.ones(d)
+    points[0] = np.where(points[1] == points[0], np.nextafter(points[1], np.inf), points[0])
+    return rn.Hull(points)
+
+
+def many_trees(f, arrays, rng):
+    """Return leaves of up to 30 trees of signs, most of which cover the domain."""
+    n_layers = sum(name.startswith("labels") for name in arrays)
+    n_classes = 1 + max(int(arrays[f"labels{layer}"].max()) for layer in range(n_layers))
+    if f.depth < 2 or n_classes < 1:
+        return {}
+    targets, signs = [], []
+    for _ in range(30):
+        layer = int(rng.integers(1, f.depth))
+        neuron = int(rng.integers(f.sizes[1 + layer]))
+        target = [layer, neuron, int(rng.choice([1, -1]))]
+        if target in targets:
+            continue
+        for leaf in random_leaves(n_classes, rng):
+            targets.append(target)
+            signs.append(leaf)
+    multiples = rng.standard_normal((len(signs), n_classes)) * rng.choice([0.0, 1.0, 2.0**600])
+    return {"targets": np.array(targets), "signs": np.array(signs), "multiples": multiples}
+
+
+def random_leaves(n_classes, rng):
+    """Return the signs of the leaves of a random tree; rarely one is missing or changed."""
+    leaves = [np.zeros(n_classes, dtype=int)]
+    for _ in range(rng.integers(1, 4)):
+        leaf = leaves.pop(rng.integers(len(leaves)))
+        free = np.flatnonzero(leaf == 0)
+        if not len(free):
+            leaves.append(leaf)
+            continue
+        split = rng.choice(free)
+        for sign in (1, -1):
+            leaves.append(np.where(np.arange(n_classes) == split, sign, leaf))
+    if rng.random() < 0.02:
+        leaves.pop()
+    elif rng.random() < 0.02:
+        leaves[-1] = -leaves[-1]
+    return leaves
+
+
+def rational_points(domain, rng, n=6):
+    """Return points of the domain, many on its boundary, as lists of fractions."""
+    points = []
+    for _ in range(n):
+        if isinstance(domain, rn.Box):
+            shares = rng.choice([0, 0, 1, 1, rng.random()], domain.n_inputs).tolist()
+            ends = zip(domain.low.tolist(), domain.high.tolist(), shares)
+            points.append([between(low, high, share) for low, high, share in ends])
+        elif isinstance(domain, rn.Ball):
+            x = list(map(Fraction, domain.centre.tolist()))
+            x[rng.integers(len(x))] += Fraction(domain.radius) * int(rng.choice([-1, 1]))
+            points.append(x)
+        else:
+            one, other = domain.points[rng.integers(len(domain.points), size=2)].tolist()
+            share = float(rng.choice([0.0, 1.0, rng.random()]))
+            points.append([between(low, high, share) for low, high in zip(one, other)])
+    return points
+
+
+def between(low, high, share):
+    """Return low + share (high - low), exactly."""
+    return Fraction(low) + Fraction(share) * (Fraction(high) - Fraction(low))
+
+
+def is_claimed(f, g, x, margin):
+    """Return True if x is further than the margin from all first hyperplanes of binary networks."""
+    for network in (f, g):
+        for w, b in zip(network.weights[0].tolist(), network.thresholds[0].tolist()):
+            w = list(map(Fraction, w))
+            z = sum((a * v for a, v in zip(w, x)), Fraction(b))
+            if any(w) and z**2 <= Fraction(margin)**2 * sum(a * a for a in w):
+                return False
+    return True

@@ -578,3 +578,16 @@ def test_arguments_are_left_as_they_are(arguments):
     before = net.to_vector()
     rn.reduce(net, BOX, *arguments)
     assert_equal_bits(net.to_vector(), before, "parameters")
+
+
+@pytest.mark.parametrize("activation", ["relu", "binary"])
+@pytest.mark.parametrize("bound", ["ball", "support"])
+def test_bounds_that_are_handed_on_give_the_same_space(activation, bound):
+    red = rn.ReducedNetwork.random(
+        (3, 5, 4, 1), rn.Box([0, 0, -1], [1, 2, 1]), rng=0, bound=bound, activation=activation)
+    for space, W, b in zip(red.layer_spaces, red.weights, red.thresholds):
+        bounds = space.row_bounds(W)
+        assert_equal_bits(space.intervals(W, bounds), space.intervals(W), "intervals")
+        one, other = space.next_layer(W, b, bounds), space.next_layer(W, b)
+        assert one.domain == other.domain
+        assert_equal_bits(np.stack(one.input_range), np.stack(other.input_range), "ranges")

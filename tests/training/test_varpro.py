@@ -305,7 +305,7 @@ def test_dual_step_is_that_of_the_normal_equations(seed, m, damping, larger):
     rng = np.random.default_rng(seed)
     J, residual = rng.standard_normal((m, m + 5)) * 2.0 ** rng.integers(-8, 8, m + 5), rng.standard_normal(m)
     diagonal = (J**2).sum(axis=0) * (2.0 ** rng.integers(0, 8, m + 5) if larger else 1.0)
-    step = projected.DualEquations(J, residual, diagonal if larger else None).step(damping)
+    step = projected.DualEquations(J.copy(), residual, diagonal if larger else None).step(damping)
     # in exact arithmetic both are -D^-1/2 B^T (B B^T + damping I)^-1 r
     B = J / np.sqrt(diagonal)
     expected = -(B.T @ np.linalg.solve(B @ B.T + damping * np.eye(m), residual)) / np.sqrt(diagonal)

@@ -13,9 +13,10 @@ from oracles.exact_forms import (
 )
 from reducednet.numerics.rationals import rationals
 from reducednet.numerics.rounding import SMALLEST, gamma
+from reducednet.verification.difference_bounds import affine_forms
 from reducednet.verification.difference_bounds.affine_forms import (
     Forms, Region, absolute_product, boxes, linear_relaxation, matrix_product, region_of, relu,
-    with_interval,
+    product_with_forms, with_interval,
 )
 from oracles.strategies import domains, points_of, seeds
 
@@ -192,3 +193,15 @@ def test_overflow_proves_nothing(bad):
             for forms in (Forms(values, radii), relu(Forms(values.copy(), radii.copy()), region)):
                 low, high = region.bounds(forms)
                 assert not (np.isfinite(low).all() and np.isfinite(high).all())
+
+
+def test_products_with_the_inputs_have_the_bits_of_whole_products(monkeypatch):
+    """Also where a slope is 0, and where the forms are others with as many slopes."""
+    monkeypatch.setattr(affine_forms, "CHUNK", 0)
+    rng = np.random.default_rng(0)
+    inputs = region_of(rn.Box([0.0, -1.0, 2.0], [1.0, 1.0, 2.0])).inputs()
+    mixed = Forms(rng.standard_normal(inputs.values.shape), inputs.radii)
+    W = rng.standard_normal((4, 3))
+    for H in (inputs, mixed):
+        expected = matrix_product(W, H.values)
+        assert (product_with_forms(W, H) == expected).all()

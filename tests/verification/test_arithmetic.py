@@ -3,6 +3,7 @@
 Each charge is used up by some of these numbers: `oracles/mutate_charges.py` takes one away at a
 time, and a test here fails.
 """
+import tracemalloc
 from fractions import Fraction as Q
 
 import numpy as np
@@ -342,3 +343,15 @@ def test_layers_up_to_a_depth_are_the_same_function():
             x = np.maximum(W @ x + b, 0.0)
         found = outputs.weights @ x + outputs.thresholds
         assert np.allclose(found, network([[0.3, -0.6]])[0], rtol=1e-14)
+
+
+def test_layers_that_need_no_deepening_take_no_more_memory_than_they_have():
+    """An identity of a last layer of 100,000 neurons would take 80 GB."""
+    n = 2000
+    network = rn.Network([np.ones((n, 1))], [np.zeros(n)], np.ones((1, n)))
+    for layers in (lambda: arithmetic.layers_of(network), lambda: arithmetic.layers_of(network, 1)):
+        tracemalloc.start()
+        assert len(layers()) == 2
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 100 * n

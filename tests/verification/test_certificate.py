@@ -430,3 +430,16 @@ def test_a_line_above_relu_whose_slope_underflows_is_still_above_it():
     name = fingerprint(f, g, box)
     assert not Certificate("bound", 1.5 * a, 0, 0, 0, "folded", arrays, name).check(f, g, box)
     assert verify(f, g, box, eps=1.5 * a, method="folding").status == "unknown"
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_check_that_takes_more_memory_than_there_is_proves_nothing(monkeypatch, exact):
+    certificate, f, g, domain = proofs()["pieces box"]
+
+    def too_much(*arguments):
+        raise MemoryError("Unable to allocate 74.5 GiB")
+
+    for name in ("refusal", "proved_number"):
+        monkeypatch.setattr(f"{Certificate.__module__}.{name}", too_much)
+    check = certificate.check(f, g, domain, exact=exact)
+    assert not check and "74.5 GiB" in check.reason

@@ -288,6 +288,14 @@ def test_a_neuron_alone_holds_where_half_of_each_slope_underflows():
     assert A[0, 1, 0] + R[0, 1, 0] >= n * ETA and A[0, 1, 0] - R[0, 1, 0] <= 0.0
 
 
+def test_a_chord_whose_slope_overflows_to_0_is_as_wide_as_relu():
+    """high - low is beyond float64, the slope 0: relu(z) - 0 z is up to high."""
+    ends = np.array([-1.5 * 2.0**1023]), np.array([1.5 * 2.0**1023])
+    with np.errstate(over="ignore"):
+        slope, middle, width = check_difference.enclosure_of_relu(Interval(*ends))
+    assert slope == 0.0 and middle + width / 2.0 >= ends[1]
+
+
 def test_half_of_a_difference_holds_where_its_error_is_rounded():
     """The difference may be 1 where its slope makes 3 U of it: 1 - 3/2 U from half of that, a sum
     of two halves.

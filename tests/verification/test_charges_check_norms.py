@@ -46,6 +46,9 @@ def test_differences_of_rows_hold_whatever_is_rounded():
     assert_difference_holds(one[:1], one[:1], none[:1], none[:1], low=1.0, high=1.0)
     assert_difference_holds(none[:1], none[:1], none[:1], none[:1], b=1.0, c=-U)
     assert_difference_holds(none[:1], none[:1], none[:1], none[:1], b=1.0, c=1.0)
+    # 1 + (1 + 2 U) is rounded to 2, after the product 1 + 2 U and before the sum with nearly 2 U
+    nearly = np.array([2.0 * U * (1.0 - 2.0**-20)])
+    assert_difference_holds(none[:1], none[:1], nearly, one[:1], b=1.0, c=-1.0 - 2.0 * U)
     below_half = np.append(1.0, np.full(N - 1, U * (1.0 - 2.0**-20)))
     assert_difference_holds(below_half, none, none, none, low=-1.0, high=1.0)
     tiny = np.full(20, 2.0**-538 * 1.2)

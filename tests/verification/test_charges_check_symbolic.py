@@ -374,3 +374,66 @@ def test_the_difference_of_rows_is_off_by_a_rounding_of_each_coefficient():
     """f = 1 and g = -u for all x: 1 + u is rounded to 1, and no other term is."""
     f, g = (rn.Network([[[1.0]]], [[0.0]], [[0.0]], [a]) for a in (1.0, -U))
     assert_holds(f, g, UNIT, [[DEAD], [DEAD]], [1])
+
+
+WIDE = rn.Box([-1.0], [1.0])
+
+
+def test_a_multiple_of_a_class_is_the_relu_of_it_whatever_its_sign():
+    """z = q (x + 1/2), and relu(z) = |q| U, less |q| (x + 1/2) for q < 0."""
+    for q in (2.0, 0.0, -2.0):
+        columns = columns_with(WIDE, ([[0.5, 1.0]], [0.0], [-0.5], [1.5]))
+        rows = SymbolicRows(np.array([[0.5 * q, q]]), np.zeros(1))
+        made = check_symbolic.multiples_of_classes(rows, np.array([q]), np.array([0]), columns)
+        for x in (-1.0, 1.0):
+            found = value(made.coefficients[0], [1.0, x, max(x + 0.5, 0.0)])
+            assert abs(found - Q(max(q * (x + 0.5), 0.0))) <= Q(made.errors[0])
+
+
+def test_trees_of_signs_bound_either_side_of_a_neuron():
+    """z = a U + b with U = relu(x), and leaves for x >= 0 and x <= 0."""
+    signs = np.array([[1], [-1]])
+    for a in (-1.0, 1.0):
+        for b in (-1.0, 1.0):
+            columns = columns_with(WIDE, ([[0.0, 1.0]], [0.0], [-1.0], [1.0]))
+            rows = SymbolicRows(np.array([[b, 0.0, a]]), np.zeros(1))
+            ends = sorted([b, a + b])
+            for side in (-1, 1):
+                multiples = np.array([[-side * a], [0.0]])
+                tree = check_symbolic.Tree(1, 0, side, signs, multiples)
+                unknown = check_symbolic.Interval(np.array([-9.0]), np.array([9.0]))
+                low, high = check_symbolic.sharpened(unknown, rows, [tree], columns)
+                assert low[0] <= ends[0] and ends[1] <= high[0]
+                assert low[0] > -9.0 if side < 0 else high[0] < 9.0
+
+
+def test_leaves_that_leave_a_sign_out_bound_nothing():
+    """U = relu(x) and relu(-x). One column of signs is not to be taken for those of both."""
+    columns = columns_with(WIDE, ([[0.0, 1.0], [0.0, -1.0]], [0.0] * 2, [-1.0] * 2, [1.0] * 2))
+    rows, unknown = SymbolicRows(np.array([[0.0, 0.0, 1.0, 1.0]]), np.zeros(1)), np.array([9.0])
+    for signs in ([[-1, 0]], [[1, 0], [1, 0]], [[1], [-1]]):
+        tree = check_symbolic.Tree(1, 0, 1, np.array(signs), np.zeros(np.shape(signs)))
+        refused = False
+        try:
+            check_symbolic.sharpened(
+                check_symbolic.Interval(-unknown, unknown), rows, [tree], columns)
+        except ValueError:
+            refused = True
+        assert refused
+
+
+def test_a_step_of_back_substitution_is_charged_each_of_few_roundings():
+    """One class and one input, where products, and the sum with the row, lose half a unit each."""
+    rng, columns = np.random.default_rng(3), Columns(WIDE)
+    layer_rows = SymbolicRows(np.zeros((1, 2)), np.zeros(1))
+    for a, r, row, low, high in zip(*np.abs(unlucky(rng, (5, 500)))):
+        layer = check_symbolic.Representatives(
+            layer_rows._replace(coefficients=np.array([[0.0, r]])), np.array([-low]),
+            np.array([high]), np.array([r]),
+        )
+        rows = SymbolicRows(np.array([[0.0, row, a]]), np.zeros(1))
+        found = substitute(rows, layer, np.zeros((1, 1)), check_symbolic.zero_lines, columns)
+        slope = check_symbolic.chords(layer.low, layer.high)[0][0]
+        exactly = Q(row) + Q(a) * Q(slope) * Q(r)
+        off = abs(Q(float(found.coefficients[0, 1])) - exactly)
+        assert off <= Q(float(found.errors[0]))

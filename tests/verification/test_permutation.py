@@ -120,3 +120,12 @@ def test_binary_neurons_that_are_opposite_are_not_the_same():
     g = changed(G, activation="binary", output_weights=[[-3.0, 1.0]])
     assert permutation_arrays(f, g) is not None
     assert permutation_arrays(f, changed(g, weights=[-g.weights[0]], thresholds=[-g.thresholds[0]])) is None
+
+
+def test_outgoing_weights_of_binary_neurons_are_not_scaled():
+    """s(2^e z) = s(z), where a ReLU would take the factor."""
+    f, scaled = changed(F, activation="binary"), changed(G, activation="binary")
+    unscaled = changed(scaled, output_weights=[[-3.0, 1.0]])
+    assert check_permutation.check(arrays(), f, unscaled, cube(2)) == 0
+    with pytest.raises(ValueError, match="not the same"):
+        check_permutation.check(arrays(), f, scaled, cube(2))

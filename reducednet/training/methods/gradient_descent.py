@@ -146,6 +146,7 @@ class Descent:
     Attributes
     ----------
     vector : array (n_parameters,)
+        The point, which steps change in place.
     moments : array (n_moments, n_parameters)
     terms : array (n_moments, n_parameters)
         What the rule adds to the moments; first the gradient.
@@ -198,6 +199,7 @@ class Descent:
         if self._batches is not None:
             self.loss, _ = self._objective.on_batch(self.vector, self._batches.take())
             self._make_tangent()
+        # with all samples the gradient is that of the last `observe`, at this point
         self.t += 1
         self._rule.write_step(self.t, self._step)
         self.vector += self._step
@@ -229,7 +231,7 @@ def descend(
     with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite ends the run
         descent = Descent(network, objective, rule, batches, state)
         try:
-            for done in range(n_steps + 1):
+            for done in range(n_steps + 1):  # 0 records the start and makes no step
                 recorded = (monitor.step + 1) % monitor.record_every == 0
                 observed = batches is None or recorded or done in (0, n_steps)
                 if done:

@@ -85,6 +85,7 @@ def minimise(
         before = loss
         free = ~_at_active_bounds(network.with_vector(theta), slope)
         equations = _equations(J, residual, slope, largest, free)
+        del J  # before the next one is made: each may take most of the memory
         for _ in range(TRIES):
             step = np.zeros_like(theta)
             step[free] = equations.step(damping)
@@ -96,6 +97,7 @@ def minimise(
             damping *= DAMPING_UP
         else:
             return True, "converged: no step decreases the loss"
+        del equations
     return False, f"stopped at the limit of {n_steps} steps"
 
 
@@ -116,7 +118,10 @@ def linearise(network: Network, objective: Objective, theta: Array) -> tuple[Arr
 def _equations(
     J: Array, residual: Array, slope: Array, largest: Array, free: np.ndarray
 ) -> DampedEquations | DualEquations:
-    """Return the damped equations for the free variables, by whichever system is smaller."""
+    """Return the damped equations for the free variables, by whichever system is smaller.
+
+    J may be overwritten.
+    """
     if not free.all():
         J, slope, largest = J[:, free], slope[free], largest[free]
     if len(J) < J.shape[1]:

@@ -284,6 +284,7 @@ class DualEquations:
     Parameters
     ----------
     J : array (m, p)
+        It is overwritten by B.
     residual : array (m,)
     diagonal : array (p,), optional
     """
@@ -292,7 +293,7 @@ class DualEquations:
         diagonal = np.einsum("ij,ij->j", J, J) if diagonal is None else diagonal
         raised = _raised(diagonal)
         self._scale = np.where(diagonal < raised, 0.0, 1.0 / np.sqrt(raised))
-        self._B, self._residual = J * self._scale, residual
+        self._B, self._residual = np.multiply(J, self._scale, out=J), residual
         self._matrix = self._B @ self._B.T
 
     def step(self, damping: float) -> Array:

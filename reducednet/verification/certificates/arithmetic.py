@@ -230,10 +230,11 @@ def layers_of(network: Any, depth: int = 0) -> list[Layer]:
     no h of a hidden layer is negative.
     """
     (n_outputs, n), bias = network.output_weights.shape, network.output_bias
-    identity = Layer(np.eye(n), np.zeros(n))
     hidden = [Layer(*layer) for layer in zip(network.weights, network.thresholds)]
     outputs = Layer(network.output_weights, np.zeros(n_outputs) if bias is None else bias)
-    return [*hidden, *[identity] * (depth - len(hidden)), outputs]
+    if len(hidden) < depth:  # n^2 numbers, which a wide layer of full depth must not need
+        hidden += [Layer(np.eye(n), np.zeros(n))] * (depth - len(hidden))
+    return [*hidden, outputs]
 
 
 # rationals
@@ -300,6 +301,7 @@ def leaf_boxes(data: Any, domain: Any, root: Any, number: Any) -> list[Any]:
             low, high = box[axis]
             require(axis >= 0 and low < place < high, "a split outside its box")
             lower, upper = (low, place), (place, high)
+            # the last one that waits comes next: so the upper half goes on first
             waiting += [[*box[:axis], half, *box[axis + 1:]] for half in (upper, lower)]
     require(not waiting, "the leaves do not cover the domain")
     return boxes

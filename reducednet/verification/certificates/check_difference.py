@@ -85,7 +85,8 @@ class Classes(NamedTuple):
 
     labels : the class of each neuron, or -1
     representatives : the first neuron of each class; its h is the class's H
-    scales : q for each neuron that is to be near q times its representative, and 0 for the others
+    scales : q for each neuron that is to be near q times its representative, and 0 for the others,
+        representatives among them
     compared_to : its representative, or itself where q = 0
     factors : h = factor H + remainder; 1 for a representative, |q| for the others
     """
@@ -165,7 +166,8 @@ def bounds(forms: Forms, region: Region) -> Interval:
     values, radii = forms
     slopes, n_columns = values[:, 2:], values.shape[1]  # n_columns is d + 2
 
-    high = spread = np.abs(slopes).sum(axis=1)
+    spread = np.abs(slopes).sum(axis=1)
+    high = spread  # the largest a.t, and low the smallest
     if region.kind == "Ball":
         norm = np.sqrt((slopes * slopes).sum(axis=1) + n_columns * UNDERFLOW)
         high = np.minimum(spread, norm)
@@ -426,8 +428,9 @@ def bounds_through_always_on(
 ) -> Interval:
     """Return bounds of the outputs' difference with the always-on neurons replaced by their rows.
 
-    A neuron with z >= low is h = z + nu with nu in [0, (-low)^+]. So D h = D nu + (D C) v for its
-    row z = (C +- E) v over the forms v below. With D +- F the coefficients of k such neurons,
+    As s(z) = z + s(-z), a neuron with z >= low is h = z + nu with nu in [0, (-low)^+]. So
+    D h = D nu + (D C) v for its row z = (C +- E) v over the forms v below. With D +- F the
+    coefficients of k such neurons,
 
         |(D +- F)(C +- E) - fl(D C)| <= |D| (E + gamma_k |C|) + F (|C| + E),
 
@@ -483,18 +486,19 @@ def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, kind: str) -
         is_live = remainders.values.any(axis=(1, 2)) | remainders.radii.any(axis=(1, 2))
         is_live[classes.representatives] = False  # their h is H: nothing remains
         live = np.flatnonzero(is_live)
-        which = np.append(classes.representatives, live)
+        kept = np.append(classes.representatives, live)  # whose H or remainder each quantity is
 
         rows_below, forms_below = rows, forms
-        forms = with_one(remainders.take(which))
+        forms = with_one(remainders.take(kept))
         rows = coefficients_over_classes(layer_g, layer_f, classes, live)
 
     differences = output_differences(rows)
     result = bounds(combine(differences, forms), region).largest
-    if len(boxes) == 1 and len(layers) > 2:
-        nearly_on = lows[which, 0] >= -NEARLY_ON * magnitude(forms)[:-1, 0, 0]
-        on = np.flatnonzero((classes.scales[which] == 0.0) & nearly_on)
-        neurons = which[on]
+    if len(boxes) == 1 and len(layers) > 2:  # with many boxes the second bound takes too long
+        sizes = magnitude(forms)[:-1, 0, 0]  # by the intervals, without the constant 1
+        nearly_on = lows[kept, 0] >= -NEARLY_ON * sizes
+        on = np.flatnonzero((classes.scales[kept] == 0.0) & nearly_on)
+        neurons = kept[on]
         through = bounds_through_always_on(
             differences, forms, on, lows[neurons], rows_below.take(neurons), forms_below, region
         )

@@ -188,8 +188,8 @@ def row_differences(of_f: Layer, of_g: Layer) -> RowDifferences:
 
     of_f, of_g : the two parts, whose products with s and s' have been rounded once
 
-    A rounding is at most u times its result. Those of beta, and two of sums that it will go
-    through, are of b_f and s' b_g: gamma_3 in all.
+    A rounding is at most u times its result. b_f and s' b_g go through three at most, gamma_3: the
+    product with s', their difference here, and the sum with the other terms in `difference`.
     """
     (F, b), (G, c) = of_f, of_g
     R = F - G
@@ -246,8 +246,8 @@ def through_relu(q: Any, t: Any, carried: float, z_f: Interval, z_g: Interval) -
       carried vector|.
 
     So rho is a vector within `loose`, entry by entry, plus one that is no longer than the carried
-    one. What halves lose by underflow is
-    less than what `norm_above` adds.
+    one, whose norm is added once. What halves lose by underflow is less than what `norm_above`
+    adds.
     """
     down = np.maximum(np.maximum(-z_f.low, -z_g.low), 0.0)
     up = np.maximum(np.maximum(z_f.high, z_g.high), 0.0)

@@ -21,13 +21,15 @@ import numpy as np
 
 from ..._validation import Array
 from ...domains import Ball, Box, Domain, Hull
+from ...numerics import blocks
 from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
 
 GUARD = 1.0 + 64.0 * UNIT_ROUNDOFF
 """A factor that covers the few roundings made while the errors themselves are added up."""
 
 CHUNK = 1 << 17
-"""How many entries of |W| are held at a time, to avoid a second array of the size of W."""
+"""The largest number of entries of a matrix W of which |W| is formed as a whole."""
+
 LONG_ROW, FEW_ROWS = 2048, 32
 """At most FEW_ROWS rows of at least LONG_ROW entries are summed in blocks."""
 
@@ -52,7 +54,7 @@ class Forms(NamedTuple):
         """Upper bounds of |v|: |m| + r, and |c| + sum |a| + e where there are affine forms."""
         result = np.abs(self.values[:, :1]) + self.radii[:, :1]
         if self.radii.shape[1] > 1:
-            linear = np.abs(self.values[:, 1:]).sum(axis=1, keepdims=True) + self.radii[:, 1:]
+            linear = absolute_sums(self.values[:, 1:])[:, np.newaxis] + self.radii[:, 1:]
             result = np.concatenate([result, linear], axis=1)
         return result * (1.0 + gamma(self.values.shape[1] + 4))
 
@@ -102,7 +104,7 @@ class Region(NamedTuple):
         which is sum |a| for the cube and the Euclidean norm of a for the ball.
         """
         p = slopes.shape[1]
-        spread = np.abs(slopes).sum(axis=1)
+        spread = absolute_sums(slopes)
         if self.kind == "hull":
             products = np.einsum("npb,ip->nib", slopes, self.points)
             margin = gamma(p + 8) * spread + p * SMALLEST
@@ -194,13 +196,36 @@ def _block_length(W: Array) -> int:
 
 
 def absolute_product(W: Array, vectors: Array) -> Array:
-    """Return |W| v, with |W| formed a few rows at a time."""
-    rows = max(1, CHUNK // max(1, W.shape[1]))
-    if len(W) <= rows:
+    """Return |W| v, with |W| formed a block at a time; at most n roundings a term."""
+    if W.size <= CHUNK:
         return matrix_product(np.abs(W), vectors)
-    return np.concatenate([
-        matrix_product(np.abs(W[start:start + rows]), vectors) for start in range(0, len(W), rows)
-    ])
+    n, k, count = vectors.shape
+    return blocks.absolute_product(W, vectors.reshape(n, k * count)).reshape(len(W), k, count)
+
+
+def absolute_sums(values: Array) -> Array:
+    """Return the sums of |values| over the middle axis of (n, p, B), at most p roundings each."""
+    if values.size <= CHUNK or values.shape[2] > 1:
+        return np.asarray(np.abs(values).sum(axis=1))
+    return blocks.absolute_product(values[:, :, 0], np.ones((values.shape[1], 1)))
+
+
+def product_with_forms(W: Array, H: Forms) -> Array:
+    """Return W v for the values of forms, as `matrix_product`.
+
+    Forms of the inputs themselves have one slope each, and W times a diagonal matrix is a scaling:
+    the same bits without n^3 products (30 times less, 3000 inputs and 3000 neurons).
+    """
+    n, k = H.values.shape[:2]
+    if k != n + 2 or W.size <= CHUNK:
+        return matrix_product(W, H.values)
+    own_slopes = H.values[np.arange(n), np.arange(2, k)]
+    if np.count_nonzero(H.slopes) != np.count_nonzero(own_slopes):
+        return matrix_product(W, H.values)
+    result = np.empty((len(W), k, H.values.shape[2]))
+    result[:, :2] = matrix_product(W, H.values[:, :2])
+    np.multiply(W[:, :, np.newaxis], own_slopes, out=result[:, 2:])
+    return result
 
 
 def with_interval(values: Array, radii: Array, low: Array, high: Array) -> Forms:

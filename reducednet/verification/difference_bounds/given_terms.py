@@ -51,6 +51,8 @@ def _exponents(network: Network, scaled: Network) -> list[np.ndarray]:
     It is read off the row's largest entry, which was divided by 2^e, and for ReLU multiplied by
     2^e of the neuron below.
     """
+    if scaled is network:
+        return [np.zeros(n, dtype=int) for n in network.sizes[1:-1]]
     below, result = np.zeros(network.n_inputs, dtype=int), []
     hidden = affine_maps(network)[:-1]
     hidden += affine_maps(scaled)[network.depth:-1]

@@ -24,7 +24,9 @@ import numpy as np
 from ..._validation import Array
 from ...networks.parameters import Affine
 from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
-from .affine_forms import GUARD, Forms, absolute_product, matrix_product, n_roundings
+from .affine_forms import (
+    GUARD, Forms, absolute_product, matrix_product, n_roundings, product_with_forms,
+)
 
 
 class Match(NamedTuple):
@@ -184,7 +186,8 @@ def subtract_multiple(one: NeuronRows, scale: Array, other: NeuronRows) -> Neuro
 def evaluate(rows: NeuronRows, H: Forms) -> Forms:
     """Return forms of z = F H + rest."""
     n = rows.F.shape[1]
-    values = matrix_product(rows.F, H.values) + rows.rest.values
+    values = product_with_forms(rows.F, H)
+    values += rows.rest.values
     error = H.radii + summation_error(n_roundings(rows.F) + 3, H.magnitude)
     radii = absolute_product(rows.F, error) + rows.rest.radii
     radii += 2.0 * UNIT_ROUNDOFF * rows.rest.magnitude

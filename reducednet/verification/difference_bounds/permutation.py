@@ -45,7 +45,7 @@ def permutation_arrays(
     >>> arrays["permutation0"].tolist(), arrays["exponents0"].tolist()
     ([1, 0], [0, 1])
     """
-    if f.sizes != g.sizes or f.activation != g.activation:
+    if f.sizes != g.sizes or f.activation != g.activation or not _may_correspond(f, g):
         return None
     scaled = _Scaled(f), _Scaled(g)
     arrays: dict[str, Any] = {}
@@ -73,6 +73,17 @@ def permutation_arrays(
     except ValueError:
         return None
     return arrays
+
+
+def _may_correspond(f: Network, g: Network) -> bool:
+    """Return False if no permutation and powers of two turn f's first layer into that of g.
+
+    A power of two keeps the mantissa of each neuron's first weight and threshold, and a permutation
+    their sorted lists. Mostly this answers without a pass over all weights.
+    """
+    numbers = [[own.weights[0][:, 0], own.thresholds[0]] for own in (f, g)]
+    one, other = (np.sort(np.frexp(own)[0], axis=1) for own in numbers)
+    return np.array_equal(one, other)
 
 
 class _Scaled:

@@ -67,7 +67,9 @@ class SymbolicPair:
     def __init__(self, arrays: Any, domain: Domain, n_layers: int) -> None:
         self.arrays, self.domain = arrays, domain
         labels = [arrays[f"labels{number}"] for number in range(n_layers)]
-        n_classes = 1 + max(max(label.max() for label in labels), -1)
+        n_classes = 1 + max(-1, *(int(label.max()) for label in labels))
+        # each class has a representative; a larger number would only take memory
+        require(n_classes <= sum(map(len, labels)), "new classes are not the next numbers")
         inputs = rational(np.eye(domain.n_inputs))
         sizes = [max(support(domain, u), support(domain, -u)) for u in inputs]
         self.n_inputs, self.n_columns = len(inputs), 1 + len(inputs) + n_classes
@@ -80,8 +82,8 @@ class SymbolicPair:
 
     def outputs(self, layers: list[Layer], first_number: int, with_trees: bool) -> list[Row]:
         """Return the rows of a network's outputs, after its layers and classes were read."""
-        unit = rational(np.eye(self.n_columns))
-        h = [Row(unit[1 + i], ZERO) for i in range(self.n_inputs)]
+        units = rational(np.eye(self.n_inputs, self.n_columns, 1))
+        h = [Row(unit, ZERO) for unit in units]
         sizes = self.sizes[1:1 + self.n_inputs]
         low_below, high_below = -sizes, sizes
         *hidden, last = layers

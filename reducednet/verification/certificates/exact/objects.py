@@ -105,7 +105,9 @@ def deepened(layers: list[Layer], n_layers: int) -> list[Layer]:
     """Return as many layers, with W = I and b = 0 in front of the outputs: the same function."""
     *hidden, outputs = layers
     n = outputs.weights.shape[1]
-    return [*hidden, *[Layer(identity(n), zeros(n))] * (n_layers - len(layers)), outputs]
+    if len(layers) < n_layers:
+        hidden += [Layer(identity(n), zeros(n))] * (n_layers - len(layers))
+    return [*hidden, outputs]
 
 
 def equally_deep(f: Network, g: Network) -> tuple[list[Layer], list[Layer]]:
