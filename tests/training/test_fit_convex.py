@@ -70,6 +70,37 @@ def test_wrong_values_and_bounds_are_refused(fitted):
     assert not replace(proof, multipliers=np.full_like(proof.y, np.nan)).check()
 
 
+@pytest.mark.parametrize("changes", [
+    dict(penalty=-1.0), dict(penalty=np.nan), dict(y=np.zeros(1)), dict(y=np.full(80, np.nan)),
+    dict(y=np.zeros((80, 1))), dict(X=np.zeros((5, 2))), dict(X=np.zeros((80, 1))),
+    dict(multipliers=np.zeros(3)), dict(network=rn.Network.random((2, 3, 2), 0)),
+    dict(network=rn.Network.random((2, 3, 1), 0, activation="binary")),
+    dict(network=rn.Network.random((2, 3, 3, 1), 0)), dict(network=rn.Network.random((1, 3, 1), 0)),
+    dict(multipliers=np.array([1.7e308, 1.7e308, -1.7e308, -1.7e308] + 76 * [0.0])),
+])
+def test_proofs_whose_parts_do_not_fit_together_are_refused(fitted, changes):
+    honest = replace(fitted[3], multipliers=np.zeros(80), bound=0.0, value=1e9)
+    assert honest.check()
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert not replace(honest, **changes).check()
+
+
+def test_the_penalty_of_rows_and_weights_that_underflow_is_counted():
+    X, y, row = np.zeros((2, 2)), np.zeros(2), 2.0**-1074
+    network = rn.Network([[[row, row]]], [[0.0]], [[1e300]])
+    assert Fraction(penalised_error(network, X, y, 1.0))**2 >= 2 * (Fraction(row) * Fraction(1e300))**2
+    network = rn.Network([[[1e-200, 0.0]]], [[0.0]], [[1e-200]])
+    exact = Fraction(1e-200)**2 * Fraction(1e300)
+    assert Fraction(penalised_error(network, X, y, 1e300)) >= exact
+
+
+def test_bounds_hold_for_tiny_samples():
+    X, y = franke(20)
+    small, exact = 2.0**-560, rn.fit_convex(X, y, 0.01, tolerance=1e-6)[1]
+    proof = rn.fit_convex(small * X, y, small * 0.01)[1]
+    assert proof.bound <= exact.value and proof.gap <= 1e-3
+
+
 CASES = {
     "grid": lambda rng: np.stack(np.meshgrid(*[np.linspace(0, 1, 7)] * 2), -1).reshape(-1, 2),
     "duplicates": lambda rng: np.repeat(rng.random((15, 2)), 3, axis=0),
@@ -169,6 +200,7 @@ def test_rounded_multipliers_sum_to_zero_exactly():
     (dict(X=[[0.0], [1.0]], y=[0.0, 1.0], penalty=1.0, tolerance=1.5), "`tolerance`"),
     (dict(X=[[0.0], [1.0]], y=[0.0, 1.0], penalty=1.0, n_steps=0), "`n_steps`"),
     (dict(X=[[1e200], [-1e200]], y=[0.0, 1.0], penalty=1.0), "float64"),
+    (dict(X=[[0.0], [1e-310], [2e-310]], y=[0.0, 1.0, 0.0], penalty=1e-320), "float64"),
 ])
 def test_bad_input_is_refused(arguments, text):
     with pytest.raises(ValueError, match=text):

@@ -204,3 +204,9 @@ def test_a_network_without_bias_satisfies_the_constraints(seed):
     allowed = gamma(100) * 11.0 * np.abs(c).sum() * 6.0
     assert abs(slope + c[left].sum()) <= allowed
     assert abs(value - slope * far - (c * t)[left].sum()) <= 11.0 * allowed
+
+
+def test_lines_that_meet_beyond_all_floats_get_a_breakpoint_between_them():
+    X, y = np.arange(6.0)[:, np.newaxis], [1.0, 1.0, 1.0, 0.0, 0.0, 1e-320]
+    network, limit = rn.fit_exact(X, y, 1)
+    assert limit.bound <= limit.error <= 0.06

@@ -124,3 +124,11 @@ def test_several_outputs_and_unknown_bounds_are_refused():
         rn.training_limit(inputs, np.hstack([Y, Y]), 2, bound="continuous")
     with pytest.raises(ValueError, match="`bound` must be one of"):
         rn.training_limit(inputs, Y, 2, bound="smooth")
+
+
+def test_weights_and_samples_of_very_different_size_are_bounded(one_round):
+    rng = np.random.default_rng(3)
+    sizes, x, y = 10.0**rng.integers(-300, 300, 20), rng.random((20, 1)), rng.random(20)
+    for samples, weights in ((x, sizes), (sizes[:, np.newaxis], None)):
+        limit = rn.fit_exact(samples, y, 2, sample_weight=weights, bound="continuous")[1]
+        assert rn.training_limit(samples, y, 2, sample_weight=weights).bound <= limit.bound <= limit.error

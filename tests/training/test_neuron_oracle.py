@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from reducednet.numerics import sphere
+from reducednet.training.global_optima import neuron_oracle
 from reducednet.training.global_optima.neuron_oracle import largest_value, oracle_for, values_at_samples
 
 
@@ -103,4 +104,23 @@ def test_search_in_three_inputs_comes_near_a_planted_neuron():
 def test_one_point_has_no_neuron():
     for X in (np.zeros((3, 1)), np.ones((3, 2))):
         oracle = oracle_for(X, np.random.default_rng(0))
-        assert largest_value(oracle, X, np.array([1.0, -2.0, 1.0])) == 0.0
+        assert largest_value(oracle, X, np.array([1.0, -2.0, 1.0])) <= 1e-300  # charged for underflow
+
+
+@pytest.mark.parametrize("exponents", [(-560, 0), (-300, -300), (500, 500), (-1000, 0)])
+def test_values_scale_with_samples_and_multipliers(exponents):
+    # The squares of these values leave the range of float64.
+    rng = np.random.default_rng(0)
+    X, multipliers = rng.random((12, 2)), centred_multipliers(12, rng)
+    expected = largest_value(oracle_for(X, rng), X, multipliers)
+    scaled, factors = np.ldexp(X, exponents[0]), np.ldexp(multipliers, exponents[1])
+    bound = largest_value(oracle_for(scaled, rng), scaled, factors)
+    assert np.ldexp(bound, -sum(exponents)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_more_points_than_fit_into_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(neuron_oracle, "MOST_POINTS", 8)
+    rng = np.random.default_rng(0)
+    oracle_for(np.repeat(rng.random((8, 2)), 2, axis=0), rng)
+    with pytest.raises(ValueError, match="at most 8 different samples"):
+        oracle_for(rng.random((9, 2)), rng)

@@ -273,3 +273,23 @@ def test_bad_arguments_are_refused(function, change, error, match):
     arguments = {"X": [[0.0], [1.0], [2.0]], "y": [0.0, 1.0, 0.0], "n_neurons": 2} | change
     with pytest.raises(error, match=match):
         function(**arguments)
+
+
+def test_runs_that_fit_exactly_are_found_where_equal_runs_do_too():
+    # Runs of 3 and 3 cost 0, and so does their bound; others cost less than one unit of the integers.
+    limit = rn.training_limit(np.arange(6.0)[:, np.newaxis], [0, 1, 2, 2, 1, 0], 1)
+    assert limit.bound == 0.0
+    assert [(line.low, line.high) for line in limit.runs] == [(0.0, 2.0), (3.0, 5.0)]
+
+
+def test_a_response_without_samples_is_refused():
+    with pytest.raises(ValueError, match="`y`"):
+        rn.training_limit([[1.0]], 3.0, 1)
+
+
+@both
+def test_an_outlier_does_not_coarsen_the_limit(activation):
+    X, Y = samples_of(0, 12)
+    Y[5] = 1e12  # equal runs cost about 1e24
+    exact = least_partition_error(X[:, 0], Y, 6, activation == "relu")
+    assert Fraction(rn.training_limit(X, Y, 5, activation).bound) == pytest.approx(exact, rel=1e-9)

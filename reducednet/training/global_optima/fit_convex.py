@@ -58,7 +58,7 @@ def fit_convex(
     ----------
     X : array (n_samples, n_inputs)
         One or two inputs are proved; with more, good neurons are searched for and `proof.bound`
-        is 0.
+        is 0. Two inputs need 72 bytes for each pair of different samples: at most 10,000 of them.
     y : array (n_samples,) or (n_samples, 1)
     penalty : float
         Larger than 0.
@@ -202,7 +202,9 @@ class _ColumnGeneration:
     def step(self) -> bool:
         """Fit the neurons at hand, then add neurons; return False if there are none to add."""
         H = np.maximum(self.X @ self.W.T + self.b, 0.0)
-        self.c = best_outgoing_weights(H, self.y, self.penalty)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            c = best_outgoing_weights(H, self.y, self.penalty)
+        self.c = finite_result(c, "an outgoing weight of the best network")
         used, before = self.c != 0.0, self.gap()
         self.W, self.b, self.c = self.W[used], self.b[used], self.c[used]
         network = self._make_network()

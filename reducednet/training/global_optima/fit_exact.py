@@ -1,6 +1,6 @@
 """Construct the best network of one input: from the best runs, with the best orientations.
 
-docs/global-optima.md, section 3: a network of n neurons is a function whose breakpoints separate
+docs/global-optima.md, sections 2 to 4: a network of n neurons is a function whose breakpoints separate
 the runs of `partitions`, subject to the constraints of `orientations`.
 """
 from __future__ import annotations
@@ -158,11 +158,13 @@ def interval_of(x: Array) -> Box:
     return Box(low - width, high + width)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def best_fit(task: Task, sharpen: bool = False) -> tuple[ReducedNetwork, TrainingLimit]:
     """Return the best network found, and the bound; arguments are not checked.
 
     Samples are scaled by powers of two first, where that rounds nothing, so that squares of large
-    and of small numbers stay in range.
+    and of small numbers stay in range. Where it would round, some candidates may overflow: their
+    loss is inf, and another one is taken. Bound and error are exact all the same.
     """
     X, Y, weights = task.samples
     x_exponent, y_exponent = exact_exponent(np.append(X[:, 0], task.ends)), exact_exponent(Y)
@@ -176,8 +178,7 @@ def best_fit(task: Task, sharpen: bool = False) -> tuple[ReducedNetwork, Trainin
     relu = task.activation == "relu"
     low, high = network_space(task).intervals(network.weights[0]).T
     b = np.clip(np.ldexp(network.thresholds[0], x_exponent), low, high)
-    with np.errstate(over="ignore"):
-        C = np.ldexp(network.output_weights, y_exponent - (x_exponent if relu else 0))
+    C = np.ldexp(network.output_weights, y_exponent - (x_exponent if relu else 0))
     finite_result(C, "an outgoing weight of the best network")
     bias = None if network.output_bias is None else np.ldexp(network.output_bias, y_exponent)
     network = ReducedNetwork(network.weights, [b], C, bias, task.activation, domain=task.domain)
@@ -291,7 +292,7 @@ def descend(network: ReducedNetwork, task: Task, rng: np.random.Generator) -> Re
     X, Y, weights = task.samples
     objective = Objective(network, X, Y, sample_weight=weights)
     monitor = Monitor(network, objective)
-    with suppress(StopTraining):  # the loss left the range of float64
+    with suppress(StopTraining, np.linalg.LinAlgError):  # numbers left the range of float64
         varpro.minimise(network, objective, monitor, task.n_steps, task.tolerance, rng=rng)
     return network.with_vector(monitor.best_vector)
 
@@ -321,7 +322,7 @@ def meeting_point(left: Run, right: Run, low: float, high: float) -> float:
         for a, b, p, q in zip(left.means, right.means, left.slopes, right.slopes)
     ]
     nearest = -sum(d * slope for d, slope in zip(offsets, slopes)) / square
-    return float(np.clip(float(nearest), low, high))
+    return float(min(max(nearest, Fraction(low)), Fraction(high)))  # it may exceed all floats
 
 
 def orientations(task: Task, t: Array, rng: np.random.Generator) -> np.ndarray:

@@ -108,9 +108,10 @@ class Samples(NamedTuple):
         return self.X[:, 0]
 
     def loss(self, network: Network) -> float:
-        """Return the mean squared error, in float64."""
+        """Return the mean squared error, in float64; inf if it is too large for that."""
         squares = ((network(self.X) - self.Y)**2).sum(axis=1)
-        return float(self.weights @ squares / self.weights.sum())
+        loss = float(self.weights @ squares / self.weights.sum())
+        return np.inf if np.isnan(loss) else loss
 
 
 def limit_of(network: Network, X: Any, y: Any, sample_weight: Any = None) -> TrainingLimit:
@@ -152,7 +153,7 @@ def check_arguments(
     """Check the arguments of `training_limit`, and return the samples and n_neurons."""
     X = real_array(X, "X", ("n_samples", 1))
     y = real_array(y, "y")
-    Y = responses(y, len(X), 1 if y.ndim == 1 else y.shape[-1])
+    Y = responses(y, len(X), y.shape[1] if y.ndim == 2 else 1)
     weights_of_mean_one(sample_weight, len(X))
     weights = np.ones(len(X)) if sample_weight is None else real_array(sample_weight, "sample_weight")
     choice(activation, "activation", ACTIVATIONS)

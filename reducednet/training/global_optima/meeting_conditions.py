@@ -145,7 +145,8 @@ def piece_costs(lines: Lines, multipliers: Multipliers) -> PieceCosts:
     k, s_x, s_xx, s_y, s_xy, s_yy = (values[ends] - values[starts] for values in lines.sums)
     c_xx = k * s_xx - s_x * s_x
     c_xx[0] = 1  # one group: c_xy = 0
-    k, c_xx = np.where(lines.allowed, k, 1), np.where(lines.allowed, c_xx, 1)
+    # As floats, k and c_xx may cancel to 0 or less where weights or x differ by many powers of ten.
+    k, c_xx = (np.where(lines.allowed & (values > 0), values, 1) for values in (k, c_xx))
 
     signs, v, w = np.array([[1], [-1]]), lines.positions[:-1], lines.positions[1:]
     constant, slope = np.zeros((2, 3, len(ends)), dtype=s_y.dtype)  # 0 at the ends, and for NONE

@@ -15,9 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._validation import Array
+from ..._validation import Array, message
 from ...numerics import sphere
-from ...numerics.rounding import UNIT_ROUNDOFF, gamma
+from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+
+
+MOST_POINTS = 10_000
+"""Different samples of two inputs that are accepted: their pairs need 7 GB."""
 
 
 class Neurons(NamedTuple):
@@ -69,7 +73,7 @@ class PlaneOracle:
     Parameters
     ----------
     X : array (n_samples, 2)
-        Needs 72 bytes for each pair of different samples: 300 MB for 2000 of them.
+        Needs 72 bytes for each pair of different samples: 300 MB for 2000 of them, at most MOST_POINTS.
     """
 
     exact = True
@@ -78,6 +82,9 @@ class PlaneOracle:
         self.points, groups = np.unique(X, axis=0, return_inverse=True)
         self._groups = groups.ravel()
         m = len(self.points)
+        if m > MOST_POINTS:
+            expected = f"at most {MOST_POINTS} different samples, as memory grows with their pairs"
+            raise ValueError(message("X", expected, f"{m} of them"))
         others = np.array([np.delete(np.arange(m), i) for i in range(m)]).reshape(m, m - 1)
         v = np.moveaxis(self.points[others] - self.points[:, np.newaxis], -1, 0)
         units = np.moveaxis(sphere.normalise(v.reshape(2, -1).T)[0].reshape(m, m - 1, 2), -1, 0)
@@ -107,9 +114,10 @@ class PlaneOracle:
         values, W = at_begin[pivots, best], self._begin[:, pivots, best]
 
         # |r| is at least any value in its arc, so that few arcs need a closer look: 3 times faster.
-        pivot, arc = np.nonzero(_dot(r, r) > np.square(values)[:, np.newaxis])
-        r = r[:, pivot, arc]
-        length = np.hypot(*r)
+        # No squares: below 1e-162 and above 1e154 they leave float64, and arcs would be missed.
+        lengths = np.hypot(*r)
+        pivot, arc = np.nonzero(lengths > np.abs(values)[:, np.newaxis])
+        r, length = r[:, pivot, arc], lengths[pivot, arc]
         direction, inside = _in_arc(r / length, self._begin[:, pivot, arc], self._end[:, pivot, arc])
         pivot, length, direction = pivot[inside], length[inside], direction[:, inside]
         by_length = np.argsort(length, kind="stable")  # of several at one pivot, the last one stays
@@ -182,17 +190,19 @@ def largest_value(oracle: LineOracle | PlaneOracle, X: Array, multipliers: Array
 
     The multipliers sum to 0 exactly. The oracle's arithmetic may be off by
 
-        (4 gamma_(4m + 16) + 64 u) T,    T = max_i sum_k |lambda_k| |x_k - x_i|_1 :
+        (4 gamma_(4m + 16) + 64 u) T + 16 m eta,    T = max_i sum_k |lambda_k| |x_k - x_i|_1 :
 
     each term lambda_k v_k enters a sum of at most 4m roundings up to three times; a computed event
     lies within 32 u of the true one (arctan2 to 4 units in the last place), so that terms which
-    are on at the wrong side of it are below 32 u |lambda_k| |v_k|; T itself is computed.
+    are on at the wrong side of it are below 32 u |lambda_k| |v_k|; T itself is computed. The last
+    term, with the smallest number eta > 0, is for products that underflow.
     """
     spread = max(
         float(np.abs(multipliers) @ np.abs(X - x).sum(axis=1)) for x in np.unique(X, axis=0)
     )
     found = np.abs(oracle.best(multipliers).values).max(initial=0.0)
-    return float(found + (4.0 * gamma(4 * len(X) + 16) + 64.0 * UNIT_ROUNDOFF) * spread)
+    charge = (4.0 * gamma(4 * len(X) + 16) + 64.0 * UNIT_ROUNDOFF) * spread
+    return float(found + charge + 16 * len(X) * SMALLEST)
 
 
 def values_at_samples(Z: Array, multipliers: Array) -> Array:

@@ -15,7 +15,6 @@ lambda.r - |lambda|^2 / 2 <= |r|^2 / 2 and lambda.N(X) = sum_j c_j |w_j| phi(w_j
 """
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,6 +23,7 @@ import numpy as np
 from ..._validation import Array
 from ...networks.network import Network
 from ...numerics import sphere
+from ...numerics.rationals import above, below
 from ...numerics.records import read_only, record
 from ...numerics.rounding import SMALLEST, gamma
 from .neuron_oracle import LineOracle, PlaneOracle, largest_value
@@ -77,17 +77,32 @@ class OptimalityProof:
     @property
     def gap(self) -> float:
         """The proved relative gap (value - bound) / value; 0 if the value is 0."""
-        return (self.value - self.bound) / self.value if self.value > 0.0 else 0.0
+        if self.value == 0.0 or not np.isfinite([self.value, self.bound]).all():
+            return 0.0 if self.value == 0.0 else np.inf
+        return above(1 - Fraction(self.bound) / Fraction(self.value))
 
     def check(self) -> bool:
         """Return True if value and bound hold, both computed again from network and multipliers.
 
         The largest |phi| comes from the oracle with its rounding errors added; the multipliers' sum
-        and the bound are computed in rational arithmetic.
+        and the bound are computed in rational arithmetic. A proof whose parts do not fit together
+        (another kind of network, a penalty <= 0, numbers that are not finite) is none: False.
         """
+        if not self._fits_together():
+            return False
         bound = dual_value(self.X, self.y, self.penalty, self.multipliers)
         return self.bound <= bound and self.value >= penalised_error(
             self.network, self.X, self.y, self.penalty)
+
+    def _fits_together(self) -> bool:
+        """Return True if the statement is about a network of the kind in question and samples of it."""
+        network, samples = self.network, (self.X, self.y, self.multipliers)
+        m, shapes = len(self.X), [array.shape for array in samples]
+        return (
+            network.depth == 1 and network.activation == "relu" and network.n_outputs == 1
+            and shapes == [(m, network.n_inputs), (m,), (m,)]
+            and all(np.isfinite(array).all() for array in samples) and 0.0 < self.penalty < np.inf
+        )
 
 
 def penalised_error(network: Network, X: Array, y: Array, penalty: float) -> float:
@@ -95,7 +110,8 @@ def penalised_error(network: Network, X: Array, y: Array, penalty: float) -> flo
 
     The computed outputs are within gamma_(d + n + 6) of sums of absolute values of the exact ones:
     d + 2 roundings a pre-activation, n + 2 an output and 1 for the difference to y. The sums after
-    that have at most m + n + d + 10 roundings and non-negative terms.
+    that have at most m + n + d + 10 roundings and non-negative terms. Norms and products that may
+    underflow are raised by the smallest number.
     """
     (W,), (b,), c = network.weights, network.thresholds, network.output_weights[0]
     n, d = W.shape
@@ -104,17 +120,18 @@ def penalised_error(network: Network, X: Array, y: Array, penalty: float) -> flo
     underflow = (d + 1.0) * SMALLEST * np.abs(c).sum() + (n + 1.0) * SMALLEST
     errors = gamma(2 * (d + n + 6)) * magnitudes + 2.0 * underflow
     residuals = np.abs(network(X)[:, 0] - y) + errors
-    value = 0.5 * (residuals @ residuals) + penalty * (np.abs(c) @ sphere.row_norms(W))
+    prices = np.abs(c) * (sphere.row_norms(W) + SMALLEST) + SMALLEST
+    value = 0.5 * (residuals @ residuals) + penalty * prices.sum()
     return float(value * (1.0 + gamma(len(X) + n + d + 10)) + (len(X) + n) * SMALLEST)
 
 
 def dual_value(X: Array, y: Array, penalty: float, multipliers: Array) -> float:
     """Return lambda.y - |lambda|^2 / 2 rounded down, if lambda is feasible; otherwise -inf.
 
-    Feasible: the sum is exactly 0, and no neuron's |phi| exceeds the penalty. For three and more
+    Feasible: the exact sum is 0, and no neuron's |phi| exceeds the penalty. For three and more
     inputs no oracle can tell, and only lambda = 0 is known to be feasible.
     """
-    if not np.isfinite(multipliers).all() or math.fsum(multipliers) != 0.0:
+    if not np.isfinite(multipliers).all() or sum(map(Fraction, multipliers.tolist())) != 0:
         return -np.inf
     if multipliers.any():
         if X.shape[1] > 2:
@@ -125,8 +142,7 @@ def dual_value(X: Array, y: Array, penalty: float, multipliers: Array) -> float:
     exact = sum(
         (Fraction(v) * (Fraction(target) - Fraction(v) / 2)
          for v, target in zip(multipliers.tolist(), y.tolist())), Fraction(0))
-    rounded = float(exact)
-    return rounded if Fraction(rounded) <= exact else float(np.nextafter(rounded, -np.inf))
+    return below(exact)
 
 
 def with_sum_zero(multipliers: Array) -> Array:

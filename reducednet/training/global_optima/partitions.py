@@ -26,6 +26,9 @@ Integers = npt.NDArray[Any]
 INFEASIBLE = 2**62
 """The cost of a partition that does not exist. All others cost less, and two fit into an int64."""
 
+WELL_RESOLVED = Fraction(1, 2**20)
+"""A partition found is final if it costs at least this share of the one known before."""
+
 
 def common_integers(values: Array) -> tuple[Integers, int]:
     """Return Python integers M and one exponent p such that the values are M 2^p, exactly.
@@ -169,12 +172,28 @@ def best_partitions(costs: RunCosts, n_runs: int) -> dict[int, Partition]:
     The costs are rounded down to integers, multiples of 2^-s, and the programme in int64 is exact:
     its optimum is at most that of the true costs. Some partition costs `enough`. A run that costs
     more is in no best partition, and neither are the longer runs with the same end, which cost more
-    still: they are never looked at. s is chosen such that n_runs times `enough` fits.
+    still: they are never looked at. s is chosen such that n_runs times `enough` fits. If `enough` is 0,
+    only runs that cost 0 exactly are looked at.
 
     Partitions into fewer than n_runs runs may miss a better one that has such a run.
+
+    Runs of equal length may cost far more than the best ones, for an outlier say, and 2^-s is then
+    coarse: the cost of what was found serves as `enough` once more.
     """
-    n_runs, n_groups = min(n_runs, costs.n_groups), costs.n_groups
+    n_runs = min(n_runs, costs.n_groups)
     enough = _cost_of_equal_runs(costs, n_runs)
+    found: dict[int, Partition] = {}
+    while True:
+        found |= _partitions(costs, n_runs, enough)
+        cost = sum((costs.cost(run.first, run.last) for run in found[n_runs].runs), Fraction(0))
+        if cost >= enough * WELL_RESOLVED:
+            return found
+        enough = cost
+
+
+def _partitions(costs: RunCosts, n_runs: int, enough: Fraction) -> dict[int, Partition]:
+    """Return the partitions of `best_partitions`, for this cost of a partition into n_runs runs."""
+    n_groups = costs.n_groups
     shift = 61 - _bits(n_runs * enough) if enough else 0
     limit = int(enough * power_of_two(shift))
 
@@ -183,7 +202,9 @@ def best_partitions(costs: RunCosts, n_runs: int) -> dict[int, Partition]:
     totals[0, 0] = first = 0
     for last in range(n_groups):
         numerators, denominators = costs.quotients(first, last)
-        in_units = _shifted(numerators, shift) // _shifted(denominators, -shift)
+        in_units = numerators  # 0 or not is all that counts
+        if enough:
+            in_units = _shifted(numerators, shift) // _shifted(denominators, -shift)
         allowed = in_units <= limit  # the costs decrease: False first, then True
         first += int(np.argmax(allowed))
         candidates = totals[:-1, first:last + 1] + in_units[allowed].astype(np.int64)
