@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = str(Path(__file__).parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 
@@ -19,6 +21,8 @@ if find_spec("sklearn") is None:
 
 
 SECONDS_A_CELL = 60
+SHORT = ("0_hello.ipynb", "1_one_neuron.ipynb", "2_the_mapping.ipynb", "3_kernels.ipynb")
+"""Notebooks that every test run executes; the others are slow tests. (Each starts a kernel.)"""
 
 
 def pytest_configure(config: Any) -> None:
@@ -27,3 +31,10 @@ def pytest_configure(config: Any) -> None:
         config.option.nbmake = True
         if not any(argument.startswith("--nbmake-timeout") for argument in config.invocation_params.args):
             config.option.nbmake_timeout = SECONDS_A_CELL
+
+
+def pytest_collection_modifyitems(items: Any) -> None:
+    """Mark the longer notebooks as slow, before the option -m chooses."""
+    for item in items:
+        if item.path.suffix == ".ipynb" and item.path.name not in SHORT:
+            item.add_marker(pytest.mark.slow)

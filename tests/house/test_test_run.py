@@ -1,4 +1,4 @@
-"""The command `python -m pytest`: it runs every notebook once, and breaks nowhere."""
+"""The command `python -m pytest`: with the slow tests it runs every notebook once."""
 import os
 import pathlib
 import runpy
@@ -25,7 +25,11 @@ def collected(*options):
 def test_every_notebook_is_run_once():
     pytest.importorskip("nbmake")
     pytest.importorskip("sklearn")
-    assert sorted(name for name in collected() if name.endswith(".ipynb")) == NOTEBOOKS
+    quick, slow = (
+        sorted(name for name in collected("-m", which) if name.endswith(".ipynb"))
+        for which in ("not slow", "slow"))
+    assert sorted(quick + slow) == NOTEBOOKS
+    assert [name[:2] for name in quick] == ["0_", "1_", "2_", "3_"]
 
 
 @pytest.mark.slow

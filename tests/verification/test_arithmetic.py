@@ -77,6 +77,7 @@ def test_norms_hold_squares_that_round_or_underflow_and_numbers_of_any_magnitude
     rounded = np.append(1.0, np.full(6, 2.0**-26.5 * (1.0 - 2.0**-40)))
     rows = [rounded, np.full(7, 1e-200), np.full(7, 1e300), np.full(7, 2.0**-1074), np.zeros(7)]
     rows.append(np.append(np.full(2, 2.0**-1074), np.zeros(5)))
+    rows.append(np.full(7, 2.0**-538))  # each square underflows to 0
     rows = np.array([*rows, *hostile(rng, (300, 7)), *unlucky(rng, (100, 7))])
     norms = arithmetic.row_norms(rows)
     with np.errstate(over="ignore"):
