@@ -4,7 +4,7 @@ from functools import cache
 from itertools import combinations_with_replacement
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear, nnls
 
 
 def least_squared_error(points, affine):
@@ -78,5 +78,13 @@ def best_relu_error(x, y, n_neurons, output_bias):
     best = np.inf
     for chosen in combinations_with_replacement(range(len(kinds)), n_neurons):
         A = np.column_stack([column for k in chosen for column in kinds[k]] + bias)
-        best = min(best, nnls(A, y)[1]**2 / len(x))
+        best = min(best, least_square(A, y) / len(x))
     return best
+
+
+def least_square(A, y):
+    """Return the least |A u - y|^2 over u >= 0. SciPy's nnls fails at times, in older versions."""
+    try:
+        return nnls(A, y)[1]**2
+    except (RuntimeError, np.linalg.LinAlgError):
+        return 2.0 * lsq_linear(A, y, (0.0, np.inf), method="bvls", tol=1e-14).cost

@@ -312,6 +312,8 @@ def _solve_shifted(matrix: Array, damping: float, right: Array) -> Array:
     """Return (matrix + damping I)^-1 right by Cholesky; more is added if rounding makes it fail."""
     from scipy.linalg import cho_factor, cho_solve
 
+    if not len(right):
+        return right  # older SciPy refuses systems without unknowns
     shifted = matrix.copy()
     diagonal = np.einsum("ii->i", shifted)  # a view
     diagonal += damping
