@@ -8,6 +8,7 @@ import pytest
 
 import reducednet as rn
 from oracles.certificate_cases import changed
+from oracles.command_line import call
 from oracles.exact_suprema import exact_outputs
 from reducednet.cli import main
 from reducednet.verification import provers
@@ -15,15 +16,6 @@ from reducednet.verification.certificates.certificate import Certificate
 
 BOX = ["--box", "0", "1"]
 SPLIT_OUTSIDE = {"axis": np.array([0, -1, -1]), "place": np.array([2.0, 0.0, 0.0])}
-
-
-def call(capsys, *arguments):
-    """Return the exit code, stdout and stderr of the command line in this process."""
-    try:
-        code = main.main([str(argument) for argument in arguments])
-    except SystemExit as end:  # argparse ends so
-        code = end.code
-    return code, *capsys.readouterr()
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import reducednet as rn
+from oracles.command_line import call
 from reducednet.cli import answers, main
 from reducednet.cli.network_summary import summarise
 from reducednet.cli.options import box_around
@@ -340,15 +341,6 @@ def test_verify_without_a_domain_says_so(two_files, capsys):
 
 
 # what the commands share
-
-
-def call(capsys, *arguments):
-    """Return the exit code, stdout and stderr of the command line in this process."""
-    try:
-        code = main.main([str(argument) for argument in arguments])
-    except SystemExit as end:  # argparse ends so
-        code = end.code
-    return code, *capsys.readouterr()
 
 
 def refuse(constant):
