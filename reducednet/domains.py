@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._validation import Array, RandomLike, generator, integer, message, number, real_array, samples
+from .numerics.rationals import non_negative_fit
 from .numerics.rounding import gamma
 
 TILE_ROWS, TILE_ENTRIES = 256, 64
@@ -326,8 +327,6 @@ class Hull(Domain):
         To rounding error, x is in the hull iff the least |P^T t - x|^2 + |1.t - 1|^2 over t >= 0 is
         0. The points are first moved to the middle of their bounding box and scaled to its size.
         """
-        from scipy.optimize import nnls
-
         low, high = self.points.min(axis=0), self.points.max(axis=0)
         middle, size = low / 2 + high / 2, (high / 2 - low / 2).max()
         tolerance = gamma(64 * sum(self.points.shape))
@@ -337,7 +336,8 @@ class Hull(Domain):
         system = np.vstack([(self.points - middle).T / size, np.ones(len(self.points))])
         for i in np.flatnonzero(inside):
             if (X[i] + 0.0).tobytes() not in known:
-                inside[i] = nnls(system, np.append((X[i] - middle) / size, 1.0))[1] <= tolerance
+                x = np.append((X[i] - middle) / size, 1.0)
+                inside[i] = np.linalg.norm(system @ non_negative_fit(system, x) - x) <= tolerance
         return inside
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
@@ -359,3 +359,18 @@ def _short(vector: Array) -> str:
 
 
 DOMAINS: dict[str, type[Domain]] = {kind.__name__: kind for kind in (Box, Ball, Hull)}
+
+
+def data_box(X: Array) -> Box:
+    """Return the smallest box around the samples; around a single point, a box of some width.
+
+    Examples
+    --------
+    >>> data_box(np.array([[0.0, 1.0], [2.0, 1.0]])), data_box(np.array([[3.0]]))
+    (Box([0, 1], [2, 1]), Box([0], [6]))
+    """
+    low, high = X.min(axis=0), X.max(axis=0)
+    if (low == high).all():
+        width = np.maximum(np.abs(low), 1.0)
+        low, high = low - width, high + width
+    return Box(low, high)

@@ -13,10 +13,10 @@ import numpy as np
 from .._validation import (
     Array, choice, flag, generator, instance, integer, library, message, number,
 )
-from ..domains import Domain
+from ..domains import Domain, data_box
 from ..networks.network import Network
 from ..reduced_space.intervals import BOUNDS
-from .fitting import Task, data_box, fit
+from .fitting import Task, fit
 from .inputs import (
     NotFittedError, check_feature_names, check_labels, check_responses, check_sample_weight,
     check_samples, encode, feature_names, sklearn_class,

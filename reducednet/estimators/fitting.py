@@ -126,21 +126,6 @@ def stratified_parts(strata: np.ndarray, n_parts: int, rng: np.random.Generator)
     return part
 
 
-def data_box(X: Array) -> Box:
-    """Return the smallest box around the samples; around a single point, a box of some width.
-
-    Examples
-    --------
-    >>> data_box(np.array([[0.0, 1.0], [2.0, 1.0]])), data_box(np.array([[3.0]]))
-    (Box([0, 1], [2, 1]), Box([0], [6]))
-    """
-    low, high = X.min(axis=0), X.max(axis=0)
-    if (low == high).all():
-        width = np.maximum(np.abs(low), 1.0)
-        low, high = low - width, high + width
-    return Box(low, high)
-
-
 def absorb_scaling(
     network: Network, inputs: Scaling, outputs: Scaling, used: np.ndarray
 ) -> Network:

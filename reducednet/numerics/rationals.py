@@ -111,13 +111,17 @@ def above(value: Fraction) -> float:
 
 
 def non_negative_fit(A: Array, y: Array) -> Array:
-    """Return t >= 0 that minimises |A t - y|, roughly; zeros if the solver gives up."""
-    from scipy.optimize import nnls
+    """Return the t >= 0 that minimises |A t - y|, in float64.
+
+    SciPy's `nnls` gives up where columns are nearly dependent, in versions 1.12 to 1.14 more often;
+    its other active-set method then stands in, which takes longer.
+    """
+    from scipy.optimize import lsq_linear, nnls
 
     try:
         return np.asarray(nnls(A, y)[0])
-    except RuntimeError:  # limit of iterations
-        return np.zeros(A.shape[1])
+    except (RuntimeError, np.linalg.LinAlgError):
+        return np.maximum(lsq_linear(A, y, (0.0, np.inf), method="bvls", tol=1e-14).x, 0.0)
 
 
 def simplex_weights(

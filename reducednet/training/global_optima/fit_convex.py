@@ -16,10 +16,11 @@ from ..._validation import (
     Array, RandomLike, finite_result, flag, fraction, generator, instance, integer, message, number,
     real_array, responses, same_inputs,
 )
-from ...domains import Box, Domain
+from ...domains import Domain, data_box
 from ...networks.activations import activation_named
 from ...networks.network import Network, check_network
 from ...numerics import sphere
+from ...numerics.rationals import non_negative_fit
 from ...reduced_space.intervals import LayerSpace
 from ...reduced_space.reduced_network import ReducedNetwork
 from ..monitor import progress_bar
@@ -176,7 +177,7 @@ def optimality_gap(
 
 
 class _ColumnGeneration:
-    """The neurons at hand, their best outgoing weights, and the best bound proved so far.
+    """The neurons at hand, and the best network and multipliers so far.
 
     Parameters
     ----------
@@ -193,27 +194,28 @@ class _ColumnGeneration:
         self.X, self.y, self.penalty, self.domain = X, y, penalty, domain
         self.space = LayerSpace(domain, activation_named("relu"), "support")
         self.oracle: Oracle = oracle_for(X, rng)
-        self.W, self.b, self.c = np.empty((0, X.shape[1])), np.empty(0), np.empty(0)
+        self.W, self.b = np.empty((0, X.shape[1])), np.empty(0)
         self.best_residuals, self.estimate = np.zeros(len(X)), 0.0
         self.steps_without_progress = 0
-        self.network = self._make_network()
+        bias, residuals = _bias_and_residuals(y)
+        self.network = self._network(np.empty(0), bias)
         self.value = penalised_error(self.network, X, y, penalty)
-        self._add(self.oracle.best(self._residuals()))
+        self._add(self.oracle.best(residuals))
 
     def step(self) -> bool:
         """Fit the neurons at hand, then add neurons; return False if there are none to add."""
-        H = np.maximum(self.X @ self.W.T + self.b, 0.0)
+        before, H = self.gap(), np.maximum(self.X @ self.W.T + self.b, 0.0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             c = best_outgoing_weights(H, self.y, self.penalty)
-        self.c = finite_result(c, "an outgoing weight of the best network")
-        used, before = self.c != 0.0, self.gap()
-        self.W, self.b, self.c = self.W[used], self.b[used], self.c[used]
-        network = self._make_network()
+        finite_result(c, "an outgoing weight of the best network")
+        used = c != 0.0
+        self.W, self.b = self.W[used], self.b[used]
+        bias, residuals = _bias_and_residuals(self.y - H[:, used] @ c[used])
+        network = self._network(c[used], bias)
         value = penalised_error(network, self.X, self.y, self.penalty)
         if value < self.value:
             self.network, self.value = network, value
 
-        residuals = self._residuals()
         neurons = self.oracle.best(residuals)
         self._keep_if_better(residuals, float(np.abs(neurons.values).max(initial=0.0)))
         progress = self.gap() < 0.999 * before
@@ -229,7 +231,7 @@ class _ColumnGeneration:
         multipliers, bound = np.zeros(len(self.X)), 0.0
         if not isinstance(self.oracle, SearchOracle):
             multipliers = feasible(self.best_residuals, self.oracle, self.X, self.y, self.penalty)
-            bound = dual_value(self.X, self.y, self.penalty, multipliers)
+            bound = dual_value(self.y, multipliers)
         return OptimalityProof(
             self.network, self.X, self.y, self.penalty, self.value, bound, multipliers, text)
 
@@ -241,19 +243,11 @@ class _ColumnGeneration:
         low, high = self.space.intervals(W).T
         self.W = np.vstack([self.W, W])
         self.b = np.concatenate([self.b, np.clip(new.thresholds[violates], low, high)])
-        self.c = np.concatenate([self.c, np.zeros(len(W))])
         return bool(violates.any())
 
-    def _residuals(self) -> Array:
-        """Return y - N(X), which the free output bias makes sum to 0: the dual's lambda."""
-        H = np.maximum(self.X @ self.W.T + self.b, 0.0)
-        residuals = self.y - H @ self.c
-        return np.asarray(residuals - residuals.mean())
-
-    def _make_network(self) -> ReducedNetwork:
+    def _network(self, c: Array, bias: float) -> ReducedNetwork:
         """Return the network of the neurons at hand; one neuron of weight 0 if there are none."""
-        W, b, c = self.W, self.b, self.c
-        bias = np.mean(self.y - np.maximum(self.X @ W.T + b, 0.0) @ c)
+        W, b = self.W, self.b
         if not len(W):
             W = np.eye(1, self.X.shape[1])
             b, c = self.space.intervals(W).mean(axis=1), np.zeros(1)
@@ -268,6 +262,15 @@ class _ColumnGeneration:
         estimate = scale * float(residuals @ self.y) - scale**2 * square / 2.0
         if estimate > self.estimate:
             self.best_residuals, self.estimate = residuals, estimate
+
+
+def _bias_and_residuals(differences: Array) -> tuple[float, Array]:
+    """Return the best output bias, the mean of y - H c, and the residuals, which then sum to 0.
+
+    At the optimum they are the dual's multipliers.
+    """
+    bias = float(differences.mean())
+    return bias, differences - bias
 
 
 def best_outgoing_weights(H: Array, y: Array, penalty: float) -> Array:
@@ -310,24 +313,10 @@ def best_outgoing_weights(H: Array, y: Array, penalty: float) -> Array:
     ])
     f = np.zeros(len(E))
     f[-1] = 1.0
-    u = _non_negative_least_squares(E, f)
+    u = non_negative_fit(E, f)
     multipliers = u / (1.0 - E[-1] @ u)
     positive, negative = np.split(multipliers, 2)
     return np.asarray((positive - negative) * scale / norms)
-
-
-def _non_negative_least_squares(E: Array, f: Array) -> Array:
-    """Return the u >= 0 that minimises |E u - f|.
-
-    SciPy's `nnls` fails where columns are nearly dependent, in versions 1.12 to 1.14 more often; its
-    other active-set method then solves the problem, in two to ten times the time.
-    """
-    from scipy.optimize import lsq_linear, nnls
-
-    try:
-        return np.asarray(nnls(E, f, maxiter=50 * E.shape[1])[0])
-    except (RuntimeError, np.linalg.LinAlgError):
-        return np.maximum(lsq_linear(E, f, (0.0, np.inf), method="bvls", tol=1e-14).x, 0.0)
 
 
 def _checked_samples(X: Any, y: Any) -> tuple[Array, Array]:
@@ -340,10 +329,9 @@ def _checked_samples(X: Any, y: Any) -> tuple[Array, Array]:
 
 
 def _checked_domain(domain: Domain | None, X: Array) -> Domain:
-    """Return the domain, by default the smallest box of the samples (of side 1 if it is a point)."""
+    """Return the domain, by default the box of the samples, and refuse one without them all."""
     if domain is None:
-        low, high = X.min(axis=0), X.max(axis=0)
-        return Box(low, high if (low < high).any() else high + 1.0)
+        return data_box(X)
     instance(domain, "domain", Domain, "a Box, Ball or Hull")
     same_inputs(X.shape[1], domain.n_inputs)
     outside = int((~domain.contains(X)).sum())

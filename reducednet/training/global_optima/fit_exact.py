@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._validation import Array, choice, finite_result, flag, message
-from ...domains import Box, Domain
+from ...domains import Box, Domain, data_box
 from ...networks.activations import activation_named
 from ...numerics.rationals import below
 from ...reduced_space.intervals import LayerSpace
@@ -114,7 +114,7 @@ def fit_exact(
     """
     samples, n_neurons = check_arguments(X, y, n_neurons, activation, sample_weight)
     flag(output_bias, "output_bias")
-    task = Task(samples, n_neurons, activation, output_bias, interval_of(samples.x))
+    task = Task(samples, n_neurons, activation, output_bias, data_box(samples.X))
     if choice(bound, "bound", BOUNDS) == "continuous" and activation == "relu":
         if samples.Y.shape[1] > 1:
             raise ValueError(message("bound", "'runs' for several outputs", repr(bound)))
@@ -149,13 +149,6 @@ class Task(NamedTuple):
         """The ends of the domain."""
         low, high = self.domain.bounding_box()
         return float(low[0]), float(high[0])
-
-
-def interval_of(x: Array) -> Box:
-    """Return the interval of the samples, or one around them if all are equal."""
-    low, high = float(x.min()), float(x.max())
-    width = max(1.0, abs(low)) if low == high else 0.0
-    return Box(low - width, high + width)
 
 
 @np.errstate(over="ignore", invalid="ignore")

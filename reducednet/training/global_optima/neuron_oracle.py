@@ -180,9 +180,12 @@ Oracle = LineOracle | PlaneOracle | SearchOracle
 
 def oracle_for(X: Array, rng: np.random.Generator) -> Oracle:
     """Return the oracle for samples of this dimension."""
-    if X.shape[1] == 1:
-        return LineOracle(X)
-    return PlaneOracle(X) if X.shape[1] == 2 else SearchOracle(X, rng)
+    return exact_oracle(X) if X.shape[1] <= 2 else SearchOracle(X, rng)
+
+
+def exact_oracle(X: Array) -> LineOracle | PlaneOracle:
+    """Return the oracle for samples of one or two inputs."""
+    return LineOracle(X) if X.shape[1] == 1 else PlaneOracle(X)
 
 
 def largest_value(oracle: LineOracle | PlaneOracle, X: Array, multipliers: Array) -> float:

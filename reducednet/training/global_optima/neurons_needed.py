@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..._validation import flag, message, number
+from ...domains import data_box
 from .exact_error import exact_mean_squared_error
-from .fit_exact import Task, best_fit, interval_of
+from .fit_exact import Task, best_fit
 from .limits import check_arguments, limit_of_samples
 
 
@@ -63,7 +64,7 @@ def neurons_needed(
     """
     samples, _ = check_arguments(X, y, 1, activation, sample_weight)
     flag(output_bias, "output_bias")
-    error, domain = number(error, "error", above=0.0), interval_of(samples.x)
+    error, domain = number(error, "error", above=0.0), data_box(samples.X)
 
     def limit_allows(n_neurons: int) -> bool:
         return limit_of_samples(samples, n_neurons, activation).bound <= error

@@ -26,7 +26,7 @@ from ...numerics import sphere
 from ...numerics.rationals import above, below
 from ...numerics.records import read_only, record
 from ...numerics.rounding import SMALLEST, gamma
-from .neuron_oracle import LineOracle, PlaneOracle, largest_value
+from .neuron_oracle import LineOracle, PlaneOracle, exact_oracle, largest_value
 
 BITS = 45
 """The multipliers are integers of this many bits times one power of two, so that their sum is 0
@@ -90,9 +90,10 @@ class OptimalityProof:
         """
         if not self._fits_together():
             return False
-        bound = dual_value(self.X, self.y, self.penalty, self.multipliers)
-        return self.bound <= bound and self.value >= penalised_error(
-            self.network, self.X, self.y, self.penalty)
+        if not is_feasible(self.X, self.penalty, self.multipliers):
+            return False
+        error = penalised_error(self.network, self.X, self.y, self.penalty)
+        return self.bound <= dual_value(self.y, self.multipliers) and self.value >= error
 
     def _fits_together(self) -> bool:
         """Return True if the statement is about a network of the kind in question and samples of it."""
@@ -125,20 +126,20 @@ def penalised_error(network: Network, X: Array, y: Array, penalty: float) -> flo
     return float(value * (1.0 + gamma(len(X) + n + d + 10)) + (len(X) + n) * SMALLEST)
 
 
-def dual_value(X: Array, y: Array, penalty: float, multipliers: Array) -> float:
-    """Return lambda.y - |lambda|^2 / 2 rounded down, if lambda is feasible; otherwise -inf.
+def is_feasible(X: Array, penalty: float, multipliers: Array) -> bool:
+    """Return True if the exact sum is 0, and no neuron's |phi| exceeds the penalty.
 
-    Feasible: the exact sum is 0, and no neuron's |phi| exceeds the penalty. For three and more
-    inputs no oracle can tell, and only lambda = 0 is known to be feasible.
+    For three and more inputs no oracle can tell, and only lambda = 0 is known to be feasible.
     """
-    if not np.isfinite(multipliers).all() or sum(map(Fraction, multipliers.tolist())) != 0:
-        return -np.inf
-    if multipliers.any():
-        if X.shape[1] > 2:
-            return -np.inf
-        oracle = LineOracle(X) if X.shape[1] == 1 else PlaneOracle(X)
-        if not largest_value(oracle, X, multipliers) <= penalty:
-            return -np.inf
+    if sum(map(Fraction, multipliers.tolist())) != 0:
+        return False
+    if not multipliers.any():
+        return True
+    return X.shape[1] <= 2 and largest_value(exact_oracle(X), X, multipliers) <= penalty
+
+
+def dual_value(y: Array, multipliers: Array) -> float:
+    """Return lambda.y - |lambda|^2 / 2 rounded down: a bound of P if lambda is feasible."""
     exact = sum(
         (Fraction(v) * (Fraction(target) - Fraction(v) / 2)
          for v, target in zip(multipliers.tolist(), y.tolist())), Fraction(0))
@@ -167,8 +168,8 @@ def feasible(
     multipliers = with_sum_zero(multipliers)
     square = float(multipliers @ multipliers)
     scale = max(float(multipliers @ y), 0.0) / square if square > 0.0 else 0.0
+    largest = largest_value(oracle, X, multipliers)
     for safety in (2.0**-40, 2.0**-30, 2.0**-20):
-        largest = largest_value(oracle, X, multipliers)
         limit = penalty * (1.0 - safety) / largest if largest > 0.0 else scale
         scaled = with_sum_zero(min(scale, limit) * multipliers)
         if largest_value(oracle, X, scaled) <= penalty:

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...domains import data_box
 from ...networks.network import Network
 from ...reduced_space.reduced_network import ReducedNetwork
-from ..global_optima.fit_exact import Task, best_fit, interval_of
+from ..global_optima.fit_exact import Task, best_fit
 from ..global_optima.limits import Samples, compared
 from ..monitor import Monitor
 from ..objective import Objective
@@ -38,7 +39,7 @@ def minimise(
     monitor.record(start, objective.value(start))
     X, Y, weights = objective.H[:-1].T, np.asarray(objective.y), objective.sample_weight
     samples = Samples(X, Y, np.ones(len(X)) if weights is None else weights)
-    domain = network.domain if isinstance(network, ReducedNetwork) else interval_of(samples.x)
+    domain = network.domain if isinstance(network, ReducedNetwork) else data_box(samples.X)
     bias = network.output_bias is not None
     task = Task(samples, network.sizes[1], network.activation, bias, domain,
                 n_steps, tolerance)
