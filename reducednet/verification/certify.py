@@ -36,7 +36,7 @@ FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 4e3
 
 Both are measured.
 """
-BY_CHECKER = ("folded", "norms", "permutation")
+BY_CHECKER = ("folded", "norms", "signs", "permutation")
 """Kinds of proofs whose bound came from the checker in the first place."""
 NOT_SPLIT = {"axis": np.array([-1]), "place": np.array([0.0])}
 """The tree of a domain that is not split."""
@@ -129,7 +129,7 @@ def _confirmed(
     found: Any = proved
     try:
         longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
-        if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
+        if kind not in ("folded", "norms", "signs") and _seconds(kind, arrays, f, g) <= longest:
             certificate = _certificate("bound", 0.0, kind, arrays, findings, f, g, margin)
             found = proved_number(certificate, f, g, question.domain)
         elif not certain:
@@ -150,7 +150,7 @@ def _confirmed(
 def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) -> bool:
     """Return True if the checker is certain to find the bound that was proved.
 
-    "folded", "norms" and "permutation": the bound is what the checker found. "line" and "sorted" in
+    "folded", "norms", "signs" and "permutation": the bound is what the checker found. "line" and "sorted" in
     rationals: between neighbouring breakpoints all signs are known, and both find the supremum.
     "exact": both write the networks over one basis by the same rules, in rationals; balls are an
     exception, as a root is rounded and a tangent hyperplane may count as meeting the ball.

@@ -94,6 +94,10 @@ SCHEMAS: dict[str, Schema] = {
     }),
     "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
+    "signs": Schema("bound", ("relu",), {}, _MATCHES | {
+        "splits": Entry(INTEGERS, ("nodes",), least=-1),  # a neuron; -1 for a leaf
+        "multiples": Entry(NUMBERS, ("leaves", "neurons")),
+    }),
     "permutation": Schema("bound", ("relu", "binary"), {}, {
         "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
         "exponents": Entry(INTEGERS, ("neurons",), least=-_LARGEST),
