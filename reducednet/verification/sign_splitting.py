@@ -151,10 +151,10 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
     matches : list of one Match
     """
     question = findings.question
-    given = question.given or (question.f, question.g)
+    f, g = question.given or (question.f, question.g)
     with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
-        labels, scales = pair_arrays(matches, given, (question.f, question.g), question.domain)
-        problem = functionals_of(labels, scales, *given, question.domain)
+        labels, scales = pair_arrays(matches, (f, g), (question.f, question.g), question.domain)
+        problem = functionals_of(labels, scales, f, g, question.domain)
         goal = largest_goal(problem, question.eps - question.evaluation_error)
         if goal < 0.0:
             return  # no bound is that small
@@ -183,7 +183,7 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
             bound = nodes.bound.max(initial=goal)
             if findings.status == UNKNOWN and bound < findings.bound:
                 arrays = {"labels0": labels, "scales0": scales} | trees.arrays()
-                bound = check_signs.check(arrays, *given, question.domain)
+                bound = check_signs.check(arrays, f, g, question.domain)
                 findings.prove(bound, "branching", {"kind": "signs", "arrays": arrays})
 
 
@@ -196,8 +196,9 @@ def checker_seconds(problem: Functionals, trees: Trees) -> float:
     """Return about how many seconds the checker takes; inf if the trees are too large to keep."""
     n, d = problem.weights.shape
     leaves = len(trees.multiples)
-    products = float(leaves * n * (d + 16))
-    return products / PRODUCTS_A_SECOND + leaves * SECONDS_A_LEAF if leaves * n < LARGEST_TREES else np.inf
+    if leaves * n > LARGEST_TREES:
+        return np.inf
+    return leaves * (n * (d + 16) / PRODUCTS_A_SECOND + SECONDS_A_LEAF)
 
 
 def pair_arrays(
@@ -337,7 +338,7 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
         held = ((own <= least) & (z > 0.0)) | ((own >= most) & (z < 0.0))
         direction = np.where(held, 0.0, z / problem.extents)
         square = np.einsum("ij,ij->i", direction, direction)
-        length = RELAXATION * np.maximum(now - goal, 0.0) / np.maximum(square, TINY)
+        length = RELAXATION * np.maximum(now - goal, 0.0) / np.where(square > 0.0, square, np.inf)
         own = np.clip(own - length[:, np.newaxis] * direction / problem.extents, least, most)
 
     loss = height + (best + of_pair) * mean - a * np.maximum(mean, 0.0)
