@@ -33,8 +33,11 @@ from .difference_bounds.neuron_classes import Match
 from .findings import Findings
 from .verdict import UNKNOWN
 
-STEPS, RELAXATION = 32, 1.8
-"""How many subgradient steps a node gets, and their length in units of Polyak's."""
+STEPS, RELAXATION, DEFLECTION, AIM = 24, 1.5, 1.5, 0.95
+"""How many subgradient steps a node gets, and the parameters of `_bounded`, which say how long the
+steps are, how far they avoid zigzags, and which share of the goal they aim at."""
+ROUNDS = 20
+"""How often nodes of which all signs are known get more steps before the search gives up."""
 MEMORY = 1 << 19
 """About how many multiples one batch of nodes may have."""
 LARGEST_TREES = 1 << 25
@@ -49,17 +52,19 @@ class Functionals(NamedTuple):
 
     weights, thresholds : the n neurons' rows, g's before f's; see `check_signs.Neurons`
     extents : array (n,), the largest |z_j| on the domain
+    rounding : array (n,), what the checker may charge for rounding, for a multiple of 1 of z_j
     a, lead, pair_part : arrays (functionals, n), see `check_signs.Functional`
     share, height : arrays (functionals, n): where a_j > 0, max(0, D_j) <= share D_j + height, the
         line through the ends of the range of D_j
     slopes, constants : arrays (functionals, d) and (functionals,), what opposite neurons and output
-        biases add
+        biases add, with all that is charged for rounding but for multiples
     """
 
     domain: Domain
     weights: Array
     thresholds: Array
     extents: Array
+    rounding: Array
     a: Array
     lead: np.ndarray
     pair_part: Array
@@ -155,15 +160,15 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
     with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
         labels, scales = pair_arrays(matches, (f, g), (question.f, question.g), question.domain)
         problem = functionals_of(labels, scales, f, g, question.domain)
-        goal = largest_goal(problem, question.eps - question.evaluation_error)
-        if goal < 0.0:
+        goal = float(np.nextafter(question.eps - question.evaluation_error, -np.inf))
+        if not (np.abs(problem.a) @ problem.rounding <= goal).all():
             return  # no bound is that small
         trees = Trees(len(problem.a))
         nodes = _bounded(problem, _roots(problem), goal)
         try:
             trees.keep(nodes)
             nodes = _open(nodes, goal)
-            batch = len(nodes.number)
+            batch, rounds = len(nodes.number), 0
             while len(nodes.number) and findings.status == UNKNOWN:
                 yield
                 findings.check_time()
@@ -171,7 +176,8 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
                 worst = np.argsort(-nodes.bound, kind="stable")
                 now, later = nodes.take(worst[:batch]), nodes.take(worst[batch:])
                 _try_points(findings, now)
-                if (now.split < 0).any() or checker_seconds(problem, trees) > findings.remaining:
+                rounds += (now.split < 0).all()
+                if rounds > ROUNDS or checker_seconds(problem, trees) > findings.remaining:
                     return
                 parts = _bounded(problem, _parts(problem, now, trees), goal)
                 trees.keep(parts)
@@ -233,6 +239,9 @@ def functionals_of(
     neurons = check_signs.neurons_of(labels, scales, f, g, domain)
     low, high = domain.ranges(neurons.weights)
     low, high = low + neurons.thresholds, high + neurons.thresholds
+    extents = np.maximum(np.maximum(np.abs(low), np.abs(high)), TINY)
+    charge = 2.0 * gamma(sum(neurons.weights.shape) + 16)
+    rounding = charge * neurons.magnitude
     rows = []
     for output, side in product(range(f.n_outputs), check_signs.SIDES):
         of = check_signs.functional(f, g, output, side, neurons)
@@ -242,24 +251,11 @@ def functionals_of(
         height = np.where(of.a > 0.0, np.maximum(share * down, (1.0 - share) * up), 0.0)
         added = np.where(neurons.is_opposite, -of.a, 0.0)
         slopes = added @ neurons.weights
-        constant = added @ neurons.thresholds + of.constants.sum()
+        constant = added @ neurons.thresholds + of.constants.sum() + np.abs(added) @ rounding
+        constant += charge * (height.sum() + np.abs(of.constants).sum())
         rows.append((of.a, of.lead, of.pair_part, share, height, slopes, constant))
-    extents = np.maximum(np.maximum(np.abs(low), np.abs(high)), TINY)
-    return Functionals(
-        domain, neurons.weights, neurons.thresholds, extents, *(np.array(part) for part in zip(*rows))
-    )
-
-
-def largest_goal(problem: Functionals, eps: float) -> float:
-    """Return the bound that leaves should reach: eps less what the checker may add for rounding.
-
-    Multiples of known signs may be larger than a; four times the magnitude is allowed for them.
-    """
-    n, d = problem.weights.shape
-    largest = np.abs(problem.domain.bounding_box()).max(axis=0)
-    magnitudes = np.abs(problem.weights) @ largest + np.abs(problem.thresholds)
-    size = np.abs(problem.a) @ magnitudes + np.abs(problem.constants) + problem.height.sum(axis=1)
-    return float(eps - 4.0 * gamma(2 * (n + d) + 16) * size.max())
+    arrays = (np.array(values) for values in zip(*rows))
+    return Functionals(domain, neurons.weights, neurons.thresholds, extents, rounding, *arrays)
 
 
 def _roots(problem: Functionals) -> Nodes:
@@ -274,15 +270,18 @@ def _roots(problem: Functionals) -> Nodes:
 
 
 def _parts(problem: Functionals, nodes: Nodes, trees: Trees) -> Nodes:
-    """Return both parts of each node, z >= 0 first, with the node's multiples to begin with.
+    """Return both parts of each node, with the node's multiples to begin with.
+
+    Nodes without a neuron to split are returned as they are: more steps may do.
 
     Where z_j >= 0, these are a_j of z_j, and c_i more of the z_i that it leads; where z_j <= 0,
     nothing. On the range of D, both D and 0 are at most share D + height: so the parts' bounds
     begin at most at the node's.
     """
+    whole, nodes = nodes.take(np.flatnonzero(nodes.split < 0)), nodes.take(np.flatnonzero(nodes.split >= 0))
     index = np.arange(len(nodes.number))
     numbers = trees.split(nodes.number, nodes.split)
-    a, lead, pair_part = (values[nodes.functional] for values in problem[4:7])
+    a, lead, pair_part = (values[nodes.functional] for values in problem[5:8])
     is_split = np.arange(a.shape[1]) == nodes.split[:, np.newaxis]
     is_led = lead == nodes.split[:, np.newaxis]
     parts = []
@@ -293,7 +292,7 @@ def _parts(problem: Functionals, nodes: Nodes, trees: Trees) -> Nodes:
         if sign > 0:
             multiples = np.where(is_led, multiples + pair_part, multiples)
         parts.append(nodes._replace(number=numbers_of_part, signs=signs, multiples=multiples))
-    return parts[0].join(parts[1])
+    return whole.join(parts[0]).join(parts[1])
 
 
 def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
@@ -306,7 +305,7 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
         t <- clip(t - RELAXATION (bound - goal) z / |z|^2).
     """
     functional = nodes.functional
-    a, lead, part = (values[functional] for values in problem[4:7])
+    a, lead, part = (values[functional] for values in problem[5:8])
     is_joint = (nodes.signs == 0) & (a > 0.0)
     is_led = (lead >= 0) & np.take_along_axis(is_joint, lead, axis=1)
     share = np.where(is_joint, problem.share[functional], 0.0)
@@ -319,13 +318,15 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
     own = np.clip(nodes.multiples, least, most)
     slopes = problem.slopes[functional] + of_pair @ problem.weights
     constants = problem.constants[functional] + of_pair @ problem.thresholds + height.sum(axis=1)
+    constants += np.abs(of_pair) @ problem.rounding
 
     bound, best, point = np.full(len(own), np.inf), own.copy(), nodes.x.copy()
-    mean = np.zeros_like(own)
+    mean, previous, square = np.zeros_like(own), np.zeros_like(own), np.zeros(len(own))
     for step in range(STEPS):
         rows = own @ problem.weights + slopes
         x = problem.domain.support_points(rows)
         now = np.einsum("ij,ij->i", rows, x) + own @ problem.thresholds + constants
+        now += np.abs(own) @ problem.rounding
         z = x @ problem.weights.T + problem.thresholds
         mean += (step + 1.0) / (STEPS * (STEPS + 1.0) / 2.0) * z
 
@@ -337,9 +338,12 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
 
         held = ((own <= least) & (z > 0.0)) | ((own >= most) & (z < 0.0))
         direction = np.where(held, 0.0, z / problem.extents)
-        square = np.einsum("ij,ij->i", direction, direction)
-        length = RELAXATION * np.maximum(now - goal, 0.0) / np.where(square > 0.0, square, np.inf)
-        own = np.clip(own - length[:, np.newaxis] * direction / problem.extents, least, most)
+        against = np.einsum("ij,ij->i", direction, previous)
+        turn = DEFLECTION * np.maximum(-against, 0.0) / np.where(square > 0.0, square, np.inf)
+        previous = direction + turn[:, np.newaxis] * previous
+        square = np.einsum("ij,ij->i", previous, previous)
+        length = RELAXATION * np.maximum(now - AIM * goal, 0.0) / np.where(square > 0.0, square, np.inf)
+        own = np.clip(own - length[:, np.newaxis] * previous / problem.extents, least, most)
 
     loss = height + (best + of_pair) * mean - a * np.maximum(mean, 0.0)
     rows, led = np.nonzero(is_led)  # what is lost at a pair is lost by its lead
