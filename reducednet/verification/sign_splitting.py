@@ -176,7 +176,7 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
                 worst = np.argsort(-nodes.bound, kind="stable")
                 now, later = nodes.take(worst[:batch]), nodes.take(worst[batch:])
                 _try_points(findings, now)
-                rounds += (now.split < 0).all()
+                rounds += int((now.split < 0).all())
                 if rounds > ROUNDS or checker_seconds(problem, trees) > findings.remaining:
                     return
                 parts = _bounded(problem, _parts(problem, now, trees), goal)

@@ -29,8 +29,6 @@ References
 ----------
 PROOFS, section 23; docs/certificates.md, section 15.
 """
-from collections.abc import Iterator
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -227,8 +225,10 @@ def leaf_bounds(
     return highest(slopes, domain) + constants + heights + of.constants.sum() + error
 
 
-def leaves_of(splits: Iterator[int], n_neurons: int) -> Any:
+def leaves_of(splits: Any, n_neurons: int) -> Any:
     """Return the signs (leaves, neurons) at the leaves of the next tree: 1, -1, or 0 for unknown.
+
+    splits : iterator over the nodes
 
     A node is the number of the neuron that it splits, or -1 for a leaf; the nodes below its side
     z >= 0 come next, all of them before those below z <= 0. Both sides of every split are there, so
@@ -266,7 +266,7 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     neurons = neurons_of(data["labels0"], data["scales0"], f, g, domain)
     splits, multiples = iter(data["splits0"].tolist()), data["multiples0"]
     bounds, first = [0.0], 0
-    for output, side in product(range(n_outputs), SIDES):
+    for output, side in ((k, side) for k in range(n_outputs) for side in SIDES):
         signs = leaves_of(splits, len(neurons.partner))
         own = multiples[first:first + len(signs)]
         require(len(own) == len(signs), "fewer multiples than leaves")
