@@ -108,7 +108,7 @@ class Trees:
 
     neuron : the neuron that was split, or -1 for a leaf
     child : the number of the part z >= 0; that of the part z <= 0 is the next
-    multiples : {leaf: its multiples}
+    multiples : {leaf: its multiples}; new leaves have those of the node that was split
     """
 
     def __init__(self, n_functionals: int) -> None:
@@ -121,7 +121,8 @@ class Trees:
         first = len(self.neuron)
         for count, (node, neuron) in enumerate(zip(nodes.tolist(), neurons.tolist())):
             self.neuron[node], self.child[node] = neuron, first + 2 * count
-            del self.multiples[node]
+            multiples = self.multiples.pop(node)
+            self.multiples |= {first + 2 * count: multiples, first + 2 * count + 1: multiples}
         self.neuron += [-1] * (2 * len(nodes))
         self.child += [-1] * (2 * len(nodes))
         positive = first + 2 * np.arange(len(nodes))
@@ -160,7 +161,7 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
     with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
         labels, scales = pair_arrays(matches, (f, g), (question.f, question.g), question.domain)
         problem = functionals_of(labels, scales, f, g, question.domain)
-        goal = float(np.nextafter(question.eps - question.evaluation_error, -np.inf))
+        goal = (question.eps - question.evaluation_error) * (1.0 - 2.0**-50)
         if not (np.abs(problem.a) @ problem.rounding <= goal).all():
             return  # no bound is that small
         trees = Trees(len(problem.a))
@@ -179,8 +180,7 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
                 rounds += int((now.split < 0).all())
                 if rounds > ROUNDS or checker_seconds(problem, trees) > findings.remaining:
                     return
-                parts = _bounded(problem, _parts(problem, now, trees), goal)
-                trees.keep(parts)
+                parts = _improved(problem, now, trees, goal)
                 nodes = later.join(_open(parts, goal))
                 quick = findings.seconds - began < findings.remaining / 32.0
                 batch = min(2 * batch, MEMORY // problem.a.shape[1]) if quick else batch // 2
@@ -191,6 +191,20 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
                 arrays = {"labels0": labels, "scales0": scales} | trees.arrays()
                 bound = check_signs.check(arrays, f, g, question.domain)
                 findings.prove(bound, "branching", {"kind": "signs", "arrays": arrays})
+
+
+def _improved(problem: Functionals, nodes: Nodes, trees: Trees, goal: float) -> Nodes:
+    """Split nodes and return their parts, bounded.
+
+    Nodes without a neuron to split get more steps. The trees change only when all is computed, so
+    that they are whole whenever the search is interrupted.
+    """
+    can_be_split = nodes.split >= 0
+    whole, now = (nodes.take(np.flatnonzero(index)) for index in (~can_be_split, can_be_split))
+    found = _bounded(problem, whole.join(_parts(problem, now)), goal)
+    found = found._replace(number=np.append(whole.number, trees.split(now.number, now.split)))
+    trees.keep(found)
+    return found
 
 
 def _open(nodes: Nodes, goal: float) -> Nodes:
@@ -269,44 +283,59 @@ def _roots(problem: Functionals) -> Nodes:
     return Nodes(numbers, numbers, signs, middle, bound, np.zeros_like(numbers), x)
 
 
-def _parts(problem: Functionals, nodes: Nodes, trees: Trees) -> Nodes:
-    """Return both parts of each node, with the node's multiples to begin with.
-
-    Nodes without a neuron to split are returned as they are: more steps may do.
+def _parts(problem: Functionals, nodes: Nodes) -> Nodes:
+    """Return both parts of each node, z >= 0 first, with the node's multiples to begin with.
 
     Where z_j >= 0, these are a_j of z_j, and c_i more of the z_i that it leads; where z_j <= 0,
     nothing. On the range of D, both D and 0 are at most share D + height: so the parts' bounds
     begin at most at the node's.
     """
-    whole, nodes = nodes.take(np.flatnonzero(nodes.split < 0)), nodes.take(np.flatnonzero(nodes.split >= 0))
     index = np.arange(len(nodes.number))
-    numbers = trees.split(nodes.number, nodes.split)
-    a, lead, pair_part = (values[nodes.functional] for values in problem[5:8])
+    a, lead, pair_part = (
+        values[nodes.functional] for values in (problem.a, problem.lead, problem.pair_part)
+    )
     is_split = np.arange(a.shape[1]) == nodes.split[:, np.newaxis]
     is_led = lead == nodes.split[:, np.newaxis]
     parts = []
-    for sign, numbers_of_part in zip((1, -1), np.split(numbers, 2)):
+    for sign in (1, -1):
         signs = nodes.signs.copy()
         signs[index, nodes.split] = sign
         multiples = np.where(is_split, a if sign > 0 else 0.0, nodes.multiples)
         if sign > 0:
             multiples = np.where(is_led, multiples + pair_part, multiples)
-        parts.append(nodes._replace(number=numbers_of_part, signs=signs, multiples=multiples))
-    return whole.join(parts[0]).join(parts[1])
+        parts.append(nodes._replace(signs=signs, multiples=multiples))
+    return parts[0].join(parts[1])
 
 
-def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
-    """Return the nodes with the best bound, multiples and point of all subgradient steps.
+class Terms(NamedTuple):
+    """What takes the place of each a_j s(z_j) at some nodes: (t + of_pair) z_j + height.
 
-    With t the multiple of z_j, the bound is convex in t, and z_j(x) is a subgradient at the point x
-    where the affine function is largest. Multiples are measured in units of 1 / extent, so that the
-    function does not depend on the scales of rows; the steps are Polyak's, towards the goal:
-
-        t <- clip(t - RELAXATION (bound - goal) z / |z|^2).
+    a : the coefficients
+    lead : the neuron that leads z_j in a pair of unknown sign, or -1
+    is_joint : where the sign is unknown and a_j > 0
+    least, most : the range of the multiple t
+    share, of_pair, height : the share of D and what it adds to the multiple of z_j; its height
+    slopes, constants : the affine function without t
     """
+
+    a: Array
+    lead: np.ndarray
+    is_joint: np.ndarray
+    least: Array
+    most: Array
+    share: Array
+    of_pair: Array
+    height: Array
+    slopes: Array
+    constants: Array
+
+
+def _terms(problem: Functionals, nodes: Nodes) -> Terms:
+    """Return the terms at these nodes; rounding is charged for all but t."""
     functional = nodes.functional
-    a, lead, part = (values[functional] for values in problem[5:8])
+    a, part = problem.a[functional], problem.pair_part[functional]
     is_joint = (nodes.signs == 0) & (a > 0.0)
+    lead = problem.lead[functional]
     is_led = (lead >= 0) & np.take_along_axis(is_joint, lead, axis=1)
     share = np.where(is_joint, problem.share[functional], 0.0)
     height = np.where(is_joint, problem.height[functional], 0.0)
@@ -315,43 +344,70 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
     rest = np.where(is_led, a - part, a)
     least = np.where(nodes.signs < 0, -np.inf, np.where(is_joint, 0.0, rest))
     most = np.where(nodes.signs > 0, np.inf, 0.0)
-    own = np.clip(nodes.multiples, least, most)
     slopes = problem.slopes[functional] + of_pair @ problem.weights
-    constants = problem.constants[functional] + of_pair @ problem.thresholds + height.sum(axis=1)
-    constants += np.abs(of_pair) @ problem.rounding
+    constants = problem.constants[functional] + of_pair @ problem.thresholds
+    constants += height.sum(axis=1) + np.abs(of_pair) @ problem.rounding
+    lead = np.where(is_led, lead, -1)
+    return Terms(a, lead, is_joint, least, most, share, of_pair, height, slopes, constants)
 
-    bound, best, point = np.full(len(own), np.inf), own.copy(), nodes.x.copy()
-    mean, previous, square = np.zeros_like(own), np.zeros_like(own), np.zeros(len(own))
+
+def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
+    """Return the nodes with the best bound, multiples and point of all subgradient steps.
+
+    With t the multiple of z_j, the bound is convex in t, and z_j(x) is a subgradient at the point x
+    where the affine function is largest. Multiples are measured in units of 1 / extent, so that the
+    steps do not depend on the scales of rows. They are Polyak's, towards the goal, and deflected
+    (Camerini, Fratta, Maffioli 1975) where they would go back and forth:
+
+        e <- z + DEFLECTION max(0, -z.e) / |e|^2 e,
+        t <- clip(t - RELAXATION (bound - AIM goal) / |e|^2 e).
+    """
+    terms = _terms(problem, nodes)
+    t = np.clip(nodes.multiples, terms.least, terms.most)
+    bound, best, x_at_best = np.full(len(t), np.inf), t.copy(), nodes.x.copy()
+    mean, e, square = np.zeros_like(t), np.zeros_like(t), np.full(len(t), np.inf)
     for step in range(STEPS):
-        rows = own @ problem.weights + slopes
+        rows = t @ problem.weights + terms.slopes
         x = problem.domain.support_points(rows)
-        now = np.einsum("ij,ij->i", rows, x) + own @ problem.thresholds + constants
-        now += np.abs(own) @ problem.rounding
+        value = np.einsum("ij,ij->i", rows, x) + t @ problem.thresholds + terms.constants
+        value += np.abs(t) @ problem.rounding
         z = x @ problem.weights.T + problem.thresholds
-        mean += (step + 1.0) / (STEPS * (STEPS + 1.0) / 2.0) * z
+        mean += (step + 1.0) * z
 
-        better = now < bound
-        bound = np.where(better, now, bound)
-        best[better], point[better] = own[better], x[better]
+        better = value < bound
+        bound = np.where(better, value, bound)
+        best[better], x_at_best[better] = t[better], x[better]
         if (bound <= goal).all():
             break
 
-        held = ((own <= least) & (z > 0.0)) | ((own >= most) & (z < 0.0))
-        direction = np.where(held, 0.0, z / problem.extents)
-        against = np.einsum("ij,ij->i", direction, previous)
-        turn = DEFLECTION * np.maximum(-against, 0.0) / np.where(square > 0.0, square, np.inf)
-        previous = direction + turn[:, np.newaxis] * previous
-        square = np.einsum("ij,ij->i", previous, previous)
-        length = RELAXATION * np.maximum(now - AIM * goal, 0.0) / np.where(square > 0.0, square, np.inf)
-        own = np.clip(own - length[:, np.newaxis] * previous / problem.extents, least, most)
+        is_held = ((t <= terms.least) & (z > 0.0)) | ((t >= terms.most) & (z < 0.0))
+        direction = np.where(is_held, 0.0, z / problem.extents)
+        back = np.maximum(-np.einsum("ij,ij->i", direction, e), 0.0)
+        e = direction + (DEFLECTION * back / square)[:, np.newaxis] * e
+        square = np.einsum("ij,ij->i", e, e)
+        square[square == 0.0] = np.inf
+        length = RELAXATION * np.maximum(value - AIM * goal, 0.0) / square
+        t = np.clip(t - length[:, np.newaxis] * e / problem.extents, terms.least, terms.most)
 
-    loss = height + (best + of_pair) * mean - a * np.maximum(mean, 0.0)
-    rows, led = np.nonzero(is_led)  # what is lost at a pair is lost by its lead
-    np.add.at(loss, (rows, lead[rows, led]), loss[rows, led])
-    loss = np.where((nodes.signs == 0) & ~is_led, loss, -np.inf)
-    split = np.where(np.isfinite(loss).any(axis=1), loss.argmax(axis=1), -1)
-    multiples = np.where(is_joint, share, best)
-    return nodes._replace(multiples=multiples, bound=bound, split=split, x=point)
+    split = _neurons_to_split(terms, nodes.signs, best, mean / (STEPS * (STEPS + 1.0) / 2.0))
+    multiples = np.where(terms.is_joint, terms.share, best)
+    return nodes._replace(multiples=multiples, bound=bound, split=split, x=x_at_best)
+
+
+def _neurons_to_split(terms: Terms, signs: np.ndarray, t: Array, z: Array) -> np.ndarray:
+    """Return the neurons whose affine bounds lose most at z; -1 where no sign is unknown.
+
+    z : the mean over the steps, which comes near a solution of the linear program whose dual the
+        multiples solve; later steps count more
+
+    What is lost at a pair is lost by its lead.
+    """
+    loss = terms.height + (t + terms.of_pair) * z - terms.a * np.maximum(z, 0.0)
+    nodes, led = np.nonzero(terms.lead >= 0)
+    np.add.at(loss, (nodes, terms.lead[nodes, led]), loss[nodes, led])
+    may_be_split = (signs == 0) & (terms.lead < 0)
+    loss = np.where(may_be_split, loss, -np.inf)
+    return np.where(may_be_split.any(axis=1), loss.argmax(axis=1), -1)
 
 
 def _try_points(findings: Findings, nodes: Nodes) -> None:

@@ -238,7 +238,7 @@ def test_trees_are_listed_in_preorder():
     trees = Trees(2)
     trees.multiples = {0: np.array([0.0]), 1: np.array([1.0])}
     parts = trees.split(np.array([0]), np.array([5]))
-    assert parts.tolist() == [2, 3]
+    assert parts.tolist() == [2, 3] and trees.multiples.keys() == {1, 2, 3}
     trees.multiples |= {2: np.array([2.0]), 3: np.array([3.0])}
     trees.split(np.array([3]), np.array([4]))
     trees.multiples |= {4: np.array([4.0]), 5: np.array([5.0])}
