@@ -128,12 +128,12 @@ def test_only_the_public_library_is_used(path):
         assert not node.attr.startswith("_"), ast.unparse(node)
         if isinstance(node.value, ast.Name) and node.value.id == "rn":
             assert node.attr in rn.__all__, ast.unparse(node)
-    extra = {"sklearn"} if path.stem == "10_from_elsewhere" else set()
+    extra = {"sklearn"} if path.stem == "11_from_elsewhere" else set()
     allowed = PACKAGES | extra | sys.stdlib_module_names
     for node in nodes(path, ast.Import, ast.ImportFrom):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
         assert {name.split(".")[0] for name in names} <= allowed, ast.unparse(node)
-        shown = ["reducednet.networks"] if path.stem == "3_kernels" else []  # it prints the plain passes
+        shown = ["reducednet.networks"] if path.stem == "4_kernels" else []  # it prints the plain passes
         hidden = [name for name in names if name.startswith("reducednet.") and name not in shown]
         assert not hidden, ast.unparse(node)
 
@@ -174,8 +174,8 @@ def test_the_readme_names_every_notebook():
 # their exercises
 
 
-LONG = ("4_training", "6_variable_projection", "7_deep_networks", "8_binary_networks",
-        "11_how_good_can_it_get")
+LONG = ("5_training", "7_variable_projection", "8_deep_networks", "9_binary_networks",
+        "12_how_good_can_it_get")
 """Notebooks whose second run, that of their exercises, is left to the slow tests."""
 
 
