@@ -40,6 +40,32 @@ def test_demo_writes_one_png_and_nothing_else(demo):
     assert (folder / "reducednet-demo.png").read_bytes().startswith(b"\x89PNG")
 
 
+def errors_in(picture):
+    """Return the errors that a figure of the demo shows, by space."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        return json.loads(image.text["Description"])
+
+
+def test_figure_of_the_demo_holds_the_errors_that_it_shows(demo):
+    comparison = rn.sin4pi_demo(starts=1, seed=3)
+    held = errors_in(demo[0] / "reducednet-demo.png")
+    assert held == {space: sorted(values.tolist()) for space, values in comparison.errors.items()}
+
+
+@pytest.mark.slow
+def test_figure_of_the_readme_is_what_the_command_draws(tmp_path):
+    """Single runs end elsewhere on another processor: new medians lie within the old quartiles."""
+    run("demo", "--out", tmp_path)
+    old = errors_in(Path(__file__).parents[2] / "tutorials" / "demo.png")
+    new = errors_in(tmp_path / "reducednet-demo.png")
+    assert list(old) == list(new)
+    for space, errors in old.items():
+        low, high = np.quantile(errors, [0.25, 0.75])
+        assert low <= np.median(new[space]) <= high
+
+
 def test_demo_json_says_that_the_mapping_respects_its_rounding_bound(demo):
     report = json.loads(demo[1].stdout)
     assert len(report["equivalence"]) == 2
