@@ -9,6 +9,7 @@ import tempfile
 import time
 from fractions import Fraction
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest

@@ -11,7 +11,7 @@ from oracles.assertions import assert_close
 from oracles.exact_suprema import exact_outputs, middle, subdivide, vertices
 from oracles.reference import affine, as_lists
 from reducednet import plotting
-from reducednet.plotting.linear_regions import MOST_REGIONS, linear_regions
+from reducednet.plotting.linear_regions import linear_regions
 
 matplotlib.use("agg")
 SQUARE = rn.Box([-1, -1], [1, 1])
@@ -117,10 +117,11 @@ def test_surface_has_a_piece_for_every_region():
     assert len(ax.collections[0].get_facecolor()) == len(linear_regions(network, SQUARE))
 
 
-def test_too_many_regions_are_refused():
-    wide = rn.ReducedNetwork.random((2, 160, 1), SQUARE, rng=0)
-    with pytest.raises(ValueError, match=f"at most {MOST_REGIONS} regions"):
-        linear_regions(wide, SQUARE)
+@pytest.mark.parametrize("sizes", [(2, 20, 1), (2, 5, 9, 1)])
+def test_too_many_regions_are_refused(monkeypatch, sizes):
+    monkeypatch.setattr("reducednet.plotting.linear_regions.MOST_REGIONS", 20)
+    with pytest.raises(ValueError, match="at most 20 regions to be drawn, got one with more"):
+        linear_regions(rn.ReducedNetwork.random(sizes, SQUARE, rng=0), SQUARE)
 
 
 @pytest.mark.parametrize("call, words", [
