@@ -29,7 +29,7 @@ def test_readme_is_read_in_five_minutes():
 def test_links_to_files_lead_somewhere():
     pages = [README, *(README.parent / "docs").glob("*.md")]
     for page in pages:
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        for link in re.findall(r"\]\(([\w./-]+\.[a-z]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 

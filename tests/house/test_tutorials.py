@@ -79,7 +79,10 @@ def run(cell_source, namespace):
     tree = ast.parse(cell_source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "cell", "exec"), namespace)
-    return None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
+    value = None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
+    if hasattr(value, "to_jshtml"):
+        value.to_jshtml()  # Jupyter shows a film, and one that nobody has seen warns when it is deleted
+    return value
 
 
 def hint(answer, check, namespace):
