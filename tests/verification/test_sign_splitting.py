@@ -33,7 +33,7 @@ def shallow_pairs(n, seed):
             yield f, g, domain
 
 
-@pytest.mark.parametrize("n_pairs", [40, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_pairs", [25, pytest.param(300, marks=pytest.mark.slow)])
 def test_bound_and_gap_hold_the_exact_supremum_of_nearly_equal_networks(n_pairs):
     for f, g, domain in shallow_pairs(n_pairs, 31):
         truth = supremum(f, g, domain).value
@@ -42,7 +42,7 @@ def test_bound_and_gap_hold_the_exact_supremum_of_nearly_equal_networks(n_pairs)
         assert findings.bound == np.inf or truth <= Fraction(findings.bound)
 
 
-@pytest.mark.parametrize("n_pairs", [20, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_pairs", [12, pytest.param(100, marks=pytest.mark.slow)])
 def test_most_perturbed_networks_are_bounded_within_a_tenth_of_the_exact_supremum(n_pairs):
     proved = 0
     for seed in range(n_pairs):
@@ -62,7 +62,7 @@ def test_most_perturbed_networks_are_bounded_within_a_tenth_of_the_exact_supremu
     assert proved >= 0.9 * n_pairs
 
 
-@pytest.mark.parametrize("n_cases", [40, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_cases", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_any_pairs_trees_and_multiples_prove_a_bound(n_cases):
     for seed in range(n_cases):
         rng = np.random.default_rng([7, seed])
