@@ -172,6 +172,8 @@ def other_match(certificate, f, g, domain, rng):
     else:
         scales[i] *= float(rng.choice([-1.0, 0.5, 1.25, 2.0]))
     result = with_arrays(certificate, **{f"labels{layer}": labels, f"scales{layer}": scales})
+    if result.digest == certificate.digest:
+        return None  # equal labels were swapped
     n = [net.sizes[1:-1] for net in (f, g)]
     matches = []
     for number in range(f.depth):

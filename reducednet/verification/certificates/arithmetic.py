@@ -36,9 +36,8 @@ UNDERFLOW = 2.0 * SMALLEST
 """Charged once for each term of a sum: its product, the product in its magnitude, that in its error
 and the charge itself may underflow, each of them off by SMALLEST / 2."""
 
-SHORTEST_BLOCK, FEW_ROWS, BLOCKS = 32, 32, 8
-"""Matrix products of n > SHORTEST_BLOCK terms are taken in blocks: about sqrt(n) of them for at
-most FEW_ROWS rows, where time does not matter, else BLOCKS."""
+SHORTEST_PART = 32
+"""Sums of products of n > SHORTEST_PART terms are taken in about sqrt(n) parts."""
 
 
 class Interval(NamedTuple):
@@ -134,20 +133,22 @@ def row_norms(rows: Any) -> Any:
     return power * np.sqrt((scaled * scaled).sum(axis=1))
 
 
-def block_product(weights: Any, columns: Any) -> tuple[Any, int]:
-    """Return the product of weights and columns (n, ...), and its number of roundings r.
+def parts_of(start: int, stop: int) -> list[slice]:
+    """Return the parts of a sum whose terms are numbered from start to stop."""
+    length = max(SHORTEST_PART, isqrt(stop - start))
+    return [slice(first, min(first + length, stop)) for first in range(start, stop, length)]
+
+
+def roundings_of_parts(parts: list[slice]) -> int:
+    """Return the number of roundings r of sums of products whose parts are added up.
 
         |fl(sum_i w_i x_i) - sum_i w_i x_i| <= gamma_r sum_i |w_i| |x_i| + n SMALLEST / 2.
 
-    A term goes through at most r roundings. Sums are taken in blocks: in a block of c terms a term
-    goes through c roundings, and then through one for each block that is added.
+    In a part of c terms a term goes through c roundings, and then through one for each further part
+    that is added. As no part is empty, r is at most n.
     """
-    n, flat = weights.shape[1], columns.reshape(len(columns), prod(columns.shape[1:]))
-    length = max(SHORTEST_BLOCK, isqrt(n) if len(weights) <= FEW_ROWS else -(-n // BLOCKS))
-    product = weights[:, :length] @ flat[:length]
-    for start in range(length, n, length):
-        product += weights[:, start:start + length] @ flat[start:start + length]
-    return product.reshape(len(weights), *columns.shape[1:]), min(n, length + -(-n // length))
+    longest = max((part.stop - part.start for part in parts), default=0)
+    return longest + max(len(parts) - 1, 0)
 
 
 def affine_bounds(layer: Layer, h: Interval) -> Interval:
