@@ -1,12 +1,14 @@
 """Time the bare calls that speed rows cannot undercut, with nothing around them.
 
-    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/floors.py [--rows adam lbfgs large] [--turns 9]
+    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/floors.py [--rows adam lbfgs varpro large] [--turns 9]
 
 adam    One step by bare NumPy calls into arrays that exist: products, activations, Adam; for the
         reduced space the projections, norms and intervals too. No record, no class, no check.
 lbfgs   SciPy's L-BFGS-B on the kernels of this package, alone; with a callback that does nothing;
         and with bounds on as many variables as a reduced network has thresholds, as those are what
         its coordinates need.
+varpro  A step against its algebra alone: an SVD of the activations for each try, and for each step
+        P G, G^T G and a Cholesky factor a try; then with activations and derivatives too.
 large   What `reduce` and `load` must do to each number of 10^7 parameters: each pass alone, in
         blocks that stay in cache.
 
@@ -31,6 +33,7 @@ from reducednet.training.objective import Objective  # noqa: E402
 
 ADAM_CASES = [((2, 20, 10, 1), 1000), ((10, 100, 100, 1), 256)]
 LBFGS_CASES = [((2, 40, 1), 500), ((10, 100, 100, 1), 256)]
+VARPRO_CASES = [((1, 20, 1), 200), ((2, 40, 1), 500)]
 LARGE = (10, 3150, 3150, 1)
 
 
@@ -167,6 +170,65 @@ def lbfgs(turns: int) -> None:
         show(title, medians(calls, turns), "SciPy alone")
 
 
+def tries_of(network: rn.Network, X: np.ndarray, y: np.ndarray, steps: int) -> float:
+    """Return the number of tries in a step of varpro, by its calls of the SVD."""
+    count, svd = 0, np.linalg.svd
+
+    def counting(*arguments, **options):
+        nonlocal count
+        count += 1
+        return svd(*arguments, **options)
+
+    np.linalg.svd = counting
+    try:
+        made = rn.train(network, X, y, "varpro", n_steps=steps, tolerance=0.0, rounds=0).steps
+    finally:
+        np.linalg.svd = svd
+    return (count - 1) / made
+
+
+def varpro(turns: int) -> None:
+    from scipy.linalg import cho_factor, cho_solve
+
+    steps = 30
+    for sizes, n_samples in VARPRO_CASES:
+        networks, X, y = problem(sizes, n_samples)
+        network, (d, h, _) = networks["reduced"], sizes
+        tries = tries_of(network, X, y, steps)
+        rng = np.random.default_rng(0)
+        W, H, XT = rng.standard_normal((h, d)), rng.standard_normal((n_samples, h)), X.T.copy()
+        G = rng.standard_normal((n_samples, h * d))
+        U, slope = np.linalg.qr(H)[0], rng.standard_normal(h * d)
+
+        def algebra() -> None:
+            for _ in range(round(10 * tries)):
+                np.linalg.svd(H, full_matrices=False)
+            for _ in range(10):
+                PG = G - U @ (U.T @ G)
+                A = PG.T @ PG
+                A[np.diag_indices(len(A))] += 1.0
+                cho_solve(cho_factor(A, check_finite=False), slope, check_finite=False)
+
+        def with_activations() -> None:
+            algebra()
+            for _ in range(round(10 * tries)):
+                Z = (W @ XT).T
+                Z = np.maximum(Z, 0.0) / np.sqrt(np.einsum("ij,ij->j", Z, Z))
+            for _ in range(10):
+                (XT[:, :, np.newaxis] * (H > 0.0)).sum(axis=0)
+
+        def run() -> None:
+            rn.train(network, X, y, "varpro", n_steps=steps, tolerance=0.0, rounds=0)
+
+        calls = {
+            "algebra alone": lambda: seconds(algebra) / 10,
+            "with activations and derivatives": lambda: seconds(with_activations) / 10,
+            "varpro": lambda: seconds(run) / steps,
+        }
+        title = f"varpro, {'-'.join(map(str, sizes))}, {n_samples}, {tries:.1f} tries a step"
+        show(title, medians(calls, turns), "algebra alone")
+
+
 def large(turns: int) -> None:
     network = rn.Network.random(LARGE, rng=0, scheme="he", output_bias=True)
     box = rn.Box(np.zeros(LARGE[0]), np.ones(LARGE[0]))
@@ -194,7 +256,7 @@ def large(turns: int) -> None:
 
 
 def main() -> None:
-    rows = {"adam": adam, "lbfgs": lbfgs, "large": large}
+    rows = {"adam": adam, "lbfgs": lbfgs, "varpro": varpro, "large": large}
     parser = argparse.ArgumentParser(description="the bare calls behind the speed rows")
     parser.add_argument("--rows", nargs="+", choices=rows, default=list(rows))
     parser.add_argument("--turns", type=int, default=9)
