@@ -1,0 +1,161 @@
+"""Save a growing study, and resume it: a killed process loses little, and saving costs little.
+
+A file is written whole beside its place and then renamed, so that at any moment there is one
+complete file. It grows with the study: one file per run would write O(n^2) bytes.
+"""
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..files.archives import checked_path
+from .merging import in_order, same_run
+from .methods import Run
+from .study import Study
+
+INTERVAL = 1.0
+"""Short runs are written together, after this many seconds."""
+SHARE = 0.03
+"""The part of the time that may be spent on writing. It leaves room for files that take longer than
+the one before: a tenth of the time is the most that saving may cost."""
+
+
+def resumed(study: Study, save: Any, resume: Any) -> tuple[str | None, Study]:
+    """Return the path to save to, and the study with the runs of `resume`.
+
+    Parameters
+    ----------
+    study : Study
+        The study that is asked for, without runs.
+    save, resume
+        As for `compare`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no such arguments, if `resume` is no study of the same problem, or if the file
+        `save` has anything but runs of `resume`.
+    OSError
+        If `resume` cannot be read, or no file can be written beside `save`.
+    """
+    path = None if save is None else checked_path(save, [".npz"])[0]
+    if isinstance(resume, Study) or resume is None:
+        known = resume
+    else:
+        source = checked_path(resume, [".npz"])[0]
+        begins = save is not None and _same_file(path, source) and not os.path.exists(source)
+        known = None if begins else Study.load(source)
+        path = source if path is None else path
+    if known is not None:
+        study = study.merge(known, "resume")
+    if path is not None:
+        _check_folder(path)
+        _check_nothing_is_lost(path, study.runs)
+    return path, study
+
+
+def _same_file(one: Any, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _check_folder(path: str) -> None:
+    """Raise OSError if no file can be made beside the path; only trying shows it."""
+    try:
+        with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _check_nothing_is_lost(path: str, runs: Sequence[Run]) -> None:
+    """Raise ValueError if there is a file with anything but these runs."""
+    if not os.path.exists(path):
+        return
+    try:
+        there = Study.load(path).runs
+    except ValueError as error:
+        raise ValueError(f"`save` must be a new file, or a study: {error}") from None
+    known = {(run.label, run.start): run for run in runs}
+    others = [run for run in there
+              if (run.label, run.start) not in known or not same_run(known[run.label, run.start], run)]
+    if others:
+        raise ValueError(
+            f"`save` must be a new file, or one that `resume` continues: the {len(others)} runs in "
+            f"{path} would be lost")
+
+
+class Saver:
+    """Write a study when it is time: after each long run, for short ones once a second.
+
+    Writing takes about `SHARE` of the time since the beginning at most. What prevents it, such
+    as a full disk, becomes a RuntimeWarning: the study continues, and the next file may succeed.
+
+    Parameters
+    ----------
+    path : str
+    study : Study
+        The study that grows.
+    clock : callable
+        Returns the time in seconds.
+    """
+
+    def __init__(
+        self, path: str, study: Study, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path, self._study, self._clock = path, study, clock
+        self._began = self._last = clock()
+        self._spent = self._last_took = 0.0
+        self._longest_unsaved = 0.0
+        self._state_of_file = _state_of_file(path)
+
+    def save_if_due(self, runs: Sequence[Run], new: Sequence[Run], message: str) -> None:
+        """Write all runs if it is time; `new` are those that came since the last call."""
+        self._longest_unsaved = max([self._longest_unsaved, *(run.seconds for run in new)])
+        if self._is_worth_it() and self._is_affordable():
+            self.save(runs, message, stacklevel=5)
+
+    def _is_worth_it(self) -> bool:
+        """Return True if the file lacks a long run, or is a second old."""
+        return max(self._longest_unsaved, self._clock() - self._last) >= INTERVAL
+
+    def _is_affordable(self) -> bool:
+        """Return True if the share holds after one more file that takes as long as the last."""
+        elapsed = self._clock() - self._began
+        return self._spent + self._last_took <= SHARE * (elapsed + self._last_took)
+
+    def save(self, runs: Sequence[Run], message: str, stacklevel: int = 3) -> None:
+        """Write all runs now, unless all of them failed: without a network there is no file."""
+        if all(run.failed for run in runs):
+            return
+        began = self._clock()
+        try:
+            self._write(runs, message)
+        except (OSError, ValueError) as error:
+            text = f"the study could not be saved: {error}; it continues without"
+            warnings.warn(text, RuntimeWarning, stacklevel=stacklevel)
+        self._last = self._clock()
+        self._last_took = self._last - began
+        self._spent += self._last_took
+        self._longest_unsaved = 0.0
+
+    def _write(self, runs: Sequence[Run], message: str) -> None:
+        """Replace the file, unless another process has meanwhile written other runs there."""
+        if _state_of_file(self._path) != self._state_of_file:
+            _check_nothing_is_lost(self._path, runs)
+        runs = in_order(runs, self._study.methods)
+        replace(self._study, runs=runs, message=message).save(self._path)
+        self._state_of_file = _state_of_file(self._path)
+
+
+def _state_of_file(path: str) -> tuple[int, int, int] | None:
+    """Return what changes when another process replaces the file; None without a file."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns, state.st_size
