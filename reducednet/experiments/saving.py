@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..files.archives import checked_path
 from .merging import in_order, same_run
 from .methods import Run
@@ -21,8 +23,8 @@ from .study import Study
 INTERVAL = 1.0
 """Short runs are written together, after this many seconds."""
 SHARE = 0.03
-"""The part of the time that may be spent on writing. It leaves room for files that take longer than
-the one before: a tenth of the time is the most that saving may cost."""
+"""The part of the time that may be spent on writing. A file may take longer than expected: a tenth of
+the time is the most that saving may cost."""
 
 
 def resumed(study: Study, save: Any, resume: Any) -> tuple[str | None, Study]:
@@ -90,10 +92,11 @@ def _check_nothing_is_lost(path: str, runs: Sequence[Run]) -> None:
 
 
 class Saver:
-    """Write a study when it is time: after each long run, for short ones once a second.
+    """Write a study when it is time: after its first run, after each long one, else once a second.
 
-    Writing takes about `SHARE` of the time since the beginning at most. What prevents it, such
-    as a full disk, becomes a RuntimeWarning: the study continues, and the next file may succeed.
+    Writing takes about `SHARE` of the time since the beginning at most; a file is expected to take
+    ``fixed + per_run * n_runs`` seconds, estimated from the files before. What prevents it, such as
+    a full disk, becomes a RuntimeWarning: the study continues, and the next file may succeed.
 
     Parameters
     ----------
@@ -109,24 +112,27 @@ class Saver:
     ) -> None:
         self._path, self._study, self._clock = path, study, clock
         self._began = self._last = clock()
-        self._spent = self._last_took = 0.0
-        self._longest_unsaved = 0.0
+        self._spent = self._per_run = self._longest_unsaved = 0.0
+        self._fixed = np.inf
         self._state_of_file = _state_of_file(path)
 
     def save_if_due(self, runs: Sequence[Run], new: Sequence[Run], message: str) -> None:
         """Write all runs if it is time; `new` are those that came since the last call."""
         self._longest_unsaved = max([self._longest_unsaved, *(run.seconds for run in new)])
-        if self._is_worth_it() and self._is_affordable():
+        if self._is_worth_it() and self._is_affordable(len(runs)):
             self.save(runs, message, stacklevel=5)
 
     def _is_worth_it(self) -> bool:
-        """Return True if the file lacks a long run, or is a second old."""
-        return max(self._longest_unsaved, self._clock() - self._last) >= INTERVAL
+        """Return True if the file lacks a long run or is a second old, or if there is none yet."""
+        unsaved = max(self._longest_unsaved, self._clock() - self._last)
+        return self._spent == 0.0 or unsaved >= INTERVAL
 
-    def _is_affordable(self) -> bool:
-        """Return True if the share holds after one more file that takes as long as the last."""
-        elapsed = self._clock() - self._began
-        return self._spent + self._last_took <= SHARE * (elapsed + self._last_took)
+    def _is_affordable(self, n_runs: int) -> bool:
+        """Return True if the share holds after one more file; the first is always written."""
+        if self._spent == 0.0:
+            return True
+        elapsed, expected = self._clock() - self._began, self._fixed + self._per_run * n_runs
+        return self._spent + expected <= SHARE * (elapsed + expected)
 
     def save(self, runs: Sequence[Run], message: str, stacklevel: int = 3) -> None:
         """Write all runs now, unless all of them failed: without a network there is no file."""
@@ -138,10 +144,11 @@ class Saver:
         except (OSError, ValueError) as error:
             text = f"the study could not be saved: {error}; it continues without"
             warnings.warn(text, RuntimeWarning, stacklevel=stacklevel)
-        self._last = self._clock()
-        self._last_took = self._last - began
-        self._spent += self._last_took
-        self._longest_unsaved = 0.0
+        self._last, self._longest_unsaved = self._clock(), 0.0
+        took = self._last - began
+        self._spent += took
+        self._fixed = min(self._fixed, took)  # the first file has few runs
+        self._per_run = (took - self._fixed) / len(runs)
 
     def _write(self, runs: Sequence[Run], message: str) -> None:
         """Replace the file, unless another process has meanwhile written other runs there."""

@@ -16,3 +16,15 @@ class Kill:
                 return
             Path(self.path).touch()
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillAtCall:
+    """Kills its process at the n-th call in that process."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __call__(self, state):
+        self.n -= 1
+        if self.n == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
