@@ -45,11 +45,11 @@ def resumed(study: Study, save: Any, resume: Any) -> tuple[str | None, Study]:
     OSError
         If `resume` cannot be read, or no file can be written beside `save`.
     """
-    path = None if save is None else checked_path(save, [".npz"])[0]
+    path = None if save is None else _checked(save, "save")
     if isinstance(resume, Study) or resume is None:
         known = resume
     else:
-        source = checked_path(resume, [".npz"])[0]
+        source = _checked(resume, "resume")
         begins = save is not None and _same_file(path, source) and not os.path.exists(source)
         known = None if begins else Study.load(source)
         path = source if path is None else path
@@ -59,6 +59,14 @@ def resumed(study: Study, save: Any, resume: Any) -> tuple[str | None, Study]:
         _check_folder(path)
         _check_nothing_is_lost(path, study.runs)
     return path, study
+
+
+def _checked(path: Any, argument: str) -> str:
+    """Return the path as text; an error names the argument."""
+    try:
+        return checked_path(path, [".npz"])[0]
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`path`", f"`{argument}`")) from None
 
 
 def _same_file(one: Any, other: str) -> bool:

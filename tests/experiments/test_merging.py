@@ -76,7 +76,8 @@ def test_other_methods_and_more_starts_are_appended(whole):
 def test_a_run_that_differs_in_anything_but_its_time_is_refused(whole, field, value):
     changed = replace(whole.runs[0], **{field: value})
     other = replace(whole, runs=(changed, *whole.runs[1:]))
-    with pytest.raises(ValueError, match="`other` must have the same run of 'standard' from start 0, but the two differ"):
+    words = "`other` must have the same run of 'standard' from start 0, but the two differ"
+    with pytest.raises(ValueError, match=words):
         whole.merge(other)
 
 

@@ -13,6 +13,7 @@ import pytest
 from oracles import killers
 
 import reducednet as rn
+from reducednet.cli import main
 from reducednet.experiments import compare as compare_module, saving
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -20,7 +21,7 @@ SETTINGS = {"sizes": (1, 3, 1), "starts": 4, "methods": ("standard", "ball"), "n
 
 
 def compare(**changes):
-    return rn.compare("sin4pi", **{**SETTINGS, **changes})
+    return rn.compare(**{"target": "sin4pi", **SETTINGS, **changes})
 
 
 def without_times(study):
@@ -293,7 +294,8 @@ def test_a_file_with_other_runs_is_not_replaced(path, serial, changes):
     before = path.read_bytes()
     if "resume" in changes:
         changes = changes | {"resume": replace(serial, runs=serial.runs[:3])}
-    with pytest.raises(ValueError, match="`save` must be a new file, or one that `resume` continues: .* would be lost"):
+    words = "`save` must be a new file, or one that `resume` continues: .* would be lost"
+    with pytest.raises(ValueError, match=words):
         compare(save=path, **changes)
     assert path.read_bytes() == before
 
@@ -353,10 +355,10 @@ def test_a_study_of_another_problem_is_refused_and_stays(path, changes, words, m
 
 
 @pytest.mark.parametrize("changes, error, words", [
-    ({"save": "study.csv"}, ValueError, "`path` must be a name that ends in .npz"),
-    ({"resume": "study.csv"}, ValueError, "`path` must be a name that ends in .npz"),
-    ({"save": 3}, TypeError, "`path` must be a str or os.PathLike"),
-    ({"resume": 3}, TypeError, "`path` must be a str or os.PathLike"),
+    ({"save": "study.csv"}, ValueError, "`save` must be a name that ends in .npz"),
+    ({"resume": "study.csv"}, ValueError, "`resume` must be a name that ends in .npz"),
+    ({"save": 3}, TypeError, "`save` must be a str or os.PathLike"),
+    ({"resume": 3}, TypeError, "`resume` must be a str or os.PathLike"),
     ({"resume": "none.npz"}, FileNotFoundError, "none.npz"),
     ({"resume": "none.npz", "save": "new.npz"}, FileNotFoundError, "none.npz"),
     ({"save": "no-folder/study.npz"}, FileNotFoundError, "no-folder"),
@@ -431,3 +433,48 @@ def test_a_domain_that_a_file_cannot_hold_is_refused_before_any_run(path, monkey
     with pytest.raises(ValueError, match="`domain` must be one of"):
         compare(domain=Interval(0, 1), save=path)
     assert not made
+
+
+# ---------------------------------------------------------------------------------------- the command line
+
+OF_COMMAND = {"target": "franke", "sizes": (2, 3, 1), "test_points": 4000}
+COMMAND = ["compare", "franke", "--methods", "standard,ball", "--neurons", "3", "--steps", "3"]
+
+
+def command(folder, *options):
+    return main.main([*COMMAND, "--out", str(folder), *map(str, options)])
+
+
+def test_parts_made_by_commands_are_put_together_by_resume(tmp_path, capsys):
+    for part in "1/2", "2/2":
+        name = tmp_path / f"{part[0]}.npz"
+        assert command(tmp_path, "--starts", "3", "--part", part, "--save", name, "--resume", name) == 0
+    assert "part: 2 of 6 runs" in capsys.readouterr().out
+    assert command(tmp_path, "--starts", "4", "--resume", tmp_path / "1.npz", tmp_path / "2.npz") == 0
+    study = rn.Study.load(tmp_path / "study.npz")
+    assert same(study, compare(**OF_COMMAND))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.npz", "2.npz", "study.npz", "study.png"]
+
+
+def test_command_continues_its_file(path, serial):
+    assert command(path.parent, "--starts", "2", "--save", path) == 0
+    assert command(path.parent, "--starts", "4", "--resume", path) == 0
+    assert same(rn.Study.load(path), compare(**OF_COMMAND))
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--save", "there.npz"], "`--save` must be a new file, or one that `--resume` continues"),
+    (["--save", "new.csv"], "`--save` must be a name that ends in .npz"),
+    (["--resume", "none.npz"], "none.npz: No such file"),
+    (["--resume", "there.npz", "--seed", "3"], "`--resume` must be a study of the same problem, but its seed is"),
+    (["--part", "0/2"], "`--part` must be K/N"), (["--part", "3/2"], "`--part` must be K/N"),
+    (["--part", "half"], "`--part` must be K/N"),
+])
+def test_bad_calls_are_refused_in_one_line_and_the_file_stays(tmp_path, capsys, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    compare(**OF_COMMAND).save("there.npz")
+    before = (tmp_path / "there.npz").read_bytes()
+    assert command(tmp_path, *options) == 2
+    errors = capsys.readouterr().err
+    assert words in errors and errors.count("\n") == 1
+    assert (tmp_path / "there.npz").read_bytes() == before
