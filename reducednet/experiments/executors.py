@@ -111,7 +111,7 @@ def _mapped(like_map: Callable[..., Any], work: Work, parts: list[Batch]) -> Res
 
 def _submitted(work: Work, tasks: Batch, executor: Executor, lost: list[Lost]) -> Results:
     """Submit all batches at once, then lost tasks one per worker, then the rest one by one."""
-    left = yield from _attempt(work, batches(tasks, executor), len(tasks), executor)
+    left = yield from _attempt(work, batches(tasks, executor), max(len(tasks), 1), executor)
     for at_once in (worker_count(executor), 1):
         left = yield from _attempt(work, [[task] for task, _ in left], at_once, executor)
     lost += left

@@ -333,6 +333,8 @@ def test_lost_work_is_no_failure_where_the_pool_is_the_callers(serial, kind, tmp
     study.save(tmp_path / "study.npz")
     again = rn.Study.load(tmp_path / "study.npz")
     assert (again.message, again.missing) == (study.message, study.missing)
+    resumed = compare(resume=again, **arguments)
+    assert resumed.message == "finished" and checked_runs(resumed, serial) == 4
 
 
 def test_progress_counts_up_to_all_runs(spawned):

@@ -1,5 +1,4 @@
 """A study that is saved on the way and resumed is the one that was never interrupted; files lose nothing."""
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -166,11 +165,12 @@ def test_fewer_starts_and_other_methods_lose_nothing(path, serial):
     assert rn.Study.load(path) == study
 
 
-def test_a_finished_study_is_returned_without_any_work(path, serial):
+@pytest.mark.parametrize("executor", [None, map, ThreadPoolExecutor(1)], ids=["serial", "map", "threads"])
+def test_a_finished_study_is_returned_without_any_work(path, serial, executor, monkeypatch):
     compare(save=path)
-    before = path.read_bytes()
-    study = compare(resume=path, executor=lambda work, parts: [work(part) for part in parts if 1 / 0])
-    assert same(study, serial) and path.read_bytes() == before
+    before, made = path.read_bytes(), count_runs(monkeypatch)
+    assert same(compare(resume=path, executor=executor), serial)
+    assert path.read_bytes() == before and not made
 
 
 def test_parts_are_resumed_as_parts(path, serial, monkeypatch):
@@ -265,23 +265,6 @@ def test_a_study_that_is_killed_and_resumed_has_the_table_of_one_that_is_not(pat
     assert same(resumed, expected)
     times_aside = [{**row, "seconds": 0.0} for row in resumed.table()]
     np.testing.assert_equal(times_aside, [{**row, "seconds": 0.0} for row in expected.table()])
-
-
-@kills
-@pytest.mark.parametrize("method", ["standard"])
-def test_a_study_that_loses_its_pool_is_resumed_with_a_new_one(path, method, tmp_path):
-    from concurrent.futures import ProcessPoolExecutor
-
-    spawn = multiprocessing.get_context("spawn")
-    killer = rn.Method(method, label="killer", options={"callback": killers.Kill(str(tmp_path / "killed"))})
-    arguments = {"methods": [method, killer], "save": path, "resume": path}
-    with ProcessPoolExecutor(1, mp_context=spawn) as executor:
-        study = compare(executor=executor, **arguments)
-    assert study.message.startswith("unfinished: the executor lost ") and study.missing
-    assert rn.Study.load(path).missing == study.missing
-    with ThreadPoolExecutor(1) as executor:
-        again = compare(executor=executor, **arguments)  # the file of the killer is there now
-    assert same(again, compare(methods=[method, killer])) and again.message == "finished"
 
 
 # --------------------------------------------------------------------------------------- nothing is lost
@@ -445,6 +428,7 @@ def command(folder, *options):
     return main.main([*COMMAND, "--out", str(folder), *map(str, options)])
 
 
+@pytest.mark.slow
 def test_parts_made_by_commands_are_put_together_by_resume(tmp_path, capsys):
     for part in "1/2", "2/2":
         name = tmp_path / f"{part[0]}.npz"
