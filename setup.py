@@ -8,10 +8,10 @@ from setuptools import setup
 def long_description() -> str:
     """Return the README for the page of a package index, which has none of the README's files.
 
-    Pictures are left out, and links to files become their text; links to the web stay.
+    Pictures give way to their description, and links to files to their text; links to the web stay.
     """
     text = (Path(__file__).resolve().parent / "README.md").read_text(encoding="utf-8")
-    text = re.sub(r"!\[[^]]*\]\((?!https?:)[^)]*\)\n*", "", text)
+    text = re.sub(r"!\[([^]]*)\]\((?!https?:)[^)]*\)", r"*Picture in the sources: \1.*", text)
     return re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class _PrintCompletion(argparse.Action):
             if isinstance(action, argparse._SubParsersAction):
                 for command in action.choices.values():
                     _complete_paths(command, shtab)
-        print(shtab.complete(parser, shell))
+        print(shtab.complete(parser, shell), file=sys.stdout)
         parser.exit()
 
 

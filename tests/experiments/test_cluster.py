@@ -154,7 +154,7 @@ def test_the_job_array_of_the_page_adds_up(tmp_path, serial):
         command = ["env", f"SLURM_ARRAY_TASK_ID={task}", "bash", "job.sh"]
         result = run(command, tmp_path)
         assert result.returncode == 0, result.stderr
-    merging, = [code for code in PYTHON if "reduce" in code]
+    merging, = [code for code in PYTHON if "functools" in code]
     (tmp_path / "merge.py").write_text(merging)
     result = run([sys.executable, "merge.py"], tmp_path)
     assert result.returncode == 0 and "part: 9 of 12 runs" in result.stdout and result.stdout.endswith(" 3\n")
