@@ -320,7 +320,8 @@ def _collect(
     n_known = len(runs)
     ending, total = "finished", n_known + len(tasks)
     try:
-        results = executors.results(partial(work, problem), tasks, executor, lost)
+        largest = executors.LARGEST_BATCH if saver is None else 1  # so that each run is saved soon
+        results = executors.results(partial(work, problem), tasks, executor, lost, largest)
         for finished, interrupted in results:
             runs += finished
             if saver is not None:

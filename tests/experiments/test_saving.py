@@ -74,6 +74,13 @@ def test_at_each_run_the_file_is_a_complete_study_of_all_runs_before(path, seria
     assert not [entry for entry in path.parent.iterdir() if entry != path]
 
 
+def test_a_study_that_is_saved_gives_out_one_run_at_a_time(path, serial):
+    lengths = []
+    study = compare(save=path, starts=40, executor=lambda work, parts: (
+        lengths.append(len(part)) or work(part) for part in parts))
+    assert lengths == [1] * 80 and len(study.runs) == 80
+
+
 class Clock:
     """Time that passes only when something is said to take it."""
 
