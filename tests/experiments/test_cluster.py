@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL"),
 ]
-LIBRARY = {"processes": "concurrent.futures", "loky": "loky", "dask": "distributed", "mpi": "mpi4py.futures"}
+LIBRARY = {"processes": "concurrent.futures", "loky": "loky", "dask": "distributed", "mpi": "mpi4py"}
 
 
 def environment():
