@@ -97,18 +97,23 @@ def _scalers_of(steps: Any) -> list[_Scaler]:
     """Return the maps of the steps (name, transformer); raise TypeError for one that is no scaler."""
     scalers: list[_Scaler] = []
     for name, step in steps:
-        kind = type(step)
         if step is None or (isinstance(step, str) and step == "passthrough"):
             continue
         if _is_pipeline(step):
             scalers += _scalers_of(step.steps)
-        elif kind.__name__ in _SCALERS and kind.__module__.split(".")[0] == "sklearn" and "transform" not in vars(step):
+        elif _is_scaler(step):
             scalers.append(_scaler(f"mlp[{name!r}]", step))
         else:
             expected = f"one of {sorted(_SCALERS)} before the MLP"
-            raise TypeError(message(f"mlp[{name!r}]", expected, f"{step!r}: apply it to the samples yourself, and "
-                                                              "convert the steps after it"))
+            got = f"{step!r}: apply it to the samples yourself, and convert the steps after it"
+            raise TypeError(message(f"mlp[{name!r}]", expected, got))
     return scalers
+
+
+def _is_scaler(step: Any) -> bool:
+    """Return True for a scaler of scikit-learn itself that transforms in its own way."""
+    own = type(step).__module__.split(".")[0] == "sklearn" and "transform" not in vars(step)
+    return own and type(step).__name__ in _SCALERS
 
 
 def _scaler(name: str, step: Any) -> _Scaler:

@@ -18,6 +18,7 @@ from ..networks.network import Network
 from ..reduced_space.intervals import BOUNDS
 from .fitting import (
     BATCH_SIZE, MANY_SAMPLES, Fit, Stream, Task, begin_stream, continue_stream, fit,
+    kind_of,
 )
 from .inputs import (
     NotFittedError, check_feature_names, check_labels, check_responses, check_sample_weight,
@@ -218,7 +219,7 @@ class ReducedEstimator:
             domain = data_box(np.vstack([X, *self.domain_.bounding_box()]))
         task = self._task(X, Y, n_outputs, weight, domain, start, one_pass=True)
         stream = getattr(self, "_stream", None)
-        if stream is None:
+        if stream is None or stream.kind != kind_of(task):
             stream = begin_stream(task, _generator(self.random_state))
         self._stream, found = continue_stream(stream, task)
         self.loss_curve_ = np.append(getattr(self, "loss_curve_", []), found.loss_curve)
@@ -330,14 +331,15 @@ class ReducedRegressor(ReducedEstimator):
     method : str
         As for `train`: ``"lbfgs"``, ``"varpro"`` (for data without noise), ``"adam"``, ``"sgd"``,
         ``"slsqp"``; ``"exact"`` for one input and one hidden layer. ``"auto"`` is
-        ``"lbfgs"`` here, but ``"exact"`` for one input, one hidden layer and at most 2000 samples
-        with ``validation_fraction=0``: it follows noise as far as any network can.
+        ``"lbfgs"`` here up to 10,000 samples and ``"adam"`` for more, but ``"exact"`` for one
+        input, one hidden layer, at most 2000 samples, ``validation_fraction=0`` and ``alpha=0``: it
+        follows noise as far as any network can.
     n_steps : int, optional
         The largest number of steps: by default 300, but 100 for ``"varpro"``, ``"slsqp"`` and
-        ``"exact"``. A step of ``"adam"`` and ``"sgd"`` is a pass over the samples in batches of 64.
+        ``"exact"``. A step of ``"adam"`` and ``"sgd"`` is a pass over the samples in mini-batches.
     n_starts : int
-        How many starts are tried; the best one on the held-out samples is kept, or without them the
-        one of least training loss.
+        How many starts are tried (one with `warm_start` after the first fit). The best one on the
+        held-out samples is kept, or without them the one of least training loss.
     domain : "data" or Domain
         The inputs that the network is made for: the box of the samples, or a domain around them, in
         their units.
@@ -349,6 +351,26 @@ class ReducedRegressor(ReducedEstimator):
         takes two to six runs. With 0 there is one run, to its end.
     verbose : bool
         Show the progress of every run on stderr.
+    alpha : float
+        The strength of weight decay, see the table; not for ``"varpro"`` and ``"exact"``.
+    batch_size : int or "auto"
+        Of a mini-batch of ``"adam"`` and ``"sgd"``; "auto" is 64.
+    learning_rate_init : float
+        The learning rate of ``"adam"`` and ``"sgd"``.
+    max_iter : int, optional
+        Another name of `n_steps`; give one of them.
+    tol : float, optional
+    n_iter_no_change : int, optional
+        If one of them is given, or with `early_stopping`, a run ends after more than
+        `n_iter_no_change` steps in a row that do not lower the loss by `tol` (1e-4 and 10 where
+        they are not given). The loss is that of the samples held out, or without them that of
+        training. Otherwise a run with samples held out ends when 20 steps have not lowered their
+        loss by 1 %, and a run without them at `n_steps`.
+    early_stopping : bool
+        Keep the network of least loss on the samples held out (the first part of them), which it
+        has not seen: one run, and none on all samples after it.
+    warm_start : bool
+        Let `fit` start from the network of the last fit.
 
     Attributes
     ----------
@@ -368,6 +390,43 @@ class ReducedRegressor(ReducedEstimator):
 
     Notes
     -----
+    Compared with scikit-learn's MLPRegressor and MLPClassifier:
+
+    ========================  =====================================================================
+    there                     here
+    ========================  =====================================================================
+    hidden_layer_sizes        the same; the default is (20,), there (100,)
+    activation                always "relu"
+    solver                    `method`; "adam" and "sgd" (here without Nesterov's form) know the rows
+                              of the reduced space
+    alpha                     the same sum alpha / (2 n) |W|^2 is added, of standardised inputs and
+                              responses, in ``space="standard"``. In the reduced space, where rows
+                              have norm 1, alpha / n times the sum of |c_j|, the norms of the outgoing
+                              weights: with one hidden layer its least value is the same, since
+                              scaling a neuron leaves |w_j| |c_j| <= (|w_j|^2 + |c_j|^2) / 2. With
+                              more layers only the outgoing weights are penalised: not the same. Two
+                              classes have two outputs here, one there: v / 2 and -v / 2 for v. The
+                              default is 0, there 1e-4
+    batch_size                the same; "auto" is 64, there min(200, n)
+    learning_rate_init        the same; the default is 0.01, there 0.001
+    learning_rate, power_t,   not there: the rate is constant, momentum is 0.9, samples are shuffled,
+    momentum, shuffle, ...    Adam has its usual constants
+    max_iter                  the same, or `n_steps`: passes of "adam" and "sgd", else iterations;
+                              no warning at the limit
+    tol, n_iter_no_change     the same rule if given, for every method, L-BFGS too; the training loss
+                              is that of all samples after the step, there a mean over the pass
+    early_stopping            the same, by the loss of the held-out samples, there by their score.
+                              False there holds nothing out: here that is ``validation_fraction=0``
+    validation_fraction       without early stopping it chooses the number of steps; 0.2, there 0.1
+    warm_start, partial_fit   the same; units are those of the first samples of `partial_fit`
+    sample_weight             the same
+    random_state              the same seed gives other random numbers
+    coefs_, intercepts_       ``network_.weights``, ``network_.thresholds``, ``.output_weights`` (their
+                              transposes there), ``.output_bias``: for samples in their own units
+    loss_, loss_curve_        squared errors in units of the variance, summed over outputs, with the
+                              penalty; there half of the squared errors, averaged
+    ========================  =====================================================================
+
     Outside the domain the network extrapolates. The order of the samples does not matter, and a
     sample of weight 2 is the same as one given twice, bit for bit, as long as sums of weights are
     exact.
@@ -466,9 +525,12 @@ class ReducedClassifier(ReducedEstimator):
 
     Parameters
     ----------
-    hidden_layer_sizes, space, bound, method, n_steps, n_starts, domain, random_state, validation_fraction, verbose
-        As for `ReducedRegressor`, but ``method="auto"`` is ``"adam"``, and ``"varpro"`` is for squared errors
-        only. The parts that are held out are stratified by class.
+    hidden_layer_sizes, space, bound, method, n_steps, n_starts, domain, random_state, \
+    validation_fraction, verbose, alpha, batch_size, learning_rate_init, max_iter, tol, \
+    n_iter_no_change, early_stopping, warm_start
+        As for `ReducedRegressor`, whose table compares them with scikit-learn's, but
+        ``method="auto"`` is ``"adam"``, and ``"varpro"`` is for squared errors only. The parts that
+        are held out are stratified by class.
 
     Attributes
     ----------
@@ -546,8 +608,8 @@ class ReducedClassifier(ReducedEstimator):
         labels = check_labels(y, len(X))
         weight = check_sample_weight(sample_weight, len(X))
         if first and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit: `classes`, all labels there "
-                             "will be")
+            raise ValueError("classes must be passed on the first call to partial_fit: `classes`, all "
+                             "labels there will be")
         if classes is not None:
             known, _ = encode(check_labels(classes, len(np.atleast_1d(classes))))
             if len(known) < 2:

@@ -194,14 +194,20 @@ class Stream(NamedTuple):
     """A fit that goes on with further samples, in the units of the first ones.
 
     `state` is that of the optimiser after the last pass, empty at first, and `rng` draws the order
-    of samples.
+    of samples. `kind` is the space, the kind of interval and the method, for which the state is.
     """
 
+    kind: tuple[str, str, str]
     inputs: Scaling
     outputs: Scaling
     network: Network
     state: dict[str, Any]
     rng: np.random.Generator
+
+
+def kind_of(task: Task) -> tuple[str, str, str]:
+    """Return what a stream cannot change: the space, the kind of interval and the method."""
+    return task.space, task.bound, task.method
 
 
 def begin_stream(task: Task, rng: np.random.Generator) -> Stream:
@@ -218,7 +224,7 @@ def begin_stream(task: Task, rng: np.random.Generator) -> Stream:
         network = _continued(task, box, inputs, outputs, used, X[0])
     else:
         network = _start(task, box, inputs.standardise(X), rng)
-    return Stream(inputs, outputs, network, {}, rng)
+    return Stream(kind_of(task), inputs, outputs, network, {}, rng)
 
 
 def continue_stream(stream: Stream, task: Task) -> tuple[Stream, Fit]:
