@@ -169,10 +169,9 @@ def _certificate(
 ) -> Certificate:
     question = findings.question
     name = fingerprint(f, g, question.domain)
-    semantics = "float64" if question.evaluation_error else "real"
     return Certificate(
         claim, value, question.eps, question.evaluation_error, margin, kind, arrays, name,
-        semantics=semantics,
+        semantics=question.semantics,
     )
 
 

@@ -9,6 +9,7 @@ from .._validation import Array
 from ..domains import Ball, Box, Domain
 from ..networks.network import Network
 from ..numerics.rationals import rationals
+from ..numerics.rounding import FLOAT64, FloatFormat
 from ..numerics.sphere import normalise
 from .findings import Findings
 from .rational import contains, corners_around, gap_at
@@ -212,7 +213,7 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
     if not np.isfinite(margin):
         return
     for x in X[:max(1, EXACT_BUDGET // (f.n_parameters + g.n_parameters))]:
-        inner = move_inside(domain, x)
+        inner = move_inside(domain, x, question.float_format)
         if inner is not None:
             findings.refute(gap_at(*findings.exact, rationals(inner), margin), inner, method)
         if findings.refuted:
@@ -220,13 +221,17 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
         findings.check_time()
 
 
-def move_inside(domain: Domain, x: Array) -> Array | None:
-    """Return a point near x that lies in the domain in exact arithmetic, or None."""
+def move_inside(
+    domain: Domain, x: Array, float_format: FloatFormat = FLOAT64
+) -> Array | None:
+    """Return a point near x, of this format, that lies in the domain in exact arithmetic, or None.
+    """
     if isinstance(domain, Box):
-        return np.clip(x, domain.low, domain.high)
+        low, high = float_format.inner_interval(domain.low, domain.high)
+        return np.clip(float_format.rounded(x), low, high) if (low <= high).all() else None
     middle = domain.centre if isinstance(domain, Ball) else domain.points.mean(axis=0)  # type: ignore
     for share in (0.0, 2.0**-50, 2.0**-44, 2.0**-30, 2.0**-12):
-        point = x + share * (middle - x)
-        if contains(domain, rationals(point), corners_around(domain, point)):
+        point = float_format.rounded(x + share * (middle - x))
+        if np.isfinite(point).all() and contains(domain, rationals(point), corners_around(domain, point)):
             return np.asarray(point)
     return None
