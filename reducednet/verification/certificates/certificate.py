@@ -400,6 +400,13 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     ArithmeticError, LookupError, StopIteration, TypeError, ValueError
         If the data proves nothing.
     """
+    data = {**complete(certificate.arrays, domain), "margin": certificate.margin}
+    with np.errstate(all="ignore"):  # inf proves little, nan nothing
+        return CHECKERS[certificate.kind](data, f, g, domain)
+
+
+def complete(arrays: Mapping[str, Any], domain: Domain) -> dict[str, Any]:
+    """Return the arrays as checkers read them, with those that may be absent."""
     absent = {
         "directions": np.empty((0, domain.n_inputs)),
         "cuts": np.empty((0, 2), dtype=int),
@@ -409,10 +416,7 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
         "multiples": np.empty((0, 0)),
         "exchanged": np.array(0),
     }
-    arrays = {name: _for_indices(array) for name, array in certificate.arrays.items()}
-    data = {**absent, **arrays, "margin": certificate.margin}
-    with np.errstate(all="ignore"):  # inf proves little, nan nothing
-        return CHECKERS[certificate.kind](data, f, g, domain)
+    return absent | {name: _for_indices(array) for name, array in arrays.items()}
 
 
 def _for_indices(array: np.ndarray) -> np.ndarray:
