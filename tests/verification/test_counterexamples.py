@@ -146,13 +146,13 @@ def test_an_and_of_steps_with_one_moved_is_refuted_by_the_search(n_steps, d, see
 def test_each_cell_that_a_segment_crosses_gets_a_point():
     rng = np.random.default_rng(2)
     f, g = (rn.Network.random((2, 7, 1), rng=rng, activation="binary") for _ in range(2))
-    starts, ends = rng.uniform(-1.0, 1.0, (2, 5, 2))
+    starts, ends = rng.uniform(-1.0, 1.0, (2, 3, 2))
 
     def cells(X):
         return {tuple(on) for on in np.hstack([net.pre_activations(X)[0] for net in (f, g)]) > 0.0}
 
     for start, end in zip(starts, ends):
-        crossed = cells(start + np.linspace(0.0, 1.0, 20_001)[:, np.newaxis] * (end - start))
+        crossed = cells(start + np.linspace(0.0, 1.0, 8_001)[:, np.newaxis] * (end - start))
         found = cells(_points_in_cells(f, g, start[np.newaxis], end[np.newaxis]))
         assert crossed <= found and len(found) == len(crossed)
     together = _points_in_cells(f, g, starts, ends)

@@ -1,5 +1,4 @@
 """Neurons called dead or always on are so at every point, in rationals."""
-import time
 from fractions import Fraction
 
 import numpy as np
@@ -71,7 +70,7 @@ def signs_on(network, X):
 
 
 @pytest.mark.parametrize("n, seed", [
-    (4, 0), (4, 1), *[pytest.param(6, seed, marks=pytest.mark.slow) for seed in range(4)],
+    (4, 0), *[pytest.param(6, seed, marks=pytest.mark.slow) for seed in range(4)],
 ])
 @pytest.mark.parametrize("domain", [
     rn.Box([-1.0, -1.0], [1.0, 1.0]), rn.Ball([0.5, 0.0], 1.0),
@@ -104,11 +103,14 @@ def test_linear_programs_find_signs_that_lines_do_not():
     assert counts[0] > counts[1] > counts[2]
 
 
-def test_time_limit_ends_the_linear_programs_and_what_is_found_by_then_is_proved():
+def test_no_linear_program_begins_after_the_time_limit(monkeypatch):
+    """What back-substitution finds by then is proved, and added to the linear bounds."""
+    def too_late(*arguments, **options):
+        raise AssertionError("a linear program after the time limit")
+
+    monkeypatch.setattr("scipy.optimize.linprog", too_late)
     network, box = rn.Network.random((3, 10, 10, 10, 1), rng=1), rn.Box(-np.ones(3), np.ones(3))
-    began = time.perf_counter()
-    quick = rn.stable_neurons(network, box, "milp", time_limit=1e-6)
-    assert time.perf_counter() - began < 1.0
+    quick = rn.stable_neurons(network, box, "milp", time_limit=1e-9)
     for less, more in zip(rn.stable_neurons(network, box).dead, quick.dead):
         assert (less <= more).all()
 
