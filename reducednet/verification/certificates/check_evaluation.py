@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .arithmetic import (
-    SMALLEST, UNDERFLOW, Interval, Layer, above, affine_bounds, below, bounding_box, gamma,
-    highest, kind_of, layers_of, raised, row_norms,
+    SMALLEST, UNDERFLOW, Interval, Layer, above, absolute_product, affine_bounds, below,
+    bounding_box, gamma, highest, kind_of, layers_of, raised, row_norms,
 )
 
 
@@ -61,7 +61,7 @@ class Evaluated(NamedTuple):
 def are_numbers_of(arithmetic: Arithmetic, *arrays: Any) -> bool:
     """Return True if all entries of the arrays are numbers of this type."""
     with np.errstate(over="ignore"):
-        return all((array.astype(arithmetic.dtype) == array).all() for array in arrays)
+        return all((array.astype(arithmetic.dtype, copy=False) == array).all() for array in arrays)
 
 
 def has_parameters_of(arithmetic: Arithmetic, network: Any) -> bool:
@@ -82,8 +82,9 @@ def affine_error(layer: Layer, h: Evaluated, arithmetic: Arithmetic) -> Any:
     n = W.shape[1]
     has_bound = (n + 3) * arithmetic.unit_roundoff < 1.0
     local = gamma(n + 1, arithmetic.unit_roundoff) if has_bound else np.inf
-    terms = raised(np.abs(W) @ (h.interval.largest + h.error) + np.abs(b), n + 2)
-    error = np.abs(W) @ h.error + local * terms + n * arithmetic.smallest
+    products = absolute_product(W, np.stack([h.interval.largest + h.error, h.error], axis=1))
+    terms = raised(products[:, 0] + np.abs(b), n + 2)
+    error = products[:, 1] + local * terms + n * arithmetic.smallest
     error = raised(error, n + 4) + UNDERFLOW * (2 * n + 2)
     fits = raised(terms * (1.0 + local), 2) <= arithmetic.largest
     return np.where(fits, error, np.inf)
