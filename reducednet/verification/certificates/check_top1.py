@@ -1,0 +1,207 @@
+"""Check that one network decides as another one wherever that one decides clearly, in float64.
+
+This checks proofs of kind "top1" again, and "top1_point", their counterexamples in rationals, with
+no code of the provers. docs/certificates.md, sections 12 and 13, define both, and PROOFS, section
+25, has the mathematics.
+
+g agrees with f up to delta if no point x of the domain and outputs j, k have
+
+    f_j(x) - f_i(x) > delta for all i != j    and    g_k(x) > g_j(x).
+
+For an ordered pair (j, k), any of these excludes that on a region, with D_i = f_j - f_i and
+B = g_k - g_j:
+
+1. sup D_i <= delta for some i: j never leads f by more than delta;
+2. sup B <= 0: k never beats j in g;
+3. sup (B + D_k) <= delta, as B + D_k is above delta otherwise;
+4. sup (B + sum_i mu_i D_i) <= delta sum_i mu_i for some mu >= 0, for the same reason.
+
+So each gives the least delta that it proves, and the smallest of them is the pair's number. Most
+pairs have small numbers on the whole domain; the others, which are `open`, are split. Bounds of
+these linear functions of both networks' outputs are those of `check_difference`.
+"""
+from fractions import Fraction
+from math import fsum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .arithmetic import SMALLEST, UNDERFLOW, above, below, gamma, raised, require
+from .check_difference import (
+    LastLayer, UncertainRows, batches_of_leaves, bounds_of_outputs, joint_layers,
+    last_hidden_layer,
+)
+from .check_rational import outputs, point_of, require_fit
+
+WHOLE_DOMAIN = -1
+"""The number of the leaf, in the evidence, that stands for the whole domain."""
+
+ONE_LEAF = {"axis": np.array([-1]), "place": np.zeros(1)}
+"""The tree of a domain that is not split."""
+
+
+class Mixtures(NamedTuple):
+    """Multipliers of 4., each row for one region and one pair.
+
+    leaf : array (n,), the number of the leaf, or WHOLE_DOMAIN
+    pairs : array (n, 2), the outputs (j, k)
+    multipliers : array (n, K), mu >= 0 with mu_j = 0
+    """
+
+    leaf: Any
+    pairs: Any
+    multipliers: Any
+
+    def take(self, which: Any) -> "Mixtures":
+        """Return some of the mixtures."""
+        return Mixtures(*(part[which] for part in self))
+
+
+# linear functions of the outputs
+
+
+def combined(coefficients: Any, rows: UncertainRows) -> UncertainRows:
+    """Return the rows of M v for rows of the quantities v and a matrix M of coefficients.
+
+    A term goes through at most as many roundings as a row of M has entries other than 0, k of them,
+    for zeros are added exactly. With the errors E of the rows R,
+
+        |fl(M R) - M (R +- E)| <= |M| (E + gamma_k |R|),
+
+    which is a sum of at most k + 5 roundings; products that underflow are charged one by one.
+    """
+    k = int(np.count_nonzero(coefficients, axis=1).max(initial=0))
+    each = rows.errors + (gamma(k) * np.abs(rows.coefficients) + SMALLEST)
+    errors = raised(np.abs(coefficients) @ each, k + 5) + UNDERFLOW * k
+    return UncertainRows(coefficients @ rows.coefficients, errors)
+
+
+def leads(j: int, others: Any, n_outputs: int) -> Any:
+    """Return the coefficients of v_j - v_i, a row for each i of the others."""
+    coefficients = -np.eye(n_outputs)[others]
+    coefficients[:, j] += 1.0
+    return coefficients
+
+
+def linear_functions(of_g: Any, of_f: Any, last: LastLayer) -> UncertainRows:
+    """Return the rows of (of_g) g + (of_f) f."""
+    return combined(np.concatenate([of_g, of_f], axis=1), last.rows)  # g's outputs come first
+
+
+def suprema(rows: UncertainRows, last: LastLayer) -> Any:
+    """Return upper bounds (n, B) over each region, the better of both ways."""
+    ways = bounds_of_outputs(rows, last)
+    return np.minimum(ways[0].high, ways[-1].high)
+
+
+# numbers of pairs
+
+
+def numbers_of_pairs(j: int, others: Any, last: LastLayer) -> Any:
+    """Return the least delta that 1., 2. or 3. prove for (j, k), (n, B): a row for each k of others.
+
+    The number of 2. is 0, or inf where the bound is above 0.
+    """
+    n_outputs = len(last.rows.coefficients) // 2
+    rivals = leads(j, np.delete(np.arange(n_outputs), j), n_outputs)
+    never_leads = suprema(linear_functions(0.0 * rivals, rivals, last), last).min(axis=0)
+    if (never_leads <= 0.0).all():  # no number is smaller
+        return np.zeros((len(others), len(never_leads)))
+
+    D = leads(j, others, n_outputs)
+    beaten = suprema(linear_functions(-D, 0.0 * D, last), last)
+    together = suprema(linear_functions(-D, D, last), last)
+    numbers = np.maximum(np.minimum(never_leads, together), 0.0)
+    return np.where(beaten <= 0.0, 0.0, numbers)
+
+
+def require_mixtures(mixtures: Mixtures, n_outputs: int) -> None:
+    """Refuse multipliers that are none of their pair."""
+    require(mixtures.pairs.max(initial=0) < n_outputs, "multipliers of no output")
+    of_leader = mixtures.multipliers[np.arange(len(mixtures.leaf)), mixtures.pairs[:, 0]]
+    differ = mixtures.pairs[:, 0] != mixtures.pairs[:, 1]
+    fit = differ.all() and (of_leader == 0.0).all() and (mixtures.multipliers >= 0.0).all()
+    require(fit, "multipliers that are none of their pair")
+
+
+def numbers_of_mixture(pair: Any, multipliers: Any, last: LastLayer) -> Any:
+    """Return the least delta that 4. proves for a pair, (B,).
+
+    The sum of multipliers is rounded once, and replaced by the float64 below; the quotient by the
+    one above.
+    """
+    (j, k), n = pair.tolist(), len(multipliers)
+    D, B = leads(j, np.arange(n), n), -leads(j, [k], n)  # D_j = 0
+    rows = linear_functions(np.concatenate([B, 0.0 * D]), np.concatenate([0.0 * B, D]), last)
+    bound = suprema(combined(np.append(1.0, multipliers)[np.newaxis], rows), last)[0]
+    total = below(fsum(multipliers.tolist()))
+    quotient = above(bound / total) if total > 0.0 else np.full_like(bound, np.inf)
+    return np.where(bound <= 0.0, 0.0, quotient)
+
+
+def best_numbers(pairs: Any, first_leaf: int, mixtures: Mixtures, last: LastLayer) -> Any:
+    """Return the least delta that the evidence proves for each pair on each region, (n, B).
+
+    first_leaf : the number of the first of the regions
+    """
+    numbers = np.zeros((len(pairs), last.forms.values.shape[2]))
+    for j in np.unique(pairs[:, 0]).tolist():
+        own = pairs[:, 0] == j
+        numbers[own] = numbers_of_pairs(j, pairs[own, 1], last)
+
+    here = (mixtures.leaf >= first_leaf) & (mixtures.leaf < first_leaf + numbers.shape[1])
+    for leaf, pair, multipliers in zip(*mixtures.take(here)):
+        own = np.flatnonzero((pairs == pair).all(axis=1))
+        found = numbers_of_mixture(pair, multipliers, last)[leaf - first_leaf]
+        numbers[own, leaf - first_leaf] = np.fmin(numbers[own, leaf - first_leaf], found)
+    return numbers
+
+
+def check(data: Any, f: Any, g: Any, domain: Any) -> float:
+    """Return the least delta up to which g agrees with f on the domain, as far as the data proves.
+
+    data : `axis`, `place`, `directions`, `labels0`, `scales0`, ..., `linear`, see
+        `check_difference.check`; `open`, the pairs that the leaves are for; `leaf`, `pairs`,
+        `multipliers`, see `Mixtures`
+
+    ValueError if the data proves nothing.
+    """
+    layers = joint_layers(f, g, domain)
+    n_outputs = len(f.output_weights)
+    is_open = np.eye(n_outputs, dtype=bool)  # no pairs (j, j)
+    require(data["open"].max(initial=0) < n_outputs, "an output that the networks do not have")
+    is_open[data["open"][:, 0], data["open"][:, 1]] = True
+    mixtures = Mixtures(data["leaf"], data["pairs"], data["multipliers"])
+    require_mixtures(mixtures, n_outputs)
+
+    with np.errstate(all="ignore"):
+        parts, kind = batches_of_leaves({**data, **ONE_LEAF}, layers, domain)
+        last = last_hidden_layer(parts[0], data, layers, domain, kind)
+        settled = np.argwhere(~is_open)
+        found = [best_numbers(settled, WHOLE_DOMAIN, mixtures, last).max(initial=0.0)]
+
+        parts, kind = batches_of_leaves(data, layers, domain)
+        first_leaf = 0
+        for part in parts if len(data["open"]) else []:
+            last = last_hidden_layer(part, data, layers, domain, kind)
+            found.append(best_numbers(data["open"], first_leaf, mixtures, last).max())
+            first_leaf += len(part)
+    return float(np.max(found))  # nan if one is: the built-in max may lose it
+
+
+def lead_at(data: Any, f: Any, g: Any, domain: Any) -> Fraction:
+    """Return by how much the largest output of f leads the others at a point where g disagrees.
+
+    ValueError if the point does not lie in the domain, if f has no single largest output there, or
+    if that is a largest output of g too.
+
+    data : see `check_rational.point_of`
+    """
+    require_fit(f, g, domain)
+    x = point_of(data, domain)
+    of_f, of_g = outputs(f, x), outputs(g, x)
+    j = of_f.index(max(of_f))
+    lead = min((of_f[j] - value for i, value in enumerate(of_f) if i != j), default=Fraction(0))
+    require(lead > 0, "no output of f leads all others at the point")
+    require(max(of_g) > of_g[j], "the networks agree at the point")
+    return lead
