@@ -20,7 +20,7 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
 
 
 class Question(NamedTuple):
-    """Ask whether |f - g| <= eps on the domain.
+    """Ask whether |f - g| <= eps on the domain, or whether g decides as f there.
 
     f, g : Network
         Of one depth, rows scaled by powers of two: exactly the functions given to `verify`.
@@ -32,6 +32,8 @@ class Question(NamedTuple):
     evaluation_margin : float
         Binary networks with semantics "float64": evaluation may take the wrong side at points
         nearer than this to a hyperplane of the first layer; inf if none is safe. Otherwise 0.
+    target : "values" or "top1"
+        With "top1" eps is delta: does g decide as f wherever f's largest output leads by more?
     given : tuple of two Networks
         The networks as given to `verify`; empty if they are f and g.
     """
@@ -44,6 +46,7 @@ class Question(NamedTuple):
     rounding_error: float
     evaluation_margin: float = 0.0
     given: tuple[Network, ...] = ()
+    target: str = "values"
 
 
 class OutOfTime(Exception):
@@ -52,6 +55,9 @@ class OutOfTime(Exception):
 
 class Findings:
     """The best bound and the best counterexample so far, with the evidence for each.
+
+    With target "top1" the bound is the least delta proved, and the gap the largest lead of f's
+    largest output at a point where g's is another one.
 
     Attributes
     ----------

@@ -230,19 +230,19 @@ def by_branching(findings: Findings) -> None:
     question = findings.question
     if question.f.n_inputs > BRANCHING_INPUTS:
         return
-    found = _whole_domain(findings)
+    found = whole_domain(findings)
     if findings.status == UNKNOWN:
         branch(findings, found.matches, _margin(question, found))
 
 
 def by_milp(findings: Findings) -> None:
     """Ask a mixed-integer solver for points, and for its unproved bound."""
-    found = _whole_domain(findings)
+    found = whole_domain(findings)
     if findings.status == UNKNOWN:
         mixed_integer.propose(findings, found)
 
 
-def _whole_domain(findings: Findings) -> Difference:
+def whole_domain(findings: Findings) -> Difference:
     """Return the best bounds over the whole domain; compute them if no prover has."""
     for prover in (by_differences, by_matching):
         if findings.difference is None:

@@ -1,0 +1,298 @@
+"""Prove that g decides as f wherever f decides clearly: pairs of outputs, and splits of the domain.
+
+For each ordered pair of outputs (j, k) and each part of the domain, exclude the points with
+f_j - f_i > delta for all i and g_k > g_j, by one of the bounds that `certificates.check_top1`
+lists. Most pairs are settled on the whole domain by the bounds of f_j - f_i alone: j never leads.
+For the others try multipliers, and split.
+
+Bounds here are proposals: they are those of `difference` for two networks whose outputs are linear
+functions of the given ones, where the sums of output weights are rounded. What they propose is
+proved by the checker, whose number is the bound of the verdict.
+
+References
+----------
+PROOFS, section 25.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validation import Array
+from ..networks.network import Network
+from .certificates.certificate import NOTHING_PROVED, Certificate, proved_number
+from .certificates.check_top1 import WHOLE_DOMAIN
+from .certify import NOT_SPLIT, tree_arrays
+from .difference_bounds.affine_forms import Region, boxes, region_of
+from .difference_bounds.difference import difference, fixed_matches, linear_forms_are_cheap
+from .difference_bounds.given_terms import layer_arrays
+from .difference_bounds.neuron_classes import Match
+from .disagreements import confirm_disagreement, decisions_at
+from .findings import Findings, Question
+from .input_splitting import Frontier, Splits, drop_outside, outer_box, split_leaves
+
+MULTIPLIERS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""The multipliers mu_i that are tried, one output i at a time."""
+CLOSEST_RIVALS = 3
+"""How many outputs i besides k are tried: those with the smallest bounds of f_j - f_i."""
+MEMORY = 1 << 22
+"""About how many numbers the linear bounds of the functions of outputs may hold at a time."""
+SHARE_OF_TIME = 0.6
+"""Which part of the time left may be spent on splits: the checker repeats the leaves' bounds."""
+
+
+class Functions(NamedTuple):
+    """Linear functions (of_f) f + (of_g) g of the outputs, a row each: arrays (n, K)."""
+
+    of_f: Array
+    of_g: Array
+
+    def take(self, index: Any) -> Functions:
+        """Return some of the functions."""
+        return Functions(self.of_f[index], self.of_g[index])
+
+
+class Suprema(NamedTuple):
+    """Upper bounds of functions over B sets.
+
+    high : array (n, B)
+    slopes : array (n, d, B), of the affine forms behind the bounds
+    influence : array (d, B), see `Difference`
+    """
+
+    high: Array
+    slopes: Array
+    influence: Array
+
+
+Bounder = Callable[[Region, Functions], Suprema]
+"""Bounds linear functions of the outputs over sets; any bounds will do, see `suprema_of`."""
+
+
+def suprema_of(question: Question, matches: Sequence[Match]) -> Bounder:
+    """Return the function that bounds functions of the outputs with these classes of neurons.
+
+    (of_f) f + (of_g) g is the difference of two networks: f with output weights (of_f) C_f, and g
+    with -(of_g) C_g.
+    """
+    f, g = question.f, question.g
+    linear = linear_forms_are_cheap(f, g)
+
+    def bound(region: Region, functions: Functions) -> Suprema:
+        step = max(1, MEMORY // ((f.n_inputs + 2) * region.n_sets))
+        parts = []
+        for start in range(0, len(functions.of_f), step):
+            part = functions.take(slice(start, start + step))
+            networks = _with_outputs(f, part.of_f), _with_outputs(g, -part.of_g)
+            found = difference(networks, region, fixed_matches(matches), linear, subregion=True)
+            high = region.bounds(found.forms)[1]
+            parts.append(Suprema(high, found.forms.slopes, found.influence))
+        high, slopes = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        return Suprema(high, slopes, parts[0].influence)
+
+    return bound
+
+
+def _with_outputs(network: Network, M: Array) -> Network:
+    """Return the network whose outputs are M times the network's."""
+    bias = None if network.output_bias is None else M @ network.output_bias
+    weights = M @ network.output_weights
+    return Network(network.weights, network.thresholds, weights, bias, network.activation)
+
+
+# numbers of pairs
+
+
+class Pairs(NamedTuple):
+    """What is proposed for pairs of outputs on B sets.
+
+    numbers : array (n, B), the least delta that is proposed for each pair
+    multipliers : array (n, B, K), those behind the number; 0 where none are needed
+    slopes : array (n, d, B), of g_k - g_j + f_j - f_k
+    influence : array (d, B)
+    """
+
+    numbers: Array
+    multipliers: Array
+    slopes: Array
+    influence: Array
+
+
+def bound_pairs(bound: Bounder, region: Region, pairs: np.ndarray, n_outputs: int, delta: float) -> Pairs:
+    """Return the numbers of pairs (j, k), (n, 2), on each set of the region.
+
+    Where no simple bound reaches delta, try multipliers.
+    """
+    leaders = np.unique(pairs[:, 0])
+    rivals = [(j, i) for j in leaders for i in range(n_outputs) if i != j]
+    of_f = _leads(np.array(rivals), n_outputs)
+    leads = bound(region, Functions(of_f, 0.0 * of_f))
+    of_f_by_pair = np.full((n_outputs, n_outputs, region.n_sets), np.inf)
+    of_f_by_pair[tuple(np.transpose(rivals))] = leads.high
+    never_leads = of_f_by_pair.min(axis=1)[pairs[:, 0]]
+
+    # the others' functions are only needed where j may lead
+    open_pairs = np.flatnonzero((never_leads > delta).any(axis=1))
+    numbers = np.maximum(never_leads, 0.0)
+    multipliers = np.zeros((len(pairs), region.n_sets, n_outputs))
+    slopes = np.zeros((len(pairs), *leads.slopes.shape[1:]))
+    if len(open_pairs):
+        D = _leads(pairs[open_pairs], n_outputs)
+        both = Functions(np.concatenate([0.0 * D, D]), np.concatenate([-D, -D]))
+        found = bound(region, both)
+        beaten, together = np.split(found.high, 2)
+        slopes[open_pairs] = np.split(found.slopes, 2)[1]
+        better = np.where(beaten <= 0.0, 0.0, np.maximum(together, 0.0))
+        numbers[open_pairs] = np.fmin(numbers[open_pairs], better)
+    result = Pairs(numbers, multipliers, slopes, leads.influence)
+    _try_multipliers(bound, region, pairs, of_f_by_pair, delta, result)
+    return result
+
+
+def _leads(pairs: np.ndarray, n_outputs: int) -> Array:
+    """Return the coefficients of v_j - v_k, a row for each pair (j, k)."""
+    identity = np.eye(n_outputs)
+    return identity[pairs[:, 0]] - identity[pairs[:, 1]]
+
+
+def _try_multipliers(
+    bound: Bounder, region: Region, pairs: np.ndarray, leads: Array, delta: float, result: Pairs
+) -> None:
+    """Improve numbers above delta by multipliers: g_k - g_j + mu (f_j - f_i), for several i and mu.
+
+    leads : array (K, K, B), the bounds of f_j - f_i
+    """
+    n_outputs = len(leads)
+    for index in np.flatnonzero((result.numbers > delta).any(axis=1)):
+        j, k = pairs[index]
+        closest = np.argsort(leads[j].min(axis=1), kind="stable")[:CLOSEST_RIVALS]
+        candidates = np.unique([k, *closest[closest != j]])
+        mu = np.zeros((len(candidates) * len(MULTIPLIERS), n_outputs))
+        mu[np.arange(len(mu)), np.repeat(candidates, len(MULTIPLIERS))] = \
+            np.tile(MULTIPLIERS, len(candidates))
+        of_f = -mu
+        of_f[:, j] = mu.sum(axis=1)
+        of_g = np.repeat(-_leads(pairs[[index]], n_outputs), len(mu), axis=0)
+        high = bound(region, Functions(of_f, of_g)).high
+        numbers = np.maximum(high, 0.0) / mu.sum(axis=1)[:, np.newaxis]
+        best, sets = numbers.argmin(axis=0), np.arange(region.n_sets)
+        better = np.flatnonzero(numbers[best, sets] < result.numbers[index])
+        result.numbers[index, better] = numbers[best, sets][better]
+        result.multipliers[index, better] = mu[best[better]]
+
+
+# provers
+
+
+class Mixture(NamedTuple):
+    """The multipliers that settle a pair on a node of the tree."""
+
+    node: int
+    pair: tuple[int, ...]
+    multipliers: Array
+
+
+def on_whole_domain(findings: Findings, matches: Sequence[Match]) -> np.ndarray:
+    """Bound all pairs on the whole domain; return those that remain open, (n, 2)."""
+    question = findings.question
+    n_outputs = question.f.n_outputs
+    j, k = np.nonzero(~np.eye(n_outputs, dtype=bool))
+    pairs = np.stack([j, k], axis=1)
+    bound = suprema_of(question, matches)
+    found = bound_pairs(bound, region_of(question.domain), pairs, n_outputs, question.eps)
+    mixtures = [
+        Mixture(WHOLE_DOMAIN, (int(j), int(k)), mu)
+        for (j, k), mu in zip(pairs, found.multipliers[:, 0]) if mu.any()
+    ]
+    is_open = ~(found.numbers[:, 0] <= question.eps)
+    _prove(findings, matches, "decisions", None, np.empty((0, 2), dtype=int), mixtures)
+    return pairs[is_open]
+
+
+def branch_decisions(findings: Findings, matches: Sequence[Match], pairs: np.ndarray) -> None:
+    """Split boxes, those with the largest numbers first, until the open pairs are settled on all.
+
+    Stop when `SHARE_OF_TIME` is spent, and prove what the leaves prove by then.
+    """
+    question = findings.question
+    deadline = findings.seconds + SHARE_OF_TIME * findings.remaining
+    splits = Splits()
+    mixtures: dict[int, list[Mixture]] = {}
+    bound = suprema_of(question, matches)
+    low, high = (corner[:, np.newaxis] for corner in outer_box(question.domain))
+    size = (2 * sum(question.f.sizes) + 3 * len(pairs)) * (question.f.n_inputs + 2)
+    largest = int(np.clip(MEMORY // 4 // size, 2, 256))
+
+    def examine(low: Array, high: Array, nodes: np.ndarray) -> Frontier:
+        region = boxes(low, high)
+        found = bound_pairs(bound, region, pairs, question.f.n_outputs, question.eps)
+        worst = found.numbers.argmax(axis=0)
+        for number, box in np.argwhere(found.multipliers.any(axis=2)):
+            node, mu = int(nodes[box]), found.multipliers[number, box]
+            mixtures.setdefault(node, []).append(Mixture(node, tuple(pairs[number]), mu))
+        slopes = found.slopes[worst, :, np.arange(len(nodes))].T
+        _try_corners(findings, region, slopes)
+        influence = found.influence + 1e-3 * np.abs(slopes)
+        influence = np.where(high > low, np.where(np.isfinite(influence), influence, 0.0), -1.0)
+        return Frontier(low, high, found.numbers.max(axis=0), influence.argmax(axis=0), nodes)
+
+    batch = 2
+    frontier = examine(low, high, np.zeros(1, dtype=int))
+    while len(frontier.node) and not findings.refuted and findings.seconds < deadline:
+        worst = np.argsort(-frontier.bound, kind="stable")
+        now, later = frontier.take(worst[:batch]), frontier.take(worst[batch:])
+        corners = split_leaves(splits, now)
+        if corners is None:
+            break  # a box is as small as float64 allows
+        for node in now.node.tolist():
+            mixtures.pop(node, None)
+        parts = examine(*corners)
+        kept = np.flatnonzero(~(parts.bound <= question.eps))
+        frontier = later.join(drop_outside(splits, findings, parts.take(kept)))
+        batch = min(2 * batch, largest)
+    if not findings.refuted:
+        kept_mixtures = [one for own in mixtures.values() for one in own]
+        _prove(findings, matches, "branching", splits, pairs, kept_mixtures)
+
+
+def _try_corners(findings: Findings, region: Region, slopes: Array) -> None:
+    """Look for a counterexample at the corners where g_k - g_j + f_j - f_k is large."""
+    question = findings.question
+    X = np.concatenate([region.middle + np.sign(slopes) * region.radius, region.middle], axis=1).T
+    X = np.clip(X, *question.domain.bounding_box())
+    promising = decisions_at(question.f, question.g, X).score(question.eps) > 0.0
+    X = X[promising]
+    if len(X):
+        X = X[question.domain.contains(X)]
+    if len(X):
+        confirm_disagreement(findings, X, "branching")
+
+
+def _prove(
+    findings: Findings, matches: Sequence[Match], method: str, splits: Splits | None,
+    open_pairs: np.ndarray, mixtures: Sequence[Mixture],
+) -> None:
+    """Let the checker prove what is proposed, and note its number."""
+    question = findings.question
+    f, g = question.given or (question.f, question.g)
+    arrays: dict[str, Any] = dict(NOT_SPLIT) if splits is None else tree_arrays(splits)
+    arrays |= layer_arrays(matches, (f, g), (question.f, question.g))
+    arrays["linear"] = np.array(int(linear_forms_are_cheap(question.f, question.g)))
+    if len(open_pairs):
+        arrays["open"] = np.asarray(open_pairs)
+    if splits is not None:
+        order = [node for node in splits.preorder() if splits.axis[node] == -1]
+        number = {node: leaf for leaf, node in enumerate(order)}
+        mixtures = [one._replace(node=number[one.node]) for one in mixtures if one.node in number]
+    if mixtures:
+        arrays["leaf"] = np.array([one.node for one in mixtures])
+        arrays["pairs"] = np.array([one.pair for one in mixtures])
+        arrays["multipliers"] = np.array([one.multipliers for one in mixtures])
+    try:
+        evidence = Certificate("agreement", 0.0, 0.0, 0.0, 0.0, "top1", arrays, "")
+        found = float(proved_number(evidence, f, g, question.domain))
+    except NOTHING_PROVED:
+        return
+    findings.prove(found, method, {"kind": "top1", "arrays": arrays})
