@@ -5,9 +5,10 @@ f_j - f_i > delta for all i and g_k > g_j, by one of the bounds that `certificat
 lists. Most pairs are settled on the whole domain by the bounds of f_j - f_i alone: j never leads.
 For the others try multipliers, and split.
 
-Bounds here are proposals: they are those of `difference` for two networks whose outputs are linear
-functions of the given ones, where the sums of output weights are rounded. What they propose is
-proved by the checker, whose number is the bound of the verdict.
+On the whole domain the checker's own bounds are used. On parts of it bounds are proposals, those of
+`difference` for two networks whose outputs are linear functions of the given ones, where the sums
+of output weights are rounded. What is proposed is proved by the checker, whose number is the bound
+of the verdict.
 
 References
 ----------
@@ -23,15 +24,17 @@ import numpy as np
 from .._validation import Array
 from ..networks.network import Network
 from .certificates.certificate import NOTHING_PROVED, Certificate, proved_number
-from .certificates.check_top1 import WHOLE_DOMAIN
+from .certificates.check_top1 import WHOLE_DOMAIN, ways_on_domain
 from .certify import NOT_SPLIT, tree_arrays
-from .difference_bounds.affine_forms import Region, boxes, region_of
+from .difference_bounds.affine_forms import Region, boxes
 from .difference_bounds.difference import difference, fixed_matches, linear_forms_are_cheap
 from .difference_bounds.given_terms import layer_arrays
 from .difference_bounds.neuron_classes import Match
 from .disagreements import confirm_disagreement, decisions_at
 from .findings import Findings, Question
 from .input_splitting import Frontier, Splits, drop_outside, outer_box, split_leaves
+from .symbolic_bounds.symbolic_difference import symbolic_cost
+from .symbolic_bounds.symbolic_network import FINEST_PRECISION, ON, write_symbolically
 
 MULTIPLIERS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """The multipliers mu_i that are tried, one output i at a time."""
@@ -39,6 +42,8 @@ CLOSEST_RIVALS = 3
 """How many outputs i besides k are tried: those with the smallest bounds of f_j - f_i."""
 MEMORY = 1 << 22
 """About how many numbers the linear bounds of the functions of outputs may hold at a time."""
+SYMBOLIC_PRODUCTS = 1e9
+"""How many products symbolic rows may cost on the whole domain."""
 SHARE_OF_TIME = 0.6
 """Which part of the time left may be spent on splits: the checker repeats the leaves' bounds."""
 
@@ -67,11 +72,23 @@ class Suprema(NamedTuple):
     influence: Array
 
 
-Bounder = Callable[[Region, Functions], Suprema]
-"""Bounds linear functions of the outputs over sets; any bounds will do, see `suprema_of`."""
+Bounder = Callable[[Functions], Suprema]
+"""Bounds linear functions of the outputs over some sets. Any bounds will do: `suprema_on_domain`
+and `suprema_on_boxes` are two choices."""
 
 
-def suprema_of(question: Question, matches: Sequence[Match]) -> Bounder:
+def suprema_on_domain(ways: Sequence[Any]) -> Bounder:
+    """Return the function that bounds functions of the outputs as the checker does."""
+    def bound(functions: Functions) -> Suprema:
+        coefficients = np.concatenate([functions.of_g, functions.of_f], axis=1)
+        found = [way.suprema(way.combined(coefficients, way.outputs)) for way in ways]
+        no_slopes = np.zeros((len(coefficients), 0, 1))
+        return Suprema(np.min(found, axis=0), no_slopes, np.zeros((0, 1)))
+
+    return bound
+
+
+def suprema_on_boxes(question: Question, matches: Sequence[Match], region: Region) -> Bounder:
     """Return the function that bounds functions of the outputs with these classes of neurons.
 
     (of_f) f + (of_g) g is the difference of two networks: f with output weights (of_f) C_f, and g
@@ -80,7 +97,7 @@ def suprema_of(question: Question, matches: Sequence[Match]) -> Bounder:
     f, g = question.f, question.g
     linear = linear_forms_are_cheap(f, g)
 
-    def bound(region: Region, functions: Functions) -> Suprema:
+    def bound(functions: Functions) -> Suprema:
         step = max(1, MEMORY // ((f.n_inputs + 2) * region.n_sets))
         parts = []
         for start in range(0, len(functions.of_f), step):
@@ -120,34 +137,35 @@ class Pairs(NamedTuple):
     influence: Array
 
 
-def bound_pairs(bound: Bounder, region: Region, pairs: np.ndarray, n_outputs: int, delta: float) -> Pairs:
-    """Return the numbers of pairs (j, k), (n, 2), on each set of the region.
+def bound_pairs(bound: Bounder, pairs: np.ndarray, n_outputs: int, delta: float) -> Pairs:
+    """Return the numbers of pairs (j, k), (n, 2), on each set.
 
     Where no simple bound reaches delta, try multipliers.
     """
     leaders = np.unique(pairs[:, 0])
     rivals = [(j, i) for j in leaders for i in range(n_outputs) if i != j]
     of_f = _leads(np.array(rivals), n_outputs)
-    leads = bound(region, Functions(of_f, 0.0 * of_f))
-    of_f_by_pair = np.full((n_outputs, n_outputs, region.n_sets), np.inf)
+    leads = bound(Functions(of_f, 0.0 * of_f))
+    n_sets = leads.high.shape[1]
+    of_f_by_pair = np.full((n_outputs, n_outputs, n_sets), np.inf)
     of_f_by_pair[tuple(np.transpose(rivals))] = leads.high
     never_leads = of_f_by_pair.min(axis=1)[pairs[:, 0]]
 
     # the others' functions are only needed where j may lead
     open_pairs = np.flatnonzero((never_leads > delta).any(axis=1))
     numbers = np.maximum(never_leads, 0.0)
-    multipliers = np.zeros((len(pairs), region.n_sets, n_outputs))
+    multipliers = np.zeros((len(pairs), n_sets, n_outputs))
     slopes = np.zeros((len(pairs), *leads.slopes.shape[1:]))
     if len(open_pairs):
         D = _leads(pairs[open_pairs], n_outputs)
         both = Functions(np.concatenate([0.0 * D, D]), np.concatenate([-D, -D]))
-        found = bound(region, both)
+        found = bound(both)
         beaten, together = np.split(found.high, 2)
         slopes[open_pairs] = np.split(found.slopes, 2)[1]
         better = np.where(beaten <= 0.0, 0.0, np.maximum(together, 0.0))
         numbers[open_pairs] = np.fmin(numbers[open_pairs], better)
     result = Pairs(numbers, multipliers, slopes, leads.influence)
-    _try_multipliers(bound, region, pairs, of_f_by_pair, delta, result)
+    _try_multipliers(bound, pairs, of_f_by_pair, delta, result)
     return result
 
 
@@ -158,7 +176,7 @@ def _leads(pairs: np.ndarray, n_outputs: int) -> Array:
 
 
 def _try_multipliers(
-    bound: Bounder, region: Region, pairs: np.ndarray, leads: Array, delta: float, result: Pairs
+    bound: Bounder, pairs: np.ndarray, leads: Array, delta: float, result: Pairs
 ) -> None:
     """Improve numbers above delta by multipliers: g_k - g_j + mu (f_j - f_i), for several i and mu.
 
@@ -175,9 +193,9 @@ def _try_multipliers(
         of_f = -mu
         of_f[:, j] = mu.sum(axis=1)
         of_g = np.repeat(-_leads(pairs[[index]], n_outputs), len(mu), axis=0)
-        high = bound(region, Functions(of_f, of_g)).high
+        high = bound(Functions(of_f, of_g)).high
         numbers = np.maximum(high, 0.0) / mu.sum(axis=1)[:, np.newaxis]
-        best, sets = numbers.argmin(axis=0), np.arange(region.n_sets)
+        best, sets = numbers.argmin(axis=0), np.arange(numbers.shape[1])
         better = np.flatnonzero(numbers[best, sets] < result.numbers[index])
         result.numbers[index, better] = numbers[best, sets][better]
         result.multipliers[index, better] = mu[best[better]]
@@ -187,47 +205,85 @@ def _try_multipliers(
 
 
 class Mixture(NamedTuple):
-    """The multipliers that settle a pair on a node of the tree."""
+    """The multipliers that settle a pair on a node of the tree, or on the whole domain."""
 
     node: int
     pair: tuple[int, ...]
     multipliers: Array
 
 
-def on_whole_domain(findings: Findings, matches: Sequence[Match]) -> np.ndarray:
-    """Bound all pairs on the whole domain; return those that remain open, (n, 2)."""
+class Open(NamedTuple):
+    """The pairs of outputs that the whole domain leaves open, and the multipliers of the others.
+
+    pairs : integer array (n, 2)
+    mixtures : list of Mixture
+    """
+
+    pairs: np.ndarray
+    mixtures: list[Mixture]
+
+
+def on_whole_domain(findings: Findings, matches: Sequence[Match]) -> Open:
+    """Bound all pairs on the whole domain; return those that remain open."""
     question = findings.question
-    n_outputs = question.f.n_outputs
-    j, k = np.nonzero(~np.eye(n_outputs, dtype=bool))
-    pairs = np.stack([j, k], axis=1)
-    bound = suprema_of(question, matches)
-    found = bound_pairs(bound, region_of(question.domain), pairs, n_outputs, question.eps)
+    f, g = _given(question)
+    n_outputs = f.n_outputs
+    pairs = np.argwhere(~np.eye(n_outputs, dtype=bool))
+    arrays = _layers(question, matches)
+    try:
+        bound = suprema_on_domain(ways_on_domain(arrays, f, g, question.domain))
+        found = bound_pairs(bound, pairs, n_outputs, question.eps)
+    except NOTHING_PROVED:
+        return Open(pairs, [])
     mixtures = [
-        Mixture(WHOLE_DOMAIN, (int(j), int(k)), mu)
-        for (j, k), mu in zip(pairs, found.multipliers[:, 0]) if mu.any()
+        Mixture(WHOLE_DOMAIN, tuple(pair), mu)
+        for pair, mu in zip(pairs.tolist(), found.multipliers[:, 0]) if mu.any()
     ]
-    is_open = ~(found.numbers[:, 0] <= question.eps)
-    _prove(findings, matches, "decisions", None, np.empty((0, 2), dtype=int), mixtures)
-    return pairs[is_open]
+    findings.check_time()
+    _prove(findings, arrays | NOT_SPLIT, "decisions", mixtures)
+    return Open(pairs[~(found.numbers[:, 0] <= question.eps)], mixtures)
 
 
-def branch_decisions(findings: Findings, matches: Sequence[Match], pairs: np.ndarray) -> None:
+def _given(question: Question) -> tuple[Network, ...]:
+    return question.given or (question.f, question.g)
+
+
+def _layers(question: Question, matches: Sequence[Match]) -> dict[str, Any]:
+    """Return the arrays of the evidence about layers: classes, and roles for symbolic rows."""
+    f, g = _given(question)
+    arrays = layer_arrays(matches, (f, g), (question.f, question.g))
+    arrays["linear"] = np.array(int(linear_forms_are_cheap(question.f, question.g)))
+    if symbolic_cost(f, g) > SYMBOLIC_PRODUCTS:
+        return arrays
+    roles = []
+    for network in (g, f):
+        written = write_symbolically(network, question.domain, FINEST_PRECISION, exclude=False)
+        own = [np.minimum(role.labels, 0) for role in written.roles]
+        # layers that only repeat the last one hold no negative numbers: always on
+        missing = max(f.depth, g.depth) - network.depth
+        roles.append(own + [np.full(network.sizes[-2], ON)] * missing)
+    for layer, both in enumerate(zip(*roles)):
+        arrays[f"roles{layer}"] = np.concatenate(both)
+    return arrays
+
+
+def branch_decisions(findings: Findings, matches: Sequence[Match], left: Open) -> None:
     """Split boxes, those with the largest numbers first, until the open pairs are settled on all.
 
     Stop when `SHARE_OF_TIME` is spent, and prove what the leaves prove by then.
     """
-    question = findings.question
+    question, (pairs, of_domain) = findings.question, left
     deadline = findings.seconds + SHARE_OF_TIME * findings.remaining
     splits = Splits()
     mixtures: dict[int, list[Mixture]] = {}
-    bound = suprema_of(question, matches)
     low, high = (corner[:, np.newaxis] for corner in outer_box(question.domain))
     size = (2 * sum(question.f.sizes) + 3 * len(pairs)) * (question.f.n_inputs + 2)
     largest = int(np.clip(MEMORY // 4 // size, 2, 256))
 
     def examine(low: Array, high: Array, nodes: np.ndarray) -> Frontier:
         region = boxes(low, high)
-        found = bound_pairs(bound, region, pairs, question.f.n_outputs, question.eps)
+        bound = suprema_on_boxes(question, matches, region)
+        found = bound_pairs(bound, pairs, question.f.n_outputs, question.eps)
         worst = found.numbers.argmax(axis=0)
         for number, box in np.argwhere(found.multipliers.any(axis=2)):
             node, mu = int(nodes[box]), found.multipliers[number, box]
@@ -253,8 +309,13 @@ def branch_decisions(findings: Findings, matches: Sequence[Match], pairs: np.nda
         frontier = later.join(drop_outside(splits, findings, parts.take(kept)))
         batch = min(2 * batch, largest)
     if not findings.refuted:
-        kept_mixtures = [one for own in mixtures.values() for one in own]
-        _prove(findings, matches, "branching", splits, pairs, kept_mixtures)
+        leaves = [node for node in splits.preorder() if splits.axis[node] == -1]
+        kept_mixtures = [
+            one._replace(node=leaf)
+            for leaf, node in enumerate(leaves) for one in mixtures.get(node, [])
+        ]
+        arrays = _layers(question, matches) | tree_arrays(splits) | {"open": pairs}
+        _prove(findings, arrays, "branching", [*of_domain, *kept_mixtures])
 
 
 def _try_corners(findings: Findings, region: Region, slopes: Array) -> None:
@@ -271,28 +332,17 @@ def _try_corners(findings: Findings, region: Region, slopes: Array) -> None:
 
 
 def _prove(
-    findings: Findings, matches: Sequence[Match], method: str, splits: Splits | None,
-    open_pairs: np.ndarray, mixtures: Sequence[Mixture],
+    findings: Findings, arrays: dict[str, Any], method: str, mixtures: Sequence[Mixture]
 ) -> None:
     """Let the checker prove what is proposed, and note its number."""
-    question = findings.question
-    f, g = question.given or (question.f, question.g)
-    arrays: dict[str, Any] = dict(NOT_SPLIT) if splits is None else tree_arrays(splits)
-    arrays |= layer_arrays(matches, (f, g), (question.f, question.g))
-    arrays["linear"] = np.array(int(linear_forms_are_cheap(question.f, question.g)))
-    if len(open_pairs):
-        arrays["open"] = np.asarray(open_pairs)
-    if splits is not None:
-        order = [node for node in splits.preorder() if splits.axis[node] == -1]
-        number = {node: leaf for leaf, node in enumerate(order)}
-        mixtures = [one._replace(node=number[one.node]) for one in mixtures if one.node in number]
+    f, g = _given(findings.question)
     if mixtures:
         arrays["leaf"] = np.array([one.node for one in mixtures])
         arrays["pairs"] = np.array([one.pair for one in mixtures])
         arrays["multipliers"] = np.array([one.multipliers for one in mixtures])
     try:
         evidence = Certificate("agreement", 0.0, 0.0, 0.0, 0.0, "top1", arrays, "")
-        found = float(proved_number(evidence, f, g, question.domain))
+        found = float(proved_number(evidence, f, g, findings.question.domain))
     except NOTHING_PROVED:
         return
     findings.prove(found, method, {"kind": "top1", "arrays": arrays})

@@ -16,7 +16,7 @@ from ..numerics.sphere import row_norms
 from ..reduced_space.rounding_error import evaluation_margin, forward_error
 from .certify import certify
 from .counterexamples import differences
-from .decisions import branch_decisions, on_whole_domain
+from .decisions import Open, branch_decisions, on_whole_domain
 from .disagreements import exact_decisions, search
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS, whole_domain
@@ -185,7 +185,7 @@ def decide_top1(
 
 def _ask_about_decisions(decisions: Findings, values: Findings, method: str) -> None:
     """Ask the provers of decisions and of values in turn until one decides."""
-    open_pairs: np.ndarray | None = None
+    left: Open | None = None
     for name in OF_DECISIONS if method == "auto" else [method]:
         if name in ("structure", "folding") and method == "auto" and not _may_be_equal(values):
             continue
@@ -195,10 +195,10 @@ def _ask_about_decisions(decisions: Findings, values: Findings, method: str) -> 
                 search(decisions)
             elif name in ("decisions", "branching"):
                 matches = whole_domain(values).matches
-                if name == "decisions" or open_pairs is None:
-                    open_pairs = on_whole_domain(decisions, matches)
-                if name == "branching" and len(open_pairs):
-                    branch_decisions(decisions, matches, open_pairs)
+                if name == "decisions" or left is None:
+                    left = on_whole_domain(decisions, matches)
+                if name == "branching" and len(left.pairs):
+                    branch_decisions(decisions, matches, left)
             else:
                 PROVERS[name](values)
                 if values.bound < decisions.bound / 2.0:

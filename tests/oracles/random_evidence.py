@@ -116,6 +116,9 @@ def evidence_point(f, g, domain, rng):
 def evidence_top1(f, g, domain, rng):
     """Return a tree, some pairs of outputs that its leaves are for, and multipliers at random."""
     arrays = tree(f, g, domain, rng) | matches(f, g, rng) | {"linear": np.array(rng.integers(2))}
+    if rng.random() < 0.6:
+        arrays |= {f"roles{layer}": rng.choice([0, -1, -2], len(arrays[f"labels{layer}"]), p=[0.6, 0.2, 0.2])
+                   for layer in range(max(f.depth, g.depth))}
     K, n_leaves = f.n_outputs, int((arrays["axis"] == -1).sum())
     ordered = np.array([(j, k) for j in range(K) for k in range(K) if j != k])
     if rng.random() < 0.7:

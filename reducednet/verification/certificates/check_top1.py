@@ -17,8 +17,12 @@ B = g_k - g_j:
 4. sup (B + sum_i mu_i D_i) <= delta sum_i mu_i for some mu >= 0, for the same reason.
 
 So each gives the least delta that it proves, and the smallest of them is the pair's number. Most
-pairs have small numbers on the whole domain; the others, which are `open`, are split. Bounds of
-these linear functions of both networks' outputs are those of `check_difference`.
+pairs have small numbers on the whole domain; the others, which are `open`, are split.
+
+These linear functions of both networks' outputs are bounded by the forms of `check_difference`
+(`ByForms`), where what both networks share cancels, and on the whole domain also by the symbolic
+rows of `check_symbolic` with a class for each unstable neuron (`BySymbolicRows`), whose lines fit
+each function. The smaller number counts.
 """
 from fractions import Fraction
 from math import fsum
@@ -32,6 +36,7 @@ from .check_difference import (
     last_hidden_layer,
 )
 from .check_rational import outputs, point_of, require_fit
+from .check_symbolic import ALWAYS_ON, Columns, SymbolicRows, output_rows, padded, upper_bounds
 
 WHOLE_DOMAIN = -1
 """The number of the leaf, in the evidence, that stands for the whole domain."""
@@ -60,20 +65,95 @@ class Mixtures(NamedTuple):
 # linear functions of the outputs
 
 
-def combined(coefficients: Any, rows: UncertainRows) -> UncertainRows:
-    """Return the rows of M v for rows of the quantities v and a matrix M of coefficients.
+class ByForms:
+    """Bounds by the quantities of the last hidden layer, on B regions.
 
-    A term goes through at most as many roundings as a row of M has entries other than 0, k of them,
-    for zeros are added exactly. With the errors E of the rows R,
-
-        |fl(M R) - M (R +- E)| <= |M| (E + gamma_k |R|),
-
-    which is a sum of at most k + 5 roundings; products that underflow are charged one by one.
+    outputs : rows of the outputs, g's before f's
     """
-    k = int(np.count_nonzero(coefficients, axis=1).max(initial=0))
-    each = rows.errors + (gamma(k) * np.abs(rows.coefficients) + SMALLEST)
-    errors = raised(np.abs(coefficients) @ each, k + 5) + UNDERFLOW * k
-    return UncertainRows(coefficients @ rows.coefficients, errors)
+
+    def __init__(self, last: LastLayer) -> None:
+        self._last, self.outputs = last, last.rows
+        self.n_sets = last.forms.values.shape[2]
+
+    def combined(self, coefficients: Any, rows: UncertainRows) -> UncertainRows:
+        """Return the rows of M v for rows of the quantities v and a matrix M of coefficients.
+
+        A term goes through at most as many roundings as a row of M has entries other than 0, k of
+        them, for zeros are added exactly. With the errors E of the rows R,
+
+            |fl(M R) - M (R +- E)| <= |M| (E + gamma_k |R|),
+
+        which is a sum of at most k + 5 roundings; products that underflow are charged one by one.
+        """
+        k = most_terms(coefficients)
+        each = rows.errors + (gamma(k) * np.abs(rows.coefficients) + SMALLEST)
+        errors = raised(np.abs(coefficients) @ each, k + 5) + UNDERFLOW * k
+        return UncertainRows(coefficients @ rows.coefficients, errors)
+
+    def suprema(self, rows: UncertainRows) -> Any:
+        """Return upper bounds (n, B) over each region, the better of both ways."""
+        ways = bounds_of_outputs(rows, self._last)
+        return np.minimum(ways[0].high, ways[-1].high)
+
+
+class BySymbolicRows:
+    """Bounds by back-substitution over the whole domain; the methods are those of `ByForms`."""
+
+    n_sets = 1
+
+    def __init__(self, data: Any, f: Any, g: Any, domain: Any) -> None:
+        self._columns = Columns(domain)
+        roles_f, roles_g = roles_of(data, f, g)
+        of_f = output_rows(f, roles_f, {}, [], self._columns)
+        of_g = output_rows(g, roles_g, {}, [], self._columns)
+        coefficients = padded(of_f.coefficients, len(self._columns.bounds))
+        self.outputs = SymbolicRows(
+            np.concatenate([of_g.coefficients, coefficients]),
+            np.concatenate([of_g.errors, of_f.errors]),
+        )
+
+    def combined(self, coefficients: Any, rows: SymbolicRows) -> SymbolicRows:
+        """Return the rows of M v, as `ByForms.combined`, with |R| . B for the magnitude of a row:
+
+            |M v - fl(M R) . columns| <= |M| (e + gamma_k |R| . B).
+        """
+        k, columns = most_terms(coefficients), self._columns
+        each = rows.errors + gamma(k) * columns.sizes_of(rows)
+        errors = raised(np.abs(coefficients) @ each + columns.underflow * (k + 1), k + 5)
+        return SymbolicRows(coefficients @ rows.coefficients, errors)
+
+    def suprema(self, rows: SymbolicRows) -> Any:
+        """Return upper bounds (n, 1) over the domain."""
+        return upper_bounds(rows, self._columns)[:, np.newaxis]
+
+
+def roles_of(data: Any, f: Any, g: Any) -> tuple[Any, Any]:
+    """Return the labels and scales of f's hidden layers, and of g's, as `check_symbolic` has them.
+
+    Each unstable neuron is in a class of its own. The classes are numbered through f's layers and
+    then g's.
+
+    data : `roles0`, ... of both networks' neurons, g's first: -1 dead, -2 always on, 0 unstable
+    """
+    n_classes, result = 0, []
+    for network, is_f in ((f, True), (g, False)):
+        roles = []
+        for number, W in enumerate(network.weights):  # layers above only repeat the last one
+            both, n = data[f"roles{number}"], len(W)
+            meaningful = len(both) > n and ((both >= ALWAYS_ON) & (both <= 0)).all()
+            require(meaningful, "roles that mean nothing")
+            labels = (both[len(both) - n:] if is_f else both[:n]).copy()
+            unstable = labels == 0
+            labels[unstable] = n_classes + np.arange(unstable.sum())
+            n_classes += int(unstable.sum())
+            roles.append((labels, np.ones(len(labels))))
+        result.append(roles)
+    return result[0], result[1]
+
+
+def most_terms(coefficients: Any) -> int:
+    """Return the largest number of entries of a row that are not 0."""
+    return int(np.count_nonzero(coefficients, axis=1).max(initial=0))
 
 
 def leads(j: int, others: Any, n_outputs: int) -> Any:
@@ -83,34 +163,29 @@ def leads(j: int, others: Any, n_outputs: int) -> Any:
     return coefficients
 
 
-def linear_functions(of_g: Any, of_f: Any, last: LastLayer) -> UncertainRows:
-    """Return the rows of (of_g) g + (of_f) f."""
-    return combined(np.concatenate([of_g, of_f], axis=1), last.rows)  # g's outputs come first
-
-
-def suprema(rows: UncertainRows, last: LastLayer) -> Any:
-    """Return upper bounds (n, B) over each region, the better of both ways."""
-    ways = bounds_of_outputs(rows, last)
-    return np.minimum(ways[0].high, ways[-1].high)
+def suprema(of_g: Any, of_f: Any, way: Any) -> Any:
+    """Return upper bounds (n, B) on (of_g) g + (of_f) f."""
+    coefficients = np.concatenate([of_g, of_f], axis=1)  # g's outputs come first
+    return way.suprema(way.combined(coefficients, way.outputs))
 
 
 # numbers of pairs
 
 
-def numbers_of_pairs(j: int, others: Any, last: LastLayer) -> Any:
+def numbers_of_pairs(j: int, others: Any, way: Any) -> Any:
     """Return the least delta that 1., 2. or 3. prove for (j, k), (n, B): a row for each k of others.
 
     The number of 2. is 0, or inf where the bound is above 0.
     """
-    n_outputs = len(last.rows.coefficients) // 2
+    n_outputs = len(way.outputs.coefficients) // 2
     rivals = leads(j, np.delete(np.arange(n_outputs), j), n_outputs)
-    never_leads = suprema(linear_functions(0.0 * rivals, rivals, last), last).min(axis=0)
+    never_leads = suprema(0.0 * rivals, rivals, way).min(axis=0)
     if (never_leads <= 0.0).all():  # no number is smaller
         return np.zeros((len(others), len(never_leads)))
 
     D = leads(j, others, n_outputs)
-    beaten = suprema(linear_functions(-D, 0.0 * D, last), last)
-    together = suprema(linear_functions(-D, D, last), last)
+    beaten = suprema(-D, 0.0 * D, way)
+    together = suprema(-D, D, way)
     numbers = np.maximum(np.minimum(never_leads, together), 0.0)
     return np.where(beaten <= 0.0, 0.0, numbers)
 
@@ -124,7 +199,7 @@ def require_mixtures(mixtures: Mixtures, n_outputs: int) -> None:
     require(fit, "multipliers that are none of their pair")
 
 
-def numbers_of_mixture(pair: Any, multipliers: Any, last: LastLayer) -> Any:
+def numbers_of_mixture(pair: Any, multipliers: Any, way: Any) -> Any:
     """Return the least delta that 4. proves for a pair, (B,).
 
     The sum of multipliers is rounded once, and replaced by the float64 below; the quotient by the
@@ -132,29 +207,41 @@ def numbers_of_mixture(pair: Any, multipliers: Any, last: LastLayer) -> Any:
     """
     (j, k), n = pair.tolist(), len(multipliers)
     D, B = leads(j, np.arange(n), n), -leads(j, [k], n)  # D_j = 0
-    rows = linear_functions(np.concatenate([B, 0.0 * D]), np.concatenate([0.0 * B, D]), last)
-    bound = suprema(combined(np.append(1.0, multipliers)[np.newaxis], rows), last)[0]
+    coefficients = np.block([[B, 0.0 * B], [0.0 * D, D]])
+    rows = way.combined(coefficients, way.outputs)
+    bound = way.suprema(way.combined(np.append(1.0, multipliers)[np.newaxis], rows))[0]
     total = below(fsum(multipliers.tolist()))
     quotient = above(bound / total) if total > 0.0 else np.full_like(bound, np.inf)
     return np.where(bound <= 0.0, 0.0, quotient)
 
 
-def best_numbers(pairs: Any, first_leaf: int, mixtures: Mixtures, last: LastLayer) -> Any:
+def best_numbers(pairs: Any, first_leaf: int, mixtures: Mixtures, way: Any) -> Any:
     """Return the least delta that the evidence proves for each pair on each region, (n, B).
 
     first_leaf : the number of the first of the regions
     """
-    numbers = np.zeros((len(pairs), last.forms.values.shape[2]))
+    numbers = np.zeros((len(pairs), way.n_sets))
     for j in np.unique(pairs[:, 0]).tolist():
         own = pairs[:, 0] == j
-        numbers[own] = numbers_of_pairs(j, pairs[own, 1], last)
+        numbers[own] = numbers_of_pairs(j, pairs[own, 1], way)
 
-    here = (mixtures.leaf >= first_leaf) & (mixtures.leaf < first_leaf + numbers.shape[1])
+    here = (mixtures.leaf >= first_leaf) & (mixtures.leaf < first_leaf + way.n_sets)
     for leaf, pair, multipliers in zip(*mixtures.take(here)):
         own = np.flatnonzero((pairs == pair).all(axis=1))
-        found = numbers_of_mixture(pair, multipliers, last)[leaf - first_leaf]
+        found = numbers_of_mixture(pair, multipliers, way)[leaf - first_leaf]
         numbers[own, leaf - first_leaf] = np.fmin(numbers[own, leaf - first_leaf], found)
     return numbers
+
+
+def ways_on_domain(data: Any, f: Any, g: Any, domain: Any) -> list[Any]:
+    """Return the ways to bound functions of the outputs on the whole domain, one or two."""
+    layers = joint_layers(f, g, domain)
+    one_leaf = {**ONE_LEAF, "directions": np.empty((0, domain.n_inputs))}
+    parts, kind = batches_of_leaves(one_leaf, layers, domain)
+    ways: list[Any] = [ByForms(last_hidden_layer(parts[0], data, layers, domain, kind))]
+    if "roles0" in data:
+        ways.append(BySymbolicRows(data, f, g, domain))
+    return ways
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
@@ -162,7 +249,7 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
 
     data : `axis`, `place`, `directions`, `labels0`, `scales0`, ..., `linear`, see
         `check_difference.check`; `open`, the pairs that the leaves are for; `leaf`, `pairs`,
-        `multipliers`, see `Mixtures`
+        `multipliers`, see `Mixtures`; `roles0`, ..., see `roles_of`, which may be absent
 
     ValueError if the data proves nothing.
     """
@@ -175,16 +262,16 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     require_mixtures(mixtures, n_outputs)
 
     with np.errstate(all="ignore"):
-        parts, kind = batches_of_leaves({**data, **ONE_LEAF}, layers, domain)
-        last = last_hidden_layer(parts[0], data, layers, domain, kind)
+        ways = ways_on_domain(data, f, g, domain)
         settled = np.argwhere(~is_open)
-        found = [best_numbers(settled, WHOLE_DOMAIN, mixtures, last).max(initial=0.0)]
+        numbers = [best_numbers(settled, WHOLE_DOMAIN, mixtures, way) for way in ways]
+        found = [np.fmin(numbers[0], numbers[-1]).max(initial=0.0)]
 
         parts, kind = batches_of_leaves(data, layers, domain)
         first_leaf = 0
         for part in parts if len(data["open"]) else []:
-            last = last_hidden_layer(part, data, layers, domain, kind)
-            found.append(best_numbers(data["open"], first_leaf, mixtures, last).max())
+            way = ByForms(last_hidden_layer(part, data, layers, domain, kind))
+            found.append(best_numbers(data["open"], first_leaf, mixtures, way).max())
             first_leaf += len(part)
     return float(np.max(found))  # nan if one is: the built-in max may lose it
 

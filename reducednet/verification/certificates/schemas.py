@@ -107,7 +107,10 @@ SCHEMAS: dict[str, Schema] = {
         "leaf": Entry(INTEGERS, ("mixtures",), group="mixtures", least=-1),
         "pairs": Entry(INTEGERS, ("mixtures", 2), group="mixtures"),
         "multipliers": Entry(NUMBERS, ("mixtures", "outputs"), group="mixtures"),
-    }, _MATCHES),
+    }, _MATCHES | {
+        # -1 dead, -2 always on, 0 unstable
+        "roles": Entry(INTEGERS, ("neurons",), group="roles", least=-2, most=0),
+    }),
     "top1_point": Schema("disagreement", ("relu",), _POINT),
     "folded": Schema("bound", ("relu",), {
         "cuts": Entry(INTEGERS, ("cuts", 2), group="cuts"),

@@ -9,13 +9,63 @@ import numpy as np
 from ....domains import Domain
 from ....networks.network import Network
 from . import point
+from .folded import Row, SymbolicPair
 from .objects import (
-    BoxOrDomain, equally_deep, evaluate, leaves, rational, require, root_box,
+    BoxOrDomain, equally_deep, evaluate, layers_of, leaves, rational, require, root_box,
 )
 from .pieces import LastLayer, bounds_of_outputs, last_hidden_layer, region_of
 
 Pair = tuple[int, int]
 WHOLE_DOMAIN = -1
+
+
+class ByForms:
+    """The rows of both networks' outputs over the last hidden layer's quantities, on a region."""
+
+    def __init__(self, last: LastLayer) -> None:
+        self.last, self.of_f, self.of_g = last, last.of_f, last.of_g
+
+    def supremum(self, row: Any) -> Fraction:
+        """Return the upper bound of one row."""
+        return min(high[0] for _, high in bounds_of_outputs(row[np.newaxis], self.last))
+
+
+class BySymbolicRows:
+    """The symbolic rows of both networks' outputs.
+
+    A row is here a vector of coefficients of the outputs, f's before g's.
+    """
+
+    def __init__(self, arrays: Any, f: Network, g: Network, domain: Domain) -> None:
+        self.proof = SymbolicPair(labels_of(arrays, f, g), domain, f.depth + g.depth)
+        of_f = self.proof.outputs(layers_of(f), 0, with_trees=False)
+        of_g = self.proof.outputs(layers_of(g), f.depth, with_trees=False)
+        self.rows = [*of_f, *of_g]
+        units = rational(np.eye(2 * f.n_outputs))
+        self.of_f, self.of_g = units[:f.n_outputs], units[f.n_outputs:]
+
+    def supremum(self, row: Any) -> Fraction:
+        """Return the upper bound of one combination of the outputs."""
+        coefficients = sum(w * own.coefficients for w, own in zip(row, self.rows))
+        error = sum((abs(w) * own.error for w, own in zip(row, self.rows)), Fraction(0))
+        return self.proof.upper(Row(coefficients, error))
+
+
+def labels_of(arrays: Any, f: Network, g: Network) -> dict[str, Any]:
+    """Return labels and scales as kind "folded" has them: a class for each unstable neuron."""
+    found: dict[str, Any] = {}
+    n_classes = 0
+    for network, first in ((f, 0), (g, f.depth)):
+        for layer, width in enumerate(network.sizes[1:-1]):
+            both = arrays[f"roles{layer}"]
+            require(((both >= -2) & (both <= 0)).all(), "roles that mean nothing")
+            labels = both[len(both) - width:].copy() if first == 0 else both[:width].copy()
+            for j in np.flatnonzero(labels == 0):
+                labels[j] = n_classes
+                n_classes += 1
+            found[f"labels{first + layer}"] = labels
+            found[f"scales{first + layer}"] = np.ones(width)
+    return found
 
 
 def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
@@ -29,22 +79,18 @@ def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
     mixtures = mixtures_by_leaf(arrays)
 
     whole = region_of(BoxOrDomain(low, high, True), domain)
-    last = last_hidden_layer(arrays, *layers, whole)
+    ways: list[Any] = [ByForms(last_hidden_layer(arrays, *layers, whole))]
+    if "roles0" in arrays:
+        ways.append(BySymbolicRows(arrays, f, g, domain))
     settled = [(j, k) for j in outputs for k in outputs if j != k and (j, k) not in opened]
-    numbers = [number(pair, mixtures.get(WHOLE_DOMAIN, []), last) for pair in settled]
+    of_domain = mixtures.get(WHOLE_DOMAIN, [])
+    numbers = [min(number(pair, of_domain, way) for way in ways) for pair in settled]
 
     parts = leaves(arrays, low, high, domain)
     for leaf, part in enumerate(parts if opened else []):
-        last = last_hidden_layer(arrays, *layers, region_of(part, domain))
-        numbers += [number(pair, mixtures.get(leaf, []), last) for pair in opened]
-    return least_upper_bound(numbers)
-
-
-def least_upper_bound(numbers: list[Fraction | None]) -> Fraction:
-    """Return the largest number; refuse if one pair has none."""
-    found = [value for value in numbers if value is not None]
-    require(len(found) == len(numbers), "nothing is proved about a pair")
-    return max(found, default=Fraction(0))
+        way = ByForms(last_hidden_layer(arrays, *layers, region_of(part, domain)))
+        numbers += [number(pair, mixtures.get(leaf, []), way) for pair in opened]
+    return max(numbers, default=Fraction(0))
 
 
 def mixtures_by_leaf(arrays: Any) -> dict[int, list[tuple[Pair, Any]]]:
@@ -60,29 +106,24 @@ def mixtures_by_leaf(arrays: Any) -> dict[int, list[tuple[Pair, Any]]]:
     return found
 
 
-def number(pair: Pair, mixtures: list[tuple[Pair, Any]], last: LastLayer) -> Fraction | None:
-    """Return the number of a pair on a region: the smallest of (53) to (56), if there is one."""
+def number(pair: Pair, mixtures: list[tuple[Pair, Any]], way: Any) -> Fraction:
+    """Return the number of a pair on a region: the smallest of (53) to (56)."""
     j, k = pair
     if j == k:
         return Fraction(0)
-    D, B = last.of_f[j] - last.of_f, last.of_g[k] - last.of_g[j]
+    D, B = way.of_f[j] - way.of_f, way.of_g[k] - way.of_g[j]
     others = [i for i in range(len(D)) if i != j]
-    if supremum(B, last) <= 0:
+    if way.supremum(B) <= 0:
         return Fraction(0)
-    choices = [supremum(D[i], last) for i in others] + [supremum(B + D[k], last)]
+    choices = [way.supremum(D[i]) for i in others] + [way.supremum(B + D[k])]
     for own, mu in mixtures:
         if own == pair:
-            largest = supremum(B + mu @ D, last)
+            largest = way.supremum(B + mu @ D)
             if largest <= 0:
                 choices.append(Fraction(0))
             elif sum(mu) > 0:
                 choices.append(largest / Fraction(sum(mu)))
     return max(min(choices), Fraction(0))
-
-
-def supremum(row: Any, last: LastLayer) -> Fraction:
-    """Return the upper bound of one row over the last layer's quantities."""
-    return min(high[0] for _, high in bounds_of_outputs(row[np.newaxis], last))
 
 
 def lead(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
