@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import Array
+from ..domains import Box
 from ..networks.network import Network
 from .certificates.certificate import NOTHING_PROVED, Certificate, proved_number
-from .certificates.check_top1 import WHOLE_DOMAIN, ways_on_domain
+from .certificates.check_top1 import WHOLE_DOMAIN, BySymbolicRows, ways_on_domain
 from .certify import NOT_SPLIT, tree_arrays
 from .difference_bounds.affine_forms import Region, boxes
 from .difference_bounds.difference import difference, fixed_matches, linear_forms_are_cheap
@@ -217,10 +218,12 @@ class Open(NamedTuple):
 
     pairs : integer array (n, 2)
     mixtures : list of Mixture
+    by_rows : True if symbolic rows bound one of them better than forms do
     """
 
     pairs: np.ndarray
     mixtures: list[Mixture]
+    by_rows: bool
 
 
 def on_whole_domain(findings: Findings, matches: Sequence[Match]) -> Open:
@@ -231,17 +234,28 @@ def on_whole_domain(findings: Findings, matches: Sequence[Match]) -> Open:
     pairs = np.argwhere(~np.eye(n_outputs, dtype=bool))
     arrays = _layers(question, matches)
     try:
-        bound = suprema_on_domain(ways_on_domain(arrays, f, g, question.domain))
-        found = bound_pairs(bound, pairs, n_outputs, question.eps)
+        ways = ways_on_domain(arrays, f, g, question.domain)
+        found = bound_pairs(suprema_on_domain(ways), pairs, n_outputs, question.eps)
+        left = pairs[~(found.numbers[:, 0] <= question.eps)]
+        by_rows = len(left) > 0 and _rows_are_better(ways, left, question)
     except NOTHING_PROVED:
-        return Open(pairs, [])
+        return Open(pairs, [], False)
     mixtures = [
         Mixture(WHOLE_DOMAIN, tuple(pair), mu)
         for pair, mu in zip(pairs.tolist(), found.multipliers[:, 0]) if mu.any()
     ]
     findings.check_time()
     _prove(findings, arrays | NOT_SPLIT, "decisions", mixtures)
-    return Open(pairs[~(found.numbers[:, 0] <= question.eps)], mixtures)
+    return Open(left, mixtures, by_rows)
+
+
+def _rows_are_better(ways: Sequence[Any], pairs: np.ndarray, question: Question) -> bool:
+    """Return True if symbolic rows, the second way, have a smaller largest number than forms."""
+    largest = [
+        bound_pairs(suprema_on_domain([way]), pairs, question.f.n_outputs, question.eps).numbers.max()
+        for way in ways
+    ]
+    return bool(largest[-1] < largest[0])
 
 
 def _given(question: Question) -> tuple[Network, ...]:
@@ -272,8 +286,9 @@ def branch_decisions(findings: Findings, matches: Sequence[Match], left: Open) -
 
     Stop when `SHARE_OF_TIME` is spent, and prove what the leaves prove by then.
     """
-    question, (pairs, of_domain) = findings.question, left
+    question, pairs = findings.question, left.pairs
     deadline = findings.seconds + SHARE_OF_TIME * findings.remaining
+    layers, by_rows = _layers(question, matches), left.by_rows
     splits = Splits()
     mixtures: dict[int, list[Mixture]] = {}
     low, high = (corner[:, np.newaxis] for corner in outer_box(question.domain))
@@ -284,6 +299,8 @@ def branch_decisions(findings: Findings, matches: Sequence[Match], left: Open) -
         region = boxes(low, high)
         bound = suprema_on_boxes(question, matches, region)
         found = bound_pairs(bound, pairs, question.f.n_outputs, question.eps)
+        if by_rows:
+            _sharpen(findings, found, layers, low, high, pairs)
         worst = found.numbers.argmax(axis=0)
         for number, box in np.argwhere(found.multipliers.any(axis=2)):
             node, mu = int(nodes[box]), found.multipliers[number, box]
@@ -314,8 +331,26 @@ def branch_decisions(findings: Findings, matches: Sequence[Match], left: Open) -
             one._replace(node=leaf)
             for leaf, node in enumerate(leaves) for one in mixtures.get(node, [])
         ]
-        arrays = _layers(question, matches) | tree_arrays(splits) | {"open": pairs}
-        _prove(findings, arrays, "branching", [*of_domain, *kept_mixtures])
+        arrays = layers | tree_arrays(splits) | {"open": pairs, "rows": np.array(int(by_rows))}
+        _prove(findings, arrays, "branching", [*left.mixtures, *kept_mixtures])
+
+
+def _sharpen(
+    findings: Findings, found: Pairs, layers: dict[str, Any], low: Array, high: Array,
+    pairs: np.ndarray,
+) -> None:
+    """Improve numbers above delta by symbolic rows, box by box, in place."""
+    question = findings.question
+    f, g = _given(question)
+    for box in np.flatnonzero((found.numbers > question.eps).any(axis=0)):
+        findings.check_time()
+        way = BySymbolicRows(layers, f, g, Box(low[:, box], high[:, box]))
+        open_here = np.flatnonzero(found.numbers[:, box] > question.eps)
+        bound = suprema_on_domain([way])
+        own = bound_pairs(bound, pairs[open_here], question.f.n_outputs, question.eps)
+        better = own.numbers[:, 0] < found.numbers[open_here, box]
+        found.numbers[open_here[better], box] = own.numbers[better, 0]
+        found.multipliers[open_here[better], box] = own.multipliers[better, 0]
 
 
 def _try_corners(findings: Findings, region: Region, slopes: Array) -> None:

@@ -122,6 +122,7 @@ def evidence_top1(f, g, domain, rng):
     K, n_leaves = f.n_outputs, int((arrays["axis"] == -1).sum())
     ordered = np.array([(j, k) for j in range(K) for k in range(K) if j != k])
     if rng.random() < 0.7:
+        arrays["rows"] = np.array(rng.integers(2) if "roles0" in arrays else 0)
         arrays["open"] = ordered[rng.permutation(len(ordered))[:rng.integers(1, len(ordered) + 1)]]
     if rng.random() < 0.7:
         n = int(rng.integers(1, 4))

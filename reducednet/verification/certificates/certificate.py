@@ -427,6 +427,7 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
         "multiples": np.empty((0, 0)),
         "exchanged": np.array(0),
         "open": np.empty((0, 2), dtype=int),
+        "rows": np.array(0),
         "leaf": np.empty(0, dtype=int),
         "pairs": np.empty((0, 2), dtype=int),
         "multipliers": np.empty((0, f.n_outputs)),

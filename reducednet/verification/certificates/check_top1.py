@@ -22,8 +22,9 @@ pairs have small numbers on the whole domain; the others, which are `open`, are 
 These linear functions of both networks' outputs are bounded by the forms of `check_difference`
 (`ByForms`), where what both networks share cancels, and on the whole domain also by the symbolic
 rows of `check_symbolic` with a class for each unstable neuron (`BySymbolicRows`), whose lines fit
-each function. The smaller number counts.
+each function; on the leaves too if the evidence says so. The smaller number counts.
 """
+from collections.abc import Iterator
 from fractions import Fraction
 from math import fsum
 from typing import Any, NamedTuple
@@ -62,6 +63,18 @@ class Mixtures(NamedTuple):
         return Mixtures(*(part[which] for part in self))
 
 
+class Box(NamedTuple):
+    """A leaf, as `check_symbolic` wants a domain: arrays (d,)."""
+
+    low: Any
+    high: Any
+
+    @property
+    def n_inputs(self) -> int:
+        """The number of inputs."""
+        return len(self.low)
+
+
 # linear functions of the outputs
 
 
@@ -97,7 +110,7 @@ class ByForms:
 
 
 class BySymbolicRows:
-    """Bounds by back-substitution over the whole domain; the methods are those of `ByForms`."""
+    """Bounds by back-substitution over a domain; the methods are those of `ByForms`."""
 
     n_sets = 1
 
@@ -234,7 +247,7 @@ def best_numbers(pairs: Any, first_leaf: int, mixtures: Mixtures, way: Any) -> A
 
 
 def ways_on_domain(data: Any, f: Any, g: Any, domain: Any) -> list[Any]:
-    """Return the ways to bound functions of the outputs on the whole domain, one or two."""
+    """Return the ways to bound functions of the outputs on the whole domain: two, with roles."""
     layers = joint_layers(f, g, domain)
     one_leaf = {**ONE_LEAF, "directions": np.empty((0, domain.n_inputs))}
     parts, kind = batches_of_leaves(one_leaf, layers, domain)
@@ -244,12 +257,22 @@ def ways_on_domain(data: Any, f: Any, g: Any, domain: Any) -> list[Any]:
     return ways
 
 
+def ways_on_leaves(data: Any, f: Any, g: Any, domain: Any, part: Any) -> Iterator[Any]:
+    """Yield the symbolic rows on each leaf of a batch; a domain that is not split is its own leaf.
+    """
+    for leaf in part:
+        low, high = np.array(leaf).T
+        is_whole = len(data["axis"]) == 1
+        yield BySymbolicRows(data, f, g, domain if is_whole else Box(low, high))
+
+
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     """Return the least delta up to which g agrees with f on the domain, as far as the data proves.
 
     data : `axis`, `place`, `directions`, `labels0`, `scales0`, ..., `linear`, see
         `check_difference.check`; `open`, the pairs that the leaves are for; `leaf`, `pairs`,
-        `multipliers`, see `Mixtures`; `roles0`, ..., see `roles_of`, which may be absent
+        `multipliers`, see `Mixtures`; `roles0`, ..., see `roles_of`, which may be absent; `rows`, 1
+        if leaves are bounded by symbolic rows too
 
     ValueError if the data proves nothing.
     """
@@ -264,14 +287,21 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     with np.errstate(all="ignore"):
         ways = ways_on_domain(data, f, g, domain)
         settled = np.argwhere(~is_open)
-        numbers = [best_numbers(settled, WHOLE_DOMAIN, mixtures, way) for way in ways]
-        found = [np.fmin(numbers[0], numbers[-1]).max(initial=0.0)]
+        of_domain = [best_numbers(settled, WHOLE_DOMAIN, mixtures, way) for way in ways]
+        found = [np.fmin(of_domain[0], of_domain[-1]).max(initial=0.0)]
 
         parts, kind = batches_of_leaves(data, layers, domain)
         first_leaf = 0
         for part in parts if len(data["open"]) else []:
             way = ByForms(last_hidden_layer(part, data, layers, domain, kind))
-            found.append(best_numbers(data["open"], first_leaf, mixtures, way).max())
+            numbers = best_numbers(data["open"], first_leaf, mixtures, way)
+            if data["rows"]:
+                by_rows = [
+                    best_numbers(data["open"], first_leaf + leaf, mixtures, way)
+                    for leaf, way in enumerate(ways_on_leaves(data, f, g, domain, part))
+                ]
+                numbers = np.fmin(numbers, np.concatenate(by_rows, axis=1))
+            found.append(numbers.max())
             first_leaf += len(part)
     return float(np.max(found))  # nan if one is: the built-in max may lose it
 

@@ -103,6 +103,8 @@ SCHEMAS: dict[str, Schema] = {
         "linear": _FLAG,
         # the pairs of outputs that the leaves are for
         "open": Entry(INTEGERS, ("open", 2), group="open"),
+        # 1 if leaves are bounded by symbolic rows too
+        "rows": Entry(INTEGERS, group="open", most=1),
         # multipliers for a pair on a leaf; leaf -1 is the whole domain
         "leaf": Entry(INTEGERS, ("mixtures",), group="mixtures", least=-1),
         "pairs": Entry(INTEGERS, ("mixtures", 2), group="mixtures"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ....domains import Domain
+from ....domains import Box, Domain
 from ....networks.network import Network
 from . import point
 from .folded import Row, SymbolicPair
@@ -88,8 +88,12 @@ def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
 
     parts = leaves(arrays, low, high, domain)
     for leaf, part in enumerate(parts if opened else []):
-        way = ByForms(last_hidden_layer(arrays, *layers, region_of(part, domain)))
-        numbers += [number(pair, mixtures.get(leaf, []), way) for pair in opened]
+        ways = [ByForms(last_hidden_layer(arrays, *layers, region_of(part, domain)))]
+        if arrays["rows"] == 1:
+            own = domain if part.whole else Box(part.low.astype(float), part.high.astype(float))
+            ways.append(BySymbolicRows(arrays, f, g, own))
+        of_leaf = mixtures.get(leaf, [])
+        numbers += [min(number(pair, of_leaf, way) for way in ways) for pair in opened]
     return max(numbers, default=Fraction(0))
 
 
