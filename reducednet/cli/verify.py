@@ -1,4 +1,7 @@
-"""Run the command ``verify``: prove two networks equal on a domain, or show where they differ."""
+"""Run the command ``verify``: prove two networks equal on a domain, or show where they differ.
+
+With ``--target top1`` it asks whether they decide alike.
+"""
 from __future__ import annotations
 
 import argparse
@@ -19,6 +22,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("second", type=Path, metavar="B", help="another")
     add_domain(parser)
     parser.add_argument("--eps", type=float, help="largest difference (default: rounding of both; 0: exactly)")
+    parser.add_argument("--target", choices=("values", "top1"), default="values",
+                        help="compare the outputs' values, or which output is the largest")
+    parser.add_argument("--delta", type=float, default=0.0,
+                        help="with --target top1: decide alike where A's largest output leads by more "
+                        "(default 0)")
     parser.add_argument("--semantics", choices=("real", "float64"), default="real",
                         help="the stored numbers as exact ones, or what computers return")
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS", help="(default 60)")
@@ -36,12 +44,17 @@ def run(options: argparse.Namespace) -> Answer:
         check_output(options.certificate, ENDINGS, "--certificate")
     f, g = (read_network(path) for path in (options.first, options.second))
     domain = domain_of(options, (f, options.first), (g, options.second))
-    verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
+    verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit,
+                     target=options.target, delta=options.delta)
     point = [] if verdict.counterexample is None else list(verdict.counterexample)
     numbers = {name: getattr(verdict, name)
                for name in ("eps", "bound", "solver_bound", "gap", "margin", "seconds")}
     words = {name: getattr(verdict, name)
              for name in ("status", "method", "rigorous", "semantics", "interrupted", "remark")}
+    words["target"] = verdict.target
+    if verdict.target == "top1":
+        numbers["delta"] = verdict.delta
+        words["decisions"] = verdict.decisions
     report = {**words, **numbers, **point_report(point), "domain": domain_report(domain),
               "stages": [stage.name for stage in verdict.stages]}
     lines = [f"{verdict.status}: {verdict.sentence}", f"on {domain!r}"]

@@ -133,7 +133,7 @@ def verify(
         time_limit = number(time_limit, "time_limit", above=0.0)
         return decide_top1(f, g, domain, delta, time_limit, method)
     if number(delta, "delta", minimum=0.0):
-        raise ValueError(message("delta", "0.0 unless `target` is 'top1'", delta))
+        raise ValueError(message("delta", "0.0 with target 'values'", delta))
     eps = None if eps is None else number(eps, "eps", minimum=0.0)
     choice(semantics, "semantics", SEMANTICS)
     time_limit = number(time_limit, "time_limit", above=0.0)
@@ -212,10 +212,9 @@ def _ask_about_decisions(decisions: Findings, values: Findings, method: str) -> 
 
 def _may_be_equal(values: Findings) -> bool:
     """Return True if no sample shows a difference above the eps, up to rounding errors."""
-    question = values.question
-    X = question.domain.sample(16, 0)
-    difference = float(differences(question.f, question.g, X).max())
-    return difference <= question.eps + 2.0 * question.rounding_error
+    f, g, domain, eps = values.question[:4]
+    rounding_error = float((forward_error(f, domain) + forward_error(g, domain)).max())
+    return float(differences(f, g, domain.sample(16, 0)).max()) <= eps + 2.0 * rounding_error
 
 
 def _ask(findings: Findings, names: Sequence[str]) -> None:
