@@ -22,8 +22,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("second", type=Path, metavar="B", help="another, in the order of verify")
     add_domain(parser)
     parser.add_argument("--eps", type=float,
-                        help="largest difference, or the delta of a certificate of decisions (default: the certificate's own: give yours if "
-                        "you do not trust who wrote it)")
+                        help="largest difference, or the delta of a certificate of decisions "
+                        "(default: the certificate's own: give yours if you do not trust who "
+                        "wrote it)")
     parser.add_argument("--exact", action="store_true",
                         help="check in rational arithmetic: for small networks, takes longer")
     add_json(parser)

@@ -45,7 +45,7 @@ MEMORY = 1 << 22
 """About how many numbers the linear bounds of the functions of outputs may hold at a time."""
 SYMBOLIC_PRODUCTS = 1e9
 """How many products symbolic rows may cost on the whole domain."""
-SHARE_OF_TIME = 0.6
+SHARE_OF_TIME = 0.5
 """Which part of the time left may be spent on splits: the checker repeats the leaves' bounds."""
 
 

@@ -14,7 +14,7 @@ from reducednet.verification.certificates.exact.check import proved_number, refu
 from reducednet.verification.certificates.exact.objects import Refused, root_up
 from reducednet.verification.certificates.schemas import SCHEMAS, check_fit, largest_margin
 
-SLOW_IN_RATIONALS = ("norms", "tree ball", "tree box")
+SLOW_IN_RATIONALS = ("norms", "top1", "top1 tree", "tree ball", "tree box")
 HAVE_CHOICES = ("folded", "norms", "pieces", "top1")
 FAST_REFUSALS = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 

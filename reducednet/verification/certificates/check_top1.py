@@ -24,7 +24,6 @@ These linear functions of both networks' outputs are bounded by the forms of `ch
 rows of `check_symbolic` with a class for each unstable neuron (`BySymbolicRows`), whose lines fit
 each function; on the leaves too if the evidence says so. The smaller number counts.
 """
-from collections.abc import Iterator
 from fractions import Fraction
 from math import fsum
 from typing import Any, NamedTuple
@@ -257,13 +256,10 @@ def ways_on_domain(data: Any, f: Any, g: Any, domain: Any) -> list[Any]:
     return ways
 
 
-def ways_on_leaves(data: Any, f: Any, g: Any, domain: Any, part: Any) -> Iterator[Any]:
-    """Yield the symbolic rows on each leaf of a batch; a domain that is not split is its own leaf.
-    """
-    for leaf in part:
-        low, high = np.array(leaf).T
-        is_whole = len(data["axis"]) == 1
-        yield BySymbolicRows(data, f, g, domain if is_whole else Box(low, high))
+def way_on_leaf(data: Any, f: Any, g: Any, domain: Any, box: Any) -> BySymbolicRows:
+    """Return the symbolic rows on a leaf; a domain that is not split is its own leaf."""
+    is_whole = len(data["axis"]) == 1
+    return BySymbolicRows(data, f, g, domain if is_whole else Box(*np.array(box).T))
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
@@ -295,12 +291,12 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
         for part in parts if len(data["open"]) else []:
             way = ByForms(last_hidden_layer(part, data, layers, domain, kind))
             numbers = best_numbers(data["open"], first_leaf, mixtures, way)
-            if data["rows"]:
-                by_rows = [
-                    best_numbers(data["open"], first_leaf + leaf, mixtures, way)
-                    for leaf, way in enumerate(ways_on_leaves(data, f, g, domain, part))
-                ]
-                numbers = np.fmin(numbers, np.concatenate(by_rows, axis=1))
+            for leaf, box in enumerate(part) if data["rows"] else []:
+                if not (numbers[:, leaf] <= max(found)).all():  # else it changes nothing
+                    by_rows = way_on_leaf(data, f, g, domain, box)
+                    own = best_numbers(data["open"], first_leaf + leaf, mixtures, by_rows)
+                    numbers[:, leaf] = np.fmin(numbers[:, leaf], own[:, 0])
+                found.append(numbers[:, leaf].max())
             found.append(numbers.max())
             first_leaf += len(part)
     return float(np.max(found))  # nan if one is: the built-in max may lose it

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from ....domains import Domain
@@ -12,7 +13,8 @@ from .objects import Refused, box_around, norm_bound, require
 
 BOUNDS: dict[str, Any] = {
     "pieces": pieces.bound, "sorted": sorted_breakpoints.bound, "folded": folded.bound,
-    "norms": norms.bound, "permutation": permutation.bound, "top1": top1.bound,
+    "norms": norms.bound, "permutation": permutation.bound,
+    "top1": partial(top1.bound, by_forms=pieces.OutputForms, by_rows=folded.OutputRows),
 }
 """The kinds without a margin that prove a bound."""
 
@@ -40,7 +42,7 @@ def proved_number(certificate: Any, f: Network, g: Network, domain: Domain) -> F
         if certificate.kind == "point":
             number = point.gap(arrays, f, g, domain)
         elif certificate.kind == "top1_point":
-            number = top1.lead(arrays, f, g, domain)
+            number = point.lead(arrays, f, g, domain)
         elif certificate.kind == "exact":
             number = sums.bound(arrays, f, g, domain, certificate.margin)
         else:

@@ -319,3 +319,19 @@ def bounds_through_always_on(
     if spare:
         total = total + combination(np.stack(weights, axis=1), stacked(spare))
     return region.bounds(total)
+
+
+class OutputForms:
+    """The rows of both networks' outputs over the last hidden layer's quantities, on a region."""
+
+    def __init__(
+        self, arrays: Any, f: Network, g: Network, domain: Domain, leaf: BoxOrDomain
+    ) -> None:
+        region = region_of(leaf, domain)
+        self.last = last_hidden_layer(arrays, *equally_deep(f, g), region)
+        self.of_f, self.of_g = self.last.of_f, self.last.of_g
+
+    def supremum(self, row: Any) -> Fraction:
+        """Return the upper bound of a row."""
+        ways = bounds_of_outputs(row[np.newaxis], self.last)
+        return Fraction(min(high[0] for _, high in ways))

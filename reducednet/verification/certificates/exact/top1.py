@@ -1,99 +1,48 @@
-"""Kinds "top1" and "top1_point": the same largest output (docs/certificates.md, 12 and 13)."""
+"""Kind "top1": the same largest output (docs/certificates.md, section 12).
+
+Linear functions of the outputs are bounded by `pieces.OutputForms` and `folded.OutputRows`.
+"""
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
-from ....domains import Box, Domain
+from ....domains import Domain
 from ....networks.network import Network
-from . import point
-from .folded import Row, SymbolicPair
-from .objects import (
-    BoxOrDomain, equally_deep, evaluate, layers_of, leaves, rational, require, root_box,
-)
-from .pieces import LastLayer, bounds_of_outputs, last_hidden_layer, region_of
+from .objects import BoxOrDomain, leaves, rational, require, root_box
 
 Pair = tuple[int, int]
+Way = Callable[[Any, Network, Network, Domain, BoxOrDomain], Any]
+"""Returns an object with `of_f` and `of_g`, the outputs, and `supremum`, which bounds a row."""
+
 WHOLE_DOMAIN = -1
 
 
-class ByForms:
-    """The rows of both networks' outputs over the last hidden layer's quantities, on a region."""
-
-    def __init__(self, last: LastLayer) -> None:
-        self.last, self.of_f, self.of_g = last, last.of_f, last.of_g
-
-    def supremum(self, row: Any) -> Fraction:
-        """Return the upper bound of one row."""
-        return min(high[0] for _, high in bounds_of_outputs(row[np.newaxis], self.last))
-
-
-class BySymbolicRows:
-    """The symbolic rows of both networks' outputs.
-
-    A row is here a vector of coefficients of the outputs, f's before g's.
-    """
-
-    def __init__(self, arrays: Any, f: Network, g: Network, domain: Domain) -> None:
-        self.proof = SymbolicPair(labels_of(arrays, f, g), domain, f.depth + g.depth)
-        of_f = self.proof.outputs(layers_of(f), 0, with_trees=False)
-        of_g = self.proof.outputs(layers_of(g), f.depth, with_trees=False)
-        self.rows = [*of_f, *of_g]
-        units = rational(np.eye(2 * f.n_outputs))
-        self.of_f, self.of_g = units[:f.n_outputs], units[f.n_outputs:]
-
-    def supremum(self, row: Any) -> Fraction:
-        """Return the upper bound of one combination of the outputs."""
-        coefficients = sum(w * own.coefficients for w, own in zip(row, self.rows))
-        error = sum((abs(w) * own.error for w, own in zip(row, self.rows)), Fraction(0))
-        return self.proof.upper(Row(coefficients, error))
-
-
-def labels_of(arrays: Any, f: Network, g: Network) -> dict[str, Any]:
-    """Return labels and scales as kind "folded" has them: a class for each unstable neuron."""
-    found: dict[str, Any] = {}
-    n_classes = 0
-    for network, first in ((f, 0), (g, f.depth)):
-        for layer, width in enumerate(network.sizes[1:-1]):
-            both = arrays[f"roles{layer}"]
-            require(((both >= -2) & (both <= 0)).all(), "roles that mean nothing")
-            labels = both[len(both) - width:].copy() if first == 0 else both[:width].copy()
-            for j in np.flatnonzero(labels == 0):
-                labels[j] = n_classes
-                n_classes += 1
-            found[f"labels{first + layer}"] = labels
-            found[f"scales{first + layer}"] = np.ones(width)
-    return found
-
-
-def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
+def bound(
+    arrays: Any, f: Network, g: Network, domain: Domain, by_forms: Way, by_rows: Way
+) -> Fraction:
     """Return the least delta up to which g is proved to agree with f: the largest number."""
     require(f.activation == "relu", "for ReLU networks")
-    layers = equally_deep(f, g)
     low, high = root_box(domain)
     opened = [(int(j), int(k)) for j, k in arrays.get("open", [])]
     outputs = range(f.n_outputs)
     require(all(j in outputs and k in outputs for j, k in opened), "no such output")
     mixtures = mixtures_by_leaf(arrays)
 
-    whole = region_of(BoxOrDomain(low, high, True), domain)
-    ways: list[Any] = [ByForms(last_hidden_layer(arrays, *layers, whole))]
-    if "roles0" in arrays:
-        ways.append(BySymbolicRows(arrays, f, g, domain))
+    whole = BoxOrDomain(low, high, True)
+    ways = [by_forms, by_rows] if "roles0" in arrays else [by_forms]
     settled = [(j, k) for j in outputs for k in outputs if j != k and (j, k) not in opened]
     of_domain = mixtures.get(WHOLE_DOMAIN, [])
-    numbers = [min(number(pair, of_domain, way) for way in ways) for pair in settled]
+    found = [way(arrays, f, g, domain, whole) for way in ways]
+    numbers = [min(number(pair, of_domain, way) for way in found) for pair in settled]
 
     parts = leaves(arrays, low, high, domain)
     for leaf, part in enumerate(parts if opened else []):
-        ways = [ByForms(last_hidden_layer(arrays, *layers, region_of(part, domain)))]
-        if arrays["rows"] == 1:
-            own = domain if part.whole else Box(part.low.astype(float), part.high.astype(float))
-            ways.append(BySymbolicRows(arrays, f, g, own))
+        ways = [by_forms, by_rows] if arrays["rows"] == 1 else [by_forms]
+        found = [way(arrays, f, g, domain, part) for way in ways]
         of_leaf = mixtures.get(leaf, [])
-        numbers += [min(number(pair, of_leaf, way) for way in ways) for pair in opened]
+        numbers += [min(number(pair, of_leaf, way) for way in found) for pair in opened]
     return max(numbers, default=Fraction(0))
 
 
@@ -128,15 +77,3 @@ def number(pair: Pair, mixtures: list[tuple[Pair, Any]], way: Any) -> Fraction:
             elif sum(mu) > 0:
                 choices.append(largest / Fraction(sum(mu)))
     return max(min(choices), Fraction(0))
-
-
-def lead(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
-    """Return by how much f's largest output leads the others at the point, where g disagrees."""
-    x = rational(arrays["point"])
-    point.require_inside(x, arrays, domain)
-    of_f, of_g = evaluate(f, x).tolist(), evaluate(g, x).tolist()
-    j = max(range(len(of_f)), key=lambda i: of_f[i])
-    found = min((of_f[j] - value for i, value in enumerate(of_f) if i != j), default=Fraction(0))
-    require(found > 0, "f has no single largest output")
-    require(any(value > of_g[j] for value in of_g), "the output is a largest one of g too")
-    return Fraction(found)

@@ -1,0 +1,237 @@
+"""Decisions: the same largest output wherever f's leads, against exact truth in one and two inputs."""
+from fractions import Fraction
+from itertools import permutations
+
+import numpy as np
+import pytest
+from oracles.certificate_cases import domain_of, number_at, permuted
+from oracles.exact_suprema import cut, rationals, subdivide, vertices
+
+import reducednet as rn
+from reducednet.verification import verify as verifying
+from reducednet.verification.certificates import check_top1
+from reducednet.verification.certificates.check_difference import UncertainRows
+from reducednet.verification.verify import OF_DECISIONS
+
+PLANE = rn.Box([-1, -1], [1, 1])
+
+
+def largest_lead(f, g, domain):
+    """Return the supremum of f's lead over the points where g has another largest output, exactly.
+
+    On the cells of a subdivision by both networks and by all f_j = f_i and g_k = g_j everything is
+    affine, so that the supremum over a cell's inner points is attained at a vertex.
+    """
+    d, K, largest = domain.n_inputs, f.n_outputs, Fraction(0)
+    cells = [[rationals(x) for x in vertices(domain)]]
+    for network in (f, g):
+        cells = subdivide(cells, network)
+    for j, k in permutations(range(K), 2):
+        others = [i for i in range(K) if i != j]
+        for cell in cells:
+            parts = [[
+                v[:d] + tuple(v[d + j] - v[d + i] for i in others) + (v[d + K + k] - v[d + K + j],)
+                for v in cell
+            ]]
+            for entry in range(d, d + K):
+                parts = [part for one in parts for part in cut(one, entry)]
+            for part in parts:  # entries have one sign on a part; inside they are 0 only everywhere
+                if all(min(v[i] for v in part) >= 0 < max(v[i] for v in part) for i in range(d, d + K)):
+                    largest = max(largest, max(min(v[d:-1]) for v in part))
+    return largest
+
+
+def random_pair(rng, d):
+    """Return two classifiers that are near, and a domain."""
+    sizes = (d, *rng.integers(2, 5, rng.integers(1, 3)).tolist(), int(rng.integers(2, 4)))
+    f = rn.Network.random(sizes, rng, output_bias=bool(rng.integers(2)))
+    size = 10.0 ** -rng.integers(0, 4)
+    g = f.with_vector(f.to_vector() + size * rng.standard_normal(f.n_parameters))
+    if rng.random() < 0.3:
+        g = permuted(g, rng)
+    if rng.random() < 0.2:
+        other = (d, int(rng.integers(2, 5)), sizes[-1])
+        g = rn.Network.random(other, rng)
+    return f, g, domain_of("Box" if d == 2 or rng.random() < 0.5 else "Hull", d, rng)
+
+
+def assert_right(verdict, f, g, domain, truth):
+    """Assert that bound, gap, status and counterexample of a verdict are true."""
+    delta = Fraction(verdict.delta)
+    assert verdict.gap <= truth <= verdict.bound
+    assert verdict.status != "equivalent" or truth <= delta
+    assert verdict.status != "not_equivalent" or truth > delta
+    if verdict.counterexample is not None:
+        x = rationals(verdict.counterexample)
+        lead = number_at("disagreement", f, g, x)
+        assert lead > delta and lead >= Fraction(verdict.gap)
+    if verdict.certificate is not None:
+        assert verdict.certificate.check(f, g, domain)
+        assert verdict.certificate.status == verdict.status
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(150, marks=pytest.mark.slow)])
+def test_verdicts_are_those_of_exact_truth(count):
+    decided = 0
+    for seed in range(count):
+        rng = np.random.default_rng([3, seed])
+        f, g, domain = random_pair(rng, int(rng.integers(1, 3)))
+        truth = largest_lead(f, g, domain)
+        delta = float(truth) * float(rng.choice([0.0, 0.5, 1.5, 3.0])) + float(rng.choice([0.0, 1e-3]))
+        verdict = rn.verify(f, g, domain, target="top1", delta=delta, time_limit=2.0)
+        assert_right(verdict, f, g, domain, truth)
+        decided += verdict.status != "unknown"
+    assert decided >= 0.8 * count
+
+
+@pytest.mark.parametrize("method", ["decisions", "branching", "matching", "search"])
+def test_each_prover_alone_is_right(method):
+    f = rn.Network.random((2, 5, 3), rng=1, output_bias=True)
+    g = f.with_vector(f.to_vector() + 1e-2 * np.random.default_rng(0).standard_normal(f.n_parameters))
+    truth = largest_lead(f, g, PLANE)
+    assert truth > 0
+    for share in (0.5, 1.5, 8.0):
+        delta = share * float(truth)
+        verdict = rn.verify(f, g, PLANE, target="top1", delta=delta, method=method, time_limit=2.0)
+        assert_right(verdict, f, g, PLANE, truth)
+
+
+def test_equal_networks_agree_without_any_lead():
+    f = rn.Network.random((6, 20, 15, 4), rng=0)
+    for g in (f, permuted(f, np.random.default_rng(0)), rn.rescale(f)):
+        verdict = rn.verify(f, g, rn.Ball(np.zeros(6), 1.0), target="top1")
+        assert (verdict.status, verdict.bound, verdict.method) == ("equivalent", 0.0, "permutation")
+        assert verdict.certificate.check(f, g, rn.Ball(np.zeros(6), 1.0))
+
+
+def test_a_bound_of_the_difference_by_half_of_delta_proves_agreement():
+    f = rn.Network.random((3, 10, 3), rng=0)
+    g, box = rn.reduce(f, rn.Box([-1] * 3, [1] * 3)), rn.Box([-1] * 3, [1] * 3)
+    verdict = rn.verify(f, g, box, target="top1", delta=1e-9)
+    assert (verdict.status, verdict.method) == ("equivalent", "differences")
+    certificate = verdict.certificate
+    assert (certificate.claim, certificate.eps) == ("bound", 0.5e-9)
+    assert certificate.status == "equivalent" and certificate.check(f, g, box)
+
+
+def test_ties_refute_nothing():
+    """f is (x, 0), and `tied` is (min(x, 0), 0): they decide alike for x < 0, and one ties for x > 0."""
+    f = rn.Network([[[1.0], [-1.0]]], [[0.0, 0.0]], [[1.0, -1.0], [0.0, 0.0]])
+    tied = rn.Network([[[1.0], [-1.0]]], [[0.0, 0.0]], [[0.0, -1.0], [0.0, 0.0]])
+    for one, other in ((f, tied), (tied, f)):
+        assert largest_lead(one, other, rn.Box(-1, 1)) == 0
+        verdict = rn.verify(one, other, rn.Box(-1, 1), target="top1", time_limit=0.5)
+        assert verdict.status != "not_equivalent" and verdict.gap == 0.0
+    less = rn.Network(tied.weights, tied.thresholds, tied.output_weights, [-2.0**-40, 0.0])
+    verdict = rn.verify(f, less, rn.Box(-1, 1), target="top1")
+    assert verdict.status == "not_equivalent" and verdict.decisions == (0, 1)
+
+
+def test_outputs_of_another_scale_are_settled_by_multipliers():
+    """g = 10 f decides alike although it differs by much; g - f leads wherever f does not."""
+    f = rn.Network.random((2, 6, 2), rng=3, output_bias=True)
+    g = rn.Network(f.weights, f.thresholds, 4.0 * f.output_weights, 4.0 * f.output_bias)
+    assert largest_lead(f, g, PLANE) == 0
+    verdict = rn.verify(f, g, PLANE, target="top1", delta=1e-9)
+    assert verdict.status == "equivalent"
+    assert "multipliers" in verdict.certificate.arrays
+
+
+def test_sentence_says_which_outputs():
+    f = rn.Network([[[1.0], [-1.0]]], [[0.0, 0.0]], [[1.0, -1.0], [0.0, 0.0], [-1.0, -1.0]])
+    g = rn.Network(f.weights, f.thresholds, -f.output_weights)
+    verdict = rn.verify(f, g, rn.Box(0, 1), target="top1", delta=0.25)
+    assert "f decides for output 0" in verdict.sentence and "and g for output 2" in verdict.sentence
+    assert (verdict.target, verdict.delta, verdict.decisions) == ("top1", 0.25, (0, 2))
+    verdict = rn.verify(f, g, rn.Box(0, 1), target="top1", delta=2.0)
+    assert "wherever f's largest output leads by more than" in verdict.sentence
+    verdict = rn.verify(f, g, rn.Box(0, 1), target="top1", delta=0.99, method="decisions")
+    assert verdict.sentence.startswith("that g decides as f is")
+    assert rn.verify(f, f, rn.Box(0, 1)).delta is None
+
+
+def test_hundred_outputs_are_settled_on_the_whole_domain():
+    rng = np.random.default_rng(0)
+    f = rn.Network.random((8, 30, 100), rng, output_bias=True)
+    f = rn.Network(f.weights, f.thresholds, f.output_weights, np.arange(100.0) / 5.0)
+    g = f.with_vector(f.to_vector() + 1e-3 * rng.standard_normal(f.n_parameters))
+    box = rn.Box(0.5 * np.ones(8), 0.55 * np.ones(8))
+    verdict = rn.verify(f, g, box, target="top1", method="decisions")
+    assert verdict.status == "equivalent" and verdict.certificate.check(f, g, box)
+
+
+# the checker's arithmetic
+
+
+def test_combined_rows_hold_for_sums_that_round():
+    """1/3 and 1/10 are no floats: what M R loses is within the errors, in rationals."""
+    rng = np.random.default_rng(0)
+    R, E = rng.standard_normal((6, 5)), 1e-9 * rng.random((6, 5))
+    M = rng.choice([0.0, 1.0, -1.0, 1 / 3, 0.1], (9, 6))
+    way = check_top1.ByForms.__new__(check_top1.ByForms)
+    rows = way.combined(M, UncertainRows(R, E))
+    for i in range(9):
+        for c in range(5):
+            exact = sum(Fraction(M[i, m]) * Fraction(R[m, c]) for m in range(6))
+            spread = sum(abs(Fraction(M[i, m])) * Fraction(E[m, c]) for m in range(6))
+            off = abs(exact - Fraction(rows.coefficients[i, c])) + spread
+            assert off <= Fraction(rows.errors[i, c]) <= spread + Fraction(1, 10**13)
+
+
+def test_number_of_a_mixture_is_no_less_than_the_quotient():
+    class Way:
+        outputs = UncertainRows(np.ones((4, 1)), np.zeros((4, 1)))
+
+        def combined(self, coefficients, rows):
+            return rows
+
+        def suprema(self, rows):
+            return np.array([[bound]])
+
+    for bound, mu in ((1.0, 3.0), (0.1, 0.3), (5e-324, 1e10), (1.0, 1e-300)):
+        found = check_top1.numbers_of_mixture(np.array([0, 1]), np.array([0.0, mu]), Way())[0]
+        assert Fraction(found) >= Fraction(bound) / Fraction(mu)
+    for bound, expected in ((0.0, 0.0), (-1.0, 0.0), (1.0, np.inf)):
+        assert check_top1.numbers_of_mixture(np.array([0, 1]), np.zeros(2), Way())[0] == expected
+
+
+# arguments
+
+
+def test_bad_questions_are_refused_by_name():
+    f, one = rn.Network.random((2, 3, 2), 0), rn.Network.random((2, 3, 1), 0)
+    binary = rn.Network.random((2, 3, 2), 0, activation="binary")
+    calls = [
+        (dict(target="top2"), "`target`"), (dict(target="top1", delta=-1.0), "`delta`"),
+        (dict(target="top1", delta=float("nan")), "`delta`"), (dict(delta=0.5), "`delta`"),
+        (dict(target="top1", eps=0.1), "`eps`"), (dict(target="top1", semantics="float64"), "`semantics`"),
+        (dict(target="top1", method="milp"), "`method`"), (dict(method="decisions"), "`method`"),
+    ]
+    for options, words in calls:
+        with pytest.raises(ValueError, match=words):
+            rn.verify(f, f, PLANE, **options)
+    with pytest.raises(TypeError, match="`delta`"):
+        rn.verify(f, f, PLANE, target="top1", delta="0")
+    with pytest.raises(ValueError, match="`f` must be a network of two outputs or more"):
+        rn.verify(one, one, PLANE, target="top1")
+    with pytest.raises(ValueError, match="`g` must be a network of 2 inputs and 2 outputs"):
+        rn.verify(f, one, PLANE, target="top1")
+    with pytest.raises(ValueError, match="`f` must be a relu network"):
+        rn.verify(binary, binary, PLANE, target="top1")
+
+
+def test_an_interrupt_leaves_what_is_known(monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(verifying, "search", interrupted)
+    f, g = (rn.Network.random((2, 3, 2), seed) for seed in (0, 1))
+    verdict = rn.verify(f, g, PLANE, target="top1")
+    assert verdict.interrupted and verdict.status == "unknown"
+
+
+def test_time_is_kept():
+    f = rn.Network.random((6, 30, 30, 4), rng=0, output_bias=True)
+    g = f.with_vector(f.to_vector() + 1e-3 * np.random.default_rng(0).standard_normal(f.n_parameters))
+    verdict = rn.verify(f, g, rn.Box([-1] * 6, [1] * 6), target="top1", delta=0.05, time_limit=0.5)
+    assert verdict.seconds < 1.5
+    assert set(stage.name for stage in verdict.stages) <= set(OF_DECISIONS)
