@@ -184,22 +184,32 @@ def _try_multipliers(
     leads : array (K, K, B), the bounds of f_j - f_i
     """
     n_outputs = len(leads)
-    for index in np.flatnonzero((result.numbers > delta).any(axis=1)):
-        j, k = pairs[index]
-        closest = np.argsort(leads[j].min(axis=1), kind="stable")[:CLOSEST_RIVALS]
-        candidates = np.unique([k, *closest[closest != j]])
-        mu = np.zeros((len(candidates) * len(MULTIPLIERS), n_outputs))
-        mu[np.arange(len(mu)), np.repeat(candidates, len(MULTIPLIERS))] = \
-            np.tile(MULTIPLIERS, len(candidates))
-        of_f = -mu
-        of_f[:, j] = mu.sum(axis=1)
-        of_g = np.repeat(-_leads(pairs[[index]], n_outputs), len(mu), axis=0)
-        high = bound(Functions(of_f, of_g)).high
-        numbers = np.maximum(high, 0.0) / mu.sum(axis=1)[:, np.newaxis]
+    open_pairs = np.flatnonzero((result.numbers > delta).any(axis=1))
+    if not len(open_pairs):
+        return
+    mu = [_candidates(pairs[index], leads) for index in open_pairs]
+    starts = np.cumsum([0, *map(len, mu)])
+    of_f = -np.concatenate(mu)
+    owners = np.repeat(open_pairs, np.diff(starts))  # the pair of each row
+    of_f[np.arange(len(of_f)), pairs[owners, 0]] = -of_f.sum(axis=1)
+    high = bound(Functions(of_f, -_leads(pairs[owners], n_outputs))).high
+
+    for index, own, start in zip(open_pairs, mu, starts):
+        numbers = np.maximum(high[start:start + len(own)], 0.0) / own.sum(axis=1)[:, np.newaxis]
         best, sets = numbers.argmin(axis=0), np.arange(numbers.shape[1])
         better = np.flatnonzero(numbers[best, sets] < result.numbers[index])
         result.numbers[index, better] = numbers[best, sets][better]
-        result.multipliers[index, better] = mu[best[better]]
+        result.multipliers[index, better] = own[best[better]]
+
+
+def _candidates(pair: np.ndarray, leads: Array) -> Array:
+    """Return the multipliers that are tried for a pair, (n, K): for k and for the closest rivals."""
+    j, k = pair
+    closest = np.argsort(leads[j].min(axis=1), kind="stable")[:CLOSEST_RIVALS]
+    outputs = np.unique([k, *closest[closest != j]])
+    mu = np.zeros((len(outputs) * len(MULTIPLIERS), len(leads)))
+    mu[np.arange(len(mu)), np.repeat(outputs, len(MULTIPLIERS))] = np.tile(MULTIPLIERS, len(outputs))
+    return mu
 
 
 # provers
