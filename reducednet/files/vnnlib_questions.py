@@ -145,6 +145,8 @@ def read_question(path: str, required: bool = False) -> Question:
     sizes = _sizes(query)
     on_inputs, alternatives = _sorted_conditions(query)
     box = _box(on_inputs, sizes[0], query)
+    if alternatives == [[]]:
+        raise ValueError("the file has no condition on outputs: it asks nothing about them")
     if required:
         alternatives = _negated(alternatives)
     if all(len(one) == 1 for one in alternatives):
