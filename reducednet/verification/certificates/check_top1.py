@@ -84,7 +84,7 @@ class ByForms:
     """
 
     def __init__(self, last: LastLayer) -> None:
-        self._last, self.outputs = last, last.rows
+        self._last, self.outputs = last, last.rows.whole()
         self.n_sets = last.forms.values.shape[2]
 
     def combined(self, coefficients: Any, rows: UncertainRows) -> UncertainRows:
