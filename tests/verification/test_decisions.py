@@ -11,8 +11,6 @@ from oracles.exact_suprema import cut, rationals, subdivide, vertices
 
 import reducednet as rn
 from reducednet.verification import verify as verifying
-from reducednet.verification.certificates import check_top1
-from reducednet.verification.certificates.check_difference import UncertainRows
 from reducednet.verification.verify import OF_DECISIONS
 
 FOLDER = Path(os.environ.get("REDUCEDNET_NETS", Path(__file__).parents[3] / "shared" / "nets"))
@@ -164,41 +162,6 @@ def test_fifty_outputs_are_settled_on_the_whole_domain():
     assert verdict.status == "equivalent" and verdict.certificate.check(f, g, box)
 
 
-# the checker's arithmetic
-
-
-def test_combined_rows_hold_for_sums_that_round():
-    """1/3 and 1/10 are no floats: what M R loses is within the errors, in rationals."""
-    rng = np.random.default_rng(0)
-    R, E = rng.standard_normal((6, 5)), 1e-9 * rng.random((6, 5))
-    M = rng.choice([0.0, 1.0, -1.0, 1 / 3, 0.1], (9, 6))
-    way = check_top1.ByForms.__new__(check_top1.ByForms)
-    rows = way.combined(M, UncertainRows(R, E))
-    for i in range(9):
-        for c in range(5):
-            exact = sum(Fraction(M[i, m]) * Fraction(R[m, c]) for m in range(6))
-            spread = sum(abs(Fraction(M[i, m])) * Fraction(E[m, c]) for m in range(6))
-            off = abs(exact - Fraction(rows.coefficients[i, c])) + spread
-            assert off <= Fraction(rows.errors[i, c]) <= spread + Fraction(1, 10**13)
-
-
-def test_number_of_a_mixture_is_no_less_than_the_quotient():
-    class Way:
-        outputs = UncertainRows(np.ones((4, 1)), np.zeros((4, 1)))
-
-        def combined(self, coefficients, rows):
-            return rows
-
-        def suprema(self, rows):
-            return np.array([[bound]])
-
-    for bound, mu in ((1.0, 3.0), (0.1, 0.3), (5e-324, 1e10), (1.0, 1e-300)):
-        found = check_top1.numbers_of_mixture(np.array([0, 1]), np.array([0.0, mu]), Way())[0]
-        assert Fraction(found) >= Fraction(bound) / Fraction(mu)
-    for bound, expected in ((0.0, 0.0), (-1.0, 0.0), (1.0, np.inf)):
-        assert check_top1.numbers_of_mixture(np.array([0, 1]), np.zeros(2), Way())[0] == expected
-
-
 # arguments
 
 
@@ -244,6 +207,7 @@ def test_time_is_kept():
 # networks from elsewhere
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (FOLDER / "pairs").is_dir(), reason="no folder of networks (REDUCEDNET_NETS)")
 @pytest.mark.parametrize("name", ["36_10", "12_12_12_10"])
 def test_students_of_a_digits_classifier_agree_near_an_image(name):
@@ -255,3 +219,27 @@ def test_students_of_a_digits_classifier_agree_near_an_image(name):
     verdict = rn.verify(f, g, box, target="top1", time_limit=20.0)
     assert verdict.status == "equivalent" and verdict.certificate.check(f, g, box)
     assert "roles0" in verdict.certificate.arrays
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form, delta", [("float16", 0.1), ("int8", 1.0), ("compressed", 1e-6)])
+def test_small_forms_of_a_digits_classifier_decide_alike_near_test_images(form, delta):
+    datasets, networks = (pytest.importorskip(f"sklearn.{name}") for name in ("datasets", "neural_network"))
+    X, y = datasets.load_digits(return_X_y=True)
+    model = networks.MLPClassifier((20,), max_iter=60, random_state=0).fit(X[:1200], y[:1200])
+    f = rn.from_sklearn(model)
+    for x in X[1200:1204]:
+        box = rn.Box(np.maximum(x - 1.0, 0.0), np.minimum(x + 1.0, 16.0))
+        g = rn.compress(f, box)[0] if form == "compressed" else rounded(f, form)
+        verdict = rn.verify(f, g, box, target="top1", delta=delta, time_limit=20.0)
+        assert verdict.status == "equivalent" and verdict.certificate.check(f, g, box)
+
+
+def rounded(network, form):
+    """Return the network with its numbers in float16, or its weights in 255 steps a layer."""
+    if form == "float16":
+        return network.with_vector(network.to_vector().astype(np.float16).astype(float))
+    steps = [np.abs(W).max() / 127.0 for W in (*network.weights, network.output_weights)]
+    *weights, C = (
+        np.round(W / step) * step for W, step in zip((*network.weights, network.output_weights), steps))
+    return rn.Network(weights, network.thresholds, C, network.output_bias)
