@@ -28,7 +28,7 @@ from .certificates.certificate import NOTHING_PROVED, Certificate, proved_number
 from .certificates.check_top1 import WHOLE_DOMAIN, BySymbolicRows, ways_on_domain
 from .certify import NOT_SPLIT, tree_arrays
 from .difference_bounds.affine_forms import Region, boxes
-from .difference_bounds.difference import difference, fixed_matches, linear_forms_are_cheap
+from .difference_bounds.difference import difference, fixed_matches
 from .difference_bounds.given_terms import layer_arrays
 from .difference_bounds.neuron_classes import Match
 from .disagreements import confirm_disagreement, decisions_at
@@ -43,8 +43,10 @@ CLOSEST_RIVALS = 3
 """How many outputs i besides k are tried: those with the smallest bounds of f_j - f_i."""
 MEMORY = 1 << 22
 """About how many numbers the linear bounds of the functions of outputs may hold at a time."""
-SYMBOLIC_PRODUCTS = 1e9
-"""How many products symbolic rows may cost on the whole domain."""
+FORM_PRODUCTS = 4e9
+"""How many products affine forms may cost in deep networks; above that, use intervals alone."""
+SYMBOLIC_PRODUCTS = 2e8
+"""How many products symbolic rows may cost on the whole domain for each second that is left."""
 SHARE_OF_TIME = 0.5
 """Which part of the time left may be spent on splits: the checker repeats the leaves' bounds."""
 
@@ -96,7 +98,7 @@ def suprema_on_boxes(question: Question, matches: Sequence[Match], region: Regio
     with -(of_g) C_g.
     """
     f, g = question.f, question.g
-    linear = linear_forms_are_cheap(f, g)
+    linear = _forms_are_cheap(f, g)
 
     def bound(functions: Functions) -> Suprema:
         step = max(1, MEMORY // ((f.n_inputs + 2) * region.n_sets))
@@ -111,6 +113,11 @@ def suprema_on_boxes(question: Question, matches: Sequence[Match], region: Regio
         return Suprema(high, slopes, parts[0].influence)
 
     return bound
+
+
+def _forms_are_cheap(f: Network, g: Network) -> bool:
+    """Return True if affine forms of all layers are worth their cost: decisions hang on them."""
+    return f.depth == 1 or (f.n_parameters + g.n_parameters) * (f.n_inputs + 2) <= FORM_PRODUCTS
 
 
 def _with_outputs(network: Network, M: Array) -> Network:
@@ -229,11 +236,13 @@ class Open(NamedTuple):
     pairs : integer array (n, 2)
     mixtures : list of Mixture
     by_rows : True if symbolic rows bound one of them better than forms do
+    layers : the arrays of the evidence about layers
     """
 
     pairs: np.ndarray
     mixtures: list[Mixture]
     by_rows: bool
+    layers: dict[str, Any]
 
 
 def on_whole_domain(findings: Findings, matches: Sequence[Match]) -> Open:
@@ -242,21 +251,21 @@ def on_whole_domain(findings: Findings, matches: Sequence[Match]) -> Open:
     f, g = _given(question)
     n_outputs = f.n_outputs
     pairs = np.argwhere(~np.eye(n_outputs, dtype=bool))
-    arrays = _layers(question, matches)
+    arrays = _layers(findings, matches)
     try:
         ways = ways_on_domain(arrays, f, g, question.domain)
         found = bound_pairs(suprema_on_domain(ways), pairs, n_outputs, question.eps)
         left = pairs[~(found.numbers[:, 0] <= question.eps)]
         by_rows = len(left) > 0 and _rows_are_better(ways, left, question)
     except NOTHING_PROVED:
-        return Open(pairs, [], False)
+        return Open(pairs, [], False, arrays)
     mixtures = [
         Mixture(WHOLE_DOMAIN, tuple(pair), mu)
         for pair, mu in zip(pairs.tolist(), found.multipliers[:, 0]) if mu.any()
     ]
     findings.check_time()
     _prove(findings, arrays | NOT_SPLIT, "decisions", mixtures)
-    return Open(left, mixtures, by_rows)
+    return Open(left, mixtures, by_rows, arrays)
 
 
 def _rows_are_better(ways: Sequence[Any], pairs: np.ndarray, question: Question) -> bool:
@@ -272,12 +281,13 @@ def _given(question: Question) -> tuple[Network, ...]:
     return question.given or (question.f, question.g)
 
 
-def _layers(question: Question, matches: Sequence[Match]) -> dict[str, Any]:
+def _layers(findings: Findings, matches: Sequence[Match]) -> dict[str, Any]:
     """Return the arrays of the evidence about layers: classes, and roles for symbolic rows."""
+    question = findings.question
     f, g = _given(question)
     arrays = layer_arrays(matches, (f, g), (question.f, question.g))
-    arrays["linear"] = np.array(int(linear_forms_are_cheap(question.f, question.g)))
-    if symbolic_cost(f, g) > SYMBOLIC_PRODUCTS:
+    arrays["linear"] = np.array(int(_forms_are_cheap(question.f, question.g)))
+    if symbolic_cost(f, g) > SYMBOLIC_PRODUCTS * findings.remaining:
         return arrays
     roles = []
     for network in (g, f):
@@ -294,11 +304,12 @@ def _layers(question: Question, matches: Sequence[Match]) -> dict[str, Any]:
 def branch_decisions(findings: Findings, matches: Sequence[Match], left: Open) -> None:
     """Split boxes, those with the largest numbers first, until the open pairs are settled on all.
 
-    Stop when `SHARE_OF_TIME` is spent, and prove what the leaves prove by then.
+    Stop when `SHARE_OF_TIME` is spent, and prove what the leaves prove by then if that takes the
+    checker no longer than there is time.
     """
     question, pairs = findings.question, left.pairs
     deadline = findings.seconds + SHARE_OF_TIME * findings.remaining
-    layers, by_rows = _layers(question, matches), left.by_rows
+    layers, by_rows = left.layers, left.by_rows
     splits = Splits()
     mixtures: dict[int, list[Mixture]] = {}
     low, high = (corner[:, np.newaxis] for corner in outer_box(question.domain))
@@ -316,14 +327,17 @@ def branch_decisions(findings: Findings, matches: Sequence[Match], left: Open) -
             node, mu = int(nodes[box]), found.multipliers[number, box]
             mixtures.setdefault(node, []).append(Mixture(node, tuple(pairs[number]), mu))
         slopes = found.slopes[worst, :, np.arange(len(nodes))].T
+        if not len(slopes):  # intervals alone
+            slopes = np.zeros_like(low)
         _try_corners(findings, region, slopes)
         influence = found.influence + 1e-3 * np.abs(slopes)
         influence = np.where(high > low, np.where(np.isfinite(influence), influence, 0.0), -1.0)
         return Frontier(low, high, found.numbers.max(axis=0), influence.argmax(axis=0), nodes)
 
-    batch = 2
+    batch, began, examined = 2, findings.seconds, 1
     frontier = examine(low, high, np.zeros(1, dtype=int))
     while len(frontier.node) and not findings.refuted and findings.seconds < deadline:
+        started = findings.seconds
         worst = np.argsort(-frontier.bound, kind="stable")
         now, later = frontier.take(worst[:batch]), frontier.take(worst[batch:])
         corners = split_leaves(splits, now)
@@ -334,9 +348,14 @@ def branch_decisions(findings: Findings, matches: Sequence[Match], left: Open) -
         parts = examine(*corners)
         kept = np.flatnonzero(~(parts.bound <= question.eps))
         frontier = later.join(drop_outside(splits, findings, parts.take(kept)))
-        batch = min(2 * batch, largest)
-    if not findings.refuted:
-        leaves = [node for node in splits.preorder() if splits.axis[node] == -1]
+        examined += len(parts.node)
+        quick = findings.seconds - started < (deadline - findings.seconds) / 8.0
+        batch = min(2 * batch, largest) if quick else max(1, batch // 2)
+
+    leaves = [node for node in splits.preorder() if splits.axis[node] == -1]
+    seconds = (findings.seconds - began) / examined * len(leaves)
+    in_time = not len(frontier.node) or seconds < findings.remaining
+    if not findings.refuted and in_time:
         kept_mixtures = [
             one._replace(node=leaf)
             for leaf, node in enumerate(leaves) for one in mixtures.get(node, [])
