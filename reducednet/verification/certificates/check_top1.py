@@ -116,8 +116,8 @@ class BySymbolicRows:
     def __init__(self, data: Any, f: Any, g: Any, domain: Any) -> None:
         self._columns = Columns(domain)
         roles_f, roles_g = roles_of(data, f, g)
-        of_f = output_rows(f, roles_f, {}, [], self._columns)
-        of_g = output_rows(g, roles_g, {}, [], self._columns)
+        of_f, _ = output_rows(f, roles_f, {}, [], self._columns)
+        of_g, _ = output_rows(g, roles_g, {}, [], self._columns)
         coefficients = padded(of_f.coefficients, len(self._columns.bounds))
         self.outputs = SymbolicRows(
             np.concatenate([of_g.coefficients, coefficients]),
