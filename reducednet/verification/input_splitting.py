@@ -50,6 +50,16 @@ class Splits:
         lower = first + 2 * np.arange(len(nodes))
         return np.concatenate([lower, lower + 1])
 
+    def preorder(self) -> list[int]:
+        """Return the nodes in order: a node, then its lower part, then its upper part."""
+        order, waiting = [], [0]
+        while waiting:
+            node = waiting.pop()
+            order.append(node)
+            if self.axis[node] >= 0:
+                waiting += [self.child[node] + 1, self.child[node]]
+        return order
+
     def drop(self, nodes: np.ndarray, directions: Array) -> None:
         """Mark leaves as outside the domain, with the directions (n, d) that prove it."""
         for node, direction in zip(nodes.tolist(), directions):
@@ -105,7 +115,7 @@ def split_inputs(
         began = findings.seconds
         worst = np.argsort(-frontier.bound, kind="stable")
         now, later = frontier.take(worst[:batch]), frontier.take(worst[batch:])
-        corners = _split(splits, now)
+        corners = split_leaves(splits, now)
         if corners is None:
             return  # a box is as small as float64 allows
         parts = bound_boxes(findings, matches, *corners)
@@ -113,7 +123,7 @@ def split_inputs(
             return
         kept = ~(parts.bound + question.evaluation_error <= question.eps)
         done = max(done, float(parts.bound[~kept].max(initial=0.0)))
-        frontier = later.join(_drop_outside(splits, findings, parts.take(np.flatnonzero(kept))))
+        frontier = later.join(drop_outside(splits, findings, parts.take(np.flatnonzero(kept))))
         bound = max(done, float(frontier.bound.max(initial=0.0)))
         findings.prove(bound, "branching", evidence, margin)
         if findings.refuted:
@@ -122,7 +132,7 @@ def split_inputs(
         batch = min(2 * batch, largest) if quick else max(4, batch // 2)
 
 
-def _split(splits: Splits, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
+def split_leaves(splits: Splits, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
     """Split leaves in the middle of their axes and return the corners and nodes of the parts.
 
     Return None if there is no float64 between the ends of a side.
@@ -174,7 +184,7 @@ def outer_box(domain: Domain) -> tuple[Array, Array]:
     return low, high
 
 
-def _drop_outside(splits: Splits, findings: Findings, leaves: Frontier) -> Frontier:
+def drop_outside(splits: Splits, findings: Findings, leaves: Frontier) -> Frontier:
     """Return the leaves that may meet the domain, and mark the others as outside.
 
     A direction u separates a box from the domain if u.x > h_D(u) on the whole box, rounding errors

@@ -241,7 +241,7 @@ def by_branching(findings: Findings) -> None:
     With one hidden ReLU layer both searches take turns, so that neither's proofs are lost.
     """
     question = findings.question
-    found = _whole_domain(findings)
+    found = whole_domain(findings)
     if findings.status != UNKNOWN:
         return
     searches = [split_inputs(findings, found.matches, _margin(question, found))]
@@ -270,12 +270,12 @@ def take_turns(
 
 def by_milp(findings: Findings) -> None:
     """Ask a mixed-integer solver for points, and for its unproved bound."""
-    found = _whole_domain(findings)
+    found = whole_domain(findings)
     if findings.status == UNKNOWN:
         mixed_integer.propose(findings, found)
 
 
-def _whole_domain(findings: Findings) -> Difference:
+def whole_domain(findings: Findings) -> Difference:
     """Return the best bounds over the whole domain; compute them if no prover has."""
     for prover in (by_differences, by_matching):
         if findings.difference is None:
