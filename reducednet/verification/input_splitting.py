@@ -22,6 +22,8 @@ from .findings import Findings
 from .verdict import UNKNOWN
 
 MEMORY = 1 << 18
+import os
+SYMBOLS = os.environ.get('SYM','1')=='1'
 """About how many numbers the linear bounds on one layer may hold in one batch."""
 
 
@@ -140,11 +142,12 @@ def bound_boxes(
 ) -> Frontier:
     """Bound the difference on these boxes, and look for a counterexample in them."""
     question, region = findings.question, boxes(low, high)
-    found = difference((question.f, question.g), region, fixed_matches(matches), subregion=True)
+    found = difference((question.f, question.g), region, fixed_matches(matches), subregion=True, symbols=SYMBOLS)
+    slopes = found.forms.slopes[:, :len(low)]
     down, up = region.bounds(found.forms)
     bounds = np.maximum(-down, up)
-    _try_corners(findings, region, found.forms.slopes, bounds.argmax(axis=0))
-    influence = found.influence + 1e-3 * np.abs(found.forms.slopes).max(axis=0)
+    _try_corners(findings, region, slopes, bounds.argmax(axis=0))
+    influence = found.influence + 1e-3 * np.abs(slopes).max(axis=0)
     influence = np.where(high > low, np.where(np.isfinite(influence), influence, 0.0), -1.0)
     return Frontier(low, high, bounds.max(axis=0), influence.argmax(axis=0), nodes)
 

@@ -40,7 +40,7 @@ def relu_layer(
     representatives = representative_rows(rows, match)
     z = evaluate(representatives, H)
     low, high = region.bounds(z)
-    influence = _influence(z, low, high)
+    influence = _influence(z, low, high, len(region.middle))
     scales, bounds = [], []
     network, index = match.representatives()
     for number, (own, labels, own_scales) in enumerate(zip(rows, match.labels, match.scales)):
@@ -55,7 +55,9 @@ def relu_layer(
             low_alone, high_alone = region.bounds(z_alone)
             mismatch = np.zeros((len(alone), region.n_sets))
             found.put(alone, NeuronBounds(relu(z_alone, region), low_alone, high_alone, mismatch))
-            influence = influence + _influence(z_alone, low_alone, high_alone)
+            influence = influence + _influence(
+                z_alone, low_alone, high_alone, len(region.middle)
+            )
         if len(in_class):
             c = labels[in_class]
             found.put(in_class, _bounds_in_class(
@@ -134,13 +136,13 @@ def _difference_of_relus(
     return with_interval(*result, low, np.maximum(low, high))
 
 
-def _influence(z: Forms, low: Array, high: Array) -> Array:
+def _influence(z: Forms, low: Array, high: Array, d: int) -> Array:
     """Return each input's share, (p, B), in the errors of the unstable neurons' relaxations.
 
     That of z in [-l, u] is off by up to u l / (u + l), of which inputs have shares as their slopes.
     """
     u, l = np.maximum(high, 0.0), np.maximum(-low, 0.0)  # noqa: E741
-    slopes = np.abs(z.slopes)
+    slopes = np.abs(z.slopes[:, :d])
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(u * l > 0.0, u / (u + l) * l / slopes.sum(axis=1), 0.0)
     return np.einsum("npb,nb->pb", slopes, np.where(np.isfinite(share), share, 0.0))
