@@ -18,6 +18,7 @@ from .counterexamples import confirm, differences
 from .difference_bounds.affine_forms import Region, boxes
 from .difference_bounds.difference import difference, fixed_matches
 from .difference_bounds.neuron_classes import Match
+from .difference_bounds.zonotopes import zonotope_difference
 from .findings import Findings
 from .verdict import UNKNOWN
 
@@ -142,9 +143,13 @@ def bound_boxes(
 ) -> Frontier:
     """Bound the difference on these boxes, and look for a counterexample in them."""
     question, region = findings.question, boxes(low, high)
-    found = difference((question.f, question.g), region, fixed_matches(matches), subregion=True, symbols=SYMBOLS)
-    slopes = found.forms.slopes[:, :len(low)]
-    down, up = region.bounds(found.forms)
+    if SYMBOLS:
+        found = zonotope_difference((question.f, question.g), region, matches)
+        down, up, slopes = found.low, found.high, found.slopes
+    else:
+        found = difference((question.f, question.g), region, fixed_matches(matches), subregion=True)
+        down, up = region.bounds(found.forms)
+        slopes = found.forms.slopes
     bounds = np.maximum(-down, up)
     _try_corners(findings, region, slopes, bounds.argmax(axis=0))
     influence = found.influence + 1e-3 * np.abs(slopes).max(axis=0)

@@ -244,13 +244,22 @@ def relu(forms: Forms, region: Region) -> Forms:
     The slope is 1 for always-on neurons (l >= 0), 0 for dead ones (u <= 0), and that of the chord,
     u / (u - l), for unstable ones. It may be rounded: the inclusion holds for any slope.
     """
-    low, high = region.bounds(forms)
+    return relu_between(forms, *region.bounds(forms))
+
+
+def relu_between(forms: Forms, low: Array, high: Array) -> Forms:
+    """Return the forms of `relu` for z that is known to lie in [low, high]."""
     u, l = np.maximum(high, 0.0), np.maximum(-low, 0.0)  # noqa: E741
     with np.errstate(invalid="ignore", divide="ignore"):
         slope = np.where(u == 0.0, 0.0, np.where(l == 0.0, 1.0, u / (u + l)))
     half = np.maximum(slope * l, (1.0 - slope) * u) / 2.0 + 2.0 * SMALLEST * ((u > 0.0) & (l > 0.0))
     result = linear_relaxation(forms, slope, half, half)
     return with_interval(*result, np.maximum(low, 0.0), u)
+
+
+def outward(values: Array, direction: float) -> Array:
+    """Move rounded results in a direction, -1.0 or 1.0, by more than their rounding error."""
+    return values + direction * (4.0 * UNIT_ROUNDOFF * np.abs(values) + SMALLEST)
 
 
 def linear_relaxation(forms: Forms, slope: Array, middle: Array, half: Array) -> Forms:

@@ -25,7 +25,6 @@ from .neuron_classes import (
     representative_rows, rows_over_classes, subtract_multiple, summation_error,
 )
 from .relu_layer import relu_layer
-from .zonotopes import with_symbols
 
 
 Matcher = Callable[[int, Sequence[NeuronRows], Forms], Match]
@@ -46,7 +45,7 @@ def linear_forms_are_cheap(f: Network, g: Network) -> bool:
 
 def difference(
     networks: Sequence[Network], region: Region, matcher: Matcher, linear: bool = True,
-    subregion: bool = False, symbols: bool = False,
+    subregion: bool = False,
 ) -> Difference:
     """Bound f - g, or f alone, over each set of the region.
 
@@ -83,9 +82,6 @@ def difference(
         H, scales, bounds, layer_influence = bound_layer(rows, match, H_below, region)
         if linear:
             influence += layer_influence
-            if symbols and number < networks[0].depth - 1:
-                H, *rests = with_symbols([H, *(own.rest for own in bounds)])
-                bounds = [own._replace(rest=rest) for own, rest in zip(bounds, rests)]
         else:
             H = H.intervals()
             bounds = [own._replace(rest=own.rest.intervals()) for own in bounds]

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..._validation import Array
 from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF
-from .affine_forms import GUARD, Forms, Region, linear_relaxation, relu, with_interval
+from .affine_forms import GUARD, Forms, Region, linear_relaxation, outward, relu, with_interval
 from .neuron_classes import (
     Match, NeuronBounds, NeuronRows, evaluate, representative_rows, subtract_multiple,
 )
@@ -40,7 +40,7 @@ def relu_layer(
     representatives = representative_rows(rows, match)
     z = evaluate(representatives, H)
     low, high = region.bounds(z)
-    influence = _influence(z, low, high, len(region.middle))
+    influence = influence_of_inputs(z, low, high, len(region.middle))
     scales, bounds = [], []
     network, index = match.representatives()
     for number, (own, labels, own_scales) in enumerate(zip(rows, match.labels, match.scales)):
@@ -55,7 +55,7 @@ def relu_layer(
             low_alone, high_alone = region.bounds(z_alone)
             mismatch = np.zeros((len(alone), region.n_sets))
             found.put(alone, NeuronBounds(relu(z_alone, region), low_alone, high_alone, mismatch))
-            influence = influence + _influence(
+            influence = influence + influence_of_inputs(
                 z_alone, low_alone, high_alone, len(region.middle)
             )
         if len(in_class):
@@ -86,10 +86,10 @@ def _bounds_in_class(
     if len(opposite):
         rows = rows.with_signs(np.where(scales < 0.0, -1.0, 1.0))
     delta = evaluate(subtract_multiple(rows, factors, representatives), H)
-    z_c = [_outward(factors[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
+    z_c = [outward(factors[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
     d = region.bounds(delta)
-    z = [_outward(multiple + end, step) for multiple, end, step in zip(z_c, d, (-1.0, 1.0))]
-    rest = _difference_of_relus(delta, d, z, z_c)
+    z = [outward(multiple + end, step) for multiple, end, step in zip(z_c, d, (-1.0, 1.0))]
+    rest = difference_of_relus(delta, d, z, z_c)
     if len(opposite):
         minus_z = evaluate(rows.take(opposite), H)
         rest.values[opposite] -= minus_z.values
@@ -100,12 +100,7 @@ def _bounds_in_class(
     return NeuronBounds(rest, z[0], z[1], np.maximum(np.abs(d[0]), np.abs(d[1])))
 
 
-def _outward(values: Array, direction: float) -> Array:
-    """Move rounded results in a direction, -1.0 or 1.0, by more than their rounding error."""
-    return values + direction * (4.0 * UNIT_ROUNDOFF * np.abs(values) + SMALLEST)
-
-
-def _difference_of_relus(
+def difference_of_relus(
     delta: Forms, d: Sequence[Array], a: Sequence[Array], b: Sequence[Array]
 ) -> Forms:
     """Return forms of max(z_a, 0) - max(z_b, 0), with z_a - z_b = delta and each within its bounds.
@@ -131,12 +126,12 @@ def _difference_of_relus(
     best = np.argmin(slopes[:, np.newaxis, np.newaxis] * delta.radii[:, -1] + halves, axis=0)
     strip = [np.take_along_axis(choices, best[np.newaxis], 0)[0] for choices in (middles, halves)]
     result = linear_relaxation(delta, slopes[best], *strip)
-    low = np.maximum(low, _outward(d[0] - below_b, -1.0))
-    high = np.minimum(high, _outward(d[1] + below_a, 1.0))
+    low = np.maximum(low, outward(d[0] - below_b, -1.0))
+    high = np.minimum(high, outward(d[1] + below_a, 1.0))
     return with_interval(*result, low, np.maximum(low, high))
 
 
-def _influence(z: Forms, low: Array, high: Array, d: int) -> Array:
+def influence_of_inputs(z: Forms, low: Array, high: Array, d: int) -> Array:
     """Return each input's share, (p, B), in the errors of the unstable neurons' relaxations.
 
     That of z in [-l, u] is off by up to u l / (u + l), of which inputs have shares as their slopes.
