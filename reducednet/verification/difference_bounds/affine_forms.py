@@ -244,11 +244,7 @@ def relu(forms: Forms, region: Region) -> Forms:
     The slope is 1 for always-on neurons (l >= 0), 0 for dead ones (u <= 0), and that of the chord,
     u / (u - l), for unstable ones. It may be rounded: the inclusion holds for any slope.
     """
-    return relu_between(forms, *region.bounds(forms))
-
-
-def relu_between(forms: Forms, low: Array, high: Array) -> Forms:
-    """Return the forms of `relu` for z that is known to lie in [low, high]."""
+    low, high = region.bounds(forms)
     u, l = np.maximum(high, 0.0), np.maximum(-low, 0.0)  # noqa: E741
     with np.errstate(invalid="ignore", divide="ignore"):
         slope = np.where(u == 0.0, 0.0, np.where(l == 0.0, 1.0, u / (u + l)))

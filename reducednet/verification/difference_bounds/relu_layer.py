@@ -40,7 +40,7 @@ def relu_layer(
     representatives = representative_rows(rows, match)
     z = evaluate(representatives, H)
     low, high = region.bounds(z)
-    influence = influence_of_inputs(z, low, high, len(region.middle))
+    influence = _influence(z, low, high)
     scales, bounds = [], []
     network, index = match.representatives()
     for number, (own, labels, own_scales) in enumerate(zip(rows, match.labels, match.scales)):
@@ -55,9 +55,7 @@ def relu_layer(
             low_alone, high_alone = region.bounds(z_alone)
             mismatch = np.zeros((len(alone), region.n_sets))
             found.put(alone, NeuronBounds(relu(z_alone, region), low_alone, high_alone, mismatch))
-            influence = influence + influence_of_inputs(
-                z_alone, low_alone, high_alone, len(region.middle)
-            )
+            influence = influence + _influence(z_alone, low_alone, high_alone)
         if len(in_class):
             c = labels[in_class]
             found.put(in_class, _bounds_in_class(
@@ -89,7 +87,7 @@ def _bounds_in_class(
     z_c = [outward(factors[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
     d = region.bounds(delta)
     z = [outward(multiple + end, step) for multiple, end, step in zip(z_c, d, (-1.0, 1.0))]
-    rest = difference_of_relus(delta, d, z, z_c)
+    rest = _difference_of_relus(delta, d, z, z_c)
     if len(opposite):
         minus_z = evaluate(rows.take(opposite), H)
         rest.values[opposite] -= minus_z.values
@@ -100,7 +98,7 @@ def _bounds_in_class(
     return NeuronBounds(rest, z[0], z[1], np.maximum(np.abs(d[0]), np.abs(d[1])))
 
 
-def difference_of_relus(
+def _difference_of_relus(
     delta: Forms, d: Sequence[Array], a: Sequence[Array], b: Sequence[Array]
 ) -> Forms:
     """Return forms of max(z_a, 0) - max(z_b, 0), with z_a - z_b = delta and each within its bounds.
@@ -131,13 +129,13 @@ def difference_of_relus(
     return with_interval(*result, low, np.maximum(low, high))
 
 
-def influence_of_inputs(z: Forms, low: Array, high: Array, d: int) -> Array:
+def _influence(z: Forms, low: Array, high: Array) -> Array:
     """Return each input's share, (p, B), in the errors of the unstable neurons' relaxations.
 
     That of z in [-l, u] is off by up to u l / (u + l), of which inputs have shares as their slopes.
     """
     u, l = np.maximum(high, 0.0), np.maximum(-low, 0.0)  # noqa: E741
-    slopes = np.abs(z.slopes[:, :d])
+    slopes = np.abs(z.slopes)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(u * l > 0.0, u / (u + l) * l / slopes.sum(axis=1), 0.0)
     return np.einsum("npb,nb->pb", slopes, np.where(np.isfinite(share), share, 0.0))
