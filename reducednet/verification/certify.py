@@ -187,6 +187,9 @@ def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> fl
     leaves = int((arrays["axis"] == -1).sum())
     if kind == "exact":
         return leaves * n_parameters / RATIONALS_A_SECOND
+    if kind == "zonotopes":
+        symbols = f.n_inputs + sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
+        return leaves * n_parameters * symbols / 8.0 / FLOATS_A_SECOND  # most neurons are stable
     columns = f.n_inputs + 2
     first = (f.sizes[1] + g.sizes[1]) * f.n_inputs
     products = n_parameters * columns if arrays["linear"] else first * columns + n_parameters
@@ -214,6 +217,8 @@ def _evidence(
     arrays |= layer_arrays(evidence["matches"], (f, g), (question.f, question.g))
     if f.activation == "binary":
         return "exact", arrays
+    if evidence["kind"] == "zonotopes":
+        return "zonotopes", arrays
     return "pieces", arrays | {"linear": np.array(int(evidence["linear"]))}
 
 

@@ -15,6 +15,8 @@ kind           checker                    what it computes
                                           breakpoints
 "folded"       `check_symbolic.check`     ReLU: both networks' symbolic rows over the inputs and
                                           the unstable neurons
+"zonotopes"    `check_zonotopes.check`    ReLU: bounds of f - g over such leaves by zonotopes of
+                                          both networks and of their difference, in float64
 "norms"        `check_norms.check`        ReLU, neurons matched one to one: bounds of Euclidean
                                           norms
 "permutation"  `check_permutation.check`  all numbers are the same, permuted and times powers of
@@ -47,7 +49,7 @@ from ...domains import Domain
 from ...networks.network import Network, check_network
 from . import (
     certificate_files, check_breakpoints, check_difference, check_evaluation, check_norms,
-    check_permutation, check_rational, check_symbolic,
+    check_permutation, check_rational, check_symbolic, check_zonotopes,
 )
 from .certificate_files import VERSION, Content
 from .exact.check import refusal
@@ -61,6 +63,7 @@ CHECKERS: dict[str, Callable[..., Any]] = {
     "folded": check_symbolic.check,
     "norms": check_norms.check,
     "permutation": check_permutation.check,
+    "zonotopes": check_zonotopes.check,
 }
 CLAIMS, SEMANTICS = ("bound", "gap"), ("real", "float64")
 INDEX = np.intp
@@ -113,7 +116,7 @@ class Certificate:
     margin : float
         Binary networks: the bound is of points further than this from the first hyperplanes, see
         `Verdict`. A proof with a margin above `largest_margin` of the domain is refused by `check`.
-    kind : "pieces", "exact", "point", "sorted", "folded", "norms" or "permutation"
+    kind : "pieces", "exact", "point", "sorted", "folded", "norms", "permutation" or "zonotopes"
         Which checker it is for: see this module's first lines.
     arrays : mapping of read-only arrays
         Where the checker has to look: those of the kind's schema, and no others. Integers, numbers,

@@ -93,6 +93,7 @@ SCHEMAS: dict[str, Schema] = {
         "shares": Entry(RATIONALS, ("corners",), group="hull"),
     }),
     "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
+    "zonotopes": Schema("bound", ("relu",), _TREE, _MATCHES),
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
     "permutation": Schema("bound", ("relu", "binary"), {}, {
         "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
