@@ -154,8 +154,11 @@ def _add_matched_differences(
                 program.constrain(terms, middle - radius, middle + radius)
 
 
-def propose(findings: Findings, found: Difference) -> None:
-    """Ask a solver for the largest f_k - g_k and g_k - f_k; confirm its points, note its bound."""
+def propose(findings: Findings, found: Difference, until: float) -> None:
+    """Ask a solver for the largest f_k - g_k and g_k - f_k; confirm its points, note its bound.
+
+    It has the time until findings.seconds is `until`.
+    """
     question = findings.question
     networks = question.f, question.g
     if sum(sum(network.sizes[1:-1]) for network in networks) > MAX_NEURONS:
@@ -171,7 +174,9 @@ def propose(findings: Findings, found: Difference) -> None:
         ]
         for sign in (1.0, -1.0):
             findings.check_time()
-            seconds = 0.8 * findings.remaining  # the solver may overrun its limit
+            seconds = until - findings.seconds
+            if seconds <= 0.0:
+                return
             answer = program.maximise(sign * objective, seconds)
             bound = np.inf if answer.mip_dual_bound is None else -answer.mip_dual_bound
             largest = max(largest, bound + sign * (biases[0] - biases[1]))

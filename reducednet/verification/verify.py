@@ -16,7 +16,7 @@ from ..numerics.sphere import row_norms
 from ..reduced_space.rounding_error import evaluation_margin, forward_error
 from .certify import certify
 from .findings import Findings, OutOfTime, Question
-from .provers import PROVERS
+from .provers import PROVERS, next_prover
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 SEMANTICS = ("real", "float64")
@@ -126,7 +126,10 @@ def decide(
 
 def _ask(findings: Findings, names: Sequence[str]) -> None:
     """Ask the provers in turn until one decides."""
-    for name in names:
+    waiting = list(names)
+    while waiting:
+        name = next_prover(findings, waiting)
+        waiting.remove(name)
         began = findings.seconds
         try:
             PROVERS[name](findings)

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .arithmetic import (
-    SMALLEST, UNDERFLOW, UNIT_ROUNDOFF, Interval, Layer, above, below, bounding_box, gamma,
+    SMALLEST, UNDERFLOW, Interval, Layer, above, below, bounding_box, gamma,
     layers_of, leaf_boxes, middle_and_radius, raised, require,
 )
 

@@ -115,13 +115,13 @@ class Members(NamedTuple):
 
     Neurons of both networks are numbered through, f's before g's; members of f come first.
 
-    index, index_c : the numbers m and c
+    neurons, representatives : the numbers m and c
     scale : array (n, 1), s
     n_of_f : how many of the members are f's
     """
 
-    index: np.ndarray
-    index_c: np.ndarray
+    neurons: np.ndarray
+    representatives: np.ndarray
     scale: Array
     n_of_f: int
 
@@ -336,7 +336,7 @@ def _rows(layers: tuple[Affine, Affine], members: Members) -> Rows:
     """Return the rows z_m - s z_c of the members."""
     (W_f, b_f), (W_g, b_g) = ((W, np.zeros(len(W)) if b is None else b) for W, b in layers)
     n_f, n, s = len(W_f), members.n_of_f, members.scale
-    m_f, m_g, c = members.index[:n], members.index[n:] - n_f, members.index_c - n_f
+    m_f, m_g, c = members.neurons[:n], members.neurons[n:] - n_f, members.representatives - n_f
     of_f = np.zeros((len(c), W_f.shape[1]))
     of_f[:n] = W_f[m_f]
     of_g = -s * W_g[c]
@@ -356,7 +356,7 @@ def _differences(
     The coefficients of the h_c are sums over the class, in both networks: there they cancel.
     """
     _, representatives = below.representatives()
-    m, n_f, n_classes = members_of(below).index, rows.of_f.shape[1], len(representatives)
+    m, n_f, n_classes = members_of(below).neurons, rows.of_f.shape[1], len(representatives)
     labels, scales = np.concatenate(below.labels), np.concatenate(below.scales)
     C = np.concatenate([rows.of_f, rows.of_g], axis=1)
     A = np.concatenate([rows.absolute_f, rows.absolute_g], axis=1)
@@ -376,7 +376,7 @@ def _differences(
 def _sharpened(z: Sequence[Zonotope], delta: Zonotope, members: Members) -> tuple[Bounds, Bounds]:
     """Return bounds of all z, and of delta = z_m - s z_c, each sharpened by the others."""
     low, high = (np.concatenate(ends) for ends in zip(*(one.bounds for one in z)))
-    m, multiple = members.index, Bounds(low, high).take(members.index_c).times(members.scale)
+    m, multiple = members.neurons, Bounds(low, high).take(members.representatives).times(members.scale)
     of_m = Bounds(low[m], high[m])
     of_delta = delta.bounds.within(of_m.minus(multiple))
     low[m], high[m] = of_m.within(multiple.plus(of_delta))
@@ -411,7 +411,7 @@ def relaxed_rests(
     2. [max(min(delta_low, 0), -b_high^+), min(delta_high^+, a_high^+)],
     3. delta / 2 +- max |delta| / 2.
     """
-    a, b = bounds.take(members.index), bounds.take(members.index_c).times(members.scale)
+    a, b = bounds.take(members.neurons), bounds.take(members.representatives).times(members.scale)
     below_a, below_b = np.maximum(-a.low, 0.0), np.maximum(-b.low, 0.0)
     low = np.maximum(np.minimum(of_delta.low, 0.0), -np.maximum(b.high, 0.0))
     high = np.minimum(np.maximum(of_delta.high, 0.0), np.maximum(a.high, 0.0))
@@ -438,7 +438,7 @@ def _scaled(v: Zonotope, slope: Array, middle: Array, bounds: Bounds) -> Zonotop
 
 def _with_symbols(v: Zonotope, half: Array, n_symbols: int) -> Zonotope:
     """Return v +- half, each half with a symbol of its own, but for those as small as roundings."""
-    relaxed = (half > ROUNDING * v.magnitude).any(axis=1)
+    relaxed = np.asarray((half > ROUNDING * v.magnitude).any(axis=1))
     which, p = np.flatnonzero(relaxed), v.G.shape[1]
     G = np.zeros((len(v.c), p + len(which), v.c.shape[1]))
     G[:, :p] = v.G

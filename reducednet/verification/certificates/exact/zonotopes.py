@@ -42,8 +42,8 @@ def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
     of_f, of_g = equally_deep(f, g)
     layers = [joint(*pair) for pair in zip(of_g, of_f)]
     classes = [
-        classes_of(arrays[f"labels{l}"], arrays[f"scales{l}"], len(own.weights), len(layer.weights))
-        for l, (own, layer) in enumerate(zip(of_g[:-1], layers[:-1]))
+        classes_of(arrays[f"labels{i}"], arrays[f"scales{i}"], len(own.weights), len(both.weights))
+        for i, (own, both) in enumerate(zip(of_g[:-1], layers[:-1]))
     ]
     return max(
         (leaf_bound(layers, classes, leaf) for leaf in leaves(arrays, *root_box(domain), domain)),
@@ -118,7 +118,8 @@ def differences(
     over_representatives[np.arange(n), below.representative] = below.scale
     both = Quantities(*(np.concatenate(parts) for parts in zip(tuple(h), tuple(rest))))
     of_rest = identity(n) * below.is_member
-    return combination(np.concatenate([D @ over_representatives, D @ of_rest], axis=1), b - s * c, both)
+    C = np.concatenate([D @ over_representatives, D @ of_rest], axis=1)
+    return combination(C, b - s * c, both)
 
 
 def sharpened(
@@ -135,14 +136,16 @@ def sharpened(
 
 def scaled(v: Quantities, slope: Any, middle: Any, half: Any, low: Any, high: Any) -> Quantities:
     """Return slope v + middle + half t, with a symbol t of its own for each, behind the others."""
-    slopes = np.concatenate([slope[:, np.newaxis] * v.slopes, np.diag(half) + zeros(len(half), len(half))], axis=1)
+    n, old = len(half), slope[:, np.newaxis] * v.slopes
+    slopes = np.concatenate([old, np.diag(half) + zeros(n, n)], axis=1)
     return Quantities(slope * v.centre + middle, slopes, low, high)
 
 
 def activations(z: Quantities) -> Quantities:
     """Return s(z) (62), the chord's slope rounded to 2^-60: any slope will do."""
     up, down = positive_part(z.high), positive_part(-z.low)
-    slope = np.array([rounded(u / (u + l)) if u + l else ZERO for u, l in zip(up, down)], dtype=object)
+    slopes = [rounded(u / (u + l)) if u + l else ZERO for u, l in zip(up, down)]
+    slope = np.array(slopes, dtype=object)
     half = larger(larger(-slope * z.low, (1 - slope) * z.high), ZERO) / 2
     return scaled(z, slope, half, half, positive_part(z.low), up)
 
@@ -160,7 +163,8 @@ def remainders(delta: Quantities, z: Quantities, z_c: Quantities, s: Any) -> Qua
     ]
     best = [min(range(3), key=lambda i: choices[i][2][j]) for j in range(len(s))]
     slope, middle, half = (
-        np.array([choices[i][part][j] for j, i in enumerate(best)], dtype=object) for part in range(3)
+        np.array([choices[i][part][j] for j, i in enumerate(best)], dtype=object)
+        for part in range(3)
     )
     low, high = larger(delta.low - beta_off, least), smaller(delta.high + alpha_off, most)
     return scaled(delta, slope, middle, half, low, high)
