@@ -394,7 +394,7 @@ def relaxed_relu(z: Zonotope, bounds: Bounds) -> tuple[Zonotope, Array]:
         0 <= relu(z) - slope z <= max(-slope low, (1 - slope) high).
     """
     up, down = np.maximum(bounds.high, 0.0), np.maximum(-bounds.low, 0.0)
-    slope = np.where(down == 0.0, np.where(up > 0.0, 1.0, 0.0), up / (up + down))
+    slope = up / np.where(up + down > 0.0, up + down, 1.0)
     half = np.maximum(slope * down, (1.0 - slope) * up) / 2.0
     half = half * GUARD + 2.0 * SMALLEST * ((up > 0.0) & (down > 0.0))
     return _scaled(z, slope, half, Bounds(np.maximum(bounds.low, 0.0), up)), half
