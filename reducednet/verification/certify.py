@@ -31,11 +31,15 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 CHECKER_SECONDS = 1.0
 """The time a checker may take however little is left; it may also take half of the time left."""
+OVERTIME = 0.05
+"""The part of the time that a checker of an undecided question may take after its end."""
 FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 4e3
 """How many products in float64, or parameters in rationals, a checker handles a second, at least.
 
 Both are measured.
 """
+SECONDS_A_LAYER = 1e-4
+"""What a layer of a leaf takes in `check_zonotopes` besides its products."""
 BY_CHECKER = ("folded", "norms", "permutation")
 """Kinds of proofs whose bound came from the checker in the first place."""
 NOT_SPLIT = {"axis": np.array([-1]), "place": np.array([0.0])}
@@ -128,7 +132,10 @@ def _confirmed(
         most = below(Fraction(question.eps) - Fraction(question.evaluation_error))
     found: Any = proved
     try:
-        longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
+        least = CHECKER_SECONDS
+        if findings.status == UNKNOWN:  # mostly the time is over, and little is to be gained
+            least = min(least, OVERTIME * findings.seconds)
+        longest = CHECKER_SECONDS if certain else max(least, findings.remaining / 2.0)
         if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
             certificate = _certificate("bound", 0.0, kind, arrays, findings, f, g, margin)
             found = proved_number(certificate, f, g, question.domain)
@@ -189,7 +196,8 @@ def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> fl
         return leaves * n_parameters / RATIONALS_A_SECOND
     if kind == "zonotopes":
         symbols = f.n_inputs + sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
-        return leaves * n_parameters * symbols / 8.0 / FLOATS_A_SECOND  # most neurons are stable
+        products = n_parameters * symbols / 8.0  # most neurons are stable, and have no symbol
+        return leaves * (products / FLOATS_A_SECOND + max(f.depth, g.depth) * SECONDS_A_LAYER)
     columns = f.n_inputs + 2
     first = (f.sizes[1] + g.sizes[1]) * f.n_inputs
     products = n_parameters * columns if arrays["linear"] else first * columns + n_parameters

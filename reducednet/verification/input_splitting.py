@@ -147,7 +147,7 @@ def bound_boxes(
     findings: Findings, matches: Sequence[Match], low: Array, high: Array, nodes: np.ndarray
 ) -> Frontier:
     """Bound the difference on these boxes, and look for a counterexample in them."""
-    found = _bound_difference(findings.question, matches, low, high)
+    found = _bound_difference(findings, matches, low, high)
     bounds = np.maximum(-found.low, found.high)
     _try_corners(findings, boxes(low, high), found.slopes, bounds.argmax(axis=0))
     influence = found.influence + 1e-3 * np.abs(found.slopes).max(axis=0)
@@ -165,11 +165,13 @@ def uses_zonotopes(question: Question) -> bool:
 
 
 def _bound_difference(
-    question: Question, matches: Sequence[Match], low: Array, high: Array
+    findings: Findings, matches: Sequence[Match], low: Array, high: Array
 ) -> BoxBounds:
     """Bound f - g on each box."""
+    question = findings.question
     if uses_zonotopes(question):
-        return difference_bounds_on_boxes(question.f, question.g, low, high, matches)
+        pair = question.f, question.g
+        return difference_bounds_on_boxes(*pair, low, high, matches, findings.check_time)
     region = boxes(low, high)
     found = difference((question.f, question.g), region, fixed_matches(matches), subregion=True)
     return BoxBounds(*region.bounds(found.forms), found.forms.slopes, found.influence)

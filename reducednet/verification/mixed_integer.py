@@ -18,7 +18,6 @@ import numpy as np
 
 from .._validation import Array
 from ..domains import Domain, Hull
-from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
 from .counterexamples import confirm, promising_points
 from .difference_bounds.neuron_classes import Difference
@@ -100,7 +99,7 @@ def program_of(
     for layer, known in enumerate(found.layers):
         neurons = []
         for side, network in enumerate(networks):
-            W, b = affine_maps(network)[layer]
+            W, b = network.weights[layer], network.thresholds[layer]
             low, high = known[side].low[:, 0], known[side].high[:, 0]
             h, chosen = _add_layer(program, W, b, values[side], low, high, binary)
             neurons.append(_Neurons(W, b, values[side], h, chosen))
@@ -122,15 +121,14 @@ def _add_inputs(program: MixedIntegerProgram, domain: Domain) -> np.ndarray:
 
 
 def _add_layer(
-    program: MixedIntegerProgram, W: Array, b: Array | None, below: np.ndarray, low: Array,
+    program: MixedIntegerProgram, W: Array, b: Array, below: np.ndarray, low: Array,
     high: Array, binary: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Add a layer h = max(z, 0) or h = 1[z > 0] with z = W h' + b in [low, high].
 
-    Return the variables h, and those that choose the piece. An integer variable in {0, 1} chooses the piece of each unstable neuron; low and high are the
-    constants M of the big-M constraints.
+    Return the variables h, and those that choose the piece: an integer variable in {0, 1} for each
+    unstable neuron. low and high are the constants M of the big-M constraints.
     """
-    assert b is not None
     on, off = low >= 0.0, high <= 0.0
     if binary:
         h = program.variables(np.where(low > 0.0, 1.0, 0.0), np.where(off, 0.0, 1.0), 1)

@@ -212,7 +212,8 @@ def classes_of(labels: Any, scales: Any, n_g: int, n_neurons: int) -> Classes:
     """
     names, first = np.unique(labels, return_index=True)
     representatives = first[names >= 0]
-    fit = len(labels) == len(scales) == n_neurons and (names[names >= 0] == range(len(representatives))).all()
+    names = names[names >= 0]
+    fit = len(labels) == len(scales) == n_neurons and (names == range(len(names))).all()
     require(fit, "labels that do not fit")
     require((representatives < n_g).all(), "a class without a neuron of g")
 
@@ -262,9 +263,7 @@ def over_classes(
 
     parts = [(sums, sizes, own[0].take(representatives))]
     parts.append((rows.weights[:, members], rows.sizes[:, members], rest))
-    start = 0
-    n_g = len(own[0].c)
-    for h, start in zip(own, (0, n_g)):
+    for h, start in zip(own, (0, len(own[0].c))):
         alone = np.flatnonzero(labels[start:start + len(h.c)] < 0)
         columns = start + alone
         parts.append((rows.weights[:, columns], rows.sizes[:, columns], h.take(alone)))

@@ -20,7 +20,7 @@ PROOFS, section 24.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +37,8 @@ MEMORY = 1 << 20
 """About how many numbers a zonotope may have at most: more boxes come in several batches."""
 
 TINY = 2.0**-1000
-"""Added to the absolute values of products that may underflow: u times it exceeds what they lose."""
+"""Added to the absolute values of products that may underflow: u times this is more than they lose.
+"""
 
 ROUNDING = 2.0**-30
 """Errors that are a smaller part of the values than this get no symbols."""
@@ -166,7 +167,8 @@ class BoxBounds(NamedTuple):
 
 
 def difference_bounds_on_boxes(
-    f: Network, g: Network, low: Array, high: Array, matches: Sequence[Match]
+    f: Network, g: Network, low: Array, high: Array, matches: Sequence[Match],
+    check_time: Callable[[], None] = lambda: None,
 ) -> BoxBounds:
     """Bound f - g over each box.
 
@@ -178,15 +180,18 @@ def difference_bounds_on_boxes(
         The corners of the boxes.
     matches : sequence of Match
         The classes of each hidden layer; wrong ones only make the bounds large.
+    check_time : callable
+        Called before each batch; it may raise.
     """
     step = max(1, MEMORY // numbers_of_a_zonotope(f, g))
     classes = [classes_over_g(match) for match in matches]
     maps = [*zip(affine_maps(f), affine_maps(g))]
+    parts = []
     with np.errstate(all="ignore"):  # bounds that are not finite prove nothing
-        parts = [
-            _bound(maps, classes, low[:, start:start + step], high[:, start:start + step])
-            for start in range(0, low.shape[1], step)
-        ]
+        for start in range(0, low.shape[1], step):
+            check_time()
+            batch = slice(start, start + step)
+            parts.append(_bound(maps, classes, low[:, batch], high[:, batch]))
     return BoxBounds(*(np.concatenate(arrays, axis=-1) for arrays in zip(*parts)))
 
 
@@ -202,9 +207,9 @@ def _bound(
     """Bound f - g over each box, layer by layer: `maps` are the layers of both networks."""
     d = n_symbols = len(low)
     inputs = _inputs(low, high)
-    every, ones, zeros = np.arange(d), np.ones(d), np.zeros(low.shape)
-    h, below = [inputs, inputs], Match((every, every), (ones, ones))  # each input is a class
-    rests = Zonotope(zeros, zeros, zeros[:, np.newaxis][:, :0], every[:0], zeros, Bounds(zeros, zeros))
+    every, ones = np.arange(d), np.ones(d)
+    below = Match((every, every), (ones, ones))  # each input is a class, and nothing is left of it
+    h, rests = [inputs, inputs], _zeros(d, low.shape[1])
     influence = np.zeros(low.shape)
     for layers, own in zip(maps[:-1], classes):
         z = [affine(layer, one) for layer, one in zip(layers, h)]
@@ -240,6 +245,12 @@ def _inputs(low: Array, high: Array) -> Zonotope:
     return Zonotope(
         middle, np.zeros((d, n_boxes)), G, np.arange(d), radius, Bounds(low, high)
     )
+
+
+def _zeros(n: int, n_boxes: int) -> Zonotope:
+    """Return n quantities that are 0."""
+    zeros, G = np.zeros((n, n_boxes)), np.zeros((n, 0, n_boxes))
+    return Zonotope(zeros, zeros, G, np.arange(0), zeros, Bounds(zeros, zeros))
 
 
 # classes
@@ -376,8 +387,8 @@ def _differences(
 def _sharpened(z: Sequence[Zonotope], delta: Zonotope, members: Members) -> tuple[Bounds, Bounds]:
     """Return bounds of all z, and of delta = z_m - s z_c, each sharpened by the others."""
     low, high = (np.concatenate(ends) for ends in zip(*(one.bounds for one in z)))
-    m, multiple = members.neurons, Bounds(low, high).take(members.representatives).times(members.scale)
-    of_m = Bounds(low[m], high[m])
+    m, c = members.neurons, members.representatives
+    of_m, multiple = Bounds(low[m], high[m]), Bounds(low[c], high[c]).times(members.scale)
     of_delta = delta.bounds.within(of_m.minus(multiple))
     low[m], high[m] = of_m.within(multiple.plus(of_delta))
     return Bounds(low, high), of_delta
@@ -422,8 +433,8 @@ def relaxed_rests(
     best = halves.argmin(axis=0)
     slope, middle = np.choose(best, [1.0, 0.0, 0.5]), np.choose(best, middles)
 
-    through_strip = of_delta.plus(Bounds(-below_b, below_a))
-    return _scaled(delta, slope, middle, through_strip.within(Bounds(low, high))), halves.min(axis=0)
+    of_rest = of_delta.plus(Bounds(-below_b, below_a)).within(Bounds(low, high))
+    return _scaled(delta, slope, middle, of_rest), halves.min(axis=0)
 
 
 def _scaled(v: Zonotope, slope: Array, middle: Array, bounds: Bounds) -> Zonotope:
