@@ -20,6 +20,7 @@ TERMS = {
     "low": "LOW of `--box`", "high": "HIGH of `--box`", "f": "A", "g": "B", "eps": "`--eps`",
     "time_limit": "`--time-limit`", "tolerance": "`--tolerance`", "target": "TARGET", "methods": "`--methods`",
     "optimiser": "the optimiser in `--methods`", "sizes": "`--neurons`",
+    "save": "`--save`", "resume": "`--resume`",
 }
 """The names of the library's arguments on the command line, apart from the domain."""
 
@@ -60,6 +61,15 @@ def add_domain(parser: argparse.ArgumentParser) -> None:
                        "network (.npz) with its domain, or samples, a row each (.npy, .csv, .txt), "
                        "with the box around them (default: what the network's own file declares)")
     parser._negative_number_matcher = re.compile(r"^-(\.?\d|inf|nan).*$")  # -1e3 and -1,0 are values
+
+
+def add_sign_bounds(parser: argparse.ArgumentParser) -> None:
+    """Add `--bounds` and `--time-limit`: how signs of neurons are found, and for how long."""
+    parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
+                        help="how signs of neurons are found: by linear bounds (default); by "
+                        "linear programs, which find more and take longer; or by branching as well")
+    parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
+                        help="when no further linear program is started (default 60)")
 
 
 def at_least(minimum: int) -> Callable[[str], int]:

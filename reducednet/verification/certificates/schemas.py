@@ -95,6 +95,10 @@ SCHEMAS: dict[str, Schema] = {
     "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
     "zonotopes": Schema("bound", ("relu",), _TREE, _MATCHES),
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
+    "signs": Schema("bound", ("relu",), {}, _MATCHES | {
+        "splits": Entry(INTEGERS, ("nodes",), least=-1),  # a neuron; -1 for a leaf
+        "multiples": Entry(NUMBERS, ("leaves", "neurons")),
+    }),
     "permutation": Schema("bound", ("relu", "binary"), {}, {
         "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
         "exponents": Entry(INTEGERS, ("neurons",), least=-_LARGEST),
@@ -169,6 +173,8 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
     for name, array in arrays.items():
         _bind(name, entries[name].sizes, array.shape, sizes)
 
+    if "splits0" in arrays:
+        _check_signs(arrays["splits0"], len(arrays["multiples0"]), 2 * f.n_outputs)
     if "axis" in arrays and arrays["axis"].max() >= domain.n_inputs:
         raise ValueError("a split along an axis that the domain does not have")
     if "point" in entries and ("corners" in arrays) != isinstance(domain, Hull):
@@ -249,6 +255,14 @@ def _check_tree(axis: Any, n_outside: int) -> None:
         raise ValueError(message("directions", expected, str(n_outside)))
 
 
+def _check_signs(splits: Any, n_leaves: int, n_trees: int) -> None:
+    """Refuse trees of signs unless they have as many leaves as multiples, and splits to fit."""
+    expected_nodes = 2 * n_leaves - n_trees
+    if len(splits) != expected_nodes or (splits == -1).sum() != n_leaves:
+        expected = f"an array of shape ({expected_nodes},) with {n_leaves} leaves"
+        raise ValueError(message("splits0", expected, f"shape {splits.shape}"))
+
+
 def _checked(name: str, entry: Entry, value: Any) -> Any:
     """Return one array, read-only, of int64, of finite float64, or of texts that are rationals."""
     has_texts = isinstance(value, (list, tuple)) and str in map(type, value)
@@ -302,14 +316,14 @@ def as_texts(values: Any) -> Any:
     return array
 
 
-def largest_margin(domain: Domain) -> float:
+def largest_margin(domain: Domain, semantics: str = "real") -> float:
     """Return the largest margin at which a bound for binary networks still says something.
 
     A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
     of w, b and of w.x + b move it by at most 2 gamma_n X. Eight such moves of d + 64 roundings each
     are allowed: as much as reductions and evaluation may move a hyperplane. The margin is also at
     most 2^-20 of the domain's smallest side that is not 0, so that it never covers all of a small
-    domain far from 0.
+    domain far from 0; for semantics "float32", whose roundings are larger, 2^-12.
 
     Examples
     --------
@@ -317,10 +331,13 @@ def largest_margin(domain: Domain) -> float:
     >>> 0.0 < largest_margin(Box([-1, -1], [1, 1])) < 1e-12
     True
     """
-    roundings = (domain.n_inputs + 64) * 2.0**-53
+    unit_roundoff, share = (2.0**-24, 2.0**-12) if semantics == "float32" else (2.0**-53, 2.0**-20)
+    roundings = (domain.n_inputs + 64) * unit_roundoff
+    if roundings >= 1.0:
+        return 0.0
     gamma = roundings / (1.0 - roundings)
 
     low, high = domain.bounding_box()
     half_sides = high / 2.0 - low / 2.0
     least_half = float(half_sides[half_sides > 0.0].min(initial=np.inf))
-    return min(16.0 * gamma * domain.norm_bound, 2.0**-19 * least_half)
+    return min(16.0 * gamma * domain.norm_bound, 2.0 * share * least_half)
