@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from .._validation import Array, library, message
+from ..convert.relu_graph import limit_of
 from ..networks.network import Network
 from .archives import read_bytes
 from .onnx_graph import FLOAT64, OnnxChain
 
 MAX_BYTES = 1 << 28
 _MAX_PARTS = 1 << 17
-_EXTRA_NUMBERS = 1 << 22
 _IR_VERSION, _OPSET = 8, 13
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # how a part of a protobuf message is stored
 # types of protobuf fields whose packed lists have at least one byte per number
@@ -45,7 +45,7 @@ def read_onnx(path: str) -> Network:
         raise ValueError(f"not a valid ONNX model: {error}") from error
     if model.functions:
         raise ValueError("functions in the model are not supported")
-    return OnnxChain(model.graph, len(data) + _EXTRA_NUMBERS).network()
+    return OnnxChain(model.graph, limit_of(len(data) // 2)).network()
 
 
 def check_wire(data: bytes, kind: Any) -> None:

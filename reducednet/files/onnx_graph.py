@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import Array, real_array
-from ..convert.chain import AffineChain
+from ..convert.relu_graph import ReluGraph
 from ..networks.network import Network
 
 FLOAT32, FLOAT64, INT64 = 1, 11, 7
@@ -46,7 +46,8 @@ class OnnxChain:
             raise ValueError(f"input {_short(value.name)} must be of float32 or float64 numbers, "
                              f"got ONNX type {self._kind}")
         self._shape = _input_shape(value)
-        self._chain = AffineChain(math.prod(self._shape), limit)
+        self._relus = ReluGraph(math.prod(self._shape), limit)
+        self._z = self._relus.input
 
     def network(self) -> Network:
         """Follow the chain from the input to the output.
@@ -69,7 +70,7 @@ class OnnxChain:
             self._name, done = node.output[0], done + 1
         if done < len(nodes):
             raise ValueError(f"{len(nodes) - done} operators are not on the chain from the input to the output")
-        return self._chain.network()
+        return self._relus.network(self._z)
 
     def _operands(self, node: Any, least: int, most: int) -> tuple[int, list[Array]]:
         """Return the position of the value among the operator's inputs, and the constant ones."""
@@ -113,7 +114,7 @@ class OnnxChain:
 
     def _multiply(self, node: Any, M: Array, position: int) -> None:
         """Multiply a value of one row by M (position 0), or M by a value of one column (1)."""
-        shape, n = self._shape, self._chain.size
+        shape, n = self._shape, self._z.size
         axis = -1 if position == 0 or len(shape) == 1 else -2
         if not shape or M.ndim not in (1, 2) or not shape[axis] == n == M.shape[-position]:
             side = ("right", "left")[position]
@@ -121,7 +122,8 @@ class OnnxChain:
                                f"{M.shape}: it must be one sample by a matrix that fits")
         lengths = M.shape[1:] if position == 0 else M.shape[:-1]
         self._shape = (*shape[:axis], *lengths, *shape[axis:][1:])
-        self._chain.multiply(M.reshape(n, -1).T if position == 0 else M.reshape(-1, n))
+        V = M.reshape(n, -1).T if position == 0 else M.reshape(-1, n)
+        self._z = self._relus.multiply(V, self._z)
 
     def _add(self, node: Any) -> None:
         _attributes(node, broadcast=0)
@@ -132,7 +134,7 @@ class OnnxChain:
         _attributes(node, broadcast=0)
         position, (c,) = self._operands(node, 1, 1)
         if position == 1:
-            self._chain.negate()
+            self._z = self._relus.negate(self._z)
         self._add_constant(node, c if position == 1 else -c)
 
     def _add_constant(self, node: Any, c: Array) -> None:
@@ -140,18 +142,18 @@ class OnnxChain:
             shape = np.broadcast_shapes(self._shape, c.shape)
         except ValueError:
             shape = (0,)
-        if math.prod(shape) != self._chain.size:
+        if math.prod(shape) != self._z.size:
             raise _fault(node, f"adds a constant of shape {c.shape} to a value of shape {self._shape}: "
-                               f"the sum must be one sample of {self._chain.size} numbers")
+                               f"the sum must be one sample of {self._z.size} numbers")
         self._shape = shape
-        self._chain.add(np.broadcast_to(c, shape))
+        self._z = self._relus.shift(self._z, np.broadcast_to(c, shape).ravel())
 
     # ----------------------------------------------------------------- operators that are not affine
 
     def _relu(self, node: Any) -> None:
         _attributes(node)
         self._operands(node, 0, 0)
-        self._chain.relu()
+        self._z = self._relus.relu(self._z)
 
     def _identity(self, node: Any) -> None:
         _attributes(node)
@@ -176,9 +178,9 @@ class OnnxChain:
             own = (*self._shape, *[0] * len(lengths))
             lengths = [own[i] if length == 0 else length for i, length in enumerate(lengths)]
         known = math.prod(length for length in lengths if length != -1)
-        shape = tuple(self._chain.size // max(known, 1) if length == -1 else length for length in lengths)
+        shape = tuple(self._z.size // max(known, 1) if length == -1 else length for length in lengths)
         fits = lengths.count(-1) <= 1 and len(shape) <= _MAX_AXES and min(shape, default=1) > 0
-        if not fits or math.prod(shape) != self._chain.size:
+        if not fits or math.prod(shape) != self._z.size:
             raise _fault(node, f"gives a value of shape {self._shape} the shape {str(wanted.tolist())[:60]}")
         self._shape = shape
 

@@ -324,7 +324,7 @@ REFUSED = {
     "other inputs": (lambda: change(input_of(["batch", 4])), r"a value of shape \(1, 4\) .* of shape \(3, 4\)"),
     "three axes": (lambda: change(input_of(["batch", 1, 3])), "must multiply the chain's value, of two axes"),
     "large input": (lambda: change(input_of(["batch", 10**12])),
-                    "the network has more than .* too many for a file"),
+                    "the network has more than .* too many for a model"),
     "attribute": (lambda: change(first_gemm(gamma=1.0)), "has the attribute 'gamma', which is not supported"),
     "attribute's type": (lambda: change(first_gemm(transB=1.0)), "has the attribute 'transB' of ONNX type 1"),
     "infinite": (lambda: change(first_gemm(transB=1, alpha=float("inf"))), r"`weights\[0\]` must be finite"),
@@ -427,7 +427,7 @@ def one_matrix_for_many_layers():
 
 @pytest.mark.parametrize("make", [wide_identity, outer_product, one_matrix_for_many_layers])
 def test_small_file_of_a_large_network_is_refused(tmp_path, make):
-    with pytest.raises(ValueError, match="the network has more than .* numbers, too many for a file of this size"):
+    with pytest.raises(ValueError, match="the network has more than .* numbers, too many for a model of"):
         rn.load(save_model(tmp_path / "bomb.onnx", make()))
 
 
