@@ -121,22 +121,22 @@ class ReluGraph:
     """
 
     def __init__(self, n_inputs: int, limit: int) -> None:
-        self.n_folded, self._limit, self._created, self._n_groups = 0, limit, 0, 0
+        self.n_folded, self.limit, self._created, self._n_groups = 0, limit, 0, 0
         self._carried: dict[Neurons | Value, Value] = {}
         self.input = self._neurons(0, n_inputs, None)
 
-    def _count(self, n_entries: int) -> None:
+    def count(self, n_entries: int) -> None:
         """Count numbers before they take memory."""
         self._created += n_entries
         self._check_limit(self._created)
 
     def _check_limit(self, n_entries: int) -> None:
-        if n_entries > self._limit:
-            raise ValueError(f"the network has more than {self._limit} numbers, too many for a model of this size")
+        if n_entries > self.limit:
+            raise ValueError(f"the network has more than {self.limit} numbers, too many for a model of this size")
 
     def _neurons(self, layer: int, size: int, z: Value | None) -> Value:
         """Return new neurons as a value."""
-        self._count(size + _GROUP)
+        self.count(size + _GROUP)
         self._n_groups += 1
         return Value(layer, size, {Neurons(self._n_groups, layer, size, z): _ONE})
 
@@ -144,7 +144,7 @@ class ReluGraph:
 
     def multiply(self, V: Array, z: Value) -> Value:
         """Return V z for a matrix V of z.size columns."""
-        self._count(V.size)
+        self.count(V.size)
         terms = {h: self._product(V, M) for h, M in z.terms.items()}
         return Value(z.layer, len(V), terms, self._times_vector(V, z.c))
 
@@ -159,13 +159,13 @@ class ReluGraph:
 
     def shift(self, z: Value, c: Array) -> Value:
         """Return z + c for a vector c of z.size entries."""
-        self._count(z.size)
+        self.count(z.size)
         return Value(z.layer, z.size, z.terms, self._sum(z.c, c))
 
     def add(self, y: Value, z: Value) -> Value:
         """Return y + z of two values of one size; the lower one is carried to the other's layer."""
         y, z = self.carry(y, z.layer), self.carry(z, y.layer)
-        self._count(len(y.terms) + len(z.terms))
+        self.count(len(y.terms) + len(z.terms))
         terms = dict(y.terms)
         for h, M in z.terms.items():
             terms[h] = self._coefficient_sum(terms[h], M, y.size) if h in terms else M
@@ -180,7 +180,7 @@ class ReluGraph:
         """Return the entries z[index], for an array of integers index."""
         if np.array_equal(index, np.arange(z.size)):
             return z
-        self._count(sum(len(index) * h.size for h in z.terms))
+        self.count(sum(len(index) * h.size for h in z.terms))
         terms = {h: self._rows(M, h.size)[index] for h, M in z.terms.items()}
         return Value(z.layer, len(index), terms, None if z.c is None else z.c[index])
 
@@ -197,7 +197,7 @@ class ReluGraph:
             rows = slice(start, start := start + z.size)
             for h, M in z.terms.items():
                 if h not in terms:
-                    self._count(size * h.size)
+                    self.count(size * h.size)
                     terms[h] = np.zeros((size, h.size))
                 terms[h][rows] = self._rows(M, h.size)
             if c is not None and z.c is not None:
@@ -278,20 +278,20 @@ class ReluGraph:
         self.n_folded += not (_only_signs(V) or _only_signs(M))
         with np.errstate(all="ignore"):
             if V.ndim == 2 and M.ndim == 2:
-                self._count(len(V) * M.shape[1])
+                self.count(len(V) * M.shape[1])
                 return V @ M
             if _is_one(M):
                 return V
             if V.ndim == 1 and M.ndim == 2:
                 V = V[:, np.newaxis]
-            self._count(max(V.size, M.size))
+            self.count(max(V.size, M.size))
             product: Array = np.asarray(V * M)
             return product
 
     def _times_vector(self, V: Array, c: Array | None) -> Array | None:
         if c is None:
             return None
-        self._count(c.size)
+        self.count(c.size)
         self.n_folded += not _only_signs(V)
         with np.errstate(all="ignore"):
             return V @ c if V.ndim == 2 else V * c
@@ -300,7 +300,7 @@ class ReluGraph:
         if c is None:
             return d
         self.n_folded += 1
-        self._count(c.size)
+        self.count(c.size)
         with np.errstate(all="ignore"):
             return c + d
 
@@ -309,7 +309,7 @@ class ReluGraph:
         self.n_folded += 1
         if M.ndim != N.ndim:
             M, N = (self._rows(one, size) for one in (M, N))
-        self._count(max(M.size, N.size))
+        self.count(max(M.size, N.size))
         with np.errstate(all="ignore"):
             return np.asarray(M + N)
 
@@ -317,7 +317,7 @@ class ReluGraph:
         """Return the coefficient as a matrix."""
         if M.ndim == 2:
             return M
-        self._count(n_columns * n_columns)
+        self.count(n_columns * n_columns)
         return np.diag(np.broadcast_to(M, (n_columns,)))
 
     # -------------------------------------------------------------------------------------- the network
