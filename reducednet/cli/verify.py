@@ -7,7 +7,7 @@ from typing import Any
 
 from ..verification.certificates.certificate_files import ENDINGS
 from .answers import CODES, INTERRUPTED, Answer, domain_report, exactly, point_report
-from .options import add_domain, add_json, domain_of, read_network
+from .options import add_domain, add_json, add_until, domain_of, read_network
 from .outputs import check_output
 
 
@@ -24,6 +24,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS", help="(default 60)")
     parser.add_argument("--certificate", type=Path, metavar="FILE",
                         help="where to write the proof (.json or .npz), for `check`")
+    add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> Answer:
 
     if options.certificate is not None:
         check_output(options.certificate, ENDINGS, "--certificate")
-    f, g = (read_network(path) for path in (options.first, options.second))
+    f, g = (read_network(path, until=options.until) for path in (options.first, options.second))
     domain = domain_of(options, (f, options.first), (g, options.second))
     verdict = verify(f, g, domain, options.eps, options.semantics, options.time_limit)
     point = [] if verdict.counterexample is None else list(verdict.counterexample)
