@@ -184,7 +184,8 @@ def _bytes_beside(tensor: Any, name: str, folder: str | None, n_bytes: int) -> b
         shape = str(tuple(tensor.dims))[:60]
         raise ValueError(f"constant {short(name)} claims the shape {shape}, but holds {int(length)} bytes")
     end = int(start) + n_bytes
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb") as stream:
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags), "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if end > size:
             raise ValueError(f"constant {short(name)} needs the bytes {int(start)} to {end} of a file of {size}: "
