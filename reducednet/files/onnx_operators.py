@@ -171,6 +171,7 @@ def _gemm(call: Call) -> Operand:
     result = _product(call, tensor, _scaled(options["alpha"], M), left)
     if C is None:
         return result
+    _check_repeats(call, result.shape, C)
     if isinstance(C, Tensor):
         return _tensor_sum(call, result, _times(call, C, np.array(options["beta"])))
     return _plus(call, result, _scaled(options["beta"], call.floats(C, tensor.kind, "a vector")))
@@ -373,6 +374,7 @@ def _prelu(call: Call) -> Operand:
     call.attributes()
     X, slope = call.operands(2)
     tensor = _only_tensor(call, X)
+    _check_repeats(call, tensor.shape, slope)
     return _with_entries(call, tensor, call.floats(slope, tensor.kind, "a slope"), call.relus.leaky_relu)
 
 
@@ -473,6 +475,13 @@ def _fitting_shape(call: Call, tensor: Tensor, c: Array) -> tuple[int, ...]:
     if call.batch > 1 and len(shape) > len(tensor.shape):
         raise call.mixing()
     return _common_shape(call, tensor.shape, c.shape)
+
+
+def _check_repeats(call: Call, shape: tuple[int, ...], operand: Operand | None) -> None:
+    """Raise ValueError unless the operand can be repeated to the shape, which stays as it is."""
+    own = operand.array.shape if isinstance(operand, Constant) else _only_tensor(call, operand).shape
+    if len(own) > len(shape) or _common_shape(call, shape, own) != shape:
+        raise call.fault(f"adds to or multiplies a value of shape {shape} by one of shape {str(own)[:60]}")
 
 
 def _with_entries(
