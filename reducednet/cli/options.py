@@ -104,7 +104,7 @@ def read_file(path: Path, physical: bool = False, until: str | None = None) -> A
     from .. import Study, load
 
     try:
-        return load(path, physical, until=until if _is_onnx(path) else None)
+        return load(path, physical, True, until if _is_onnx(path) else None)
     except ValueError as error:
         if path.suffix.lower() == ".npz" and not physical:
             with suppress(ValueError):
