@@ -211,7 +211,7 @@ def _product(call: Call, tensor: Tensor, M: Array, left: bool) -> Tensor:
         raise call.fault(
             f"multiplies a value of shape {shape} from the {side} by a constant of shape "
             f"{M.shape}: it must be one sample by a matrix that fits")
-    if left and call.batch > 1 and len(shape) < 3:
+    if call.batch > 1 and len(shape) < (3 if left else 2):
         raise call.mixing()
     lengths = M.shape[:-1] if left else M.shape[1:]
     V = M.reshape(-1, n) if left else M.reshape(n, -1).T
@@ -458,7 +458,7 @@ def _fold(
     with_constant: Callable[[Tensor, Array], Tensor],
 ) -> Operand:
     """Apply an operation of two operands, whose order does not matter, to all: tensors first."""
-    operands = call.operands(1, max(1, len(call.node.input)))
+    operands = call.operands(max(1, len(call.node.input)))
     tensors = [one for one in operands if isinstance(one, Tensor)]
     result = _only_tensor(call, tensors[0] if tensors else None)
     for tensor in tensors[1:]:
@@ -734,7 +734,7 @@ def _gather(call: Call) -> Operand:
 def _concat(call: Call) -> Operand:
     """Join operands along an axis."""
     axis = call.attributes(axis=1)["axis"]
-    operands = call.operands(1, max(1, len(call.node.input)))
+    operands = call.operands(max(1, len(call.node.input)))
     if all(isinstance(one, Constant) for one in operands):
         constants = [one for one in operands if isinstance(one, Constant)]
         if len({one.kind for one in constants}) > 1:
