@@ -24,7 +24,7 @@ from .certificates.certificate import Certificate, fingerprint, proved_number
 from .certificates.check_difference import BATCH
 from .certificates.check_evaluation import evaluation_error
 from .certificates.check_rational import point_of
-from .certificates.schemas import as_texts
+from .certificates.schemas import SCHEMAS, as_texts
 from .difference_bounds.given_terms import layer_arrays
 from .findings import Findings
 from .rational import corners_around
@@ -40,7 +40,7 @@ WEIGHTS_A_SECOND, FORMS_A_SECOND, PRODUCTS_A_SECOND = 2e7, 6e6, 3e9
 Measured: with these, what it is said to take is 1 to 4 times what it takes, from 2-20-10-1 on 300
 leaves to 10-3150-3150-1 on one, on a busy machine.
 """
-BY_CHECKER = ("folded", "norms", "permutation")
+BY_CHECKER = ("folded", "norms", "signs", "permutation", "top1")
 """Kinds of proofs whose bound came from the checker in the first place."""
 NOT_SPLIT = {"axis": np.array([-1]), "place": np.array([0.0])}
 """The tree of a domain that is not split."""
@@ -77,8 +77,9 @@ def _point(findings: Findings, f: Network, g: Network) -> Certificate | None:
     try:
         arrays = {"point": _as_array(x), **_shares(question.domain, x)}
         point_of(arrays, question.domain)
+        kind = "point" if question.target == "values" else "top1_point"
         name = fingerprint(f, g, question.domain)
-        return _certificate("gap", gap, "point", arrays, findings, name)
+        return _certificate(gap, kind, arrays, findings, name)
     except ValueError:  # the point is on the domain's boundary, or has too many digits
         return None
 
@@ -105,7 +106,8 @@ def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate 
     rounded = MARGIN_OF_ROUNDED_ROWS * findings.question.domain.norm_bound
     margins = {0.0, min(findings.margin, rounded), findings.margin}
     proofs = findings.proofs[::-1]
-    if proofs and _seconds("exact", NOT_SPLIT, f, g) <= CHECKER_SECONDS:
+    of_values = findings.question.target == "values"
+    if of_values and proofs and _seconds("exact", NOT_SPLIT, f, g) <= CHECKER_SECONDS:
         proofs.append((np.inf, {"kind": "exact"}))
     for proved, evidence in proofs:
         try:
@@ -135,8 +137,8 @@ def _confirmed(
     name = fingerprint(f, g, question.domain)  # of both certificates below
     try:
         longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
-        if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
-            certificate = _certificate("bound", 0.0, kind, arrays, findings, name, margin)
+        if kind not in ("folded", "norms", "signs", "top1") and _seconds(kind, arrays, f, g) <= longest:
+            certificate = _certificate(0.0, kind, arrays, findings, name, margin)
             found = proved_number(certificate, f, g, question.domain)
         elif not certain:
             return None
@@ -148,7 +150,7 @@ def _confirmed(
             tolerance = CLAIM_TOLERANCE * value
             value += min(tolerance, error) if np.isfinite(error) else tolerance
         value = min(most, max(value, findings.gap))
-        return _certificate("bound", value, kind, arrays, findings, name, margin)
+        return _certificate(value, kind, arrays, findings, name, margin)
     except (ArithmeticError, LookupError, ValueError):  # an overflow proves nothing
         return None
 
@@ -156,8 +158,9 @@ def _confirmed(
 def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) -> bool:
     """Return True if the checker is certain to find the bound that was proved.
 
-    "folded", "norms" and "permutation": the bound is what the checker found. "line" and "sorted" in
-    rationals: between neighbouring breakpoints all signs are known, and both find the supremum.
+    "folded", "norms", "signs", "permutation" and "top1": the bound is what the checker found. "line"
+    and "sorted" in rationals: between neighbouring breakpoints all signs are known, and both find
+    the supremum.
     "exact": both write the networks over one basis by the same rules, in rationals; balls are an
     exception, as a root is rounded and a tangent hyperplane may count as meeting the ball.
     """
@@ -170,15 +173,14 @@ def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) 
 
 
 def _certificate(
-    claim: str, value: float, kind: str, arrays: Mapping[str, Any], findings: Findings, name: str,
+    value: float, kind: str, arrays: Mapping[str, Any], findings: Findings, name: str,
     margin: float = 0.0,
 ) -> Certificate:
     """Return the certificate of a claim about the networks with this fingerprint."""
     question = findings.question
-    semantics = "float64" if question.evaluation_error else "real"
     return Certificate(
-        claim, value, question.eps, question.evaluation_error, margin, kind, arrays, name,
-        semantics=semantics,
+        SCHEMAS[kind].claim, value, question.eps, question.evaluation_error, margin, kind, arrays, name,
+        semantics=question.semantics,
     )
 
 
@@ -241,7 +243,7 @@ def _evidence(
     if evidence["kind"] == "exact":
         return "exact", arrays
     if "splits" in evidence:
-        arrays = _in_order(evidence["splits"])
+        arrays = tree_arrays(evidence["splits"])
     arrays |= layer_arrays(evidence["matches"], (f, g), (question.f, question.g))
     if f.activation == "binary":
         return "exact", arrays
@@ -256,14 +258,9 @@ def _split_at(breakpoints: Sequence[Fraction]) -> dict[str, Any]:
     return {"axis": axis, "place": _texts(place)}
 
 
-def _in_order(splits: Any) -> dict[str, Any]:
-    """Return the tree's nodes in preorder: a node, then its lower part, then its upper part."""
-    order, stack = [], [0]
-    while stack:
-        node = stack.pop()
-        order.append(node)
-        if splits.axis[node] >= 0:
-            stack += [splits.child[node] + 1, splits.child[node]]
+def tree_arrays(splits: Any) -> dict[str, Any]:
+    """Return the arrays of the tree, its nodes in preorder."""
+    order = splits.preorder()
     arrays = {
         "axis": np.array([splits.axis[node] for node in order]),
         "place": np.array([splits.place[node] for node in order]),

@@ -6,7 +6,7 @@ PROOFS, section 18.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
@@ -50,6 +50,16 @@ class Splits:
         lower = first + 2 * np.arange(len(nodes))
         return np.concatenate([lower, lower + 1])
 
+    def preorder(self) -> list[int]:
+        """Return the nodes in order: a node, then its lower part, then its upper part."""
+        order, waiting = [], [0]
+        while waiting:
+            node = waiting.pop()
+            order.append(node)
+            if self.axis[node] >= 0:
+                waiting += [self.child[node] + 1, self.child[node]]
+        return order
+
     def drop(self, nodes: np.ndarray, directions: Array) -> None:
         """Mark leaves as outside the domain, with the directions (n, d) that prove it."""
         for node, direction in zip(nodes.tolist(), directions):
@@ -76,8 +86,10 @@ class Frontier:
         return Frontier(*(np.concatenate([one, more], axis=-1) for one, more in pairs))
 
 
-def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
-    """Split boxes, the largest bound first, until the question is decided or the time is over.
+def split_inputs(
+    findings: Findings, matches: Sequence[Match], margin: float
+) -> Generator[None, None, None]:
+    """Split boxes, the largest bound first, until the question is decided; yield after each batch.
 
     Bound f - g on each part by `difference`, and drop parts outside the domain. Split the axis
     along which the linear bounds lose most to relaxation.
@@ -98,11 +110,12 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
     batch, largest = 4, int(np.clip(MEMORY // size, 4, 4096))
     frontier = bound_boxes(findings, matches, low, high, np.zeros(1, dtype=int))
     while len(frontier.node) and findings.status == UNKNOWN:
+        yield
         findings.check_time()
         began = findings.seconds
         worst = np.argsort(-frontier.bound, kind="stable")
         now, later = frontier.take(worst[:batch]), frontier.take(worst[batch:])
-        corners = _split(splits, now)
+        corners = split_leaves(splits, now)
         if corners is None:
             return  # a box is as small as float64 allows
         parts = bound_boxes(findings, matches, *corners)
@@ -110,7 +123,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
             return
         kept = ~(parts.bound + question.evaluation_error <= question.eps)
         done = max(done, float(parts.bound[~kept].max(initial=0.0)))
-        frontier = later.join(_drop_outside(splits, findings, parts.take(np.flatnonzero(kept))))
+        frontier = later.join(drop_outside(splits, findings, parts.take(np.flatnonzero(kept))))
         bound = max(done, float(frontier.bound.max(initial=0.0)))
         findings.prove(bound, "branching", evidence, margin)
         if findings.refuted:
@@ -119,7 +132,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
         batch = min(2 * batch, largest) if quick else max(4, batch // 2)
 
 
-def _split(splits: Splits, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
+def split_leaves(splits: Splits, now: Frontier) -> tuple[Array, Array, np.ndarray] | None:
     """Split leaves in the middle of their axes and return the corners and nodes of the parts.
 
     Return None if there is no float64 between the ends of a side.
@@ -171,7 +184,7 @@ def outer_box(domain: Domain) -> tuple[Array, Array]:
     return low, high
 
 
-def _drop_outside(splits: Splits, findings: Findings, leaves: Frontier) -> Frontier:
+def drop_outside(splits: Splits, findings: Findings, leaves: Frontier) -> Frontier:
     """Return the leaves that may meet the domain, and mark the others as outside.
 
     A direction u separates a box from the domain if u.x > h_D(u) on the whole box, rounding errors
