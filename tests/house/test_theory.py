@@ -29,7 +29,13 @@ def formulas(paragraph):
     return displayed, re.findall(r"\$(.*?)\$", rest, re.DOTALL)
 
 
-@pytest.mark.parametrize("text, fewest", [(THEORY, 12), (OPTIMA, 3)], ids=["THEORY", "optima"])
+HOW_TO = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "how-to").glob("*-model*.md")}
+
+
+@pytest.mark.parametrize("text, fewest", [
+    pytest.param(THEORY, 12, id="THEORY"), pytest.param(OPTIMA, 3, id="optima"),
+    *(pytest.param(text, 1, id=name) for name, text in HOW_TO.items() if "pytorch" not in name),
+])
 def test_the_sessions_print_what_the_page_shows(text, fewest):
     names: dict = {}
     sessions = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
