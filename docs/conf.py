@@ -22,10 +22,8 @@ author = "The reducednet developers"
 copyright = "2026, " + author
 version = release = rn.__version__
 extensions = ["sphinx.ext.autodoc", "numpydoc", "myst_nb"]
-exclude_patterns = ["figures.py", "course/slides*"]
 html_theme = "furo"
 html_title = "reducednet"
-html_extra_path = ["extra"]
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
@@ -136,6 +134,12 @@ def relink_page(app, docname, source):
         source[0] = relink(source[0], read_in, (DOCS / docname).parent)
 
 
+def copy_playground(app, exception):
+    """Put the playground beside the pages; it is a page of its own."""
+    if exception is None:
+        shutil.copytree(DOCS / "playground", Path(app.outdir) / "playground", dirs_exist_ok=True)
+
+
 def escape(app, what, name, obj, options, lines):
     """Keep |x| an absolute value: reStructuredText would look for a substitution."""
     for i, line in enumerate(lines):
@@ -151,4 +155,5 @@ def setup(app):
     copy_notebooks(DOCS / "notebooks")
     copy_project_pages(DOCS / "project")
     app.connect("source-read", relink_page)
+    app.connect("build-finished", copy_playground)
     app.connect("autodoc-process-docstring", escape, priority=100)
