@@ -129,12 +129,12 @@ def _draw_gauges(ax: Axes, layer: int, b: Array, limits: Array, heights: Array) 
     """Draw the interval of each threshold beside its node, and the threshold on it."""
     x = np.full(len(b), layer + 0.13)
     low, high = limits.T
-    place = (b - low) / np.where(high > low, high - low, 1.0)
+    position = (b - low) / np.where(high > low, high - low, 1.0)
     bottom, top = heights + GAUGE, heights - GAUGE  # the axis points downwards
     ax.vlines(x, top, bottom, colors="0.55", linewidth=3, zorder=3,
               label="I(w), dot: threshold" if layer == 1 else "")
-    inside = (place >= 0.0) & (place <= 1.0)
-    shown = bottom + np.clip(place, 0.0, 1.0) * (top - bottom)
-    for chosen, marker in ((inside, "o"), (place > 1.0, "^"), (place < 0.0, "v")):
+    inside = (position >= 0.0) & (position <= 1.0)
+    shown = bottom + np.clip(position, 0.0, 1.0) * (top - bottom)
+    for chosen, marker in ((inside, "o"), (position > 1.0, "^"), (position < 0.0, "v")):
         ax.plot(x[chosen], shown[chosen], linestyle="", marker=marker, color=COLOURS[2],
                 markeredgecolor="black", markersize=6, zorder=4)

@@ -256,8 +256,8 @@ def _terms(network: Network, x: Array, output: int) -> Array:
 def _first_change(term: Array, x: Array) -> float:
     """Return about where a term begins to bend: the middle of its last piece before another slope."""
     slopes = np.diff(term) / np.diff(x)
-    bends = np.flatnonzero(np.abs(np.diff(slopes)) > 1e-9 * np.abs(slopes).max(initial=0.0))
-    return float(x[bends[0] + 1]) if len(bends) else float(x[0])
+    changes = np.flatnonzero(np.abs(np.diff(slopes)) > 1e-9 * np.abs(slopes).max(initial=0.0))
+    return float(x[changes[0] + 1]) if len(changes) else float(x[0])
 
 
 def grid(domain: Domain) -> tuple[Array, Array, Array, np.ndarray]:

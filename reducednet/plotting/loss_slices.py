@@ -15,15 +15,15 @@ from .style import COLOURS, axes, network_on_domain
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ANGLES, PLACES = 181, 101
-"""Points of the grid over the angles of w and over the places of b in I(w)."""
+ANGLES, POSITIONS = 181, 101
+"""Points of the grid over the angles of w and over the positions of b in I(w)."""
 
 
 def loss_slice(
     network: Network, X: Any, y: Any, domain: Domain | None = None, ax: Axes | None = None, *,
     neuron: int = 0,
 ) -> Axes:
-    """Draw the mean squared error over the angle and place of one neuron; all else stays as it is.
+    """Draw the mean squared error over the angle and position of one neuron; all else stays as it is.
 
     The neuron's unit weights are w = (cos t, sin t), its threshold is b = (1 - q) low + q high in
     I(w) = [low, high], and its outgoing weight is that of the network with |w| = 1. A star marks
@@ -91,38 +91,38 @@ def _losses(network: Network, X: Array, y: Array, neuron: int, units: Array, b: 
     return losses
 
 
-def _place(domain: Domain, units: Array, b: float) -> float:
+def _position(domain: Domain, units: Array, b: float) -> float:
     low, high = intervals_of(domain, units)[0]
     return float((b - low) / (high - low)) if high > low else 0.0
 
 
 def _curves(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron: int) -> Axes:
-    places = np.linspace(0.0, 1.0, 4 * PLACES)
+    positions = np.linspace(0.0, 1.0, 4 * POSITIONS)
     for sign, colour, style in ((1.0, COLOURS[1], "-"), (-1.0, COLOURS[0], "--")):
-        units = np.full((len(places), 1), sign)
+        units = np.full((len(positions), 1), sign)
         low, high = intervals_of(domain, units).T
-        losses = _losses(network, X, y, neuron, units, (1.0 - places) * low + places * high)
-        ax.plot(places, losses, color=colour, linestyle=style, linewidth=1.8, label=f"w = {sign:.0f}")
+        losses = _losses(network, X, y, neuron, units, (1.0 - positions) * low + positions * high)
+        ax.plot(positions, losses, color=colour, linestyle=style, linewidth=1.8, label=f"w = {sign:.0f}")
     units, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
     own = _losses(network, X, y, neuron, units[np.newaxis], np.array([b]))
-    ax.plot(_place(domain, units[np.newaxis], b), own, linestyle="", marker="*", markersize=13,
+    ax.plot(_position(domain, units[np.newaxis], b), own, linestyle="", marker="*", markersize=13,
             color=COLOURS[2], markeredgecolor="black", label="the network")
-    ax.set(xlabel="place q of b in I(w)", ylabel="mean squared error")
+    ax.set(xlabel="position q of b in I(w)", ylabel="mean squared error")
     ax.legend(fontsize="small")
     return ax
 
 
 def _map(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron: int) -> Axes:
-    angles, places = np.linspace(-np.pi, np.pi, ANGLES), np.linspace(0.0, 1.0, PLACES)
+    angles, positions = np.linspace(-np.pi, np.pi, ANGLES), np.linspace(0.0, 1.0, POSITIONS)
     units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     low, high = intervals_of(domain, units).T
-    rows = [_losses(network, X, y, neuron, units, (1.0 - q) * low + q * high) for q in places]
-    image = ax.contourf(angles, places, np.stack(rows), levels=20, cmap="cividis")
+    rows = [_losses(network, X, y, neuron, units, (1.0 - q) * low + q * high) for q in positions]
+    image = ax.contourf(angles, positions, np.stack(rows), levels=20, cmap="cividis")
     ax.figure.colorbar(image, ax=ax, label="mean squared error")
     unit, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
-    ax.plot(np.arctan2(unit[1], unit[0]), _place(domain, unit[np.newaxis], b), linestyle="",
+    ax.plot(np.arctan2(unit[1], unit[0]), _position(domain, unit[np.newaxis], b), linestyle="",
             marker="*", markersize=14, color=COLOURS[0], markeredgecolor="white", label="the network")
-    ax.set(xlabel="angle of w", ylabel="place q of b in I(w)")
+    ax.set(xlabel="angle of w", ylabel="position q of b in I(w)")
     ax.set_xticks(np.pi * np.array([-1, -0.5, 0, 0.5, 1]),
                   ["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])
     ax.legend(fontsize="small")
