@@ -14,6 +14,8 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
+os.environ["PYTHONPATH"] = str(ROOT)  # the notebooks run with the library of this checkout
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import reducednet as rn  # noqa: E402
 
@@ -27,7 +29,7 @@ html_title = "reducednet"
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "off"
+nb_execution_mode = "auto"
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 numpydoc_show_class_members = False
