@@ -69,7 +69,7 @@ LECTURES = (
         Slide("1_one_neuron", "wedge", "One in four",
               "Why just a quarter? Look at the angle between the two lines."),
         Slide("1_one_neuron", "map-of-neurons", "All neurons of the unit square",
-              "A neuron is a point here. Where are the dead ones, and where those always on?"),
+              "The paper takes the strip between the dashed lines. For which domain is that just right?"),
         Slide("2_the_mapping", "draw-by-hand", "Clip the threshold",
               "Which of the three neurons has lost something, and where can the loss be put?"),
         Slide("2_the_mapping", "draw-pair", "Two ramps face each other",
@@ -211,7 +211,8 @@ def deck(number: int, notebooks: dict[str, Notebook]) -> str:
     """Return the slides of lecture `number`, counted from 1, as one page of HTML."""
     lecture = LECTURES[number - 1]
     title = html.escape(f"Lecture {number} · {lecture.title}")
-    first = f'<section class="words"><h1>{title}</h1><p>reducednet · arrow keys turn the slides</p></section>'
+    first = (f'<section class="words"><h1>{title}</h1>'
+             "<p>reducednet · arrow keys turn the slides</p></section>")
     sections = [first, *(slide_section(slide, notebooks) for slide in lecture.slides)]
     return PAGE.replace("TITLE", title).replace("SECTIONS", "\n".join(sections))
 
@@ -304,7 +305,8 @@ def main(arguments: list[str]) -> int:
         try:
             notebooks = executed(LECTURES[number - 1])
         except ModuleNotFoundError as missing:
-            print(f'{missing.name} is missing: python -m pip install ".[tutorials]"', file=sys.stderr)
+            advice = 'python -m pip install ".[tutorials]"'
+            print(f"{missing.name} is missing: {advice}", file=sys.stderr)
             return 1
         print(write_deck(number, notebooks, options.folder))
     return 0

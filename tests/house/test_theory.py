@@ -31,10 +31,14 @@ def formulas(paragraph):
 
 HOW_TO = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "how-to").glob("*-model*.md")}
 
+PROBLEMS = {path.stem: path.read_text(encoding="utf-8")
+            for path in (ROOT / "docs" / "course").glob("problems-*.md")}
+
 
 @pytest.mark.parametrize("text, fewest", [
     pytest.param(THEORY, 12, id="THEORY"), pytest.param(OPTIMA, 3, id="optima"),
     *(pytest.param(text, 1, id=name) for name, text in HOW_TO.items() if "pytorch" not in name),
+    *(pytest.param(text, 5, id=name) for name, text in PROBLEMS.items()),
 ])
 def test_the_sessions_print_what_the_page_shows(text, fewest):
     names: dict = {}
