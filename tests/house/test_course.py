@@ -85,6 +85,26 @@ def test_words_of_a_slide_are_no_html(slides):
 
 
 @pytest.mark.slow
+def test_keys_turn_the_slides(slides, browser, tmp_path):
+    browser.get(slides.write_deck(1, {}, tmp_path).as_uri())
+    last = len(slides.LECTURES[0].slides) + 1
+
+    def after(key):
+        browser.find_element("tag name", "body").send_keys(key)
+        shown = [place for place, section in enumerate(browser.find_elements("tag name", "section"), 1)
+                 if section.is_displayed()]
+        assert browser.find_element("id", "number").text == f"{shown[0]} / {last}"
+        return shown
+
+    right, left, end, home = "\ue014", "\ue012", "\ue010", "\ue011"  # as WebDriver names them
+    assert after(left) == [1] and after(right) == [2] and after(" ") == [3]
+    assert after(left) == [2] and after("x") == [2]
+    assert after(end) == [last] and after(right) == [last] and after(home) == [1]
+    browser.get(browser.current_url.split("#")[0] + "#4")
+    assert after("x") == [4]
+
+
+@pytest.mark.slow
 def test_every_figure_of_a_lecture_is_drawn(slides, tmp_path, monkeypatch):
     pytest.importorskip("nbclient")
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
