@@ -161,6 +161,7 @@ def execute(name: str, cells: set[str]) -> Notebook:
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # keeps figures as outputs
     }
     client = NotebookClient(notebook, timeout=SECONDS_A_CELL,
                             resources={"metadata": {"path": str(TUTORIALS)}})

@@ -105,9 +105,8 @@ def test_keys_turn_the_slides(slides, browser, tmp_path):
 
 
 @pytest.mark.slow
-def test_every_figure_of_a_lecture_is_drawn(slides, tmp_path, monkeypatch):
+def test_every_figure_of_a_lecture_is_drawn(slides, tmp_path):
     pytest.importorskip("nbclient")
-    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     assert slides.main(["--lecture", "1", str(tmp_path)]) == 0
     page = (tmp_path / "lecture-1.html").read_text(encoding="utf-8")
     figures = sum(bool(slide.cell) for slide in slides.LECTURES[0].slides)
