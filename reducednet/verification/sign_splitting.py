@@ -421,19 +421,19 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
 
 
 def _neurons_to_split(terms: Terms, signs: np.ndarray, t: Array, z: Array) -> np.ndarray:
-    """Return the neurons whose affine bounds lose most at z; -1 where no sign is unknown.
+    """Return the neurons whose affine bounds are furthest above a s(z); -1 if no sign is unknown.
 
     z : the mean over the steps, which comes near a solution of the linear program whose dual the
         multiples solve; later steps count more
 
-    What is lost at a pair is lost by its lead.
+    What a pair's bound is too large by counts for its lead.
     """
-    loss = terms.height + (t + terms.of_pair) * z - terms.a * np.maximum(z, 0.0)
+    excess = terms.height + (t + terms.of_pair) * z - terms.a * np.maximum(z, 0.0)
     nodes, led = np.nonzero(terms.lead >= 0)
-    np.add.at(loss, (nodes, terms.lead[nodes, led]), loss[nodes, led])
+    np.add.at(excess, (nodes, terms.lead[nodes, led]), excess[nodes, led])
     may_be_split = (signs == 0) & (terms.lead < 0)
-    loss = np.where(may_be_split, loss, -np.inf)
-    return np.where(may_be_split.any(axis=1), loss.argmax(axis=1), -1)
+    excess = np.where(may_be_split, excess, -np.inf)
+    return np.where(may_be_split.any(axis=1), excess.argmax(axis=1), -1)
 
 
 def _try_points(findings: Findings, nodes: Nodes) -> None:
