@@ -32,6 +32,8 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 CHECKER_SECONDS = 1.0
 """The time a checker may take however little is left; it may also take half of the time left."""
+OVERTIME = 0.05
+"""The part of the time that a checker of an undecided question may take after its end."""
 RATIONALS_A_SECOND = 4e3
 """How many parameters in rationals a checker handles a second, at least. It is measured."""
 WEIGHTS_A_SECOND, FORMS_A_SECOND, PRODUCTS_A_SECOND = 2e7, 6e6, 3e9
@@ -39,6 +41,9 @@ WEIGHTS_A_SECOND, FORMS_A_SECOND, PRODUCTS_A_SECOND = 2e7, 6e6, 3e9
 
 Measured: with these, what it is said to take is 1 to 4 times what it takes, from 2-20-10-1 on 300
 leaves to 10-3150-3150-1 on one, on a busy machine.
+"""
+SYMBOLS_A_SECOND, SECONDS_A_LAYER = 2e8, 1e-4
+"""Products of `check_zonotopes` with all symbols, at least, and what a layer of a leaf takes besides.
 """
 BY_CHECKER = ("folded", "norms", "signs", "permutation", "top1")
 """Kinds of proofs whose bound came from the checker in the first place."""
@@ -136,7 +141,10 @@ def _confirmed(
     found: Any = proved
     name = fingerprint(f, g, question.domain)  # of both certificates below
     try:
-        longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
+        least = CHECKER_SECONDS
+        if findings.status == UNKNOWN:  # mostly the time is over, and little is to be gained
+            least = min(least, OVERTIME * findings.seconds)
+        longest = CHECKER_SECONDS if certain else max(least, findings.remaining / 2.0)
         if kind not in ("folded", "norms", "signs", "top1") and _seconds(kind, arrays, f, g) <= longest:
             certificate = _certificate(0.0, kind, arrays, findings, name, margin)
             found = proved_number(certificate, f, g, question.domain)
@@ -195,6 +203,10 @@ def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> fl
     leaves = int((arrays["axis"] == -1).sum())
     if kind == "exact":
         return leaves * n_parameters / RATIONALS_A_SECOND
+    if kind == "zonotopes":
+        symbols = f.n_inputs + sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
+        products = n_parameters * symbols / 8.0  # most neurons are stable, and have no symbol
+        return leaves * (products / SYMBOLS_A_SECOND + max(f.depth, g.depth) * SECONDS_A_LAYER)
     return _seconds_of_pieces(leaves, bool(arrays["linear"]), f, g)
 
 
@@ -247,6 +259,8 @@ def _evidence(
     arrays |= layer_arrays(evidence["matches"], (f, g), (question.f, question.g))
     if f.activation == "binary":
         return "exact", arrays
+    if evidence["kind"] == "zonotopes":
+        return "zonotopes", arrays
     return "pieces", arrays | {"linear": np.array(int(evidence["linear"]))}
 
 

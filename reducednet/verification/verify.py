@@ -21,7 +21,7 @@ from .counterexamples import differences
 from .decisions import Open, branch_decisions, on_whole_domain
 from .disagreements import exact_decisions, search
 from .findings import Findings, OutOfTime, Question
-from .provers import PROVERS, whole_domain
+from .provers import PROVERS, next_prover, whole_domain
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
 TARGETS = ("values", "top1")
@@ -226,7 +226,10 @@ def _may_be_equal(values: Findings) -> bool:
 
 def _ask(findings: Findings, names: Sequence[str]) -> None:
     """Ask the provers in turn until one decides."""
-    for name in names:
+    waiting = list(names)
+    while waiting:
+        name = next_prover(findings, waiting)
+        waiting.remove(name)
         began = findings.seconds
         try:
             PROVERS[name](findings)

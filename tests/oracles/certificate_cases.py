@@ -137,7 +137,7 @@ def proofs():
         add(f"pieces {name}", f, g, domain, eps=1.0, method="differences")
         add(f"point {name}", f, g, domain, eps=1e-5, method="search")
         gap = verify(f, g, domain, eps=0.0, method="search").gap
-        add(f"tree {name}", f, g, domain, eps=1.25 * gap, method="branching", time_limit=5.0)
+        add(f"tree {name}", f, g, domain, eps=1.05 * gap, method="branching", time_limit=5.0)
         add(f"reduced {name}", f, rn.reduce(f, domain), domain)
         f = rn.Network.random((2, 5, 1), rng, activation="binary")
         add(f"binary {name}", f, rn.reduce(f, domain), domain, eps=1e-6, method="matching")

@@ -12,7 +12,8 @@ from oracles.certificate_cases import domain_of, permuted
 from reducednet.verification.certificates.schemas import largest_margin
 
 KINDS = (
-    "pieces", "exact", "point", "sorted", "folded", "norms", "permutation", "signs", "top1", "top1_point",
+    "pieces", "exact", "point", "sorted", "folded", "norms", "permutation", "signs", "zonotopes",
+    "top1", "top1_point",
 )
 ONE_LAYER = ("sorted", "signs")
 
@@ -102,6 +103,21 @@ def scales(n, rng):
 
 def evidence_pieces(f, g, domain, rng):
     return tree(f, g, domain, rng) | matches(f, g, rng) | {"linear": np.array(rng.integers(2))}
+
+
+def evidence_zonotopes(f, g, domain, rng):
+    """Trees and matches; classes without a neuron of g, mostly, and scales <= 0 are taken out."""
+    arrays = tree(f, g, domain, rng) | matches(f, g, rng)
+    for layer in range(max(f.depth, g.depth)):
+        labels, own = arrays[f"labels{layer}"], np.abs(arrays[f"scales{layer}"])
+        n_g = g.sizes[1 + min(layer, g.depth - 1)]
+        if rng.random() < 0.95:
+            labels = np.where(np.isin(labels, labels[:n_g]), labels, -1)
+            present = np.unique(labels[labels >= 0])
+            labels = np.where(labels >= 0, np.searchsorted(present, labels), -1)
+            own = np.where(own > 0.0, own, 1.0)
+        arrays |= {f"labels{layer}": labels, f"scales{layer}": own}
+    return arrays
 
 
 def evidence_exact(f, g, domain, rng):

@@ -15,6 +15,8 @@ kind           checker                    what it computes
                                           breakpoints
 "folded"       `check_symbolic.check`     ReLU: both networks' symbolic rows over the inputs and
                                           the unstable neurons
+"zonotopes"    `check_zonotopes.check`    ReLU: bounds of f - g over such leaves by zonotopes of
+                                          both networks and of their difference, in float64
 "norms"        `check_norms.check`        ReLU, neurons matched one to one: bounds of Euclidean
                                           norms
 "signs"        `check_signs.check`        ReLU, one hidden layer: affine bounds at the leaves of
@@ -51,7 +53,7 @@ from ...domains import Domain
 from ...networks.network import Network, check_network
 from . import (
     certificate_files, check_breakpoints, check_difference, check_evaluation, check_norms,
-    check_permutation, check_rational, check_signs, check_symbolic, check_top1,
+    check_permutation, check_rational, check_signs, check_symbolic, check_top1, check_zonotopes,
 )
 from .certificate_files import VERSION, Content
 from .exact.check import refusal
@@ -66,6 +68,7 @@ CHECKERS: dict[str, Callable[..., Any]] = {
     "norms": check_norms.check,
     "signs": check_signs.check,
     "permutation": check_permutation.check,
+    "zonotopes": check_zonotopes.check,
     "top1": check_top1.check,
     "top1_point": check_top1.lead_at,
 }
@@ -129,7 +132,7 @@ class Certificate:
         Binary networks: the bound is of points further than this from the first hyperplanes, see
         `Verdict`. A proof with a margin above `largest_margin` of the domain is refused by `check`.
     kind : "pieces", "exact", "point", "sorted", "folded", "norms", "signs", "permutation", \
-            "top1" or "top1_point"
+            "zonotopes", "top1" or "top1_point"
         Which checker it is for: see this module's first lines.
     arrays : mapping of read-only arrays
         Where the checker has to look: those of the kind's schema, and no others. Integers, numbers,

@@ -94,6 +94,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "point": Schema("gap", ("relu", "binary"), _POINT),
     "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
+    "zonotopes": Schema("bound", ("relu",), _TREE, _MATCHES),
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
     "signs": Schema("bound", ("relu",), {}, _MATCHES | {
         "splits": Entry(INTEGERS, ("nodes",), least=-1),  # a neuron; -1 for a leaf

@@ -8,7 +8,7 @@ from typing import Any
 from ....domains import Domain
 from ....networks.network import Network
 from . import (
-    folded, norms, permutation, pieces, point, signs, sorted_breakpoints, sums, top1,
+    folded, norms, permutation, pieces, point, signs, sorted_breakpoints, sums, top1, zonotopes,
 )
 from .float_semantics import ARITHMETICS, require_semantics
 from .objects import Refused, box_around, norm_bound, require
@@ -16,6 +16,7 @@ from .objects import Refused, box_around, norm_bound, require
 BOUNDS: dict[str, Any] = {
     "pieces": pieces.bound, "sorted": sorted_breakpoints.bound, "folded": folded.bound,
     "norms": norms.bound, "signs": signs.bound, "permutation": permutation.bound,
+    "zonotopes": zonotopes.bound,
     "top1": partial(top1.bound, by_forms=pieces.OutputForms, by_rows=folded.OutputRows),
 }
 """The kinds without a margin that prove a bound."""

@@ -15,11 +15,10 @@ from ....domains import Ball, Domain, Hull
 from ....networks.network import Network
 from .objects import (
     BoxOrDomain, Layer, chosen, equally_deep, larger, leaves, positive_part, rational,
-    require, root_box, root_up, smaller, zeros,
+    require, root_box, root_up, rounded, smaller, zeros,
 )
 
 HALF = Fraction(1, 2)
-SLOPE_BITS = 60
 NEARLY_POSITIVE = Fraction(1, 2**30)
 
 
@@ -279,11 +278,6 @@ def remainder_alone(delta: Quantities, low: Fraction, high: Fraction) -> Quantit
     width = max(-slope * low, (1 - slope) * high, zero) / 2
     least, most = max(low, zero), on  # (12) and (13) with beta = 0
     return with_form(delta, slope, width, width, least, most)
-
-
-def rounded(slope: Fraction) -> Fraction:
-    """Return the nearest multiple of 2^-60, which keeps denominators small."""
-    return Fraction(round(slope * 2**SLOPE_BITS), 2**SLOPE_BITS)
 
 
 def with_form(
