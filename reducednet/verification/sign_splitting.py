@@ -263,8 +263,8 @@ def functionals_of(
 ) -> Functionals:
     """Return the functionals of all outputs and both sides, in the order of the certificate.
 
-    The checker charges gamma_(n+9) of a node's magnitudes, and some more for sums over the d inputs;
-    twice gamma_(n+d+16) is enough for both.
+    The checker charges gamma_(n+9) of a node's magnitudes, and some more for sums over the d
+    inputs; twice gamma_(n+d+16) is enough for both.
     """
     neurons = check_signs.neurons_of(labels, scales, f, g, domain)
     low, high = domain.ranges(neurons.weights)
