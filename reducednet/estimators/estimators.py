@@ -427,9 +427,9 @@ class ReducedRegressor(ReducedEstimator):
                               have norm 1, alpha / n times the sum of |c_j|, the norms of the
                               outgoing weights: with one hidden layer its least value is the same,
                               since scaling a neuron leaves |w_j| |c_j| <=
-                              (|w_j|^2 + |c_j|^2) / 2. With more layers only the outgoing weights are penalised: not the same. Two
-                              classes have two outputs here, one there: v / 2 and -v / 2 for v. The
-                              default is 0, there 1e-4
+                              (|w_j|^2 + |c_j|^2) / 2. With more layers only the outgoing weights
+                              are penalised: not the same. Two classes have two outputs here, one
+                              there: v / 2 and -v / 2 for v. The default is 0, there 1e-4
     batch_size                the same; "auto" is 64, there min(200, n)
     learning_rate_init        the same; the default is 0.01, there 0.001
     learning_rate, power_t,   not there: the rate is constant, momentum is 0.9, samples are
