@@ -4,6 +4,7 @@ nbmake runs the notebooks in a Jupyter kernel; here their cells run in this proc
 """
 import ast
 import json
+import re
 import subprocess
 import symtable
 import sys
@@ -187,6 +188,20 @@ def test_an_answer_is_used_by_its_check_only(path):
 def test_the_readme_names_every_notebook():
     text = (student_copies.TUTORIALS.parent / "README.md").read_text(encoding="utf-8")
     assert not [path.name for path in NOTEBOOKS if f"(tutorials/{path.name})" not in text]
+
+
+@every_notebook
+def test_all_have_one_form(path):
+    """A title with its number, question, time and prerequisites; one heading for exercises; what is next."""
+    texts = [source(cell) for cell in read(path)["cells"] if cell["cell_type"] == "markdown"]
+    number = path.stem.split("_")[0]
+    title, question, time = texts[0].split("\n\n")[:3]
+    assert title.startswith(f"# {number} · ") and question.startswith("**Question.** ")
+    assert re.fullmatch(r"\*About \d+ minutes\. You need .+\.\)?\*", time)
+    heading = re.compile(r"^\*\*Exercise: (predict|by hand|write)\.\*\* ", re.MULTILINE)
+    headings = heading.findall("\n".join(texts))
+    assert len(headings) == texts.count("Your answer:") == len(exercises(path))
+    assert re.search(r"\n\nNext: \[.+\]\(.+\) .+$", texts[-1])
 
 
 # their exercises
