@@ -14,8 +14,9 @@ import numpy as np
 
 from .. import __version__
 from ..files.nnet import ADVICE
+from . import completion
 from .answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
-from .options import in_terms_of_options
+from .options import in_terms_of_options, left_off
 
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
 """Errors of a disk that is full or broken."""
@@ -64,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with np.errstate(all="ignore"):  # overflow is refused or answered, not warned of
-            answer = options.run(options)
+            unread = left_off(options)
+            answer = options.run(options).with_left_off(unread)
     except KeyboardInterrupt:
         return _interrupted()
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
@@ -125,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="reducednet", description="ReLU and binary networks in a reduced parameter space.",
                      epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"reducednet {__version__}")
+    completion.add_option(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         import_module(f".{command}", __package__).add_parser(commands)
