@@ -207,6 +207,15 @@ def test_all_have_one_form(path):
 # their exercises
 
 
+def test_a_number_of_numpy_is_as_good_an_answer_as_one_of_python():
+    @exercise_checks.check
+    def check_number(number):
+        assert isinstance(number, int), "Write a whole number."
+        return "Right."
+
+    assert check_number(np.int64(3)) == check_number(3) == "Right."
+
+
 LONG = ("5_training", "7_variable_projection", "8_deep_networks", "9_binary_networks",
         "12_how_good_can_it_get")
 """Notebooks whose second run, that of their exercises, is left to the slow tests."""
