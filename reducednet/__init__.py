@@ -11,7 +11,7 @@ loaded when it is first used. `README.md` in this folder says in which order to 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Network": "networks.network",

@@ -17,11 +17,11 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # small matrices: 
 
 collect_ignore = ["student_copies"]
 if find_spec("sklearn") is None:
-    collect_ignore.append("10_from_elsewhere.ipynb")
+    collect_ignore.append("11_from_elsewhere.ipynb")
 
 
 SECONDS_A_CELL = 60
-SHORT = ("0_hello.ipynb", "1_one_neuron.ipynb", "2_the_mapping.ipynb", "3_kernels.ipynb")
+SHORT = ("0_hello.ipynb", "1_one_neuron.ipynb", "2_the_mapping.ipynb", "4_kernels.ipynb")
 """Notebooks that every test run executes; the others are slow tests. (Each starts a kernel.)"""
 
 

@@ -1,4 +1,4 @@
-"""Write the students' copies of the tutorials: the notebooks without their solutions.
+"""Write the students' copies of the tutorials: the notebooks without their solutions, and `exercises.py`.
 
     python tutorials/student_copies.py [FOLDER]
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import sys
 from copy import deepcopy
 from itertools import takewhile
@@ -24,12 +25,12 @@ def masters() -> list[Path]:
 
 
 def is_solution(cell: dict[str, Any]) -> bool:
-    """Tell whether a cell holds a solution."""
+    """Return True if a cell holds a solution."""
     return "solution" in cell["metadata"].get("tags", [])
 
 
 def placeholder(source: str) -> str:
-    """Return what a student finds in the place of a solution.
+    """Return the placeholder that a student's copy has instead of a solution.
 
     Examples
     --------
@@ -68,6 +69,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0] if arguments else "student_copies")
     folder.mkdir(parents=True, exist_ok=True)
     kept = 0
+    shutil.copy(TUTORIALS / "exercises.py", folder)  # the checks import it
     for master in masters():
         copy = student_copy(json.loads(master.read_text(encoding="utf-8")))
         try:

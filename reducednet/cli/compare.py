@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--seed", type=at_least(0), default=0, help="seed of the starts (default 0)")
     parser.add_argument("--steps", type=at_least(1), help="largest number of steps (default: the optimiser's)")
     parser.add_argument("--jobs", type=at_least(1), default=1, help="processes (default 1)")
+    parser.add_argument("--part", metavar="K/N",
+                        help="make only the K-th of N parts of the starts; --resume puts parts together")
+    parser.add_argument("--save", type=Path, metavar="FILE",
+                        help="write the study to this .npz file as results come (default: in the end, as "
+                             "study.npz of --out)")
+    parser.add_argument("--resume", type=Path, nargs="+", metavar="FILE",
+                        help="continue these studies of the same problem; one file is also what --save "
+                             "writes by default, and need not exist if both name it")
     parser.add_argument("--out", type=Path, default=Path("."), metavar="DIR",
                         help="folder of study.npz and study.png (default: the current one)")
     add_json(parser)
@@ -39,16 +48,24 @@ def run(options: argparse.Namespace) -> Answer:
     """Run the study, and write it and its figure."""
     from matplotlib.figure import Figure
 
-    from .. import compare, plotting
+    from .. import Study, compare, plotting
     from ..experiments.targets import target_named
 
     target, hidden = target_named(options.target), _widths(options.neurons)
+    starts = _starts(options.starts, options.part)
+    files = options.resume or []
+    resume = _merged(files) if len(files) > 1 else files[0] if files else None
     make_folder(options.out)
     with _workers(options.jobs) as executor:
-        study = compare(target, (target.n_inputs, *hidden, 1), options.starts, options.methods.split(","),
-                        options.seed, executor, n_steps=options.steps, progress=progress("runs"))
-    path, picture = options.out / "study.npz", options.out / "study.png"
-    study.save(path)
+        study = compare(target, (target.n_inputs, *hidden, 1), starts, options.methods.split(","),
+                        options.seed, executor, n_steps=options.steps, progress=progress("runs"),
+                        save=options.save, resume=resume)
+    path = options.save or (files[0] if len(files) == 1 else options.out / "study.npz")
+    picture = options.out / "study.png"
+    if options.save is None and len(files) != 1:
+        study.save(path)
+    elif study != Study.load(path):
+        raise OSError(f"{path} has not all runs of the study: the warnings say why")
     figure = Figure(layout="constrained")
     widest, limit = _limit_of_test_error(target, study)
     plotting.study(study, ax=figure.subplots(), limit=limit)
@@ -57,10 +74,31 @@ def run(options: argparse.Namespace) -> Answer:
     floor = [] if limit is None else [
         f"\nNo network of up to {widest} neurons has a test error below {limit:.3g} (proved)"]
     lines = [*study_lines(study), *floor, f"\nStudy: {path}\nFigure: {picture}"]
-    if study.message == "finished":
+    if study.message.startswith(("finished", "part")):
         return Answer(report, lines)
     interrupted = study.message.startswith("interrupted")
     return Answer(report, lines, INTERRUPTED if interrupted else UNFINISHED)
+
+
+def _starts(starts: int, part: str | None) -> int | range:
+    """Return the number of starts, or those of the K-th of N parts: every N-th, beginning at K - 1."""
+    if part is None:
+        return starts
+    numbers = re.fullmatch(r"(\d+)/(\d+)", part)
+    first, n_parts = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+    if not 1 <= first <= min(n_parts, starts):
+        expected = "K/N, with K from 1 to N and at most the number of starts"
+        raise ValueError(f"`--part` must be {expected}, got {part}")
+    return range(first - 1, starts, n_parts)
+
+
+def _merged(files: list[Path]) -> Any:
+    """Return the study that these files have together."""
+    from functools import reduce
+
+    from .. import Study
+
+    return reduce(Study.merge, map(Study.load, files))
 
 
 def _limit_of_test_error(target: Any, study: Any) -> tuple[int, float | None]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ def run(options: argparse.Namespace) -> Answer:
     make_folder(options.out)
     comparison = sin4pi_demo(options.starts, options.seed, progress("starts"))
     path = options.out / "reducednet-demo.png"
-    write_figure(comparison_figure(comparison, targets.sin4pi()), path)
+    figure = comparison_figure(comparison, targets.sin4pi())
+    # the errors that it shows, so that a test can compare a figure with a new run
+    errors = {space: sorted(values.tolist()) for space, values in comparison.errors.items()}
+    write_figure(figure, path, json.dumps(errors))
     report = {"starts": options.starts, "seed": options.seed,
               "equivalence": {space: vars(e) for space, e in comparison.equivalence.items()},
               "training": comparison.table(),

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import __version__
 from ..files.nnet import ADVICE
+from . import completion
 from .answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
 from .options import in_terms_of_options, left_off
 
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="reducednet", description="ReLU and binary networks in a reduced parameter space.",
                      epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"reducednet {__version__}")
+    completion.add_option(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         import_module(f".{command}", __package__).add_parser(commands)

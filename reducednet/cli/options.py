@@ -22,6 +22,7 @@ TERMS = {
     "low": "LOW of `--box`", "high": "HIGH of `--box`", "f": "A", "g": "B", "eps": "`--eps`",
     "time_limit": "`--time-limit`", "tolerance": "`--tolerance`", "target": "TARGET", "methods": "`--methods`",
     "optimiser": "the optimiser in `--methods`", "sizes": "`--neurons`",
+    "save": "`--save`", "resume": "`--resume`",
 }
 """The names of the library's arguments on the command line, apart from the domain."""
 

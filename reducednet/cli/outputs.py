@@ -86,10 +86,10 @@ def _arrays(network: Network) -> list[Array]:
     return [*network.weights, *network.thresholds, network.output_weights, bias]
 
 
-def write_figure(figure: Any, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
+def write_figure(figure: Any, path: Path, description: str = "") -> None:
+    """Write a PNG, whole or not at all; the description is kept in the file."""
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=150)
+    figure.savefig(picture, format="png", dpi=150, metadata={"Description": description})
     write_whole(str(path), picture.getvalue())
 
 

@@ -5,19 +5,20 @@ other methods and starts, nor on their order, nor on the executor.
 """
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .._validation import (
-    Array, RandomLike, flag, generator, instance, integer, layer_sizes, message, responses,
+    Array, RandomLike, choice, flag, generator, instance, integer, layer_sizes, message, responses,
     same_inputs, samples,
 )
-from ..domains import Box, Domain
+from ..domains import DOMAINS, Box, Domain
 from ..networks.activations import activation_named
 from ..networks.network import Network
 from ..reduced_space.reduced_network import ReducedNetwork
@@ -26,8 +27,10 @@ from ..training import starts as start_networks
 from ..training.result import TrainingResult
 from ..training.train import train
 from . import executors
+from .merging import digest, in_order
 from .methods import Method, Run, method_named
-from .study import Study
+from .saving import Saver, resumed
+from .study import Study, completeness
 from .targets import Target, target_named
 
 COMPARED = ("standard", "ball", "redrawn")
@@ -59,12 +62,14 @@ class Task:
 
 
 def compare(
-    target: Any, sizes: Iterable[int], starts: int = 100,
+    target: Any, sizes: Iterable[int], starts: int | range = 100,
     methods: Sequence[str | Method] = COMPARED, rng: RandomLike = 0, executor: Any = None, *,
     samples: int | None = None, test_points: int = 4000, test: tuple[Any, Any] | None = None,
     domain: Domain | None = None, output_bias: bool = False, activation: str = "relu",
     n_steps: int | None = None,
     progress: Callable[[int, int], object] | None = None,
+    save: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | Study | None = None,
 ) -> Study:
     """Train by several methods, each from the same random functions, and return all results.
 
@@ -73,8 +78,9 @@ def compare(
     target : Target, str or pair of arrays (X, y)
         A target, the name of a target, or samples.
     sizes : (n_inputs, n_1, ..., n_outputs)
-    starts : int
-        How many functions to draw.
+    starts : int or range
+        How many functions to draw; or which of them, for one part of a study: ``range(k, 1000, 8)``
+        is the k-th of eight parts, which `Study.merge` puts together.
     methods : list of str or Method
         Names: ``"standard"``, ``"ball"`` and ``"support"`` (the same N(0, 1) function reduced),
         ``"redrawn"`` (support, spare neurons redrawn), ``"ball-redrawn"``; ``"natural"``,
@@ -106,23 +112,38 @@ def compare(
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of runs. If it raises, a RuntimeWarning
         says so and the study continues without it.
+    save : path, optional
+        A .npz file for the study. It is written whole after each long run, for short runs about
+        every second, and in the end. A file that is there already is only replaced if `resume` has
+        all its runs.
+    resume : path or Study, optional
+        A study of the same problem to continue: only the runs that it lacks are made. There may be
+        more starts or other methods. Given a path, `save` is this file unless it is given too; if
+        both are the same file, it need not exist yet.
 
     Returns
     -------
     Study
-        Lost runs are left out: ``message`` then says "unfinished", and ``missing`` lists them.
+        Lost runs are left out: ``message`` then says "unfinished", and ``missing`` lists them. The
+        methods asked for come first, then those that only `resume` has.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is wrong, or if every run failed or was lost; a single run that fails is
-        recorded as failed.
+        recorded as failed. If the study of `resume` is of another problem (see `Study.merge`).
+    OSError
+        If the file of `resume` cannot be opened, or no file can be written beside `save`. Later
+        errors of writing are RuntimeWarnings, and the study continues.
     KeyboardInterrupt
         If it comes before the first run is finished. After that, the study ends with the finished
         runs, and its ``message`` says so.
 
     Notes
     -----
+    A study that was killed and resumed, however often, has the table of one that was not, bit for
+    bit (except for the seconds). A run that failed is a result, and not made again.
+
     All executors give the same results bit for bit (except for the seconds) if all workers have the
     same libraries and processor, and as many BLAS threads as this process: set
     ``OMP_NUM_THREADS=1`` (or what your BLAS reads) before starting, which is also fastest.
@@ -140,20 +161,29 @@ def compare(
     chosen, root = _methods(methods), _seed(rng)
     if progress is not None and not callable(progress):
         raise TypeError(message("progress", "a function of (done, total)", type(progress).__name__))
-    starts = integer(starts, "starts", 1)
+    which = _starts(starts)
     layout = layer_sizes(sizes), flag(output_bias, "output_bias"), activation_named(activation).name
     steps = None if n_steps is None else integer(n_steps, "n_steps", 1)
     name, data = _data(target, layout[0], samples, test_points, test, np.random.default_rng(root))
     problem = Problem(*layout, _domain(target, domain, data), *data, steps)
-    seeds = enumerate(root.spawn(starts))
-    tasks = [Task(method, start, seed) for start, seed in seeds for method in chosen]
-    runs, ending = _collect(problem, tasks, executor, progress)
-    order = {method.label: index for index, method in enumerate(chosen)}
-    runs.sort(key=lambda run: (run.start, order[run.label]))
-    key = f", spawn_key={root.spawn_key}" if root.spawn_key else ""
-    seed = f"SeedSequence({root.entropy}{key})"
-    n_samples, n_test = len(data[0]), len(data[2])
-    return Study(name, layout[0], n_samples, n_test, seed, starts, chosen, tuple(runs), ending)
+    seeds = root.spawn(which.stop)
+    study = Study(
+        name, layout[0], len(data[0]), len(data[2]), _seed_text(root), which.stop, chosen, (),
+        problem=_settings(problem, seeds[0]))
+    path, study = resumed(study, save, resume)
+    if path is not None:
+        choice(type(problem.domain).__name__, "domain", DOMAINS)  # what a file can hold
+    made = {(run.label, run.start) for run in study.runs}
+    tasks = [Task(method, start, seeds[start]) for start in which for method in chosen
+             if (method.label, start) not in made]
+    saver = None if path is None else Saver(path, study)
+    runs, ending = _collect(problem, tasks, list(study.runs), executor, progress, saver)
+    if ending == "finished":
+        ending = completeness(len(runs), study.starts * len(study.methods))
+    study = replace(study, runs=in_order(runs, study.methods), message=ending)
+    if saver is not None:
+        saver.save(study.runs, ending)
+    return study
 
 
 def _methods(methods: Any) -> tuple[Method, ...]:
@@ -178,6 +208,34 @@ def _seed(rng: RandomLike) -> np.random.SeedSequence:
     assert isinstance(seed, np.random.SeedSequence)
     return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size,
                                   n_children_spawned=seed.n_children_spawned)
+
+
+def _seed_text(root: np.random.SeedSequence) -> str:
+    """Return a seed as a NumPy expression."""
+    key = f", spawn_key={root.spawn_key}" if root.spawn_key else ""
+    return f"SeedSequence({root.entropy}{key})"
+
+
+def _starts(starts: Any) -> range:
+    """Return the numbers of the starts to make, of which the first is at least 0."""
+    if not isinstance(starts, range):
+        return range(integer(starts, "starts", 1))
+    if not starts or starts.start < 0 or starts.step < 0:
+        expected = "a number of starts, or an increasing range that is not empty, from 0 or later"
+        raise ValueError(message("starts", expected, starts))
+    return starts
+
+
+def _settings(problem: Problem, first: np.random.SeedSequence) -> dict[str, Any]:
+    """Return what decides every run, as JSON can hold it; see `Study.problem`."""
+    domain = problem.domain
+    return {
+        "output_bias": problem.output_bias, "activation": problem.activation,
+        "n_steps": problem.n_steps,
+        "domain": f"{type(domain).__name__} {digest(*domain.to_arrays().values())}",
+        "samples": digest(problem.X, problem.y), "test": digest(problem.X_test, problem.y_test),
+        "first_seed": digest(first.generate_state(8)),
+    }
 
 
 # ------------------------------------------------------------------------------------------- the data
@@ -254,17 +312,20 @@ def _domain(target: Any, domain: Domain | None, data: tuple[Array, Array, Array,
 # ------------------------------------------------------------------------------------------- the runs
 
 def _collect(
-    problem: Problem, tasks: list[Task], executor: Any,
-    progress: Callable[[int, int], object] | None,
+    problem: Problem, tasks: list[Task], runs: list[Run], executor: Any,
+    progress: Callable[[int, int], object] | None, saver: Saver | None,
 ) -> tuple[list[Run], str]:
-    """Return the runs, in any order, and how the study ended."""
-    runs: list[Run] = []
+    """Return the known `runs` and those of the tasks, in any order, and how the study ended."""
     lost: list[executors.Lost] = []
-    ending, total = "finished", len(tasks)
+    n_known = len(runs)
+    ending, total = "finished", n_known + len(tasks)
     try:
-        results = executors.results(partial(work, problem), tasks, executor, lost)
+        largest = executors.LARGEST_BATCH if saver is None else 1  # so that each run is saved soon
+        results = executors.results(partial(work, problem), tasks, executor, lost, largest)
         for finished, interrupted in results:
             runs += finished
+            if saver is not None:
+                saver.save_if_due(runs, finished, f"unfinished: {len(runs)} of {total} runs so far")
             if interrupted:
                 raise KeyboardInterrupt
             if progress is not None and finished:
@@ -281,7 +342,7 @@ def _collect(
     if ending == "finished":
         if lost:
             ending = _unfinished(len(lost), total, lost[0].error)
-        _check_complete(runs, [task for task, _ in lost], tasks)
+        _check_complete(runs[n_known:], [task for task, _ in lost], tasks)
     if not runs:
         raise ValueError(f"no run is left, {ending}")
     if all(run.failed for run in runs):

@@ -39,8 +39,10 @@ class ExecutorFailed(Exception):
     """A function like `map` raised an error, which is the cause of this one."""
 
 
-def batches(tasks: Batch, executor: Any) -> list[Batch]:
+def batches(tasks: Batch, executor: Any, largest: int = LARGEST_BATCH) -> list[Batch]:
     """Divide tasks, in their order, into batches: of one task for None, else about 8 per worker.
+
+    No batch has more than `largest` tasks.
 
     Examples
     --------
@@ -50,7 +52,7 @@ def batches(tasks: Batch, executor: Any) -> list[Batch]:
     size = 1
     if executor is not None:
         share = len(tasks) // (BATCHES_PER_WORKER * worker_count(executor))
-        size = min(max(share, 1), LARGEST_BATCH)
+        size = min(max(share, 1), largest)
     return [tasks[i:i + size] for i in range(0, len(tasks), size)]
 
 
@@ -60,7 +62,9 @@ def worker_count(executor: Any) -> int:
     return count if isinstance(count, int) and count > 0 else os.cpu_count() or 1
 
 
-def results(work: Work, tasks: Batch, executor: Any, lost: list[Lost]) -> Results:
+def results(
+    work: Work, tasks: Batch, executor: Any, lost: list[Lost], largest: int = LARGEST_BATCH
+) -> Results:
     """Yield ``(results, interrupted)`` for each batch as it finishes; closing cancels the rest.
 
     Parameters
@@ -74,6 +78,8 @@ def results(work: Work, tasks: Batch, executor: Any, lost: list[Lost]) -> Result
         its results in any order.
     lost : list of Lost
         Receives the tasks that the executor lost, three times or with its last worker.
+    largest : int
+        The most tasks in a batch.
 
     Raises
     ------
@@ -85,9 +91,9 @@ def results(work: Work, tasks: Batch, executor: Any, lost: list[Lost]) -> Result
     if executor is None:
         return map(work, batches(tasks, None))
     if isinstance(executor, Executor):
-        return _submitted(work, tasks, executor, lost)
+        return _submitted(work, batches(tasks, executor, largest), executor, lost)
     if callable(executor):
-        return _mapped(executor, work, batches(tasks, executor))
+        return _mapped(executor, work, batches(tasks, executor, largest))
     expected = "None, a concurrent.futures.Executor (a dask client has get_executor()) or a callable like map"
     raise TypeError(message("executor", expected, type(executor).__name__))
 
@@ -109,9 +115,11 @@ def _mapped(like_map: Callable[..., Any], work: Work, parts: list[Batch]) -> Res
         yield result
 
 
-def _submitted(work: Work, tasks: Batch, executor: Executor, lost: list[Lost]) -> Results:
+def _submitted(
+    work: Work, parts: list[Batch], executor: Executor, lost: list[Lost]
+) -> Results:
     """Submit all batches at once, then lost tasks one per worker, then the rest one by one."""
-    left = yield from _attempt(work, batches(tasks, executor), len(tasks), executor)
+    left = yield from _attempt(work, parts, max(len(parts), 1), executor)
     for at_once in (worker_count(executor), 1):
         left = yield from _attempt(work, [[task] for task, _ in left], at_once, executor)
     lost += left

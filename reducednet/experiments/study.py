@@ -3,16 +3,17 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .._validation import Array, choice, integer, message, number
+from .._validation import Array, choice, instance, integer, message, number
 from ..files.archives import checked_path, naming, write_whole
 from ..networks.network import Network
 from ..numerics.records import record
+from .merging import check_same_problem, merged_methods, merged_runs
 from .methods import FAILURE, Method, Run
 from .study_file import read_study, study_bytes
 
@@ -39,7 +40,11 @@ class Study:
     runs : tuple of Run
         By start, then in the order of the methods.
     message : str
-        ``"finished"``, or that the study was interrupted or is unfinished because runs were lost.
+        ``"finished"`` if no run is missing; ``"part: ..."`` if only a part of the runs was asked
+        for, or merged; else that the study was interrupted or is unfinished because runs were lost.
+    problem : dict
+        The other settings that all runs share; data and domains by digests. Studies with the same
+        settings can be merged.
 
     Examples
     --------
@@ -58,6 +63,7 @@ class Study:
     methods: tuple[Method, ...]
     runs: tuple[Run, ...] = field(repr=False)
     message: str = "finished"
+    problem: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def missing(self) -> tuple[tuple[str, int], ...]:
@@ -138,10 +144,47 @@ class Study:
             "ratio": _ratio(reference, median), "won": _share_won(errors, first),
         }
 
+    def merge(self, other: Study, name: str = "other") -> Study:
+        """Return a study with the runs of both, which must be of the same problem.
+
+        Runs are numbered by their start, so that parts of a study, made in any order and place, add
+        up to the whole: the same table, bit for bit. A run that both have counts once.
+
+        Parameters
+        ----------
+        other : Study
+            May have other methods, which are appended, and other starts.
+        name : str
+            What messages call the other study.
+
+        Raises
+        ------
+        TypeError
+            If `other` is no Study.
+        ValueError
+            If it is of another problem or seed, or was saved by version 0.1, which did not record
+            the problem; if a method of the same label differs; or if a run that both have is not
+            the same, apart from its time.
+
+        Examples
+        --------
+        >>> from reducednet.experiments.compare import compare
+        >>> parts = [compare("sin4pi", (1, 4, 1), range(k, 4, 2), ["ball"], n_steps=5) for k in (0, 1)]
+        >>> parts[0].message, parts[0].merge(parts[1]).message
+        ('part: 2 of 4 runs', 'finished')
+        """
+        check_same_problem(self, instance(other, name, Study, "a Study"), name)
+        methods = merged_methods(self.methods, other.methods, name)
+        runs = merged_runs(self.runs, other.runs, methods, name)
+        starts = max(self.starts, other.starts)
+        text = completeness(len(runs), starts * len(methods))
+        return replace(self, starts=starts, methods=methods, runs=runs, message=text)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the study with its networks to a .npz file, whole or not at all, without pickle.
 
-        Options of a method that JSON cannot hold are written as their str.
+        Arrays among the options of a method are written as lists, other options that JSON cannot
+        hold as their str.
 
         Raises
         ------
@@ -179,6 +222,17 @@ class Study:
         body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row.values())}</tr>" for row in rows)
         title = html.escape(repr(self))
         return f"<p>{title}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def completeness(n_runs: int, total: int) -> str:
+    """Return the message of a study with so many runs, of which nobody asked for more.
+
+    Examples
+    --------
+    >>> completeness(3, 3), completeness(3, 6)
+    ('finished', 'part: 3 of 6 runs')
+    """
+    return "finished" if n_runs == total else f"part: {n_runs} of {total} runs"
 
 
 def quantiles(values: Array, q: Sequence[float]) -> Array:

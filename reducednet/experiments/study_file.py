@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -33,16 +34,17 @@ _NUMBERS = ("n_samples", "n_test", "starts")
 def study_bytes(study: Mapping[str, Any]) -> bytes:
     """Return the attributes of a Study as the bytes of a .npz file, always the same."""
     runs, networks = study["runs"], [run.network for run in study["runs"] if run.network is not None]
-    labels = [method.label for method in study["methods"]]
+    order = {method.label: index for index, method in enumerate(study["methods"])}
     numbers = {name: [getattr(run, name) for run in runs] for name in (*_FLOATS, *_COUNTS[1:])}
-    numbers["method"] = [labels.index(run.label) for run in runs]
+    numbers["method"] = [order[run.label] for run in runs]
     none = (0,) * (len(study["sizes"]) - 2)
     numbers["widths"] = [none if run.network is None else run.network.sizes[1:-1] for run in runs]
     columns = {name: np.array(values, dtype=float) for name, values in numbers.items()}
     columns["vectors"] = np.concatenate([network.to_vector() for network in networks])
     domain = next((network.domain for network in networks if isinstance(network, ReducedNetwork)), None)
     header = {name: study[name] for name in ("sizes", *_PLAIN, *_NUMBERS)} | {
-        "methods": [_plain(method) for method in study["methods"]],
+        "problem": dict(study["problem"]),
+        "methods": [plain_method(method) for method in study["methods"]],
         "messages": [run.message for run in runs],
         "activation": networks[0].activation, "output_bias": networks[0].output_bias is not None,
         "domain": None if domain is None else choice(type(domain).__name__, "domain", DOMAINS),
@@ -52,10 +54,21 @@ def study_bytes(study: Mapping[str, Any]) -> bytes:
     return zip_bytes(FORMAT, VERSION, header, columns)
 
 
-def _plain(method: Method) -> dict[str, Any]:
-    """Return a method as a dict for JSON; an option that JSON cannot hold becomes its str."""
-    options: dict[str, Any] = json.loads(json.dumps(dict(method.options), default=str))
+def plain_method(method: Method) -> dict[str, Any]:
+    """Return a method as a dict for JSON; an option that JSON cannot hold becomes a text."""
+    options: dict[str, Any] = json.loads(json.dumps(dict(method.options), default=_text))
     return asdict(method) | {"options": options}
+
+
+def _text(value: Any) -> Any:
+    """Return the numbers of an array as lists, anything else as its str without addresses.
+
+    Another process, which has other addresses, gives the same text: by it a study that goes on
+    knows its methods again.
+    """
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", str(value))
 
 
 def read_study(path: str) -> dict[str, Any]:
@@ -72,6 +85,8 @@ def read_study(path: str) -> dict[str, Any]:
         name: instance(header.get(name), name, kind, "text") for name, kind in _PLAIN.items()}
     study |= {name: integer(header.get(name), name, 1) for name in _NUMBERS}
     study["sizes"] = layer_sizes(header.get("sizes"))
+    settings = header.get("problem", {})  # files of version 0.1 have none
+    study["problem"] = instance(settings, "problem", dict, "a dict of settings")
     entries = instance(header.get("methods"), "methods", list, "a list")
     study["methods"] = tuple(
         Method(**instance(entry, "methods", dict, "a list of dicts")) for entry in entries)

@@ -8,13 +8,18 @@ readable.
 May import `experiments`, `compression` and the rooms below them.
 """
 from .animation import animate
-from .curves import comparison_figure, error_histogram, fits, history, loss_curves
-from .functions import difference, network, regions
+from .curves import comparison_figure, error_dots, error_histogram, fits, history, loss_curves
+from .diagram import diagram
+from .functions import difference, network, ramps
 from .limits import training_limit
+from .loss_slices import loss_slice
 from .neurons import layers, neurons, sphere
+from .orbits import orbit, tracks
+from .regions import regions, surface
 from .studies import study
 
 __all__ = [
-    "animate", "comparison_figure", "difference", "error_histogram", "fits", "history", "layers", "loss_curves",
-    "network", "neurons", "regions", "sphere", "study", "training_limit",
+    "animate", "comparison_figure", "diagram", "difference", "error_dots", "error_histogram", "fits", "history",
+    "layers", "loss_curves", "loss_slice", "network", "neurons", "orbit", "ramps", "regions", "sphere", "study",
+    "surface", "tracks", "training_limit",
 ]

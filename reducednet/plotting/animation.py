@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._validation import instance, message, number, samples
+from .._validation import number, samples
 from ..domains import Domain
 from ..files.archives import checked_path, write_whole
 from ..networks.network import Network
-from .functions import interval, network as draw_network, regions
+from .functions import interval, network as draw_network
 from .neurons import neurons as draw_neurons
-from .style import network_on_domain
+from .orbits import networks_of_one_kind
+from .regions import regions
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
@@ -72,14 +73,9 @@ def animate(
     from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
-    networks = list(instance(networks, "networks", Sequence, "a sequence of networks"))
-    if not networks:
-        raise ValueError(message("networks", "at least one network", "an empty sequence"))
+    networks, domain = networks_of_one_kind(networks, domain)
+    first = networks[0]
     name, ending = (None, "") if path is None else checked_path(path, (".gif", ".html"))
-    first, domain = network_on_domain(networks[0], domain, 2, "networks[0]")
-    for i, other in enumerate(networks):
-        if getattr(other, "sizes", None) != first.sizes:
-            raise ValueError(message(f"networks[{i}]", f"of sizes {first.sizes}", repr(other)))
     data = None if X is None else (samples(X, first.n_inputs, allow_empty=True)[:, 0], np.ravel(y))
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)

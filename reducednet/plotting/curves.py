@@ -12,7 +12,7 @@ from ..experiments.comparison import Comparison
 from ..experiments.targets import Target
 from ..networks.network import Network
 from ..training.result import TrainingResult
-from .style import COLOURS, HATCHES, STYLES, axes, labelled
+from .style import COLOURS, HATCHES, MARKERS, STYLES, axes, labelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 
 def fits(target: Target, networks: Mapping[str, Network], ax: Axes | None = None) -> Axes:
-    """Draw a target of one input and networks that were fitted to it.
+    """Draw a target of one or two inputs and networks that were fitted to it.
+
+    One input: the graphs. Two inputs: the target's values as colours, and one contour line of each
+    network and of the target at every tick of the colour bar.
 
     Parameters
     ----------
     target : Target
-        Of one input.
+        Of one or two inputs.
     networks : dict of Network
-        The networks, by label.
+        The networks, by label, with as many inputs.
     ax : Axes, optional
 
     Returns
@@ -37,7 +40,7 @@ def fits(target: Target, networks: Mapping[str, Network], ax: Axes | None = None
     Raises
     ------
     ValueError
-        If the target or a network has more than one input.
+        If the target has more than two inputs, or a network another number than the target.
 
     Examples
     --------
@@ -46,16 +49,42 @@ def fits(target: Target, networks: Mapping[str, Network], ax: Axes | None = None
     >>> [line.get_label() for line in ax.lines]
     ['sin4pi', 'drawn']
     """
-    widths = {"target": target.n_inputs} | {label: network.n_inputs for label, network in networks.items()}
-    for name, n_inputs in widths.items():
-        if n_inputs != 1:
-            raise ValueError(message(name, "of one input", f"{n_inputs} inputs"))
+    if target.n_inputs > 2:
+        raise ValueError(message("target", "of one or two inputs", f"{target.n_inputs} inputs"))
+    for label, network in networks.items():
+        if network.n_inputs != target.n_inputs:
+            expected = f"of as many inputs as the target, {target.n_inputs}"
+            raise ValueError(message(label, expected, f"{network.n_inputs} inputs"))
+    if target.n_inputs == 2:
+        return _fits_of_two_inputs(target, networks, axes(ax))
     ax, X = axes(ax), target.grid(1000)
     ax.plot(X[:, 0], target(X), color="0.6", linewidth=4, label=target.name)
     for (label, network), colour, style in zip(networks.items(), cycle(COLOURS), cycle(STYLES)):
         ax.plot(X[:, 0], network(X)[:, 0], color=colour, linestyle=style, linewidth=1.6, label=label)
     ax.set(xlabel="x", ylabel="y")
     ax.legend(fontsize="small")
+    return ax
+
+
+def _fits_of_two_inputs(target: Target, networks: Mapping[str, Network], ax: Axes) -> Axes:
+    """Draw the target's values as colours, and contour lines of all at the same heights."""
+    from matplotlib.lines import Line2D
+
+    x, y = (np.linspace(low, high, 101) for low, high in zip(target.low, target.high))
+    points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    values = target(points).reshape(len(y), len(x))
+    image = ax.contourf(x, y, values, levels=8, cmap="cividis", alpha=0.55)
+    ax.figure.colorbar(image, ax=ax, label=target.name)
+    levels = np.asarray(image.levels)[1:-1]
+    ax.contour(x, y, values, levels=levels, colors="0.35", linewidths=2.5)
+    handles = [Line2D([], [], color="0.35", linewidth=2.5, label=target.name)]
+    style: Any
+    for (label, network), colour, style in zip(networks.items(), cycle(COLOURS), cycle(STYLES)):
+        fitted = network(points)[:, 0].reshape(len(y), len(x))
+        ax.contour(x, y, fitted, levels=levels, colors=colour, linestyles=[style], linewidths=1.3)
+        handles.append(Line2D([], [], color=colour, linestyle=style, linewidth=1.3, label=label))
+    ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    ax.legend(handles=handles, fontsize="small")
     return ax
 
 
@@ -168,6 +197,59 @@ def _aligned(runs: Sequence[TrainingResult]) -> tuple[Array, Array]:
     return steps, np.stack(rows)
 
 
+def _positive_errors(errors: Mapping[str, Any]) -> dict[str, Array]:
+    """Return the errors as arrays; refuse what a logarithmic axis cannot show."""
+    arrays = {
+        label: np.asarray(values, dtype=float)
+        for label, values in labelled(errors, "errors").items()
+    }
+    for label, values in arrays.items():
+        if values.size == 0 or not (np.isfinite(values) & (values > 0.0)).all():
+            raise ValueError(message(f"errors[{label!r}]", "positive finite errors, at least one", values))
+    return arrays
+
+
+def error_dots(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
+    """Draw final errors as a dot a start, in one row for each label, with a line at each median.
+
+    Dots are shifted up and down, in an order that follows the errors, so that they can be counted.
+
+    Parameters
+    ----------
+    errors : dict of arrays (n_runs,)
+        Positive errors by label.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If an error is not positive, or there are none.
+
+    Examples
+    --------
+    >>> ax = error_dots({"a": [1e-3, 2e-3], "b": [1e-2]})
+    >>> [tick.get_text() for tick in ax.get_yticklabels()]
+    ['a', 'b']
+    """
+    arrays = _positive_errors(errors)
+    ax = axes(ax)
+    series = zip(arrays.items(), cycle(COLOURS), cycle(MARKERS))
+    for row, ((label, values), colour, marker) in enumerate(series):
+        shifts = 0.3 * np.sin(2.4 * np.arange(len(values)))
+        ax.plot(np.sort(values), row + shifts, linestyle="", marker=marker, markersize=5,
+                color=colour, alpha=0.7, label=label)
+        median = float(np.median(values))
+        ax.plot([median, median], [row - 0.45, row + 0.45], color="black", linewidth=2)
+    ax.set_yticks(range(len(arrays)), list(arrays))
+    ax.set(xscale="log", xlabel="test mean squared error (lines: medians)",
+           ylim=(len(arrays) - 0.45, -0.55))
+    return ax
+
+
 def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
     """Draw histograms of final errors on a logarithmic axis, with a line at each median.
 
@@ -191,13 +273,7 @@ def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
     >>> error_histogram({"a": [1e-3, 2e-3], "b": [1e-2]}).get_xscale()
     'log'
     """
-    arrays = {
-        label: np.asarray(values, dtype=float)
-        for label, values in labelled(errors, "errors").items()
-    }
-    for label, values in arrays.items():
-        if values.size == 0 or not (np.isfinite(values) & (values > 0.0)).all():
-            raise ValueError(message(f"errors[{label!r}]", "positive finite errors, at least one", values))
+    arrays = _positive_errors(errors)
     ax, n = axes(ax), len(arrays)
     everything = np.log10(np.concatenate(list(arrays.values())))
     first, last = np.floor(2 * everything.min()), np.floor(2 * everything.max()) + 1
@@ -212,6 +288,8 @@ def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
         for bar in bars:
             bar.set_hatch(hatch)
         ax.axvline(float(np.median(values)), color=colour, linestyle=style, linewidth=2)
+    half_decade = 10.0**0.5  # room on both sides, so that a single bar is seen as one
+    ax.set_xlim(edges[0] / half_decade, edges[-1] * half_decade)
     ax.set(xscale="log", xlabel="test mean squared error (lines: medians)", ylabel="number of starts")
     ax.legend(fontsize="small")
     return ax
@@ -230,7 +308,7 @@ def floor(
 
 
 def comparison_figure(comparison: Comparison, target: Target) -> Figure:
-    """Return the figure of the demo: median fits, convergence and the histogram of final errors.
+    """Return the figure of the demo: median fits, convergence and the final errors of all starts.
 
     Parameters
     ----------
@@ -256,13 +334,18 @@ def comparison_figure(comparison: Comparison, target: Target) -> Figure:
     left, middle, right = figure.subplots(1, 3)
     fits(target, {space: comparison.median_run(space).network for space in comparison.errors}, left)
     loss_curves(comparison.results, middle)
-    error_histogram(comparison.errors, right)
+    error_dots(comparison.errors, right)
+    right.yaxis.set_visible(False)  # the figure's legend names the rows
     limit = comparison.limit
     floor(middle, limit.bound, f"no network of {limit.n_neurons} neurons is below")
+    right.axvline(comparison.limit_test_error, color="0.25", linewidth=1.2, linestyle=(0, (6, 2)))
+    right.annotate("network of fit_exact", (comparison.limit_test_error, 0.97), (3, -3),
+                   right.get_xaxis_transform(), "offset points", fontsize="small", color="0.25",
+                   va="top", rotation=90)
     left.set_title("fit of the median run")
     middle.set_title("training loss: median and quartiles")
     right.set_title("test error of every start")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    for panel in (left, middle, right):
+    for panel in (left, middle):
         panel.get_legend().remove()
     return figure

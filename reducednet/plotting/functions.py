@@ -1,4 +1,4 @@
-"""Draw networks as functions: graphs with breakpoints, linear regions, the difference of two."""
+"""Draw networks as functions: graphs with breakpoints, sums of ramps, the difference of two."""
 from __future__ import annotations
 
 from itertools import cycle
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 GRID = 201
 """Points along each side of the grid on which functions of two inputs are drawn."""
+MOST_DOTS = 60
+"""More steps than this are drawn without risers and dots, which would hide them."""
 
 
 def network(network: Network, domain: Domain | None = None, ax: Axes | None = None, *, output: int = 0,
@@ -59,7 +61,7 @@ def network(network: Network, domain: Domain | None = None, ax: Axes | None = No
            [1. , 0. ]])
     """
     network, domain = network_on_domain(network, domain, 2)
-    output = _output(network, output)
+    output = checked_output(network, output)
     if network.n_inputs == 2:
         return _values(network, domain, axes(ax), output, hinges)
     ax, (low, high) = axes(ax), interval(domain)
@@ -68,6 +70,8 @@ def network(network: Network, domain: Domain | None = None, ax: Axes | None = No
         x, y = _graph(network, low, high, np.concatenate(found), k)
         label = f"output {k}" if network.n_outputs > 1 else None
         ax.plot(x, y, color=colour, linestyle=style, linewidth=1.8, label=label)
+        if network.activation == "binary":
+            _draw_risers(network, x.reshape(-1, 3), y.reshape(-1, 3), k, colour, ax)
     if hinges:
         _mark(network, found, ax)
     ax.set(xlabel="x", ylabel="N(x)")
@@ -76,7 +80,8 @@ def network(network: Network, domain: Domain | None = None, ax: Axes | None = No
     return ax
 
 
-def _output(network: Network, output: Any) -> int:
+def checked_output(network: Network, output: Any) -> int:
+    """Return the output's index; raise ValueError if the network has no such output."""
     output = integer(output, "output", 0)
     if output >= network.n_outputs:
         raise ValueError(message("output", f"below the number of outputs, {network.n_outputs}", output))
@@ -132,6 +137,38 @@ def _graph(
             np.stack([steps, steps, gaps], axis=1).ravel())
 
 
+def _draw_risers(
+    network: Network, x: Array, y: Array, output: int, colour: str, ax: Axes
+) -> None:
+    """Join the steps by dotted risers; a closed dot shows the value at a breakpoint, an open one not.
+
+    x, y : arrays (n_steps, 3), the two ends of each step, and nan
+    """
+    breaks, left, right = x[:-1, 1], y[:-1, 1], y[1:, 0]
+    if len(breaks) == 0 or len(breaks) > MOST_DOTS:
+        return
+    at_breaks = _values_at_breakpoints(network, x)[:, output]
+    ax.vlines(breaks, left, right, colors=colour, linestyles=":", linewidth=1.0)
+    for ends in (left, right):
+        ax.plot(breaks, ends, linestyle="", marker="o", markersize=4, color=colour,
+                markerfacecolor="white")
+    ax.plot(breaks, at_breaks, linestyle="", marker="o", markersize=4, color=colour)
+
+
+def _values_at_breakpoints(network: Network, x: Array) -> Array:
+    """Return a binary network's outputs at the breakpoints between its steps, (n_steps - 1, n_outputs).
+
+    s(0) = 0: on are there the neurons of the first layer that are on at both sides.
+    """
+    on = network.pre_activations(x[:, :2].mean(axis=1, keepdims=True))[0] > 0.0
+    H = (on[:-1] & on[1:]).astype(float)
+    for W, b in zip(network.weights[1:], network.thresholds[1:]):
+        H = (H @ W.T + b > 0.0).astype(float)
+    bias = 0.0 if network.output_bias is None else network.output_bias
+    outputs: Array = H @ network.output_weights.T + bias
+    return outputs
+
+
 def _mark(network: Network, found: list[Array], ax: Axes) -> None:
     """Mark the breakpoints of each layer: on the graph, or for steps on the x axis."""
     for layer, (x, marker) in enumerate(zip(found, cycle(MARKERS)), start=1):
@@ -146,6 +183,81 @@ def _mark(network: Network, found: list[Array], ax: Axes) -> None:
         for k in range(network.n_outputs):
             ax.plot(x, y[:, k], linestyle="", marker=marker, markersize=5, color="black", fillstyle="none",
                     label=label if k == 0 else None)
+
+
+def ramps(
+    network: Network, domain: Domain | None = None, ax: Axes | None = None, *, output: int = 0
+) -> Axes:
+    """Draw the terms c_j s(w_j x + b_j) of one output below each other, and on top their sum.
+
+    Each term has a lane of its own around its zero line, all lanes have one scale, and the sum has
+    its own. The terms are those of the last hidden layer, in the order of their breakpoints: deep
+    networks sum folded functions instead of ramps.
+
+    Parameters
+    ----------
+    network : Network or ReducedNetwork
+        Of one input.
+    domain : Box, Ball or Hull, optional
+        By default that of a reduced network.
+    ax : Axes, optional
+    output : int
+        The output whose terms are drawn.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, or the network has more than one input.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> tent = Network([[[1.0], [1.0]]], [[0.0, -0.5]], [[2.0, -4.0]])
+    >>> [tick.get_text() for tick in ramps(tent, Box(0, 1)).get_yticklabels()]
+    ['$c_{2} s(z_{2})$', '$c_{1} s(z_{1})$', '$N(x)$']
+    """
+    network, domain = network_on_domain(network, domain, 1)
+    output = checked_output(network, output)
+    low, high = interval(domain)
+    x = np.unique(np.concatenate([[low, high], *breakpoints(network, low, high)]))
+    if network.activation == "binary":
+        x = np.linspace(low, high, 2001)
+    terms = _terms(network, x, output)
+    order = np.argsort([-_first_change(term, x) for term in terms], kind="stable")
+    height = 1.25 * max(float(np.abs(terms).max(initial=0.0)), float(np.finfo(float).tiny))
+    ax = axes(ax)
+    for lane, (j, colour) in enumerate(zip(order.tolist(), cycle(COLOURS))):
+        ax.axhline(lane, color="0.85", linewidth=0.8)
+        ax.fill_between(x, lane, lane + terms[j] / height, color=colour, alpha=0.3, linewidth=0)
+        ax.plot(x, lane + terms[j] / height, color=colour, linewidth=1.4)
+    n, total = len(order), network(x[:, np.newaxis])[:, output]
+    zero = n + 1.5
+    scale = 2.0 * max(float(np.abs(total).max()), float(np.finfo(float).tiny))
+    ax.axhline(zero, color="0.85", linewidth=0.8)
+    ax.plot(x, zero + 2.0 * total / scale, color="black", linewidth=2)
+    labels = [f"$c_{{{j + 1}}} s(z_{{{j + 1}}})$" for j in order.tolist()]
+    ax.set_yticks([*range(n), zero], [*labels, "$N(x)$"])
+    ax.set(xlabel="x", xlim=(low, high), ylim=(-1.0, zero + 1.2))
+    return ax
+
+
+def _terms(network: Network, x: Array, output: int) -> Array:
+    """Return c_j s(z_j) of the last hidden layer at the points, (n_neurons, n_points)."""
+    Z = network.pre_activations(x[:, np.newaxis])[-1]
+    H = np.maximum(Z, 0.0) if network.activation == "relu" else (Z > 0.0).astype(float)
+    terms: Array = (H * network.output_weights[output]).T
+    return terms
+
+
+def _first_change(term: Array, x: Array) -> float:
+    """Return about where a term begins to bend: the middle of its last piece before another slope."""
+    slopes = np.diff(term) / np.diff(x)
+    changes = np.flatnonzero(np.abs(np.diff(slopes)) > 1e-9 * np.abs(slopes).max(initial=0.0))
+    return float(x[changes[0] + 1]) if len(changes) else float(x[0])
 
 
 def grid(domain: Domain) -> tuple[Array, Array, Array, np.ndarray]:
@@ -181,79 +293,6 @@ def hyperplanes(
             z = np.ma.array(z.reshape(inside.shape), mask=~inside)
             if z.min() < 0.0 < z.max():
                 ax.contour(x, y, z, levels=[0.0], colors="white", linestyles=[style], linewidths=1.0)
-
-
-def regions(network: Network, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the regions of the domain on which the same neurons are on: there the network is affine.
-
-    Regions of one input are bars, those of two inputs patches of a grid, in colours that neighbours
-    seldom share; the title counts those that were found.
-
-    Parameters
-    ----------
-    network : Network or ReducedNetwork
-        Of one or two inputs.
-    domain : Box, Ball or Hull, optional
-        By default that of a reduced network.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type, or the network has more than two inputs.
-
-    Examples
-    --------
-    >>> from reducednet.domains import Box
-    >>> cross = Network([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]], [[1.0, 1.0]])
-    >>> regions(cross, Box([-1, -1], [1, 1])).get_title()
-    '4 regions'
-    """
-    network, domain = network_on_domain(network, domain, 2)
-    ax = axes(ax)
-    if network.n_inputs == 1:
-        low, high = interval(domain)
-        inner = np.sort(np.concatenate(breakpoints(network, low, high)))
-        edges, n = np.concatenate([[low], inner, [high]]), len(inner) + 1
-        ax.bar(edges[:-1], np.ones(n), np.diff(edges), align="edge", color=_pale(n))
-        ax.set(xlabel="x", yticks=[], title=_count(n, "region"), xlim=(low, high), ylim=(0, 1))
-        return ax
-    x, y, points, inside = grid(domain)
-    numbers = _patterns(network, points, inside)
-    n = int(numbers.max()) + 1
-    from matplotlib.colors import ListedColormap
-
-    ax.pcolormesh(x, y, numbers, shading="nearest", cmap=ListedColormap(_pale(n)), vmin=-0.5, vmax=n - 0.5,
-                  rasterized=True)
-    ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", title=_count(n, "region"))
-    return ax
-
-
-def _patterns(network: Network, points: Array, inside: np.ndarray) -> Any:
-    """Number the activation patterns of the points; points outside the domain are masked."""
-    on = np.hstack(network.pre_activations(points)) > 0.0
-    packed = np.packbits(on[inside.ravel()], axis=1)
-    _, numbers = np.unique(packed, axis=0, return_inverse=True)
-    result = np.zeros(inside.size)
-    result[inside.ravel()] = numbers.ravel()
-    return np.ma.array(result.reshape(inside.shape), mask=~inside)
-
-
-def _pale(n: int) -> list[tuple[float, float, float]]:
-    """Return n pale colours, whose lightness varies as well, for prints in grey."""
-    from matplotlib.colors import to_rgb
-
-    shades = [0.35 + 0.4 * (7 * i % 5) / 4 for i in range(n)]
-    colours = [to_rgb(colour) for _, colour in zip(range(n), cycle(COLOURS))]
-    return [(1 - (1 - r) * s, 1 - (1 - g) * s, 1 - (1 - b) * s) for (r, g, b), s in zip(colours, shades)]
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def difference(f: Network, g: Network, domain: Domain | None = None, verdict: Verdict | None = None,

@@ -65,11 +65,8 @@ def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = No
         directions = W[:, 0] + rng.uniform(-0.12, 0.12, len(W))
         ax.set(xlabel="w", xlim=(-1.6, 1.6), xticks=[-1, 1])
     else:
-        angles = np.linspace(-np.pi, np.pi, 361)
-        _band(ax, angles, np.stack([np.cos(angles), np.sin(angles)], axis=1), domain)
+        draw_bands(ax, domain)
         directions = np.arctan2(W[:, 1], W[:, 0])
-        ax.set(xlabel="angle of w", xlim=(-np.pi, np.pi), xticks=np.pi * np.array([-1, -0.5, 0, 0.5, 1]))
-        ax.set_xticklabels(["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])
     for kind, colour, marker, chosen in stability(network, domain, W, b):
         ax.plot(directions[chosen], b[chosen], linestyle="", marker=marker, color=colour, markersize=6,
                 markeredgecolor="black", markeredgewidth=0.5, label=f"{kind}: {chosen.sum()}")
@@ -78,24 +75,38 @@ def neurons(network: Network, domain: Domain | None = None, ax: Axes | None = No
     return ax
 
 
-def unit_neurons(network: Network) -> tuple[Array, Array]:
-    """Return the first layer scaled to unit rows, without zero rows, which have no direction."""
+def draw_bands(ax: Axes, domain: Domain) -> None:
+    """Draw the band of the intervals I(w) of all directions of two inputs, over their angles."""
+    angles = np.linspace(-np.pi, np.pi, 361)
+    _band(ax, angles, np.stack([np.cos(angles), np.sin(angles)], axis=1), domain)
+    ax.set(xlabel="angle of w", ylabel="threshold b", xlim=(-np.pi, np.pi))
+    ax.set_xticks(np.pi * np.array([-1, -0.5, 0, 0.5, 1]),
+                  ["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])
+
+
+def unit_neurons(network: Network, keep_zero_rows: bool = False) -> tuple[Array, Array]:
+    """Return the first layer's rows and thresholds scaled to unit rows.
+
+    Zero rows have no direction: they are left out, or nan if they are kept.
+    """
     W, b = network.weights[0], network.thresholds[0]
     some = W.any(axis=1)
     if not some.any():
         raise ValueError(message("network", "one with a neuron that depends on its input", "zero rows only"))
-    units, norms = geometry.normalise(W[some])
+    units, thresholds = np.full(W.shape, np.nan), np.full(len(b), np.nan)
+    units[some], norms = geometry.normalise(W[some])
     with np.errstate(over="ignore"):
-        return units, np.clip(b[some] / norms, -1e300, 1e300)
+        thresholds[some] = np.clip(b[some] / norms, -1e300, 1e300)
+    return (units, thresholds) if keep_zero_rows else (units[some], thresholds[some])
 
 
-def _intervals(domain: Domain, units: Array) -> Array:
+def intervals_of(domain: Domain, units: Array) -> Array:
     """Return I(w) = [-h(w), h(-w)] of each unit row, (n, 2)."""
     return LayerSpace(domain, activation_named("relu"), "support").intervals(units)
 
 
 def _band(ax: Axes, x: Array, units: Array, domain: Domain) -> None:
-    low, high = _intervals(domain, units).T
+    low, high = intervals_of(domain, units).T
     ax.fill_between(x, low, high, color="0.85", label="I(w)")
     for sign in (-1.0, 1.0):
         ax.axhline(sign * domain.norm_bound, color="0.4", linestyle="--", linewidth=1,
@@ -106,7 +117,7 @@ def stability(
     network: Network, domain: Domain, W: Array, b: Array
 ) -> list[tuple[str, str, str, Any]]:
     """Return (word, colour, marker, mask) for unstable, dead and always-on neurons, if any."""
-    low, high = _intervals(domain, W).T
+    low, high = intervals_of(domain, W).T
     edge = EDGE * (high - low)
     dead, on = b <= low + edge, b >= high - edge
     rows = [("unstable", ~(dead | on)), ("dead", dead), ("always on", on & ~dead)]
@@ -149,7 +160,7 @@ def sphere(network: Network, domain: Domain | None = None, ax: Axes | None = Non
     if network.n_inputs == 1:
         raise ValueError(message("network", "of two or three inputs", "1: see `neurons`"))
     W, b = unit_neurons(network)
-    low, high = _intervals(domain, W).T
+    low, high = intervals_of(domain, W).T
     positions = np.clip((b - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
     ax = axes(ax, "3d" if network.n_inputs == 3 else None)
     draw = _draw_circle if network.n_inputs == 2 else _draw_sphere
@@ -231,9 +242,13 @@ def _finish(ax: Axes, quantity: str) -> None:
     if quantity == "norms":
         ax.set(yscale="log", ylabel="|w|")
     else:
+        from matplotlib.ticker import FuncFormatter, NullFormatter
+
         ax.axhspan(0.0, 1.0, color="0.85", zorder=0, label="I(w)")
         ax.set_yscale("symlog", linthresh=2.0)
         ax.set_ylabel("position of b / |w| in I(w)")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())  # between 0 and 1 they would be stray
     ax.legend(fontsize="small")
 
 

@@ -21,6 +21,7 @@ from ..domains import Ball, Domain, Hull
 from ..networks.network import Network
 from ..numerics.rationals import FLOAT_MAX, above, below, rationals, simplex_weights
 from .certificates.certificate import Certificate, fingerprint, proved_number
+from .certificates.check_difference import BATCH
 from .certificates.check_evaluation import evaluation_error
 from .certificates.check_rational import point_of
 from .certificates.schemas import as_texts
@@ -31,10 +32,13 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 CHECKER_SECONDS = 1.0
 """The time a checker may take however little is left; it may also take half of the time left."""
-FLOATS_A_SECOND, RATIONALS_A_SECOND = 2e8, 4e3
-"""How many products in float64, or parameters in rationals, a checker handles a second, at least.
+RATIONALS_A_SECOND = 4e3
+"""How many parameters in rationals a checker handles a second, at least. It is measured."""
+WEIGHTS_A_SECOND, FORMS_A_SECOND, PRODUCTS_A_SECOND = 2e7, 6e6, 3e9
+"""The same of the checker of pieces: coefficients of rows, numbers in forms, and their products.
 
-Both are measured.
+Measured: with these, what it is said to take is 1 to 4 times what it takes, from 2-20-10-1 on 300
+leaves to 10-3150-3150-1 on one, on a busy machine.
 """
 BY_CHECKER = ("folded", "norms", "permutation")
 """Kinds of proofs whose bound came from the checker in the first place."""
@@ -73,7 +77,8 @@ def _point(findings: Findings, f: Network, g: Network) -> Certificate | None:
     try:
         arrays = {"point": _as_array(x), **_shares(question.domain, x)}
         point_of(arrays, question.domain)
-        return _certificate("gap", gap, "point", arrays, findings, f, g)
+        name = fingerprint(f, g, question.domain)
+        return _certificate("gap", gap, "point", arrays, findings, name)
     except ValueError:  # the point is on the domain's boundary, or has too many digits
         return None
 
@@ -127,10 +132,11 @@ def _confirmed(
     if findings.status == EQUIVALENT:
         most = below(Fraction(question.eps) - Fraction(question.evaluation_error))
     found: Any = proved
+    name = fingerprint(f, g, question.domain)  # of both certificates below
     try:
         longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
         if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
-            certificate = _certificate("bound", 0.0, kind, arrays, findings, f, g, margin)
+            certificate = _certificate("bound", 0.0, kind, arrays, findings, name, margin)
             found = proved_number(certificate, f, g, question.domain)
         elif not certain:
             return None
@@ -142,7 +148,7 @@ def _confirmed(
             tolerance = CLAIM_TOLERANCE * value
             value += min(tolerance, error) if np.isfinite(error) else tolerance
         value = min(most, max(value, findings.gap))
-        return _certificate("bound", value, kind, arrays, findings, f, g, margin)
+        return _certificate("bound", value, kind, arrays, findings, name, margin)
     except (ArithmeticError, LookupError, ValueError):  # an overflow proves nothing
         return None
 
@@ -164,11 +170,11 @@ def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) 
 
 
 def _certificate(
-    claim: str, value: float, kind: str, arrays: Mapping[str, Any], findings: Findings, f: Network, g: Network,
+    claim: str, value: float, kind: str, arrays: Mapping[str, Any], findings: Findings, name: str,
     margin: float = 0.0,
 ) -> Certificate:
+    """Return the certificate of a claim about the networks with this fingerprint."""
     question = findings.question
-    name = fingerprint(f, g, question.domain)
     semantics = "float64" if question.evaluation_error else "real"
     return Certificate(
         claim, value, question.eps, question.evaluation_error, margin, kind, arrays, name,
@@ -187,10 +193,35 @@ def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> fl
     leaves = int((arrays["axis"] == -1).sum())
     if kind == "exact":
         return leaves * n_parameters / RATIONALS_A_SECOND
-    columns = f.n_inputs + 2
-    first = (f.sizes[1] + g.sizes[1]) * f.n_inputs
-    products = n_parameters * columns if arrays["linear"] else first * columns + n_parameters
-    return leaves * 4.0 * products / FLOATS_A_SECOND
+    return _seconds_of_pieces(leaves, bool(arrays["linear"]), f, g)
+
+
+def _seconds_of_pieces(leaves: int, linear: bool, f: Network, g: Network) -> float:
+    """Return about how many seconds the checker of pieces takes for this number of leaves.
+
+    A layer has the neurons of both networks, and a row of each has a coefficient for each neuron of
+    the layer below. Rows are made once for as many leaves as are bounded at the same time; forms
+    have d + 2 numbers a leaf, above the first layer 2 if only intervals are used.
+    """
+    depth, d = max(f.depth, g.depth), f.n_inputs
+    both = [
+        one + other for one, other in zip(_hidden_widths(f, depth), _hidden_widths(g, depth))
+    ]
+    widths = [d, *both, 2 * f.n_outputs]
+    numbers = [d + 2] + [d + 2 if linear else 2] * depth  # in each form of the layer below
+    coefficients = [above * below for below, above in zip(widths, widths[1:])]
+
+    at_once = 1 + BATCH // (d + 2) // max(both)
+    seconds = -(-leaves // at_once) * sum(coefficients) / WEIGHTS_A_SECOND
+    forms = sum(width * columns for width, columns in zip(widths[1:], numbers))
+    products = sum(count * columns for count, columns in zip(coefficients, numbers))
+    return seconds + leaves * (forms / FORMS_A_SECOND + products / PRODUCTS_A_SECOND)
+
+
+def _hidden_widths(network: Network, depth: int) -> list[int]:
+    """Return the numbers of neurons of a network that is deepened by copies of its last layer."""
+    hidden = network.sizes[1:-1]
+    return [*hidden, *hidden[-1:] * (depth - len(hidden))]
 
 
 def _evidence(

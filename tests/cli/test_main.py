@@ -9,6 +9,7 @@ import tempfile
 import time
 from fractions import Fraction
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +39,32 @@ def test_demo_writes_one_png_and_nothing_else(demo):
     assert result.returncode == 0
     assert [path.name for path in folder.iterdir()] == ["reducednet-demo.png"]
     assert (folder / "reducednet-demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def errors_in(picture):
+    """Return the errors that a figure of the demo shows, by space."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        return json.loads(image.text["Description"])
+
+
+def test_figure_of_the_demo_holds_the_errors_that_it_shows(demo):
+    comparison = rn.sin4pi_demo(starts=1, seed=3)
+    held = errors_in(demo[0] / "reducednet-demo.png")
+    assert held == {space: sorted(values.tolist()) for space, values in comparison.errors.items()}
+
+
+@pytest.mark.slow
+def test_figure_of_the_readme_is_what_the_command_draws(tmp_path):
+    """Single runs end elsewhere on another processor: new medians lie within the old quartiles."""
+    run("demo", "--out", tmp_path)
+    old = errors_in(Path(__file__).parents[2] / "tutorials" / "demo.png")
+    new = errors_in(tmp_path / "reducednet-demo.png")
+    assert list(old) == list(new)
+    for space, errors in old.items():
+        low, high = np.quantile(errors, [0.25, 0.75])
+        assert low <= np.median(new[space]) <= high
 
 
 def test_demo_json_says_that_the_mapping_respects_its_rounding_bound(demo):

@@ -333,6 +333,8 @@ def test_lost_work_is_no_failure_where_the_pool_is_the_callers(serial, kind, tmp
     study.save(tmp_path / "study.npz")
     again = rn.Study.load(tmp_path / "study.npz")
     assert (again.message, again.missing) == (study.message, study.missing)
+    resumed = compare(resume=again, **arguments)
+    assert resumed.message == "finished" and checked_runs(resumed, serial) == 4
 
 
 def test_progress_counts_up_to_all_runs(spawned):
@@ -815,7 +817,8 @@ def test_hostile_members_are_value_errors(tmp_path, rich_bytes, members, words):
     ({"messages": [1] * 8}, "`messages`"),
     ({"activation": "tanh"}, "tanh"), ({"output_bias": 1}, "`output_bias`"), ({"domain": "Moon"}, "`domain`"),
     ({"domain": None}, "`domain`"), ({"starts": 1.5}, "`starts`"), ({"target": 3}, "`target` must be text"),
-    ({"seed": None}, "`seed` must be text"), ({"output_bias": False}, "vectors"),
+    ({"problem": 3}, "`problem` must be a dict"), ({"seed": None}, "`seed` must be text"),
+    ({"output_bias": False}, "vectors"),
 ])
 def test_hostile_headers_are_value_errors(tmp_path, rich_bytes, changes, words):
     (tmp_path / "study.npz").write_bytes(repacked(rich_bytes, lambda header: header.update(changes)))

@@ -18,8 +18,19 @@ def test_readme_example_prints_the_output_that_the_readme_shows(code, shown):
     assert run.stdout == shown
 
 
-def test_readme_has_an_example_for_each_use():
-    assert len(EXAMPLES) == 2
+def test_readme_has_an_example():
+    assert len(EXAMPLES) == 1
+
+
+def test_readme_is_read_in_five_minutes():
+    assert len(README.read_text(encoding="utf-8").split()) <= 900
+
+
+def test_links_to_files_lead_somewhere():
+    pages = [README, *(README.parent / "docs").glob("*.md")]
+    for page in pages:
+        for link in re.findall(r"\]\(([\w./-]+\.[a-z]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
 def test_readme_names_the_two_commands():

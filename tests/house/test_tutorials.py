@@ -13,14 +13,18 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
+import exercises as exercise_checks
 import reducednet as rn
 import student_copies
 
 NOTEBOOKS = student_copies.masters()
-PACKAGES = {"numpy", "scipy", "matplotlib", "reducednet"}
-MOST_CELLS, MOST_LINES, WIDTH = 20, 12, 100
+PACKAGES = {"numpy", "scipy", "matplotlib", "reducednet", "exercises"}
+MOST_CELLS, MOST_LINES, WIDTH = 20, 13, 100
 FIELDS = ("weights", "thresholds", "output_weights", "output_bias", "activation", "domain", "bound")
 """Of a Network; the last two of a ReducedNetwork alone."""
+
+ODD_ANSWERS = ("None", "'a quarter'", "(1, 2)", "np.int64(-99)", "[]")
+"""Each is to get a hint from every check."""
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -75,15 +79,19 @@ def run(cell_source, namespace):
     tree = ast.parse(cell_source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "cell", "exec"), namespace)
-    return None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
+    value = None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
+    if hasattr(value, "to_jshtml"):
+        value.to_jshtml()  # Jupyter shows a film, and one that nobody has seen warns when it is deleted
+    return value
 
 
 def hint(answer, check, namespace):
     """Return what the check says to an answer that is wrong."""
     trial = dict(namespace)
     run(answer, trial)
-    with pytest.raises(AssertionError) as caught:
+    with pytest.raises(exercise_checks.Hint) as caught:
         run(check, trial)
+    assert "\n" not in str(caught.value), "a hint is one line"
     return str(caught.value)
 
 
@@ -128,12 +136,12 @@ def test_only_the_public_library_is_used(path):
         assert not node.attr.startswith("_"), ast.unparse(node)
         if isinstance(node.value, ast.Name) and node.value.id == "rn":
             assert node.attr in rn.__all__, ast.unparse(node)
-    extra = {"sklearn"} if path.stem == "10_from_elsewhere" else set()
+    extra = {"sklearn"} if path.stem == "11_from_elsewhere" else set()
     allowed = PACKAGES | extra | sys.stdlib_module_names
     for node in nodes(path, ast.Import, ast.ImportFrom):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
         assert {name.split(".")[0] for name in names} <= allowed, ast.unparse(node)
-        shown = ["reducednet.networks"] if path.stem == "3_kernels" else []  # it prints the plain passes
+        shown = ["reducednet.networks"] if path.stem == "4_kernels" else []  # it prints the plain passes
         hidden = [name for name in names if name.startswith("reducednet.") and name not in shown]
         assert not hidden, ast.unparse(node)
 
@@ -154,8 +162,18 @@ def test_every_solution_is_hidden_and_followed_by_its_check(path):
         assert called_check(check), source(check)
         assert global_names(solution, assigned=True) & global_names(check), "the check is to use the answer"
         assert solution["metadata"]["wrong"], "give it wrong answers, which the check is to tell from the solution"
+        assert check["metadata"]["tags"] == ["raises-exception"], "a hint is not to end Run All"
     checks = [cell for cell in code_cells(path) if called_check(cell)]
     assert len(checks) == len(pairs), "a check follows each solution, and nothing else"
+
+
+@every_notebook
+def test_every_check_is_folded_and_raises_only_hints(path):
+    for cell in code_cells(path):
+        functions = [node for node in ast.parse(source(cell)).body if isinstance(node, ast.FunctionDef)]
+        if any(function.name.startswith("check_") for function in functions):
+            assert cell["metadata"]["jupyter"]["source_hidden"], source(cell)
+            assert [ast.unparse(name) for name in functions[-1].decorator_list] == ["check"]
 
 
 @every_notebook
@@ -174,8 +192,8 @@ def test_the_readme_names_every_notebook():
 # their exercises
 
 
-LONG = ("4_training", "6_variable_projection", "7_deep_networks", "8_binary_networks",
-        "11_how_good_can_it_get")
+LONG = ("5_training", "7_variable_projection", "8_deep_networks", "9_binary_networks",
+        "12_how_good_can_it_get")
 """Notebooks whose second run, that of their exercises, is left to the slow tests."""
 
 
@@ -197,6 +215,9 @@ def test_checks_fail_with_a_hint_before_an_answer_and_pass_with_the_solution(pat
             assert unanswered, check
             for wrong in cell["metadata"]["wrong"]:
                 assert hint(wrong, check, namespace) not in ("", unanswered), wrong
+            for odd in ODD_ANSWERS:
+                names = sorted(global_names(cell, assigned=True))
+                hint("\n".join(f"{name} = {odd}" for name in names), check, namespace)
         value = run(source(cell), namespace)
         assert not called_check(cell) or isinstance(value, str), "a check answers with a sentence"
     pyplot.close("all")
@@ -276,6 +297,11 @@ def test_a_copy_that_is_there_is_kept(tmp_path):
     assert f"{kept} is there already" in run_script(tmp_path, returncode=1).stderr
     assert kept.read_text(encoding="utf-8") == "my answers"
     assert len(list(tmp_path.glob("*.ipynb"))) == len(NOTEBOOKS)
+
+
+def test_copies_run_in_their_own_folder(tmp_path):
+    run_script(tmp_path / "class")
+    assert (tmp_path / "class" / "exercises.py").is_file(), "the notebooks import it"
 
 
 def run_script(folder, returncode=0):

@@ -85,6 +85,31 @@ def test_error_histogram_marks_the_median(ax):
     assert [line.get_xdata()[0] for line in ax.lines] == [1e-2]
 
 
+def test_dots_are_the_errors_of_their_row_and_lines_the_medians(ax):
+    errors = {"a": [3e-2, 1e-3, 2e-3], "b": [0.5]}
+    plotting.error_dots(errors, ax)
+    dots, medians = ax.lines[::2], ax.lines[1::2]
+    for row, (line, median, values) in enumerate(zip(dots, medians, errors.values())):
+        assert sorted(line.get_xdata()) == sorted(values)
+        assert (np.abs(line.get_ydata() - row) < 0.5).all()
+        assert median.get_xdata()[0] == np.median(values)
+
+
+def test_a_single_error_is_a_bar_with_room_on_both_sides(ax):
+    plotting.error_histogram({"a": [1e-3]}, ax)
+    bar, = ax.patches
+    low, high = ax.get_xlim()
+    assert low < bar.get_x() <= 1e-3 < bar.get_x() + bar.get_width() < high
+
+
+def test_fits_of_two_inputs_are_contours_at_the_levels_of_the_target(ax):
+    target = rn.targets.franke()
+    plotting.fits(target, {"drawn": rn.Network.random((2, 5, 1), rng=0)}, ax)
+    filled, own, fitted = ax.collections
+    assert list(own.levels) == list(fitted.levels) == list(filled.levels)[1:-1]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["franke", "drawn"]
+
+
 def test_each_series_has_its_own_colour_and_style(ax):
     network = rn.Network.random((1, 5, 1), rng=0)
     plotting.fits(rn.targets.step(), {str(i): network for i in range(6)}, ax)
@@ -97,14 +122,16 @@ def test_a_new_axes_is_made_where_none_is_given():
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda ax: plotting.fits(rn.targets.franke(), {}, ax), "`target` must be of one input, got 2 inputs"),
-    (lambda ax: plotting.fits(rn.targets.step(), {"n": rn.Network.random((2, 3, 1))}, ax), "`n` must be of one"),
+    (lambda ax: plotting.fits(rn.targets.genz_product(3), {}, ax), "`target` must be of one or two inputs"),
+    (lambda ax: plotting.fits(rn.targets.step(), {"n": rn.Network.random((2, 3, 1))}, ax),
+     "`n` must be of as many inputs"),
     (lambda ax: plotting.loss_curves({"none": []}, ax), "at least one run"),
     (lambda ax: plotting.loss_curves({"none": [result([])]}, ax), "must be runs with a history"),
     (lambda ax: plotting.loss_curves({}, ax), "`results` must be a dict of at least one"),
     (lambda ax: plotting.error_histogram({"a": [1.0, 0.0]}, ax), "positive finite errors"),
     (lambda ax: plotting.error_histogram({"a": []}, ax), "positive finite errors"),
     (lambda ax: plotting.error_histogram({}, ax), "`errors` must be a dict of at least one"),
+    (lambda ax: plotting.error_dots({"a": [1.0, -1.0]}, ax), "positive finite errors"),
 ])
 def test_bad_data_is_refused_with_the_name_of_the_argument(ax, call, words):
     with pytest.raises(ValueError, match=words):

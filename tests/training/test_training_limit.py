@@ -10,6 +10,7 @@ from oracles import strategies
 from oracles.exact_partitions import least_partition_error
 
 import reducednet as rn
+from reducednet.training.global_optima import partitions
 from reducednet.training.global_optima.exact_error import exact_mean_squared_error
 from reducednet.training.global_optima.limits import limit_in_parts
 
@@ -293,3 +294,31 @@ def test_an_outlier_does_not_coarsen_the_limit(activation):
     Y[5] = 1e12  # equal runs cost about 1e24
     exact = least_partition_error(X[:, 0], Y, 6, activation == "relu")
     assert Fraction(rn.training_limit(X, Y, 5, activation).bound) == pytest.approx(exact, rel=1e-9)
+
+
+def test_too_many_runs_are_refused_before_they_are_compared(monkeypatch):
+    """The estimate is near the number of runs that cost at most the limit, found by a loop."""
+    x = np.linspace(0.0, 1.0, 200)
+    for y in (np.sin(12.0 * x), np.random.default_rng(0).standard_normal(200)):
+        costs = partitions.RunCosts(x, y[:, np.newaxis], np.ones(200), True)
+        enough = partitions._cost_of_equal_runs(costs, 6)
+        looked_at = sum(
+            costs.cost(first, last) <= enough for last in range(200) for first in range(last + 1)
+        )
+        monkeypatch.setattr(partitions, "MOST_RUNS", looked_at // 2)
+        assert 0.8 < partitions._expected_runs(costs, enough) / looked_at < 1.25
+        with pytest.raises(ValueError, match="`X` must be fewer samples: .* got 200 different"):
+            rn.training_limit(x[:, np.newaxis], y, 5)
+        monkeypatch.setattr(partitions, "MOST_RUNS", 2 * looked_at)
+        assert rn.training_limit(x[:, np.newaxis], y, 5).bound > 0.0
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_costs_of_one_run_are_those_of_all_runs_with_its_end(affine):
+    rng = np.random.default_rng(1)
+    costs = partitions.RunCosts(rng.random(9), rng.random((9, 2)), np.ones(9), affine)
+    for last in range(9):
+        numerators, denominators = costs.quotients(0, last)
+        for first in range(last + 1):
+            expected = Fraction(numerators[first], denominators[first])
+            assert costs.cost(first, last) == expected

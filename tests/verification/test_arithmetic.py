@@ -101,20 +101,35 @@ def test_a_norm_is_raised_by_what_its_additions_lose():
     assert root_is_below(sum(exact(row) ** 2), Q(float(arithmetic.norm_above(row))))
 
 
-def test_products_in_blocks_hold_where_sums_are_taken_from_left_to_right():
+def product_in_parts(weights, columns):
+    """Return the product of weights and columns, a part after the other, and its roundings."""
+    parts = arithmetic.parts_of(0, len(columns))
+    flat = columns.reshape(len(columns), -1)
+    return sum(weights[:, part] @ flat[part] for part in parts), arithmetic.roundings_of_parts(parts)
+
+
+def test_parts_have_each_term_once_and_in_order():
+    for start in (0, 5):
+        for n in (0, 1, 32, 33, 300, 2000):
+            parts = arithmetic.parts_of(start, start + n)
+            assert [i for part in parts for i in range(start + n)[part]] == [*range(start, start + n)]
+            assert all(part.start < part.stop for part in parts)
+
+
+def test_products_in_parts_hold_where_sums_are_taken_from_left_to_right():
     for n in (1, 2, 31, 33, 70, 300):
         for n_rows in (1, 33):
-            assert_block_products_hold(n_rows, n, np.random.default_rng(n))
+            assert_products_in_parts_hold(n_rows, n, np.random.default_rng(n))
 
 
-def assert_block_products_hold(n_rows, n, rng):
+def assert_products_in_parts_hold(n_rows, n, rng):
     for weights, columns in (
         (np.tile(staircase(n), (n_rows, 1)), np.ones((n, 1))),
         (unlucky(rng, (n_rows, n)), unlucky(rng, (n, 2, 2))),
         (hostile(rng, (n_rows, n)), hostile(rng, (n, 2))),
         (np.full((n_rows, n), 1.2 * 2.0**-538), np.full((n, 1), 1.2 * 2.0**-537)),
     ):
-        product, roundings = arithmetic.block_product(in_order(weights), columns)
+        product, roundings = product_in_parts(in_order(weights), columns)
         assert roundings <= n
         product = np.asarray(product).reshape(n_rows, -1)[:2]
         terms = exact(weights[:2])[:, :, None] * exact(columns.reshape(n, -1))
@@ -123,15 +138,15 @@ def assert_block_products_hold(n_rows, n, rng):
         assert (np.abs(terms.sum(axis=1) - exact(product)) <= allowed).all()
 
 
-def test_a_product_in_blocks_goes_through_as_few_roundings_as_it_says():
-    """Sums of 300 terms in a row lose 299 half units; in blocks far fewer, and no more than said.
+def test_a_product_in_parts_goes_through_as_few_roundings_as_it_says():
+    """Sums of 300 terms in a row lose 299 half units; in parts far fewer, and no more than said.
     """
     weights = in_order([np.append(1.0, np.full(299, U))])
-    product, roundings = arithmetic.block_product(weights, np.ones((300, 1)))
+    product, roundings = product_in_parts(weights, np.ones((300, 1)))
     assert roundings < 50 and 1 + 299 * Q(U) - Q(float(product[0, 0])) <= roundings * Q(U)
     weights[:, 32:] = 0.0
-    weights[:, 32::32] = U  # the sum of each block is lost too
-    product, roundings = arithmetic.block_product(weights, np.ones((300, 1)))
+    weights[:, 32::32] = U  # the sum of each part is lost too
+    product, roundings = product_in_parts(weights, np.ones((300, 1)))
     assert 1 + (31 + 9) * Q(U) - Q(float(product[0, 0])) <= roundings * Q(U)
 
 

@@ -342,7 +342,7 @@ def factors(W, scales):
     """Return G and E of one class over a network's layer with weights W and no threshold."""
     nothing, layer = Layer(np.zeros((1, 0)), np.zeros(1)), Layer(np.array([W]), np.zeros(1))
     one_class = Classes(np.zeros(len(W), dtype=int), np.arange(1), None, None, np.array(scales))
-    parts = check_difference.coefficients_over_classes(nothing, layer, one_class, np.arange(0))
+    parts = check_difference.coefficients_over_classes(nothing, layer, one_class, range(1))
     return [part[1, 0] for part in parts]
 
 
@@ -366,7 +366,7 @@ def output_of(answers, G, E, layers=1):
     values = [lambda *_, k=k: (forms(np.ones(k), np.ones(k)), np.zeros((k, 1))) for k in wide]
     over_classes = [always(pair) for pair in rows]
     with replaced(
-        relu_remainders=values, coefficients_over_classes=over_classes, combine=answers
+        relu_remainders=values, rows_over_classes=over_classes, combine=answers
     ):
         return (
             check_difference.bound_on_boxes(
@@ -492,7 +492,7 @@ def assert_nu_holds(low):
     data = data_of([0, 1], [0, 1])
     with replaced(
         relu_remainders=[always(first), always(wide)],
-        coefficients_over_classes=[always(UncertainRows(G, 0 * G)), always(UncertainRows(D, 0 * D))],
+        rows_over_classes=[always(UncertainRows(G, 0 * G)), always(UncertainRows(D, 0 * D))],
         combine=[always(V), kept(calls, V), always(V)],
     ):
         check_difference.bound_on_boxes(

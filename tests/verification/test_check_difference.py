@@ -33,7 +33,7 @@ def test_checker_imports_numpy_the_standard_library_and_arithmetic_alone(module)
             assert node.level == 0 or (node.level, node.module) == (1, "arithmetic")
             names.add(node.module.split(".")[0])
         assert not (isinstance(node, ast.Name) and node.id in FORBIDDEN)
-    assert names <= {"numpy", "fractions", "math", "typing", "arithmetic"}
+    assert names <= {"numpy", "collections", "fractions", "functools", "math", "typing", "arithmetic"}
 
 
 def exact_outputs(network, x):
@@ -73,6 +73,48 @@ def whole(domain, f, g, matched):
         labels = np.concatenate([np.arange(n), np.arange(m)]) if matched else np.full(n + m, -1)
         data |= {f"labels{layer}": labels, f"scales{layer}": np.ones(n + m)}
     return data
+
+
+def test_rows_over_classes_are_sums_of_weights_and_factors_in_each_network():
+    """Of 50 and 40 neurons some are in no class, some alone in theirs; each entry by a loop in
+    rationals. Columns made part by part are those of the whole rows.
+    """
+    rng = np.random.default_rng(3)
+    n_g, n_f, n_classes = 50, 40, 45
+    labels = rng.integers(-1, n_classes, n_g + n_f)
+    labels = np.unique(labels, return_inverse=True)[1] - 1  # none is missing
+    scales = rng.choice([1.0, -1.0, 1.7, 0.3], n_g + n_f)
+    layer_g, layer_f = (
+        arithmetic.Layer(rng.standard_normal((3, n)), rng.standard_normal(3)) for n in (n_g, n_f)
+    )
+    classes = check_difference.classes_of(labels, scales, n_g + n_f)
+    live = np.setdiff1d(np.arange(n_g + n_f), classes.representatives)[::2]
+    rows = check_difference.rows_over_classes(layer_g, layer_f, classes, live)
+    coefficients, errors = rows.whole()
+    assert coefficients.shape == errors.shape == (6, len(classes.representatives) + len(live) + 1)
+
+    for row in range(6):
+        layer, own = (layer_g, range(n_g)) if row < 3 else (layer_f, range(n_g, n_g + n_f))
+        weights = dict(zip(own, map(Fraction, layer.weights[row % 3].tolist())))
+        expected = [Fraction(0)] * len(classes.representatives)
+        for neuron in own:
+            if labels[neuron] >= 0:
+                factor = Fraction(classes.factors[neuron])
+                expected[labels[neuron]] += weights[neuron] * factor
+        expected += [weights.get(neuron, Fraction(0)) for neuron in live.tolist()]
+        expected += [Fraction(layer.thresholds[row % 3])]
+        for exact, value, error in zip(expected, coefficients[row], errors[row]):
+            assert abs(exact - Fraction(value)) <= Fraction(error) <= Fraction(2) ** -48
+
+
+def test_a_neuron_compared_to_one_of_the_other_network_keeps_its_own_remainders():
+    """Where the representative's columns are 0 nothing is subtracted, and nothing rounds."""
+    rows = check_difference.UncertainRows(np.array([[0.0, 0.0], [0.1, -0.7]]), np.zeros((2, 2)))
+    for q in (3.0, -3.0):
+        classes = check_difference.classes_of(np.zeros(2, dtype=int), np.array([1.0, q]), 2)
+        found = check_difference.difference_rows(rows, classes)
+        assert (found.coefficients[1] == np.sign(q) * rows.coefficients[1]).all()
+        assert not found.errors.any() and not found.coefficients[0].any()
 
 
 @pytest.mark.parametrize("sizes", [(1, 4, 1), (2, 5, 2), (3, 4, 4, 1), (2, 3, 3, 3, 2)])

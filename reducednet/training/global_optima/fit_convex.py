@@ -254,7 +254,8 @@ class _ColumnGeneration:
         return ReducedNetwork([W], [b], [c], [bias], domain=self.domain)
 
     def _keep_if_better(self, residuals: Array, largest: float) -> None:
-        """Keep the residuals if, scaled to |phi| <= penalty, they are the best multipliers so far."""
+        """Keep the residuals if they are the best multipliers so far, scaled to |phi| <= penalty.
+        """
         square = float(residuals @ residuals)
         scale = float(residuals @ self.y) / square if square > 0.0 else 0.0
         if largest > 0.0:
@@ -336,5 +337,6 @@ def _checked_domain(domain: Domain | None, X: Array) -> Domain:
     same_inputs(X.shape[1], domain.n_inputs)
     outside = int((~domain.contains(X)).sum())
     if outside:
-        raise ValueError(message("X", f"inside {domain!r}", f"{outside} of {len(X)} samples outside"))
+        came = f"{outside} of {len(X)} samples outside"
+        raise ValueError(message("X", f"inside {domain!r}", came))
     return domain

@@ -1,7 +1,7 @@
 """Construct the best network of one input: from the best runs, with the best orientations.
 
-docs/global-optima.md, sections 2 to 4: a network of n neurons is a function whose breakpoints separate
-the runs of `partitions`, subject to the constraints of `orientations`.
+docs/global-optima.md, sections 2 to 4: a network of n neurons is a function whose breakpoints
+separate the runs of `partitions`, subject to the constraints of `orientations`.
 """
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ N_CANDIDATES = 50
 """Candidates for each neuron of a greedy start: few, so that the starts differ."""
 
 CLOSE = 1e-6
-"""A partition's networks are not improved if one has an error of at most 1 + this times the bound."""
+"""A partition's networks are not improved if one's error is at most 1 + this times the bound."""
 
 NEAR = 1e-3
 """No further partitions and starts are tried if the error is at most 1 + this times the bound."""
@@ -182,7 +182,7 @@ def best_fit(task: Task, sharpen: bool = False) -> tuple[ReducedNetwork, Trainin
 
 
 def exact_exponent(values: Array) -> int:
-    """Return e such that the values times 2^-e are at most 1, and exact; 0 if they are not exact."""
+    """Return e such that the values times 2^-e are exact and at most 1; 0 if they are not exact."""
     exponent = int(np.frexp(np.abs(values).max())[1])
     return exponent if (np.ldexp(np.ldexp(values, -exponent), exponent) == values).all() else 0
 
@@ -271,7 +271,8 @@ def _from_greedy_starts(
     """Return networks that variable projection finds from greedy starts, and their losses."""
     if task.activation == "binary":
         return []
-    sizes, n_candidates = (1, task.n_neurons, task.samples.Y.shape[1]), max(N_CANDIDATES, task.n_neurons)
+    sizes = 1, task.n_neurons, task.samples.Y.shape[1]
+    n_candidates = max(N_CANDIDATES, task.n_neurons)
     networks = [
         descend(greedy(sizes, task.domain, task.samples.X, task.samples.Y, rng,
                        output_bias=task.output_bias, n_candidates=n_candidates), task, rng)
@@ -291,7 +292,7 @@ def descend(network: ReducedNetwork, task: Task, rng: np.random.Generator) -> Re
 
 
 def breakpoints(task: Task, runs: list[Run], positions: Array) -> Array:
-    """Return a breakpoint between each two runs, then one at an end of the domain per spare neuron."""
+    """Return a breakpoint between each two runs, then one at the domain's end per spare neuron."""
     low, high = task.ends
     if task.activation == "binary":  # ends lie outside, so that a neuron can be always on
         low, high = low - (high - low), high + (high - low)

@@ -155,7 +155,9 @@ def check_arguments(
     y = real_array(y, "y")
     Y = responses(y, len(X), y.shape[1] if y.ndim == 2 else 1)
     weights_of_mean_one(sample_weight, len(X))
-    weights = np.ones(len(X)) if sample_weight is None else real_array(sample_weight, "sample_weight")
+    weights = np.ones(len(X))
+    if sample_weight is not None:
+        weights = real_array(sample_weight, "sample_weight")
     choice(activation, "activation", ACTIVATIONS)
     return Samples(X, Y, weights), integer(n_neurons, "n_neurons", 1)
 

@@ -29,7 +29,8 @@ PLUS, MINUS, NONE = 0, 1, 2
 
 ONE_NEXT, FREE = 2, 3
 """States of the programme behind a gap without multipliers: the next run must be one group, or may
-be any, since the last run was one group or the gap has two breakpoints. Its other states are signs."""
+be any, since the last run was one group or the gap has two breakpoints. Its other states are signs.
+"""
 
 BITS = 32
 """Responses, and with them multipliers, are integers in units of 2^-32 of the data's own unit."""
@@ -262,7 +263,9 @@ def ascend(
             factor, waited, multipliers = factor / 2.0, 0, best
             continue
         step = factor * (target - bound) / square
-        multipliers = Multipliers(*(np.maximum(h + step * g, 0.0) for h, g in zip(multipliers, slope)))
+        multipliers = Multipliers(
+            *(np.maximum(h + step * g, 0.0) for h, g in zip(multipliers, slope))
+        )
     return best, found, best_bound
 
 
@@ -278,7 +281,10 @@ def exact_bound(lines: Lines, multipliers: Multipliers, unit: int, n_pieces: int
     They are rounded to integers, and each least value is rounded down: all else is exact.
     """
     rounded = Multipliers(*(
-        np.array([[round(Fraction(value) * unit) for value in row] for row in part.tolist()], dtype=object)
+        np.array(
+            [[round(Fraction(value) * unit) for value in row] for row in part.tolist()],
+            dtype=object,
+        )
         for part in multipliers
     ))
     least = piece_costs(lines, rounded).least

@@ -73,7 +73,8 @@ class PlaneOracle:
     Parameters
     ----------
     X : array (n_samples, 2)
-        Needs 72 bytes for each pair of different samples: 300 MB for 2000 of them, at most MOST_POINTS.
+        Needs 72 bytes for each pair of different samples: 300 MB for 2000 of them. There may be
+        MOST_POINTS at most.
     """
 
     exact = True
@@ -97,7 +98,8 @@ class PlaneOracle:
         self._on_at_start = np.where(angles[:, m - 1:] < angles[:, :m - 1], v, 0.0)
         order = np.argsort(angles, axis=-1, kind="stable")
         self._sample = np.take_along_axis(np.concatenate([others, others], axis=-1), order, axis=-1)
-        self._change = np.take_along_axis(np.concatenate([v, -v], axis=-1), order[np.newaxis], axis=-1)
+        both = np.concatenate([v, -v], axis=-1)
+        self._change = np.take_along_axis(both, order[np.newaxis], axis=-1)
         self._begin = np.take_along_axis(events, order[np.newaxis], axis=-1)
         self._end = np.roll(self._begin, -1, axis=-1)
 
@@ -118,7 +120,8 @@ class PlaneOracle:
         lengths = np.hypot(*r)
         pivot, arc = np.nonzero(lengths > np.abs(values)[:, np.newaxis])
         r, length = r[:, pivot, arc], lengths[pivot, arc]
-        direction, inside = _in_arc(r / length, self._begin[:, pivot, arc], self._end[:, pivot, arc])
+        begin, end = self._begin[:, pivot, arc], self._end[:, pivot, arc]
+        direction, inside = _in_arc(r / length, begin, end)
         pivot, length, direction = pivot[inside], length[inside], direction[:, inside]
         by_length = np.argsort(length, kind="stable")  # of several at one pivot, the last one stays
         pivot, direction = pivot[by_length], direction[:, by_length]

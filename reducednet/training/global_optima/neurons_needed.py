@@ -76,10 +76,12 @@ def neurons_needed(
     at_least = _fewest(limit_allows, 1, len(samples.X))
     if at_least is None:
         least = limit_of_samples(samples, len(samples.X), activation).bound
-        raise ValueError(message("error", f"at least {least}, the error of the means at equal x", error))
+        expected = f"at least {least}, the error of the means at equal x"
+        raise ValueError(message("error", expected, error))
     enough = _fewest(network_attains, at_least, len(samples.X) + 1)
     if enough is None:
-        raise ValueError(message("error", "larger than what rounding leaves of an exact fit", error))
+        expected = "larger than what rounding leaves of an exact fit"
+        raise ValueError(message("error", expected, error))
     return NeuronsNeeded(at_least, enough)
 
 

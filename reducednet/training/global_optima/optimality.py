@@ -10,8 +10,11 @@ all b, weak duality gives
     lambda.y - |lambda|^2 / 2 <= P.
 
 Proof: with r = y - N(X), the first term is lambda.r + lambda.N(X) - |lambda|^2 / 2, in which
-lambda.r - |lambda|^2 / 2 <= |r|^2 / 2 and lambda.N(X) = sum_j c_j |w_j| phi(w_j / |w_j|, b_j / |w_j|)
-<= beta sum_j |c_j| |w_j|. (docs/global-optima.md, section 7; Pilanci and Ergen, 2020.)
+
+    lambda.r - |lambda|^2 / 2 <= |r|^2 / 2,
+    lambda.N(X) = sum_j c_j |w_j| phi(w_j / |w_j|, b_j / |w_j|) <= beta sum_j |c_j| |w_j|.
+
+(docs/global-optima.md, section 7; Pilanci and Ergen, 2020.)
 """
 from __future__ import annotations
 
@@ -71,8 +74,8 @@ class OptimalityProof:
             object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def __repr__(self) -> str:
-        return (f"OptimalityProof(value={self.value:.6g}, bound={self.bound:.6g}, gap={self.gap:.2g}, "
-                f"{self.network.sizes[1]} neurons)")
+        numbers = f"value={self.value:.6g}, bound={self.bound:.6g}, gap={self.gap:.2g}"
+        return f"OptimalityProof({numbers}, {self.network.sizes[1]} neurons)"
 
     @property
     def gap(self) -> float:
@@ -96,7 +99,7 @@ class OptimalityProof:
         return self.bound <= dual_value(self.y, self.multipliers) and self.value >= error
 
     def _fits_together(self) -> bool:
-        """Return True if the statement is about a network of the kind in question and samples of it."""
+        """Return True if the statement is about a network and samples of the kind in question."""
         network, samples = self.network, (self.X, self.y, self.multipliers)
         m, shapes = len(self.X), [array.shape for array in samples]
         return (

@@ -90,7 +90,8 @@ def best_orientations(
             row @ values[:n_base] + chosen @ (factors[:, np.newaxis] * values[n_base:])
             for row, factors in zip(base, left)
         ]
-        costs = np.append(least_costs, _cost([(row[:, :Y.shape[1]], row[:, Y.shape[1]:]) for row in rows]))
+        parts = [(row[:, :Y.shape[1]], row[:, Y.shape[1]:]) for row in rows]
+        costs = np.append(least_costs, _cost(parts))
         order = np.argsort(costs, kind="stable")[:n_best]
         best, least_costs = np.vstack([best, chosen])[order], costs[order]
         if least_costs[0] <= enough:
@@ -105,7 +106,8 @@ def _cost(rows: list[tuple[Array, Array]]) -> Array:
         return _quotient((v**2).sum(axis=1), (G**2).sum(axis=1))
     (v, G), (w, F) = rows
     GG, FF, GF = (np.einsum("ij,ij->i", *pair) for pair in ((G, G), (F, F), (G, F)))
-    quadratic_form = FF * (v**2).sum(axis=1) - 2.0 * GF * (v * w).sum(axis=1) + GG * (w**2).sum(axis=1)
+    vv, vw, ww = ((one * other).sum(axis=1) for one, other in ((v, v), (v, w), (w, w)))
+    quadratic_form = FF * vv - 2.0 * GF * vw + GG * ww
     determinant = np.maximum(GG * FF - GF**2, LEAST_SINGULAR_VALUE**2 * GG * FF)
     return _quotient(np.maximum(quadratic_form, 0.0), determinant)
 
@@ -116,7 +118,7 @@ def _quotient(numerator: Array, denominator: Array) -> Array:
 
 
 def _sets(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield sets of neurons as rows of bool arrays: all, if there are few enough, else random ones."""
+    """Yield sets of neurons as rows of bool arrays: all, if they are few, else random ones."""
     if 2**min(n, 64) > CHUNK * MOST_CHUNKS:
         for _ in range(MOST_CHUNKS):
             yield rng.random((CHUNK, n)) < 0.5

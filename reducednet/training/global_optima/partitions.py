@@ -11,13 +11,14 @@ to one run: i and j count groups of them.
 """
 from __future__ import annotations
 
+from bisect import bisect_left
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..._validation import Array
+from ..._validation import Array, message
 from ...numerics.rationals import integers
 
 Integers = npt.NDArray[Any]
@@ -25,6 +26,9 @@ Integers = npt.NDArray[Any]
 
 INFEASIBLE = 2**62
 """The cost of a partition that does not exist. All others cost less, and two fit into an int64."""
+
+MOST_RUNS = 4 * 10**8
+"""The most runs whose costs are computed: five to ten minutes, all runs of 28,000 samples."""
 
 WELL_RESOLVED = Fraction(1, 2**20)
 """A partition found is final if it costs at least this share of the one known before."""
@@ -120,11 +124,17 @@ class RunCosts:
         """The cumulative sums of w, w x, w x^2, w y, w x y and w y^2, y the first output."""
         return self._w, self._wx, self._wxx, self._wy[0], self._wxy[0], self._wyy
 
-    def quotients(self, first: int, last: int) -> tuple[Integers, Integers]:
-        """Return numerators and denominators of the costs of i .. last, i = first, ..., last."""
+    def quotients(
+        self, first: int, last: int, stop: int | None = None
+    ) -> tuple[Integers, Integers]:
+        """Return numerators and denominators of the costs of i .. last, first <= i < stop.
+
+        The last i is `last` without a stop.
+        """
+        stop = last + 1 if stop is None else stop
 
         def sums(cumulative: Integers) -> Integers:
-            return cumulative[last + 1] - cumulative[first:last + 1]
+            return cumulative[last + 1] - cumulative[first:stop]
 
         k, s_y = sums(self._w), [sums(values) for values in self._wy]
         c_yy = k * sums(self._wyy) - sum(values * values for values in s_y)
@@ -132,13 +142,14 @@ class RunCosts:
             return c_yy, k
         s_x = sums(self._wx)
         c_xx = k * sums(self._wxx) - s_x * s_x
-        c_xx[-1] = 1  # one group has no slope: c_xy = 0, and the cost is c_yy / k
+        if stop == last + 1:
+            c_xx[-1] = 1  # one group has no slope: c_xy = 0, and the cost is c_yy / k
         c_xy = [k * sums(s_xy) - s_x * values for s_xy, values in zip(self._wxy, s_y)]
         return c_yy * c_xx - sum(values * values for values in c_xy), k * c_xx
 
     def cost(self, first: int, last: int) -> Fraction:
         """Return the cost of one run, in units."""
-        numerators, denominators = self.quotients(first, last)
+        numerators, denominators = self.quotients(first, last, first + 1)
         return Fraction(numerators[0], denominators[0])
 
     def run(self, first: int, last: int) -> Run:
@@ -172,16 +183,26 @@ def best_partitions(costs: RunCosts, n_runs: int) -> dict[int, Partition]:
     The costs are rounded down to integers, multiples of 2^-s, and the programme in int64 is exact:
     its optimum is at most that of the true costs. Some partition costs `enough`. A run that costs
     more is in no best partition, and neither are the longer runs with the same end, which cost more
-    still: they are never looked at. s is chosen such that n_runs times `enough` fits. If `enough` is 0,
-    only runs that cost 0 exactly are looked at.
+    still: they are never looked at. s is chosen such that n_runs times `enough` fits. If `enough`
+    is 0, only runs that cost 0 exactly are looked at.
 
     Partitions into fewer than n_runs runs may miss a better one that has such a run.
 
     Runs of equal length may cost far more than the best ones, for an outlier say, and 2^-s is then
     coarse: the cost of what was found serves as `enough` once more.
+
+    Raises
+    ------
+    ValueError
+        If the costs of more than MOST_RUNS runs are to be computed.
     """
     n_runs = min(n_runs, costs.n_groups)
     enough = _cost_of_equal_runs(costs, n_runs)
+    expected = _expected_runs(costs, enough)
+    if expected > MOST_RUNS:
+        most = f"fewer samples: at most {MOST_RUNS:.0e} runs of neighbours can be compared"
+        came = f"{costs.n_groups} different samples with about {expected:.0e} such runs"
+        raise ValueError(message("X", most, came))
     found: dict[int, Partition] = {}
     while True:
         found |= _partitions(costs, n_runs, enough)
@@ -189,6 +210,23 @@ def best_partitions(costs: RunCosts, n_runs: int) -> dict[int, Partition]:
         if cost >= enough * WELL_RESOLVED:
             return found
         enough = cost
+
+
+def _expected_runs(costs: RunCosts, enough: Fraction) -> float:
+    """Estimate how many runs cost at most `enough`, by those that end at one of 50 groups.
+
+    Longer runs with the same end cost more, so that bisection finds the longest. If all runs are
+    few enough, return their number.
+    """
+    n = costs.n_groups
+    if n * (n + 1) // 2 <= MOST_RUNS:
+        return n * (n + 1) // 2
+    ends = [n * number // 50 - 1 for number in range(1, 51)]
+    firsts = [
+        bisect_left(range(end), True, key=lambda first: costs.cost(first, end) <= enough)
+        for end in ends
+    ]
+    return n * sum(end - first + 1 for first, end in zip(firsts, ends)) / len(ends)
 
 
 def _partitions(costs: RunCosts, n_runs: int, enough: Fraction) -> dict[int, Partition]:

@@ -24,7 +24,8 @@ def training_limit(
     `fit_exact` constructs a network that nearly attains the bound where any does.
 
     Time grows as n_samples^2, memory as n_samples n_neurons: about .02 s for 200 samples and 1 s
-    for 2,000, and 30 s for 10,000.
+    for 2,000, and 30 s for 10,000. What would take more than about ten minutes is refused (noise
+    from 28,000 samples on; smooth data with many neurons need less).
 
     Parameters
     ----------
@@ -46,12 +47,13 @@ def training_limit(
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong type or shape, in particular if X has more than one column.
+        If an argument has the wrong type or shape, in particular if X has more than one column, or
+        if there are too many samples.
 
     References
     ----------
-    docs/global-optima.md, sections 1 and 6. R. Bellman, *On the approximation of curves by line segments
-    using dynamic programming*, Comm. ACM 4 (1961).
+    docs/global-optima.md, sections 1 and 6. R. Bellman, *On the approximation of curves by line
+    segments using dynamic programming*, Comm. ACM 4 (1961).
 
     Examples
     --------

@@ -22,13 +22,15 @@ B is the number of boxes that are bounded at the same time, d the number of inpu
 {x = middle + radius t} with |t_i| <= 1, entry by entry (see `Region`). u = 2^-53, gamma_n and the
 charges for underflow are those of `arithmetic`; s(z) = max(z, 0) and x^+ = max(x, 0).
 """
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .arithmetic import (
-    SMALLEST, UNDERFLOW, UNIT_ROUNDOFF, Interval, Layer, above, below, block_product, bounding_box,
-    gamma, kind_of, layers_of, leaf_boxes, middle_and_radius, raised, require,
+    SMALLEST, UNDERFLOW, UNIT_ROUNDOFF, Interval, Layer, above, below, bounding_box, gamma, kind_of,
+    layers_of, leaf_boxes, middle_and_radius, parts_of, raised, require, roundings_of_parts,
 )
 
 BATCH = 1 << 18
@@ -70,14 +72,71 @@ class Forms(NamedTuple):
 
 
 class UncertainRows(NamedTuple):
-    """z = (coefficients +- errors) v, entry by entry; the last one of the quantities v is 1."""
+    """z = (coefficients +- errors) v, entry by entry; the last one of the quantities v is 1.
+
+    Or some of the columns of such rows.
+    """
 
     coefficients: Any
     errors: Any
 
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return len(self.coefficients)
+
+    @property
+    def parts(self) -> list[slice]:
+        """Slices of the columns, in order; the last one is the column of the constant 1 alone."""
+        n = self.coefficients.shape[1] - 1
+        return [*parts_of(0, n), slice(n, n + 1)]
+
+    def columns(self, part: slice) -> "UncertainRows":
+        """Return some of the columns."""
+        return UncertainRows(self.coefficients[:, part], self.errors[:, part])
+
     def take(self, which: Any) -> "UncertainRows":
         """Return some of the rows."""
         return UncertainRows(self.coefficients[which], self.errors[which])
+
+    def map(self, change: Callable[["UncertainRows"], "UncertainRows"]) -> "UncertainRows":
+        """Return what a function makes of the rows: one that treats each column by itself."""
+        return change(self)
+
+    def whole(self) -> "UncertainRows":
+        """Return all columns."""
+        return self
+
+
+class RowsInParts(NamedTuple):
+    """Rows as `UncertainRows`, of which only some columns are made at a time.
+
+    Two layers of 3000 neurons have 10^7 weights in each network. All columns at once took 8 s and
+    2 GB; parts that stay in cache take 1.3 s.
+
+    parts : slices of the columns, in order; the last one is the column of the constant 1 alone
+    columns : function of a part that returns its columns as `UncertainRows`
+    """
+
+    parts: list[slice]
+    columns: Callable[[slice], UncertainRows]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self.columns(self.parts[-1]).n_rows
+
+    def map(self, change: Callable[[UncertainRows], UncertainRows]) -> "RowsInParts":
+        """Return what a function makes of the rows: one that treats each column by itself."""
+        return RowsInParts(self.parts, lambda part: change(self.columns(part)))
+
+    def whole(self) -> UncertainRows:
+        """Return all columns."""
+        made = [self.columns(part) for part in self.parts]
+        return UncertainRows(*(np.concatenate(blocks, axis=1) for blocks in zip(*made)))
+
+
+Rows = UncertainRows | RowsInParts
 
 
 class Classes(NamedTuple):
@@ -119,7 +178,7 @@ def magnitude(forms: Forms) -> Any:
     return np.stack([by_interval, by_linear_form], axis=1) + radii
 
 
-def combine(rows: UncertainRows, forms: Forms) -> Forms:
+def combine(rows: Rows, forms: Forms) -> Forms:
     """Return forms of z = (C +- E) v. As the last v is 1, the last column of C is a constant.
 
     With v within its radius of its values, |v| <= magnitude, and r roundings of a term,
@@ -134,22 +193,47 @@ def combine(rows: UncertainRows, forms: Forms) -> Forms:
     Products that underflow: gamma magnitude, which then meets |C|; the terms of each column; and
     coefficients whose own products did, which are off by less than UNDERFLOW each.
     """
-    coefficients, errors = rows
-    n, n_columns = coefficients.shape[1], forms.values.shape[1]
-    weights, constants = coefficients[:, :-1], coefficients[:, -1:, np.newaxis]
+    *parts, last = rows.parts
+    roundings = roundings_of_parts(parts)
     magnitudes = magnitude(forms)
+    each = forms.radii + (gamma(roundings) * magnitudes + SMALLEST)
 
-    values, roundings = block_product(weights, forms.values[:-1])
-    values[:, :2] += constants
+    constants, errors_of_constants = rows.columns(last)
+    n_rows, (n_forms, n_columns, n_boxes) = len(constants), forms.values.shape
+    values, radii = np.zeros((n_rows, n_columns, n_boxes)), np.zeros((n_rows, 2, n_boxes))
+    of_errors = 0.0 * radii
+    for part in parts:
+        coefficients, errors = rows.columns(part)
+        add_product(values, coefficients, forms.values[part])
+        radii += product(np.abs(coefficients), each[part])
+        if errors.any():
+            of_errors += product(errors, magnitudes[part])
 
-    each = forms.radii[:-1] + (gamma(roundings) * magnitudes[:-1] + SMALLEST)
-    radii = block_product(np.abs(weights), each)[0] + UNIT_ROUNDOFF * np.abs(values[:, :2])
-    if errors.any():
-        product, roundings = block_product(errors, magnitudes)
-        radii += product
+    values[:, :2] += constants[:, :, np.newaxis]
+    of_errors += errors_of_constants[:, :, np.newaxis]
+    radii += UNIT_ROUNDOFF * np.abs(values[:, :2])
+    underflow = UNDERFLOW * ((n_forms - 1) * n_columns + magnitudes.sum(axis=0))
+    return Forms(values, raised(radii + of_errors, roundings + n_columns + 4) + underflow)
 
-    underflow = UNDERFLOW * (n * n_columns + magnitudes.sum(axis=0))
-    return Forms(values, raised(radii, roundings + n_columns + 4) + underflow)
+
+def add_product(total: Any, weights: Any, values: Any) -> None:
+    """Add the product of weights (m, n) and values (n, d + 2, B) of forms to the total.
+
+    Columns of zeros are left out: of the inputs' forms, of which each has one slope, nearly all
+    (with 3000 inputs the checker takes a third of the time).
+    """
+    is_used = values.any(axis=(0, 2))
+    if is_used.all():
+        total += product(weights, values)
+    else:
+        total[:, is_used] += product(weights, values[:, is_used])
+
+
+def product(weights: Any, forms: Any) -> Any:
+    """Return the product of weights (m, n) and numbers (n, ...), in one call of a matrix product.
+    """
+    n = len(forms)
+    return (weights @ forms.reshape(n, -1)).reshape(len(weights), *forms.shape[1:])
 
 
 def bounds(forms: Forms, region: Region) -> Interval:
@@ -238,49 +322,91 @@ def classes_of(labels: Any, scales: Any, n_neurons: int) -> Classes:
     )
 
 
-def coefficients_over_classes(
-    layer_g: Layer, layer_f: Layer, classes: Classes, live: Any
-) -> UncertainRows:
-    """Return both networks' rows over the representatives, the live neurons' remainders, and 1.
+def rows_over_classes(layer_g: Layer, layer_f: Layer, classes: Classes, live: Any) -> RowsInParts:
+    """Return both networks' rows over the representatives' H, the live neurons' remainders, and 1.
 
-    With h_m = factor_m H_c + remainder_m the coefficient of H_c is sum_m W_m factor_m over the
-    class's neurons of that network, which are k. A term goes through k - 1 additions, and through a
-    product unless its factor is 1:
+    For a neuron of a network with the weights W, and h_m = factor_m H_c + remainder_m, the
+    coefficient of H_c is sum_m W_m factor_m over the class's neurons of that network, and that of a
+    remainder is W_m (PROOFS, Lemma 8).
+    """
+    n_classes, n_quantities = len(classes.representatives), len(classes.representatives) + len(live)
+    constants = np.append(layer_g.thresholds, layer_f.thresholds)[:, np.newaxis]
+
+    def columns(part: slice) -> UncertainRows:
+        if part.stop <= n_classes:
+            which = range(part.start, part.stop)
+            return coefficients_over_classes(layer_g, layer_f, classes, which)
+        if part.stop <= n_quantities:
+            neurons = live[part.start - n_classes:part.stop - n_classes]
+            return weights_of_neurons(layer_g, layer_f, neurons)
+        return UncertainRows(constants, 0.0 * constants)
+
+    parts = [*parts_of(0, n_classes), *parts_of(n_classes, n_quantities)]
+    return RowsInParts([*parts, slice(n_quantities, n_quantities + 1)], columns)
+
+
+def coefficients_over_classes(
+    layer_g: Layer, layer_f: Layer, classes: Classes, which: range
+) -> UncertainRows:
+    """Return both networks' coefficients sum_m W_m factor_m of the representatives of some classes.
+
+    If k of a network's neurons are in a class, then a term goes through k - 1 additions, and
+    through a product unless its factor is 1:
 
         |error| <= sum_m |W_m factor_m| gamma_(k or k-1), and UNDERFLOW for each that rounds.
 
     This is a sum of at most as many terms as there are neurons, and three roundings of each.
-    (PROOFS, Lemma 8.)
     """
-    (W_g, b_g), (W_f, b_f) = layer_g, layer_f
-    n_classes = len(classes.representatives)
-    beside_g, beside_f = np.zeros((len(W_g), W_f.shape[1])), np.zeros((len(W_f), W_g.shape[1]))
-    weights = np.block([[W_g, beside_g], [beside_f, W_f]])
+    labels, (n_rows_g, n_g) = classes.labels, layer_g.weights.shape
+    neurons = np.flatnonzero((labels >= which.start) & (labels < which.stop))
+    neurons = neurons[np.argsort(labels[neurons], kind="stable")]
 
-    by_class = np.argsort(classes.labels, kind="stable")[(classes.labels < 0).sum():]
-    labels, factors = classes.labels[by_class], classes.factors[by_class]
-    sums = weights[:, by_class] * factors
-    errors = sums
-    if n_classes:
-        class_and_network = labels + n_classes * (by_class >= W_g.shape[1])
-        additions = np.bincount(class_and_network)[class_and_network] - 1
-        roundings = additions + (factors != 1.0)
+    result = no_rows(n_rows_g + len(layer_f.weights), len(which))
+    for half, layer, own, first in (
+        (slice(n_rows_g), layer_g, neurons[neurons < n_g], 0),
+        (slice(n_rows_g, None), layer_f, neurons[neurons >= n_g], n_g),
+    ):
+        weights, labels_from_0 = layer.weights[:, own - first], labels[own] - which.start
+        add_sums_over_labels(result.take(half), weights, classes.factors[own], labels_from_0)
+    return result
+
+
+def add_sums_over_labels(result: UncertainRows, weights: Any, factors: Any, labels: Any) -> None:
+    """Add to the column of each label the sum of its weights times factors; labels are sorted."""
+    present, starts, counts = np.unique(labels, return_index=True, return_counts=True)
+    additions = np.repeat(counts - 1, counts)
+    roundings = additions + (factors != 1.0)
+    sums = weights * factors
+    if roundings.any():
         errors = np.abs(sums) * gamma(roundings) + UNDERFLOW * (roundings > 0)
+        if additions.any():
+            errors = np.add.reduceat(errors, starts, axis=1)
+            sums = np.add.reduceat(sums, starts, axis=1)
+        result.errors[:, present] += raised(errors, len(labels) + 3)
+    result.coefficients[:, present] += sums
 
-        starts = np.flatnonzero(np.diff(labels, prepend=-1))
-        errors = raised(np.add.reduceat(errors, starts, axis=1), len(labels) + 3)
-        sums = np.add.reduceat(sums, starts, axis=1)
 
-    coefficients = np.column_stack([sums, weights[:, live], np.append(b_g, b_f)])
-    exact = np.zeros((len(coefficients), len(live) + 1))
-    return UncertainRows(coefficients, np.column_stack([errors, exact]))
+def weights_of_neurons(layer_g: Layer, layer_f: Layer, neurons: Any) -> UncertainRows:
+    """Return both networks' coefficients of some neurons' remainders: 0 in the other network."""
+    n_rows_g, n_g = layer_g.weights.shape
+    is_g = neurons < n_g
+    result = no_rows(n_rows_g + len(layer_f.weights), len(neurons))
+    result.coefficients[:n_rows_g, is_g] = layer_g.weights[:, neurons[is_g]]
+    result.coefficients[n_rows_g:, ~is_g] = layer_f.weights[:, neurons[~is_g] - n_g]
+    return result
+
+
+def no_rows(n_rows: int, n_columns: int) -> UncertainRows:
+    """Return rows of zeros whose columns are contiguous, as those of a network's weights are."""
+    shape = n_rows, n_columns
+    return UncertainRows(np.zeros(shape, order="F"), np.zeros(shape, order="F"))
 
 
 # ReLU
 
 
 def relu_remainders(
-    rows: UncertainRows, classes: Classes, forms: Forms, region: Region
+    rows: Rows, classes: Classes, forms: Forms, region: Region
 ) -> tuple[Forms, Any]:
     """Return forms of h - |q| H_c for each neuron (q = 0: of h), and lower bounds on z where q = 0.
 
@@ -288,15 +414,17 @@ def relu_remainders(
     q < 0, as s(z) = s(-z) + z. That sum rounds once in each number, by u |result|; its radius is a
     sum of d + 4 roundings.
     """
-    delta = combine(difference_rows(rows, classes), forms)
+    delta = combine(rows.map(partial(difference_rows, classes=classes)), forms)
     delta_bounds = bounds(delta, region)
     values, radii = difference_of_relus(delta, delta_bounds, classes)
 
     opposite = np.flatnonzero(classes.scales < 0.0)
-    z = combine(rows.take(opposite), forms)
-    values[opposite] += z.values
-    of_sum = UNIT_ROUNDOFF * magnitude(Forms(values[opposite], 0.0 * z.radii))
-    radii[opposite] = raised(radii[opposite] + z.radii + of_sum, values.shape[1] + 2) + UNDERFLOW
+    if len(opposite):
+        z = combine(rows.map(lambda part: part.take(opposite)), forms)
+        values[opposite] += z.values
+        of_sum = UNIT_ROUNDOFF * magnitude(Forms(values[opposite], 0.0 * z.radii))
+        total = raised(radii[opposite] + z.radii + of_sum, values.shape[1] + 2)
+        radii[opposite] = total + UNDERFLOW
     return Forms(values, radii), delta_bounds.low
 
 
@@ -309,12 +437,15 @@ def difference_rows(rows: UncertainRows, classes: Classes) -> UncertainRows:
 
     which is a sum of at most five roundings. Products that underflow: see `combine`.
     """
-    result = UncertainRows(*(part.copy() for part in rows))
+    result = UncertainRows(*(part.copy(order="K") for part in rows))
     compared = np.flatnonzero(classes.scales != 0.0)
     q = classes.scales[compared, np.newaxis]
     scale = np.abs(q)
     row, error = rows.take(compared)
     row_c, error_c = rows.take(classes.compared_to[compared])
+    if not row_c.any() and not error_c.any():  # columns of the other network's remainders
+        result.coefficients[compared] = np.sign(q) * row
+        return result
 
     difference = row - q * row_c
     of_product = np.where(scale == 1.0, 0.0, scale) * np.abs(row_c)
@@ -423,39 +554,43 @@ def sharpened(interval: Interval, a: Interval, b: Interval, delta: Interval) -> 
 
 
 def bounds_through_always_on(
-    outputs: UncertainRows, forms: Forms, on: Any, lows: Any, rows: UncertainRows,
-    forms_below: Forms, region: Region,
+    outputs: UncertainRows, forms: Forms, on: Any, lows: Any, rows: Rows, forms_below: Forms,
+    region: Region,
 ) -> Interval:
     """Return bounds of the outputs' difference with the always-on neurons replaced by their rows.
 
     As s(z) = z + s(-z), a neuron with z >= low is h = z + nu with nu in [0, (-low)^+]. So
-    D h = D nu + (D C) v for its row z = (C +- E) v over the forms v below. With D +- F the
-    coefficients of k such neurons,
-
-        |(D +- F)(C +- E) - fl(D C)| <= |D| (E + gamma_k |C|) + F (|C| + E),
-
-    a sum of k + 5 roundings (PROOFS, Lemmas 6 and 10). What gamma |C| loses by underflow meets |D|.
+    D h = D nu + (D C) v for its row z = (C +- E) v over the forms v below (PROOFS, Lemma 10).
     The sum of both parts is rounded once in each number; its radius is a sum of d + 4 roundings.
     """
-    differences, difference_errors = outputs.coefficients[:, on], outputs.errors[:, on]
-    magnitudes, k = np.abs(rows.coefficients), len(on)
-
     with_nu = Forms(*(part.copy() for part in forms))
     with_nu.values[on], with_nu.radii[on] = 0.0, np.maximum(-lows, 0.0)[:, np.newaxis] / 2.0
     with_nu.radii[on] += SMALLEST * (lows < 0.0)[:, np.newaxis]  # half of the smallest number is 0
     with_nu.values[on, :2] = with_nu.radii[on]  # nu, in its middle
     kept = combine(outputs, with_nu)
 
-    of_rows = np.abs(differences) @ (rows.errors + (gamma(k) * magnitudes + SMALLEST))
-    of_differences = difference_errors @ (magnitudes + rows.errors)
-    product_errors = raised(of_rows + of_differences, k + 5) + UNDERFLOW * k
-    products = UncertainRows(differences @ rows.coefficients, product_errors)
-    replaced = combine(products, forms_below)
+    of_neurons = UncertainRows(outputs.coefficients[:, on], outputs.errors[:, on])
+    replaced = combine(rows.map(partial(product_of_rows, of_neurons)), forms_below)
 
     total = kept.values + replaced.values
     of_sum = UNIT_ROUNDOFF * magnitude(Forms(total, 0.0 * kept.radii))
     radii = raised(kept.radii + replaced.radii + of_sum, total.shape[1] + 2) + UNDERFLOW
     return bounds(Forms(total, radii), region)
+
+
+def product_of_rows(outputs: UncertainRows, rows: UncertainRows) -> UncertainRows:
+    """Return the rows (D +- F)(C +- E) for outputs D +- F of k neurons, and the neurons' C +- E.
+
+        |(D +- F)(C +- E) - fl(D C)| <= |D| (E + gamma_k |C|) + F (|C| + E),
+
+    a sum of k + 5 roundings (PROOFS, Lemma 6). What gamma |C| loses by underflow meets |D|.
+    """
+    weights, uncertain = outputs
+    magnitudes, k = np.abs(rows.coefficients), len(rows.coefficients)
+    of_rows = np.abs(weights) @ (rows.errors + (gamma(k) * magnitudes + SMALLEST))
+    of_outputs = uncertain @ (magnitudes + rows.errors)
+    errors = raised(of_rows + of_outputs, k + 5) + UNDERFLOW * k
+    return UncertainRows(weights @ rows.coefficients, errors)
 
 
 def output_differences(rows: UncertainRows) -> UncertainRows:
@@ -475,10 +610,10 @@ def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, kind: str) -
     """
     forms, region = input_forms(boxes, domain, kind)
     coefficients = np.concatenate([np.column_stack(layer) for layer in layers[0]])
-    rows = UncertainRows(coefficients, 0.0 * coefficients)
+    rows: Rows = UncertainRows(coefficients, 0.0 * coefficients)
     for number, (layer_g, layer_f) in enumerate(layers[1:]):
         labels, scales = data[f"labels{number}"], data[f"scales{number}"]
-        classes = classes_of(labels, scales, len(rows.coefficients))
+        classes = classes_of(labels, scales, rows.n_rows)
         remainders, lows = relu_remainders(rows, classes, forms, region)
         if not data["linear"]:  # forms with no slopes, which are the intervals again
             remainders = Forms(remainders.values[:, [0, 0]], remainders.radii[:, [0, 0]])
@@ -490,17 +625,18 @@ def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, kind: str) -
 
         rows_below, forms_below = rows, forms
         forms = with_one(remainders.take(kept))
-        rows = coefficients_over_classes(layer_g, layer_f, classes, live)
+        rows = rows_over_classes(layer_g, layer_f, classes, live)
 
-    differences = output_differences(rows)
+    differences = rows.map(output_differences).whole()
     result = bounds(combine(differences, forms), region).largest
     if len(boxes) == 1 and len(layers) > 2:  # with many boxes the second bound takes too long
         sizes = magnitude(forms)[:-1, 0, 0]  # by the intervals, without the constant 1
         nearly_on = lows[kept, 0] >= -NEARLY_ON * sizes
         on = np.flatnonzero((classes.scales[kept] == 0.0) & nearly_on)
         neurons = kept[on]
+        rows_of_neurons = rows_below.map(lambda part: part.take(neurons))
         through = bounds_through_always_on(
-            differences, forms, on, lows[neurons], rows_below.take(neurons), forms_below, region
+            differences, forms, on, lows[neurons], rows_of_neurons, forms_below, region
         )
         result = np.minimum(result, through.largest)
     return result.max()

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .arithmetic import (
-    SMALLEST, UNDERFLOW, UNIT_ROUNDOFF, Interval, Layer, above, affine_bounds, below, bounding_box,
-    gamma, highest, kind_of, layers_of, raised, row_norms,
+    SMALLEST, UNDERFLOW, UNIT_ROUNDOFF, Interval, Layer, above, absolute_product, affine_bounds,
+    below, bounding_box, gamma, highest, kind_of, layers_of, raised, row_norms,
 )
 
 LARGEST = Fraction(float(np.finfo(np.float64).max))
@@ -49,8 +49,9 @@ def affine_error(layer: Layer, h: Evaluated) -> Any:
     """
     W, b = layer
     n = W.shape[1]
-    terms = raised(np.abs(W) @ (h.interval.largest + h.error) + np.abs(b), 2 * n + 3)
-    error = np.abs(W) @ h.error + gamma(n + 1) * terms
+    products = absolute_product(W, np.stack([h.interval.largest + h.error, h.error], axis=1))
+    terms = raised(products[:, 0] + np.abs(b), 2 * n + 3)
+    error = products[:, 1] + gamma(n + 1) * terms
     return raised(error, n + 3) + UNDERFLOW * (2 * n + 2)
 
 

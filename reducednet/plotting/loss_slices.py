@@ -1,0 +1,129 @@
+"""Draw the loss of a network over the reduced space of one of its neurons."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._validation import Array, integer, message, responses, samples
+from ..domains import Domain
+from ..networks.activations import activation_named
+from ..networks.network import Network
+from .neurons import intervals_of, unit_neurons
+from .style import COLOURS, axes, network_on_domain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ANGLES, POSITIONS = 181, 101
+"""Points of the grid over the angles of w and over the positions of b in I(w)."""
+
+
+def loss_slice(
+    network: Network, X: Any, y: Any, domain: Domain | None = None, ax: Axes | None = None, *,
+    neuron: int = 0,
+) -> Axes:
+    """Draw the mean squared error over the angle and position of one neuron; all else stays as it is.
+
+    The neuron's unit weights are w = (cos t, sin t), its threshold is b = (1 - q) low + q high in
+    I(w) = [low, high], and its outgoing weight is that of the network with |w| = 1. A star marks
+    the network's own neuron. With one input there are two weights, -1 and 1: two curves over q.
+
+    Parameters
+    ----------
+    network : Network or ReducedNetwork
+        A network of one hidden layer and one or two inputs.
+    X : array (n_samples, n_inputs)
+    y : array (n_samples,) or (n_samples, n_outputs)
+    domain : Box, Ball or Hull, optional
+        By default that of a reduced network.
+    ax : Axes, optional
+    neuron : int
+        Which one, counted from 0.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or shape, the network is deeper or has more inputs, or
+        there is no such neuron, or its weights are 0.
+
+    Examples
+    --------
+    >>> from reducednet.domains import Box
+    >>> from reducednet.reduced_space.reduced_network import ReducedNetwork
+    >>> red = ReducedNetwork.random((1, 5, 1), Box(0, 1), rng=0)
+    >>> X = np.linspace(0, 1, 20)[:, np.newaxis]
+    >>> [line.get_label() for line in loss_slice(red, X, X[:, 0], neuron=1).lines]
+    ['w = 1', 'w = -1', 'the network']
+    """
+    network, domain = network_on_domain(network, domain, 2)
+    if network.depth != 1:
+        raise ValueError(message("network", "one of one hidden layer", f"{network.depth} hidden layers"))
+    neuron = integer(neuron, "neuron", 0)
+    if neuron >= network.sizes[1]:
+        raise ValueError(message("neuron", f"below the number of neurons, {network.sizes[1]}", neuron))
+    if not network.weights[0][neuron].any():
+        raise ValueError(message("neuron", "one whose weights are not 0", neuron))
+    X = samples(X, network.n_inputs)
+    y = responses(y, len(X), network.n_outputs)
+    draw = _curves if network.n_inputs == 1 else _map
+    return draw(network, X, y, domain, axes(ax), neuron)
+
+
+def _losses(network: Network, X: Array, y: Array, neuron: int, units: Array, b: Array) -> Array:
+    """Return the loss with this neuron at each pair of unit weights and threshold, (n,).
+
+    r_i + c s(w.x_i + b), where r is the residual without the neuron and c its outgoing weight.
+    """
+    s = activation_named(network.activation).value
+    w, own = network.weights[0][neuron], network.thresholds[0][neuron]
+    scale = float(np.linalg.norm(w)) if network.activation == "relu" else 1.0
+    c = network.output_weights[:, neuron] * scale
+    rest = network(X) - y - s(X @ w + own)[:, np.newaxis] * network.output_weights[:, neuron]
+    H = s(X @ units.T + b)  # (n_samples, n)
+    # |r + c h|^2 = |r|^2 + 2 h (r.c) + h^2 |c|^2, summed over the outputs
+    terms = (rest * rest).sum(axis=1)[:, np.newaxis] + 2.0 * H * (rest @ c)[:, np.newaxis]
+    losses: Array = (terms + H * H * float(c @ c)).mean(axis=0)
+    return losses
+
+
+def _position(domain: Domain, units: Array, b: float) -> float:
+    low, high = intervals_of(domain, units)[0]
+    return float((b - low) / (high - low)) if high > low else 0.0
+
+
+def _curves(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron: int) -> Axes:
+    positions = np.linspace(0.0, 1.0, 4 * POSITIONS)
+    for sign, colour, style in ((1.0, COLOURS[1], "-"), (-1.0, COLOURS[0], "--")):
+        units = np.full((len(positions), 1), sign)
+        low, high = intervals_of(domain, units).T
+        losses = _losses(network, X, y, neuron, units, (1.0 - positions) * low + positions * high)
+        ax.plot(positions, losses, color=colour, linestyle=style, linewidth=1.8, label=f"w = {sign:.0f}")
+    units, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
+    own = _losses(network, X, y, neuron, units[np.newaxis], np.array([b]))
+    ax.plot(_position(domain, units[np.newaxis], b), own, linestyle="", marker="*", markersize=13,
+            color=COLOURS[2], markeredgecolor="black", label="the network")
+    ax.set(xlabel="position q of b in I(w)", ylabel="mean squared error")
+    ax.legend(fontsize="small")
+    return ax
+
+
+def _map(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron: int) -> Axes:
+    angles, positions = np.linspace(-np.pi, np.pi, ANGLES), np.linspace(0.0, 1.0, POSITIONS)
+    units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    low, high = intervals_of(domain, units).T
+    rows = [_losses(network, X, y, neuron, units, (1.0 - q) * low + q * high) for q in positions]
+    image = ax.contourf(angles, positions, np.stack(rows), levels=20, cmap="cividis")
+    ax.figure.colorbar(image, ax=ax, label="mean squared error")
+    unit, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
+    ax.plot(np.arctan2(unit[1], unit[0]), _position(domain, unit[np.newaxis], b), linestyle="",
+            marker="*", markersize=14, color=COLOURS[0], markeredgecolor="white", label="the network")
+    ax.set(xlabel="angle of w", ylabel="position q of b in I(w)")
+    ax.set_xticks(np.pi * np.array([-1, -0.5, 0, 0.5, 1]),
+                  ["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])
+    ax.legend(fontsize="small")
+    return ax
