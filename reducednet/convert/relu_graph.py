@@ -176,6 +176,20 @@ class ReluGraph:
         """Return y - z."""
         return self.add(y, self.negate(z))
 
+    def standardize(
+        self, z: Value, mean: Array, deviation: Array, scale: Array | None = None, shift: Array | None = None,
+    ) -> Value:
+        """Return (z - mean) / deviation * scale + shift, as normalisations compute it.
+
+        The factor scale / deviation is rounded once more than its parts.
+        """
+        with np.errstate(all="ignore"):
+            factors = (1.0 if scale is None else scale) / deviation
+        if not np.isfinite(factors).all():
+            raise ValueError("a normalisation must have positive variances, not too small")
+        z = self.scale(factors, self.shift(z, -mean))
+        return z if shift is None else self.shift(z, shift)
+
     def select(self, z: Value, index: np.ndarray) -> Value:
         """Return the entries z[index], for an array of integers index."""
         if np.array_equal(index, np.arange(z.size)):
@@ -382,6 +396,29 @@ def _matrix(values: Sequence[Value], below: Sequence[Neurons]) -> Array:
             column += h.size
         row += z.size
     return W
+
+
+# ----------------------------------------------------------------------------------------------- advice
+
+LAST_ADVICE = '`until="logits"` gives the network before it'
+
+_KINDS = "a ReLU network is made of affine maps and ReLUs"
+_SMOOTH = "it is no ReLU: train the model with ReLU or LeakyReLU in its place"
+_ADVICE = {
+    "conv": "a convolution is no dense layer: only networks of dense layers are read",
+    "pool": "only networks of dense layers are read",
+    "quant": "convert the model before it is quantised",
+    "layernorm": "it divides by what it computes from the sample: use batch normalisation",
+    "groupnorm": "it divides by what it computes from the sample: use batch normalisation",
+    "dropout": "call `eval()`, or leave it out: it does nothing outside training",
+    **dict.fromkeys(("tanh", "gelu", "elu", "silu", "swish", "mish", "softplus", "softsign", "sigmoid", "exp"),
+                    _SMOOTH),
+}
+
+
+def advice(kind: str) -> str:
+    """Return what would help with a layer or operation that is not read."""
+    return next((text for word, text in _ADVICE.items() if word in kind.lower().replace("_", "")), _KINDS)
 
 
 # ------------------------------------------------------------------------------------ chains of steps
