@@ -123,7 +123,7 @@ def _check_untouched(module: Any, name: str, torch: Any) -> None:
 
 def _trace(root: Any, torch: Any) -> Any:
     """Return the operations of the root as a torch.fx.Graph."""
-    class Tracer(torch.fx.Tracer):  # type: ignore[misc, name-defined]
+    class Tracer(torch.fx.Tracer):
         """Enters the modules that are made of others, and tells x += y from x = x + y."""
 
         def is_leaf_module(self, module: Any, name: str) -> bool:
@@ -132,7 +132,7 @@ def _trace(root: Any, torch: Any) -> Any:
         def proxy(self, node: Any) -> Any:
             return Proxy(node, self)
 
-    class Proxy(torch.fx.Proxy):  # type: ignore[misc, name-defined]
+    class Proxy(torch.fx.Proxy):
         """A stand-in for a value."""
 
     for name in ("iadd", "isub", "imul", "itruediv"):
@@ -203,7 +203,7 @@ def _calls(traced: Any, root: Any, torch: Any) -> list[_Call]:
         else:
             name = node.target if isinstance(node.target, str) else node.target.__name__
             innermost = list(node.meta.get("nn_module_stack") or ["0"])[-1].split("@")[0]
-            method = node.target if node.op == "call_method" else functions.get(node.target)
+            method = node.target if node.op == "call_method" else functions.get(node.target, "")
             call = _Call(node, _OPERATIONS.get(method, ""), tuple(node.args), dict(node.kwargs),
                          f"{_path(innermost)}.forward", f"{name} (operation {number} of {len(nodes) - 2})")
             if not call.name:
@@ -220,9 +220,10 @@ def _attribute(root: Any, target: str) -> Any:
 
 _OPERATIONS = {
     **{name: name for name in (
-        "linear", "matmul", "add", "sub", "mul", "div", "neg", "relu", "leaky_relu", "prelu", "hardtanh", "relu6",
-        "clamp", "abs", "maximum", "minimum", "dropout", "flatten", "view", "squeeze", "size", "getattr", "getitem",
-        "cat", "softmax", "log_softmax", "sigmoid", "batch_norm")},
+        "linear", "matmul", "batch_norm", "add", "sub", "mul", "div", "neg",
+        "relu", "leaky_relu", "prelu", "hardtanh", "relu6", "clamp", "abs", "maximum", "minimum",
+        "dropout", "flatten", "view", "squeeze", "size", "getattr", "getitem", "cat",
+        "softmax", "log_softmax", "sigmoid")},
     "reshape": "view", "contiguous": "identity", "float": "identity", "double": "identity",
     "truediv": "div", "true_divide": "div", "subtract": "sub", "multiply": "mul", "divide": "div",
     "concat": "cat", "concatenate": "cat", "clip": "clamp", "absolute": "abs", "negative": "neg",

@@ -358,6 +358,12 @@ class ReluGraph:
         return Network(weights, thresholds, _matrix([output], layers[-1]), output.c)
 
 
+def square_root(variance: Array) -> Array:
+    """Return the deviation of a normalisation; that of a negative variance is not a number."""
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(variance)
+
+
 def _is_one(M: Array) -> bool:
     return M.ndim == 0 and bool(M == 1.0)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import Array, message
-from .relu_graph import AffineStep, ReluGraph, Value, affine, apply_step
+from .relu_graph import AffineStep, ReluGraph, Value, affine, apply_step, square_root
 
 BATCH = "the number of samples"
 SHAPE = "the shape of a value"
@@ -74,12 +74,9 @@ class Operations:
             raise Unreadable("computes statistics of its batch: call `eval()` first")
         if running_mean.tensor.numel() != input.size:
             raise Unreadable(f"is of {running_mean.tensor.numel()} features, but {input.size} come before it")
-        mean, variance, scale, shift = (
-            None if one is None else self._entries(one, input.size)
-            for one in (running_mean, running_var, weight, bias))
-        with np.errstate(all="ignore"):
-            deviation = np.sqrt(variance + eps)
-        return self._graph.standardize(input, mean, deviation, scale, shift)
+        mean, variance = (self._entries(one, input.size) for one in (running_mean, running_var))
+        scale, shift = (None if one is None else self._entries(one, input.size) for one in (weight, bias))
+        return self._graph.standardize(input, mean, square_root(variance + eps), scale, shift)
 
     def add(self, input: Any, other: Any, *, alpha: Any = 1) -> Value:
         return self._sum(*self._pair(input, other), alpha)

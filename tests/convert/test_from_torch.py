@@ -397,7 +397,7 @@ def test_module_without_a_forward_is_refused(torch):
     class Perceptron(torch.nn.Module):
         pass
 
-    with pytest.raises(ValueError, match="`module` must be a module whose `forward` torch.fx can trace.*, got one "):
+    with pytest.raises(ValueError, match="`module` must be a module whose `forward` torch.fx can trace"):
         rn.from_torch(Perceptron())
 
 
@@ -532,7 +532,8 @@ def traced_modules(torch):
         return -self.body(x).abs() + torch.clamp(x, -0.5, 0.75)
 
     return {
-        "wrapped": module(lambda self, x: self.net(x), net=nn.Sequential(perceptron(), nn.ReLU(), nn.Linear(3, 2))),
+        "wrapped": module(lambda self, x: self.net(x),
+                          net=nn.Sequential(perceptron(), nn.ReLU(), nn.Linear(3, 2))),
         "normalised": nn.Sequential(normalised(3), nn.Linear(3, 5), normalised(5), nn.ReLU(), nn.Dropout(),
                                     nn.BatchNorm1d(5, affine=False), nn.Linear(5, 2)),
         "slopes": nn.Sequential(nn.Linear(3, 4), nn.LeakyReLU(0.1), nn.Linear(4, 4), nn.PReLU(4), nn.Linear(4, 2),
@@ -551,7 +552,8 @@ def traced_modules(torch):
                           scale=nn.Buffer(torch.linspace(1, 2, 3)[None])),
         "pairs": module(lambda self, x: torch.maximum(self.one(x), x) - torch.minimum(self.other(x), x[:, 1:2]),
                         one=nn.Linear(3, 3), other=nn.Linear(3, 3)),
-        "squeezed": module(lambda self, x: self.net(x).squeeze(-1), net=nn.Sequential(perceptron(), nn.Linear(3, 1))),
+        "squeezed": module(lambda self, x: self.net(x).squeeze(-1),
+                           net=nn.Sequential(perceptron(), nn.Linear(3, 1))),
         "constant": module(lambda self, x: torch.tensor([1.0, 2.0]).double() - self.net(x), net=nn.Linear(3, 2)),
     }
 
@@ -612,7 +614,7 @@ def test_values_that_were_overwritten_are_not_used_as_they_were(torch):
         return h + k
 
     for forward in (lambda h: nn.functional.relu(h, inplace=True) + h, augmented):
-        with pytest.raises(ValueError, match=r"add \(operation \d of \d\) uses a value after an operation in place"):
+        with pytest.raises(ValueError, match=r"add \(operation \d of \d\) uses a value after an operation"):
             rn.from_torch(Twice(forward))
 
 
