@@ -11,7 +11,8 @@ from ..files.onnx_graph import OnnxContent
 from .answers import Answer, domain_report, short, study_lines, study_report, table_lines
 from .network_summary import STABLE_NOTE, summarise
 from .options import (
-    add_domain, add_json, add_until, asked_domain, declared_domain, onnx_content, read_file,
+    add_domain, add_json, add_sign_bounds, add_until, asked_domain, declared_domain, onnx_content,
+    read_file,
 )
 
 
@@ -22,6 +23,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("file", type=Path, metavar="FILE",
                         help="a network (.npz, .nnet, .onnx), a training result or a study (.npz)")
     add_domain(parser)
+    add_sign_bounds(parser)
     add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -58,7 +60,7 @@ def _number(value: float | None) -> str:
 
 def _describe_network(network: Any, options: argparse.Namespace) -> Answer:
     domain, reason = _domain(network, options)
-    found = summarise(network, domain)
+    found = summarise(network, domain, options.bounds, options.time_limit)
     report = {
         "file": str(options.file), "kind": type(network).__name__, "sizes": network.sizes,
         "activation": network.activation, "output_bias": network.output_bias is not None,

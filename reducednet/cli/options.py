@@ -20,6 +20,7 @@ from ..files.onnx_graph import OnnxContent
 
 TERMS = {
     "low": "LOW of `--box`", "high": "HIGH of `--box`", "f": "A", "g": "B", "eps": "`--eps`",
+    "delta": "`--delta`", "semantics": "`--semantics`",
     "time_limit": "`--time-limit`", "tolerance": "`--tolerance`", "target": "TARGET", "methods": "`--methods`",
     "optimiser": "the optimiser in `--methods`", "sizes": "`--neurons`",
     "save": "`--save`", "resume": "`--resume`",
@@ -72,6 +73,15 @@ def add_until(parser: argparse.ArgumentParser) -> None:
                         "like, and say what was left off (default: refuse these, which are no ReLUs)")
 
 
+def add_sign_bounds(parser: argparse.ArgumentParser) -> None:
+    """Add `--bounds` and `--time-limit`: how signs of neurons are found, and for how long."""
+    parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
+                        help="how signs of neurons are found: by linear bounds (default); by "
+                        "linear programs, which find more and take longer; or by branching as well")
+    parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
+                        help="when no further linear program is started (default 60)")
+
+
 def at_least(minimum: int) -> Callable[[str], int]:
     """Return the type of an option that is an integer of at least `minimum`."""
     def integer(text: str) -> int:
@@ -104,7 +114,7 @@ def read_file(path: Path, physical: bool = False, until: str | None = None) -> A
     from .. import Study, load
 
     try:
-        return load(path, physical, until=until if _is_onnx(path) else None)
+        return load(path, physical, True, until if _is_onnx(path) else None)
     except ValueError as error:
         if path.suffix.lower() == ".npz" and not physical:
             with suppress(ValueError):
@@ -139,7 +149,7 @@ def left_off(options: argparse.Namespace) -> dict[str, list[str]]:
     if getattr(options, "until", None) is None:
         return {}
     paths = [vars(options)[name] for name in ("file", "first", "second") if name in options]
-    contents = {str(path): onnx_content(path, options.until) for path in paths}
+    contents = {str(path): onnx_content(path, options.until) for path in paths if path is not None}
     return {name: list(content.left_off) for name, content in contents.items() if content is not None}
 
 

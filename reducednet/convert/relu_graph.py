@@ -132,7 +132,8 @@ class ReluGraph:
 
     def _check_limit(self, n_entries: int) -> None:
         if n_entries > self.limit:
-            raise ValueError(f"the network has more than {self.limit} numbers, too many for a model of this size")
+            most = f"the network has more than {self.limit} numbers"
+            raise ValueError(f"{most}, too many for a model of this size")
 
     def _neurons(self, layer: int, size: int, z: Value | None) -> Value:
         """Return new neurons as a value."""
@@ -140,7 +141,7 @@ class ReluGraph:
         self._n_groups += 1
         return Value(layer, size, {Neurons(self._n_groups, layer, size, z): _ONE})
 
-    # ------------------------------------------------------------------------------ affine operations
+    # ---------------------------------------------------------------------------- affine operations
 
     def multiply(self, V: Array, z: Value) -> Value:
         """Return V z for a matrix V of z.size columns."""
@@ -218,7 +219,7 @@ class ReluGraph:
                 c[rows] = z.c
         return Value(layer, size, terms, c)
 
-    # ------------------------------------------------------------------- operations that are not affine
+    # --------------------------------------------------------------- operations that are not affine
 
     def relu(self, z: Value) -> Value:
         """Return s(z); the output of a ReLU itself is not changed by another one."""
@@ -258,10 +259,10 @@ class ReluGraph:
         """Return min(y, z) = z - s(z - y), entry by entry."""
         return self.subtract(z, self.relu(self.subtract(z, y)))
 
-    # ---------------------------------------------------------------------------------- carried values
+    # ------------------------------------------------------------------------------- carried values
 
     def carry(self, z: Value, layer: int) -> Value:
-        """Return the same value as a function of the neurons of a layer; it may be z's own or lower."""
+        """Return the same value as a function of the neurons of a layer, if that is higher than its own."""
         while z.layer < layer:
             by_neurons = z.layer > 0 and sum(h.size for h in z.terms) <= 2 * z.size
             z = self._carry_neurons(z) if by_neurons else self._carry_value(z)
@@ -281,11 +282,12 @@ class ReluGraph:
     def _carry_value(self, z: Value) -> Value:
         """Carry z = s(z) - s(-z), by two neurons per entry."""
         if z not in self._carried:
-            positive, negative = (self._neurons(z.layer + 1, z.size, part) for part in (z, self.negate(z)))
+            positive = self._neurons(z.layer + 1, z.size, z)
+            negative = self._neurons(z.layer + 1, z.size, self.negate(z))
             self._carried[z] = self.subtract(positive, negative)
         return self._carried[z]
 
-    # ------------------------------------------------------------------- coefficients: matrix or diagonal
+    # ------------------------------------------------------------- coefficients: matrix or diagonal
 
     def _product(self, V: Array, M: Array) -> Array:
         """Return V M, each of them a matrix or a diagonal."""
@@ -334,7 +336,7 @@ class ReluGraph:
         self.count(n_columns * n_columns)
         return np.diag(np.broadcast_to(M, (n_columns,)))
 
-    # -------------------------------------------------------------------------------------- the network
+    # ---------------------------------------------------------------------------------- the network
 
     def network(self, output: Value) -> Network:
         """Return the network of which the value is the output.
@@ -354,7 +356,8 @@ class ReluGraph:
         for below, layer in zip(layers, layers[1:]):
             rows = [h.z for h in layer if h.z is not None]
             weights.append(_matrix(rows, below))
-            thresholds.append(np.concatenate([np.zeros(z.size) if z.c is None else z.c for z in rows]))
+            constants = [np.zeros(z.size) if z.c is None else z.c for z in rows]
+            thresholds.append(np.concatenate(constants))
         return Network(weights, thresholds, _matrix([output], layers[-1]), output.c)
 
 
@@ -374,7 +377,7 @@ def _only_signs(M: Array) -> bool:
 
 
 def _layers_below(output: Value) -> list[list[Neurons]]:
-    """Return the neurons on which the value depends, layer by layer, in the order of their making."""
+    """Return the neurons on which the value depends, layer by layer, in order of their making."""
     layers: list[set[Neurons]] = [set() for _ in range(output.layer + 1)]
     pending = [output]
     while pending:
@@ -404,7 +407,7 @@ def _matrix(values: Sequence[Value], below: Sequence[Neurons]) -> Array:
     return W
 
 
-# ----------------------------------------------------------------------------------------------- advice
+# ------------------------------------------------------------------------------------------- advice
 
 LAST_ADVICE = '`until="logits"` gives the network before it'
 
@@ -417,7 +420,7 @@ _ADVICE = {
     "layernorm": "it divides by what it computes from the sample: use batch normalisation",
     "groupnorm": "it divides by what it computes from the sample: use batch normalisation",
     "dropout": "call `eval()`, or leave it out: it does nothing outside training",
-    **dict.fromkeys(("tanh", "gelu", "elu", "silu", "swish", "mish", "softplus", "softsign", "sigmoid", "exp"),
+    **dict.fromkeys(("tanh", "elu", "silu", "swish", "mish", "softplus", "softsign", "sigmoid", "exp"),
                     _SMOOTH),
 }
 
@@ -427,7 +430,7 @@ def advice(kind: str) -> str:
     return next((text for word, text in _ADVICE.items() if word in kind.lower().replace("_", "")), _KINDS)
 
 
-# ------------------------------------------------------------------------------------ chains of steps
+# ---------------------------------------------------------------------------------- chains of steps
 
 
 class AffineStep(NamedTuple):
@@ -464,6 +467,7 @@ def chain_network(steps: Iterable[Step], name: str) -> Network:
 def apply_step(graph: ReluGraph, z: Value, step: AffineStep) -> Value:
     """Return W z + b; raise ValueError unless W fits."""
     if step.W.shape[1] != z.size:
-        raise ValueError(message(step.name, f"of {z.size} inputs, the outputs before it", step.W.shape[1]))
+        expected = f"of {z.size} inputs, the outputs before it"
+        raise ValueError(message(step.name, expected, step.W.shape[1]))
     z = graph.multiply(step.W, z)
     return z if step.b is None else graph.shift(z, step.b)

@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 
 from ..convert.relu_graph import ReluGraph, Value, limit_of
 from ..networks.network import Network
-from .onnx_operators import AFTER_LAST, LAST, OPERATORS, Call, Operand, Tensor, fault, unknown_operator
+from .onnx_operators import (
+    AFTER_LAST, LAST, OPERATORS, Call, Operand, Tensor, fault, unknown_operator,
+)
 from .onnx_tensors import FLOAT32, FLOATS, INT64, MAX_AXES, Constants, short, type_name
 
-LEFT_OFF_ADVICE = '`load(..., until="logits")` gives the network before it (`--until logits` on the command line)'
+LEFT_OFF_ADVICE = (
+    '`load(..., until="logits")` gives the network before it '
+    "(`--until logits` on the command line)")
 
 
 class OnnxContent(NamedTuple):
@@ -46,7 +50,9 @@ class _Misfit(ValueError):
         self.n_done = n_done
 
 
-def read_graph(graph: Any, folder: str, n_bytes: int, most_bytes: int, until: str | None) -> OnnxContent:
+def read_graph(
+    graph: Any, folder: str, n_bytes: int, most_bytes: int, until: str | None,
+) -> OnnxContent:
     """Return the network of a graph.
 
     Parameters
@@ -71,8 +77,9 @@ def read_graph(graph: Any, folder: str, n_bytes: int, most_bytes: int, until: st
     value = _only([value for value in graph.input if value.name not in constants], "input")
     kind, shape = value.type.tensor_type.elem_type, _input_shape(value)
     if kind not in FLOATS:
-        raise ValueError(f"input {short(value.name)} must be of {', '.join(FLOATS.values())} numbers, "
-                         f"got {type_name(kind)}")
+        kinds = ", ".join(FLOATS.values())
+        raise ValueError(
+            f"input {short(value.name)} must be of {kinds} numbers, got {type_name(kind)}")
     outputs = [output.name for output in graph.output]
     reading = _Reading(operators, constants, limit, until)
     try:
@@ -92,8 +99,11 @@ def read_graph(graph: Any, folder: str, n_bytes: int, most_bytes: int, until: st
 class _Reading:
     """One way of reading a graph: the values that have been found so far, by name."""
 
-    def __init__(self, operators: list[_Operator], constants: Constants, limit: int, until: str | None) -> None:
-        self._operators, self._constants, self._limit, self._until = operators, constants, limit, until
+    def __init__(
+        self, operators: list[_Operator], constants: Constants, limit: int, until: str | None,
+    ) -> None:
+        self._operators, self._constants = operators, constants
+        self._limit, self._until = limit, until
         self._values: dict[str, Operand] = {}
         self._logits: list[Tensor] = []
         self._after: set[str] = set()  # names of values after the logits, which no network computes
@@ -119,8 +129,8 @@ class _Reading:
         node, place = operator
         if any(name in self._after for name in node.input):
             if node.op_type not in AFTER_LAST:
-                raise fault(node, place, f"computes with what comes after {self._left_off[0]}, which is no ReLU: "
-                                         "only networks of ReLUs are read")
+                reason = f"computes with what comes after {self._left_off[0]}, which is no ReLU"
+                raise fault(node, place, f"{reason}: only networks of ReLUs are read")
             self._leave_off(node)
         elif node.op_type in LAST:
             self._end(operator, [self._operand(name) for name in node.input])
@@ -134,7 +144,8 @@ class _Reading:
         if not name:
             return None
         if name not in self._values and name not in self._constants:
-            raise ValueError(f"value {short(name)} is a further output of its operator, which is not read")
+            raise ValueError(
+                f"value {short(name)} is a further output of its operator, which is not read")
         return self._values[name] if name in self._values else self._constants[name]
 
     def _end(self, operator: _Operator, operands: list[Any]) -> None:
@@ -169,7 +180,7 @@ class _Reading:
         return values[0]
 
 
-# ----------------------------------------------------------------------------------- the parts of a graph
+# ----------------------------------------------------------------------------- the parts of a graph
 
 
 class _Operator(NamedTuple):
@@ -182,7 +193,8 @@ class _Operator(NamedTuple):
 def _operators(graph: Any) -> list[_Operator]:
     """Return the operators but constants, all of which are known."""
     nodes = [node for node in graph.node if node.op_type != "Constant"]
-    operators = [_Operator(node, f"{number} of {len(nodes)}") for number, node in enumerate(nodes, start=1)]
+    operators = [_Operator(node, f"{number} of {len(nodes)}")
+                 for number, node in enumerate(nodes, start=1)]
     for node, place in operators:
         error = unknown_operator(node, place)
         if error is not None:
@@ -260,9 +272,11 @@ def _tensor_of_attribute(node: Any, attribute: Any) -> Any:
         tensor.int64_data.extend([attribute.i] if attribute.name == "value_int" else attribute.ints)
     elif attribute.name in ("value_float", "value_floats"):
         tensor.data_type = FLOAT32
-        tensor.float_data.extend([attribute.f] if attribute.name == "value_float" else attribute.floats)
+        is_one = attribute.name == "value_float"
+        tensor.float_data.extend([attribute.f] if is_one else attribute.floats)
     else:
-        raise fault(node, "a constant", f"has the attribute {short(attribute.name)}, which is not supported")
+        reason = f"has the attribute {short(attribute.name)}, which is not supported"
+        raise fault(node, "a constant", reason)
     if attribute.name.endswith("s"):
         tensor.dims.append(len(tensor.int64_data) + len(tensor.float_data))
     return tensor
@@ -273,9 +287,11 @@ def _input_shape(value: Any) -> tuple[int, ...]:
     dims = value.type.tensor_type.shape.dim
     lengths = [dim.dim_value for dim in dims]  # 0 where there is a name or nothing
     if not 0 < len(lengths) <= MAX_AXES:
-        raise ValueError(f"input {short(value.name)} must have 1 to {MAX_AXES} axes, got {len(lengths)}")
+        raise ValueError(
+            f"input {short(value.name)} must have 1 to {MAX_AXES} axes, got {len(lengths)}")
     lengths[0] = max(lengths[0], 1)
     if min(lengths) < 1:
-        raise ValueError(f"input {short(value.name)} must have known lengths, except for the first one, "
-                         f"got {lengths}: export with a fixed input shape, apart from the batch")
+        raise ValueError(
+            f"input {short(value.name)} must have known lengths, except for the first one, "
+            f"got {lengths}: export with a fixed input shape, apart from the batch")
     return tuple(lengths)

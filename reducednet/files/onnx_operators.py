@@ -17,9 +17,12 @@ import numpy as np
 
 from .._validation import Array, real_array
 from ..convert.relu_graph import ReluGraph, Value
-from .onnx_tensors import BFLOAT16, FLOAT32, FLOATS, INT64, MAX_AXES, Constant, converted, short, type_name
+from .onnx_tensors import (
+    BFLOAT16, FLOAT32, FLOATS, INT64, MAX_AXES, Constant, converted, short, type_name,
+)
 
-_NO_TYPE, _FLOAT, _INT, _INTS, _FLOATS = 0, 1, 2, 7, 6  # types of attributes; the oldest models state none
+# types of attributes; the oldest models state none
+_NO_TYPE, _FLOAT, _INT, _FLOATS, _INTS = 0, 1, 2, 6, 7
 _LARGEST = {kind: float(np.finfo(name).max) for kind, name in FLOATS.items() if kind != BFLOAT16}
 _LARGEST[BFLOAT16] = float.fromhex("0x1.fep127")
 
@@ -47,14 +50,15 @@ class Call:
         None stands for an optional one that is left out.
     relus : ReluGraph
     batch : int
-        The fixed length of the first axis in the file, which counts as 1 here; operators may not mix
-        its samples. 1 if there is nothing to mind.
+        The fixed length of the first axis in the file, which counts as 1 here; operators may not
+        mix its samples. 1 if there is nothing to mind.
     """
 
     def __init__(
         self, node: Any, place: str, operands: list[Operand | None], relus: ReluGraph, batch: int,
     ) -> None:
-        self.node, self.relus, self.batch, self._place, self._operands = node, relus, batch, place, operands
+        self.node, self.relus, self.batch = node, relus, batch
+        self._place, self._operands = place, operands
 
     def fault(self, reason: str) -> ValueError:
         """Return the error that this operator cannot be read, with its place."""
@@ -65,12 +69,14 @@ class Call:
         most, given = least if most is None else most, self._operands
         if not least <= len(given) <= most or any(one is None for one in given[:least]):
             count = str(least) if least == most else f"{least} to {most}"
-            raise self.fault(f"must take {count} inputs, got {sum(one is not None for one in given)}")
+            raise self.fault(
+                f"must take {count} inputs, got {sum(one is not None for one in given)}")
         return given + [None] * (most - len(given))
 
     def attributes(self, **defaults: Any) -> dict[str, Any]:
-        """Return the attributes, each of the type of its default: an int, a float or a list of either.
+        """Return the attributes, each of the type of its default.
 
+        That is an int, a float, a list of ints or a tuple, which stands for a list of floats.
         A type as default stands for an attribute that may be left out, and is then None.
         """
         values = {name: None if isinstance(one, type) else one for name, one in defaults.items()}
@@ -90,7 +96,8 @@ class Call:
         if not isinstance(operand, Constant):
             raise self.fault(f"must have a constant as {what}: {ADVICE_CONSTANT}")
         if operand.kind != kind:
-            raise self.fault(f"needs {what} of type {type_name(kind)}, got {type_name(operand.kind)}")
+            raise self.fault(
+                f"needs {what} of type {type_name(kind)}, got {type_name(operand.kind)}")
         try:
             return real_array(operand.array, what)
         except ValueError as error:
@@ -101,7 +108,8 @@ class Call:
         if not isinstance(operand, Constant) or operand.kind != INT64 or operand.array.ndim > 1:
             raise self.fault(f"must have constant integers as {what}: {ADVICE_SHAPE}")
         if operand.array.size > MAX_AXES:
-            raise self.fault(f"must have at most {MAX_AXES} numbers as {what}, got {operand.array.size}")
+            raise self.fault(
+                f"must have at most {MAX_AXES} numbers as {what}, got {operand.array.size}")
         return [int(one) for one in operand.array.ravel()]
 
     def has_batch(self, operand: Operand | None) -> bool:
@@ -113,7 +121,7 @@ class Call:
         return self.fault(f"mixes the {self.batch} samples of the batch: {ADVICE_BATCH}")
 
     def axes(self, operand: Operand | None, numbers: list[int], n_axes: int) -> list[int]:
-        """Return axes counted from the front, each once, none of them the batch of several samples."""
+        """Return axes counted from the front, each once, none of them that of a batch."""
         found = [axis + n_axes if axis < 0 else axis for axis in numbers]
         if len(set(found)) < len(found) or not all(0 <= axis < n_axes for axis in found):
             raise self.fault(f"has the axes {str(numbers)[:60]} for a value of {n_axes} axes")
@@ -149,7 +157,7 @@ def _only_tensor(call: Call, operand: Operand | None) -> Tensor:
     return operand
 
 
-# ------------------------------------------------------------------------------------ affine operators
+# --------------------------------------------------------------------------------- affine operators
 
 
 def _gemm(call: Call) -> Operand:
@@ -171,6 +179,7 @@ def _gemm(call: Call) -> Operand:
     result = _product(call, tensor, _scaled(options["alpha"], M), left)
     if C is None:
         return result
+    _check_repeats(call, result.shape, C)
     if isinstance(C, Tensor):
         return _tensor_sum(call, result, _times(call, C, np.array(options["beta"])))
     return _plus(call, result, _scaled(options["beta"], call.floats(C, tensor.kind, "a vector")))
@@ -188,7 +197,8 @@ def _matmul(call: Call) -> Operand:
     left = isinstance(A, Constant)
     tensor, matrix = (B, A) if left else (A, B)
     if not isinstance(tensor, Tensor) or not isinstance(matrix, Constant):
-        raise call.fault(f"must multiply a value of the network by a constant matrix: {ADVICE_CONSTANT}")
+        raise call.fault(
+            f"must multiply a value of the network by a constant matrix: {ADVICE_CONSTANT}")
     return _product(call, tensor, call.floats(matrix, tensor.kind, "a matrix"), left)
 
 
@@ -198,13 +208,15 @@ def _product(call: Call, tensor: Tensor, M: Array, left: bool) -> Tensor:
     axis = -2 if left and len(shape) > 1 else -1
     if not shape or M.ndim not in (1, 2) or not shape[axis] == n == M.shape[-1 if left else 0]:
         side = "left" if left else "right"
-        raise call.fault(f"multiplies a value of shape {shape} from the {side} by a constant of shape {M.shape}: "
-                         "it must be one sample by a matrix that fits")
-    if left and call.batch > 1 and len(shape) < 3:
+        raise call.fault(
+            f"multiplies a value of shape {shape} from the {side} by a constant of shape "
+            f"{M.shape}: it must be one sample by a matrix that fits")
+    if call.batch > 1 and len(shape) < (3 if left else 2):
         raise call.mixing()
     lengths = M.shape[:-1] if left else M.shape[1:]
     V = M.reshape(-1, n) if left else M.reshape(n, -1).T
-    return Tensor(tensor.kind, (*shape[:axis], *lengths, *shape[axis:][1:]), call.relus.multiply(V, tensor.value))
+    shape = (*shape[:axis], *lengths, *shape[axis:][1:])
+    return Tensor(tensor.kind, shape, call.relus.multiply(V, tensor.value))
 
 
 def _add(call: Call) -> Operand:
@@ -276,9 +288,12 @@ def _neg(call: Call) -> Operand:
 
 def _arithmetic(call: Call, A: Constant, B: Constant, operation: Callable[..., Any]) -> Constant:
     """Compute with two constants, as with lengths of a shape; in float64 and int64."""
-    is_sound = A.kind == B.kind and max(A.array.size, B.array.size) <= call.relus.limit
-    if not is_sound or operation is np.floor_divide and ((A.array < 0).any() or (B.array <= 0).any()):
-        raise call.fault("computes with constants of two types or sizes, or divides by what is not positive")
+    is_sound = A.kind == B.kind
+    if operation is np.floor_divide:
+        is_sound &= bool((A.array >= 0).all() and (B.array > 0).all())
+    if not is_sound:
+        raise call.fault(
+            "computes with constants of two types, or divides by integers that are not positive")
     shape = _common_shape(call, A.array.shape, B.array.shape)
     call.relus.count(math.prod(shape))
     with np.errstate(all="ignore"):
@@ -290,7 +305,8 @@ def _scaler(call: Call) -> Operand:
     options = call.attributes(offset=(), scale=())
     (X,) = call.operands(1)
     tensor = _only_tensor(call, X)
-    offset, scale = (real_array(list(options[name]), name, allow_empty=True) for name in ("offset", "scale"))
+    offset, scale = (
+        real_array(list(options[name]), name, allow_empty=True) for name in ("offset", "scale"))
     if not offset.size or not scale.size:
         raise call.fault("must have an offset and a scale")
     tensor = _times(call, _plus(call, tensor, -offset), scale)
@@ -310,7 +326,8 @@ def _batch_normalization(call: Call) -> Operand:
     scale, shift, mean, variance = (call.floats(one, tensor.kind, "a constant") for one in parts)
     n_channels = tensor.shape[1] if len(tensor.shape) > 1 else 1
     if {one.shape for one in (scale, shift, mean, variance)} != {(n_channels,)}:
-        raise call.fault(f"must have four constants of {n_channels} entries for a value of shape {tensor.shape}")
+        raise call.fault(
+            f"must have four constants of {n_channels} entries for a value of shape {tensor.shape}")
     with np.errstate(all="ignore"):
         factors = scale / np.sqrt(variance + options["epsilon"])
     if not np.isfinite(factors).all():
@@ -347,7 +364,7 @@ def _reduced(call: Call, factor: Callable[[int], float]) -> Operand:
     return Tensor(tensor.kind, shape, call.relus.multiply(V, tensor.value))
 
 
-# ------------------------------------------------------------------------- operators that bend: ReLUs
+# ----------------------------------------------------------------------- operators that bend: ReLUs
 
 
 def _relu(call: Call) -> Operand:
@@ -373,7 +390,9 @@ def _prelu(call: Call) -> Operand:
     call.attributes()
     X, slope = call.operands(2)
     tensor = _only_tensor(call, X)
-    return _with_entries(call, tensor, call.floats(slope, tensor.kind, "a slope"), call.relus.leaky_relu)
+    _check_repeats(call, tensor.shape, slope)
+    slopes = call.floats(slope, tensor.kind, "a slope")
+    return _with_entries(call, tensor, slopes, call.relus.leaky_relu)
 
 
 def _hard_sigmoid(call: Call) -> Operand:
@@ -390,14 +409,16 @@ def _clip(call: Call) -> Operand:
     options = call.attributes(min=float, max=float)
     X, *bounds = call.operands(1, 3)
     tensor = _only_tensor(call, X)
-    low, high = (
-        _bound(call, tensor, operand, options[name]) for operand, name in zip(bounds, ("min", "max")))
+    low = _bound(call, tensor, bounds[0], options["min"])
+    high = _bound(call, tensor, bounds[1], options["max"])
     if low is not None and high is not None and (low > high).any():
         raise call.fault("has a lower bound above the upper one")
     return tensor._replace(value=call.relus.clip(tensor.value, low, high))
 
 
-def _bound(call: Call, tensor: Tensor, operand: Operand | None, attribute: float | None) -> Array | None:
+def _bound(
+    call: Call, tensor: Tensor, operand: Operand | None, attribute: float | None,
+) -> Array | None:
     """Return a bound of Clip; None without one, or if no number of its type lies beyond."""
     if operand is None and attribute is None:
         return None
@@ -415,22 +436,29 @@ def _bound(call: Call, tensor: Tensor, operand: Operand | None, attribute: float
 def _max(call: Call) -> Operand:
     """Y = max(X_1, ..., X_k), entry by entry."""
     call.attributes()
-    return _fold(call, lambda y, z: _of_pair(call, y, z, call.relus.maximum),
-                 lambda y, c: _with_entries(call, y, c, lambda z, low: call.relus.clip(z, low, None)))
+
+    def above(y: Tensor, c: Array) -> Tensor:
+        return _with_entries(call, y, c, lambda z, low: call.relus.clip(z, low, None))
+
+    return _fold(call, lambda y, z: _of_pair(call, y, z, call.relus.maximum), above)
 
 
 def _min(call: Call) -> Operand:
     """Y = min(X_1, ..., X_k), entry by entry."""
     call.attributes()
-    return _fold(call, lambda y, z: _of_pair(call, y, z, call.relus.minimum),
-                 lambda y, c: _with_entries(call, y, c, lambda z, high: call.relus.clip(z, None, high)))
+
+    def below(y: Tensor, c: Array) -> Tensor:
+        return _with_entries(call, y, c, lambda z, high: call.relus.clip(z, None, high))
+
+    return _fold(call, lambda y, z: _of_pair(call, y, z, call.relus.minimum), below)
 
 
 def _fold(
-    call: Call, of_two: Callable[[Tensor, Tensor], Tensor], with_constant: Callable[[Tensor, Array], Tensor],
+    call: Call, of_two: Callable[[Tensor, Tensor], Tensor],
+    with_constant: Callable[[Tensor, Array], Tensor],
 ) -> Operand:
-    """Apply an operation of two operands, in whose order nothing lies, to all of them: tensors first."""
-    operands = call.operands(1, max(1, len(call.node.input)))
+    """Apply an operation of two operands, whose order does not matter, to all: tensors first."""
+    operands = call.operands(max(1, len(call.node.input)))
     tensors = [one for one in operands if isinstance(one, Tensor)]
     result = _only_tensor(call, tensors[0] if tensors else None)
     for tensor in tensors[1:]:
@@ -448,31 +476,44 @@ def _entrywise(call: Call, operation: Callable[[Value], Value], **attributes: An
     return tensor._replace(value=operation(tensor.value))
 
 
-# ----------------------------------------------------------------------------- entries of two operands
+# -------------------------------------------------------------------------- entries of two operands
 
 
 def _common_shape(call: Call, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
-        raise call.fault(f"combines values of the shapes {' and '.join(map(str, shapes))[:90]}") from None
+        raise call.fault(
+            f"combines values of the shapes {' and '.join(map(str, shapes))[:90]}") from None
     if len(shape) > MAX_AXES:
         raise call.fault(f"gives a value of {len(shape)} axes, more than {MAX_AXES}")
     return shape
 
 
 def _fitting_shape(call: Call, tensor: Tensor, c: Array) -> tuple[int, ...]:
-    """Return the shape of tensor and constant together; it must have as many entries as the tensor."""
+    """Return the shape of tensor and constant together, which has as many entries as the tensor."""
     try:
         shape = np.broadcast_shapes(tensor.shape, c.shape)
     except ValueError:
         shape = (0,)
     if math.prod(shape) != tensor.value.size:
-        raise call.fault(f"combines a constant of shape {c.shape} with a value of shape {tensor.shape}: "
-                         f"the result must be one sample of {tensor.value.size} numbers")
+        raise call.fault(
+            f"combines a constant of shape {c.shape} with a value of shape {tensor.shape}: "
+            f"the result must be one sample of {tensor.value.size} numbers")
     if call.batch > 1 and len(shape) > len(tensor.shape):
         raise call.mixing()
     return _common_shape(call, tensor.shape, c.shape)
+
+
+def _check_repeats(call: Call, shape: tuple[int, ...], operand: Operand | None) -> None:
+    """Raise ValueError unless the operand can be repeated to the shape, which stays as it is."""
+    if isinstance(operand, Constant):
+        own = operand.array.shape
+    else:
+        own = _only_tensor(call, operand).shape
+    if len(own) > len(shape) or _common_shape(call, shape, own) != shape:
+        raise call.fault(
+            f"adds to or multiplies a value of shape {shape} by one of shape {str(own)[:60]}")
 
 
 def _with_entries(
@@ -485,18 +526,23 @@ def _with_entries(
 
 
 def _plus(call: Call, tensor: Tensor, c: Array) -> Tensor:
-    return _with_entries(
-        call, tensor, c, lambda z, entries: call.relus.shift(z, np.broadcast_to(entries, (z.size,))))
+    def shifted(z: Value, entries: Array) -> Value:
+        return call.relus.shift(z, np.broadcast_to(entries, (z.size,)))
+
+    return _with_entries(call, tensor, c, shifted)
 
 
 def _times(call: Call, tensor: Tensor, c: Array) -> Tensor:
     return _with_entries(call, tensor, c, lambda z, factors: call.relus.scale(factors, z))
 
 
-def _of_pair(call: Call, y: Tensor, z: Tensor, operation: Callable[[Value, Value], Value]) -> Tensor:
+def _of_pair(
+    call: Call, y: Tensor, z: Tensor, operation: Callable[[Value, Value], Value],
+) -> Tensor:
     """Apply an operation to two tensors, of which one may be repeated along axes of length 1."""
     if y.kind != z.kind:
-        raise call.fault(f"combines values of the types {type_name(y.kind)} and {type_name(z.kind)}")
+        raise call.fault(
+            f"combines values of the types {type_name(y.kind)} and {type_name(z.kind)}")
     if call.batch > 1 and len(y.shape) != len(z.shape):
         raise call.mixing()
     shape = _common_shape(call, y.shape, z.shape)
@@ -516,7 +562,7 @@ def _repeated(call: Call, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     return Tensor(tensor.kind, shape, call.relus.select(tensor.value, index))
 
 
-# ------------------------------------------------------------------- operators that only move entries
+# ----------------------------------------------------------------- operators that only move entries
 
 
 def _identity(call: Call) -> Operand:
@@ -549,7 +595,8 @@ def _cast(call: Call) -> Operand:
         return converted(X, kind)
     tensor = _only_tensor(call, X)
     if kind not in FLOATS:
-        raise call.fault(f"casts a value to {type_name(kind)}: a ReLU network computes with real numbers")
+        raise call.fault(
+            f"casts a value to {type_name(kind)}: a ReLU network computes with real numbers")
     return tensor._replace(kind=kind)
 
 
@@ -614,7 +661,8 @@ def _squeeze(call: Call) -> Operand:
 
     def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
         if numbers is None:
-            gone = [axis for axis, length in enumerate(shape) if length == 1 and (axis or not call.has_batch(X))]
+            first = 1 if call.has_batch(X) else 0
+            gone = [axis for axis in range(first, len(shape)) if shape[axis] == 1]
         else:
             gone = call.axes(X, numbers, len(shape))
         if any(shape[axis] != 1 for axis in gone):
@@ -638,7 +686,9 @@ def _unsqueeze(call: Call) -> Operand:
     return _shaped(call, X, unsqueezed)
 
 
-def _shaped(call: Call, X: Operand | None, shape_of: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Operand:
+def _shaped(
+    call: Call, X: Operand | None, shape_of: Callable[[tuple[int, ...]], tuple[int, ...]],
+) -> Operand:
     """Return the operand with another shape, its entries in the same order."""
     if isinstance(X, Constant):
         return X._replace(array=X.array.reshape(shape_of(X.array.shape)))
@@ -657,7 +707,8 @@ def _transpose(call: Call) -> Operand:
     def transposed(array: np.ndarray) -> np.ndarray:
         axes = list(range(array.ndim))[::-1] if order is None else order
         if sorted(axes) != list(range(array.ndim)):
-            raise call.fault(f"permutes the axes of a value of shape {array.shape} by {str(axes)[:60]}")
+            raise call.fault(
+                f"permutes the axes of a value of shape {array.shape} by {str(axes)[:60]}")
         if call.has_batch(X) and axes[:1] != [0]:
             raise call.mixing()
         return array.transpose(axes)
@@ -683,7 +734,7 @@ def _gather(call: Call) -> Operand:
 def _concat(call: Call) -> Operand:
     """Join operands along an axis."""
     axis = call.attributes(axis=1)["axis"]
-    operands = call.operands(1, max(1, len(call.node.input)))
+    operands = call.operands(max(1, len(call.node.input)))
     if all(isinstance(one, Constant) for one in operands):
         constants = [one for one in operands if isinstance(one, Constant)]
         if len({one.kind for one in constants}) > 1:
@@ -725,14 +776,14 @@ def _moved(call: Call, X: Operand | None, move: Callable[[np.ndarray], np.ndarra
     return Tensor(tensor.kind, index.shape, call.relus.select(tensor.value, index.ravel()))
 
 
-# -------------------------------------------------------------------------------------------- the tables
+# --------------------------------------------------------------------------------------- the tables
 
 OPERATORS: dict[str, Callable[[Call], Operand]] = {
-    "Gemm": _gemm, "MatMul": _matmul, "Add": _add, "Sub": _sub, "Sum": _variadic_sum, "Mul": _mul, "Div": _div,
-    "Neg": _neg, "BatchNormalization": _batch_normalization, "Scaler": _scaler,
+    "Gemm": _gemm, "MatMul": _matmul, "Add": _add, "Sub": _sub, "Sum": _variadic_sum, "Mul": _mul,
+    "Div": _div, "Neg": _neg, "BatchNormalization": _batch_normalization, "Scaler": _scaler,
     "ReduceSum": _reduce_sum, "ReduceMean": _reduce_mean,
-    "Relu": _relu, "LeakyRelu": _leaky_relu, "PRelu": _prelu, "Abs": _abs, "Clip": _clip, "Max": _max,
-    "Min": _min, "HardSigmoid": _hard_sigmoid,
+    "Relu": _relu, "LeakyRelu": _leaky_relu, "PRelu": _prelu, "Abs": _abs, "Clip": _clip,
+    "Max": _max, "Min": _min, "HardSigmoid": _hard_sigmoid,
     "Identity": _identity, "Dropout": _dropout, "Cast": _cast, "Shape": _shape, "Flatten": _flatten,
     "Reshape": _reshape, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Transpose": _transpose,
     "Gather": _gather, "Concat": _concat,
@@ -743,8 +794,8 @@ LAST = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ZipMap", "Hardmax")
 """Operators that turn the scores of classes, the logits, into probabilities or a class."""
 
 AFTER_LAST = (
-    *LAST, "ArrayFeatureExtractor", "Binarizer", "Cast", "Concat", "Flatten", "Identity", "Normalizer", "Reshape",
-    "Squeeze", "Sub", "Transpose", "Unsqueeze",
+    *LAST, "ArrayFeatureExtractor", "Binarizer", "Cast", "Concat", "Flatten", "Identity",
+    "Normalizer", "Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze",
 )
 """Operators that may follow one of `LAST`: they do not compute further, they hand out."""
 
@@ -755,22 +806,23 @@ _QUANTISED = "the model is quantised: export it before quantisation, in float32"
 _SMOOTH = "it is no ReLU: only networks of ReLUs are read, train one with ReLU in its place"
 _CONTROL = "export in evaluation mode, without control flow"
 _HELP = {
-    **dict.fromkeys(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool"), _CONVOLUTION),
-    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearMatMul", "QGemm",
-                     "MatMulInteger", "QLinearConv", "ConvInteger"), _QUANTISED),
-    **dict.fromkeys(("Tanh", "Gelu", "Elu", "Selu", "Celu", "Erf", "Softplus", "Softsign", "HardSwish", "Mish",
-                     "Swish", "Exp", "Sqrt", "Pow", "Sin", "Cos", "ThresholdedRelu"), _SMOOTH),
-    **dict.fromkeys(("If", "Loop", "Scan"), _CONTROL),
+    _CONVOLUTION: ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool"),
+    _QUANTISED: ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearMatMul",
+                 "QGemm", "MatMulInteger", "QLinearConv", "ConvInteger"),
+    _SMOOTH: ("Tanh", "Gelu", "Elu", "Selu", "Celu", "Erf", "Softplus", "Softsign", "HardSwish",
+              "Mish", "Swish", "Exp", "Sqrt", "Pow", "Sin", "Cos", "ThresholdedRelu"),
+    _CONTROL: ("If", "Loop", "Scan"),
 }
 
 
 def unknown_operator(node: Any, place: str) -> ValueError | None:
-    """Return the error for an operator that is not read, with what would help; None for a known one."""
+    """Return the error for an operator that is not read, and what would help; None for others."""
     name, domain = node.op_type, node.domain
     domains = ("ai.onnx.ml",) if name in _OF_THE_ML_DOMAIN else ("", "ai.onnx")
     if domain in domains and (name in OPERATORS or name in AFTER_LAST or name == "Constant"):
         return None
     own = f" of the domain {short(domain)}" if domain else ""
-    known = ", ".join(OPERATORS)
-    help_ = _HELP.get(name, f"a ReLU network is made of {known}")
-    return ValueError(f"operator {short(name)}{own} ({place}) is not supported: {help_}")
+    advice = f"a ReLU network is made of {', '.join(OPERATORS)}"
+    for helpful, names in _HELP.items():
+        advice = helpful if name in names else advice
+    return ValueError(f"operator {short(name)}{own} ({place}) is not supported: {advice}")

@@ -18,7 +18,7 @@ FLOATS = {FLOAT16: "float16", BFLOAT16: "bfloat16", FLOAT32: "float32", FLOAT64:
 """The numbers that a network may have, by the ONNX type."""
 _INTEGERS = {INT32: "int32", INT64: "int64", BOOL: "bool"}
 _EXTERNAL = 1  # where a tensor's numbers are
-_WAY_OUT = "put the model and its file of numbers into one folder, under the names that they were given"
+_WAY_OUT = "put the model and its file of numbers into one folder, under the names they were given"
 
 
 class _Stored(NamedTuple):
@@ -31,7 +31,8 @@ class _Stored(NamedTuple):
 _STORED = {
     FLOAT32: _Stored("<f4", "float_data"), FLOAT64: _Stored("<f8", "double_data"),
     FLOAT16: _Stored("<u2", "int32_data"), BFLOAT16: _Stored("<u2", "int32_data"),
-    INT32: _Stored("<i4", "int32_data"), INT64: _Stored("<i8", "int64_data"), BOOL: _Stored("<u1", "int32_data"),
+    INT32: _Stored("<i4", "int32_data"), INT64: _Stored("<i8", "int64_data"),
+    BOOL: _Stored("<u1", "int32_data"),
 }
 
 
@@ -53,7 +54,7 @@ class Constant(NamedTuple):
 
 
 def converted(constant: Constant, kind: int) -> Constant:
-    """Return the constant in another type: rounded to nearest, or an integer without its fraction."""
+    """Return the constant in another type: rounded to nearest, or to an integer towards zero."""
     with np.errstate(all="ignore"):
         if kind in (INT32, INT64):
             return Constant(kind, constant.array.astype(type_name(kind)).astype(np.int64))
@@ -123,8 +124,8 @@ def stored_array(tensor: Any, name: str, folder: str | None = None) -> np.ndarra
     Raises
     ------
     ValueError
-        If their type is not one of numbers, if their count does not fit the shape, or if they are in
-        another file that is not a plain one in the given folder.
+        If their type is not one of numbers, if their count does not fit the shape, or if they are
+        in another file that is not a plain one in the given folder.
     """
     kind, shape = tensor.data_type, tuple(tensor.dims)
     if kind not in _STORED or tensor.HasField("segment"):
@@ -141,7 +142,8 @@ def stored_array(tensor: Any, name: str, folder: str | None = None) -> np.ndarra
     numbers = getattr(tensor, field)
     n_bytes = width * len(numbers) if data is None else len(data)
     if len(shape) > MAX_AXES or min(shape, default=1) < 0 or math.prod(shape) * width != n_bytes:
-        raise ValueError(f"constant {short(name)} claims the shape {str(shape)[:60]}, but holds {n_bytes} bytes")
+        raise ValueError(
+            f"constant {short(name)} claims the shape {str(shape)[:60]}, but holds {n_bytes} bytes")
     if data is not None:
         array = np.frombuffer(data, raw)
     elif raw == "<u2":
@@ -160,15 +162,17 @@ def _path_beside(folder: str | None, location: str) -> str:
     where = f"the model keeps numbers in {short(location)}"
     is_plain = location not in ("", ".", "..") and not set(location) & set("/\\:\0")
     if folder is None or not is_plain:
-        raise ValueError(f"{where}: only a file in the model's own folder is read, by its name alone; {_WAY_OUT}, "
-                         "or export with all numbers in one file (external_data=False)")
+        raise ValueError(
+            f"{where}: only a file in the model's own folder is read, by its name alone; "
+            f"{_WAY_OUT}, or export with all numbers in one file (external_data=False)")
     path = os.path.join(folder, location)
     try:
         status = os.lstat(path)
     except (OSError, ValueError):
         raise ValueError(f"{where}, which is not in its folder: {_WAY_OUT}") from None
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{where}, which is a link or no file: put the file itself into the model's folder")
+        raise ValueError(
+            f"{where}, which is a link or no file: put the file itself into the model's folder")
     return path
 
 
@@ -176,19 +180,21 @@ def _bytes_beside(tensor: Any, name: str, folder: str | None, n_bytes: int) -> b
     """Return the bytes of a tensor from the file beside the model, which must be n_bytes."""
     entries = _entries(tensor)
     path = _path_beside(folder, entries.get("location", ""))
-    start, length = (entries.get(key, default) for key, default in (("offset", "0"), ("length", str(n_bytes))))
+    start, length = entries.get("offset", "0"), entries.get("length", str(n_bytes))
     if not all(one.isascii() and one.isdigit() and len(one) < 19 for one in (start, length)):
         raise ValueError(f"constant {short(name)} must have an offset and a length of digits, "
                          f"got {short(start)} and {short(length)}")
     if int(length) != n_bytes:
         shape = str(tuple(tensor.dims))[:60]
-        raise ValueError(f"constant {short(name)} claims the shape {shape}, but holds {int(length)} bytes")
+        raise ValueError(
+            f"constant {short(name)} claims the shape {shape}, but holds {int(length)} bytes")
     end = int(start) + n_bytes
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with open(os.open(path, flags), "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if end > size:
-            raise ValueError(f"constant {short(name)} needs the bytes {int(start)} to {end} of a file of {size}: "
-                             "it is cut off, or belongs to another model")
+            raise ValueError(
+                f"constant {short(name)} needs the bytes {int(start)} to {end} of a file of {size}"
+                ": it is cut off, or belongs to another model")
         stream.seek(int(start))
         return stream.read(n_bytes)

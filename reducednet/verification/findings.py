@@ -13,6 +13,7 @@ from ..domains import Domain
 from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
 from ..numerics.rationals import below
+from ..numerics.rounding import FLOAT64, FORMATS, FloatFormat
 from .certificates.schemas import largest_margin
 from .difference_bounds.neuron_classes import Difference
 from .rational import ExactNetwork
@@ -20,7 +21,7 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
 
 
 class Question(NamedTuple):
-    """Ask whether |f - g| <= eps on the domain.
+    """Ask whether |f - g| <= eps on the domain, or whether g decides as f there.
 
     f, g : Network
         Of one depth, rows scaled by powers of two: exactly the functions given to `verify`.
@@ -28,12 +29,16 @@ class Question(NamedTuple):
     evaluation_error : float
         The error that both networks' own evaluation may add: 0 with semantics "real".
     rounding_error : float
-        A bound on the error of both networks' evaluation in float64; inf where it was not computed.
+        A bound on the error of both networks' evaluation in the semantics' arithmetic, in float64
+        with "real"; inf where it was not computed.
     evaluation_margin : float
-        Binary networks with semantics "float64": evaluation may take the wrong side at points
+        Binary networks, semantics other than "real": evaluation may take the wrong side at points
         nearer than this to a hyperplane of the first layer; inf if none is safe. Otherwise 0.
+    target : "values" or "top1"
+        With "top1" eps is delta: does g decide as f wherever f's largest output leads by more?
     given : tuple of two Networks
         The networks as given to `verify`; empty if they are f and g.
+    semantics : "real", "float64" or "float32"
     """
 
     f: Network
@@ -44,6 +49,13 @@ class Question(NamedTuple):
     rounding_error: float
     evaluation_margin: float = 0.0
     given: tuple[Network, ...] = ()
+    semantics: str = "real"
+    target: str = "values"
+
+    @property
+    def float_format(self) -> FloatFormat:
+        """The numbers that counterexamples are made of, if not of exact rationals."""
+        return FORMATS.get(self.semantics, FLOAT64)
 
 
 class OutOfTime(Exception):
@@ -52,6 +64,9 @@ class OutOfTime(Exception):
 
 class Findings:
     """The best bound and the best counterexample so far, with the evidence for each.
+
+    With target "top1" the bound is the least delta proved, and the gap the largest lead of f's
+    largest output at a point where g's is another one.
 
     Attributes
     ----------
@@ -82,7 +97,7 @@ class Findings:
         self.solver_bound = np.inf
         self.difference: Difference | None = None
         self.stages: list[Stage] = []
-        self._largest_margin = largest_margin(question.domain)
+        self._largest_margin = largest_margin(question.domain, question.semantics)
         self._start, self._limit = time.perf_counter(), time_limit
 
     @cached_property
@@ -128,7 +143,13 @@ class Findings:
             self.proofs = [one for one in self.proofs if one[1] is not evidence] + [(real, evidence)]
 
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
-        """Note the exact difference of the real functions at a point."""
+        """Note the exact difference of the real functions at a point.
+
+        Ignore points that the semantics says nothing about.
+        """
+        if self.question.semantics == "float32" and x is not None:
+            if (self.question.float_format.rounded(x) != x).any():
+                return
         error = self.question.evaluation_error
         exact = gap - Fraction(error) if np.isfinite(error) else Fraction(0)
         if x is not None and exact > self.exact_gap:

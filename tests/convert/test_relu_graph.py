@@ -1,4 +1,6 @@
 """Laws of the graph of affine maps and ReLUs: its network is the function of its operations."""
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from oracles.assertions import assert_equal_bits, assert_same_network
 import reducednet as rn
 from reducednet.convert.relu_graph import ReluGraph, affine, chain_network, limit_of
+from reducednet.numerics.rounding import gamma
 
 N = 3
 SEEDS = st.integers(0, 2**32 - 1)
@@ -191,3 +194,37 @@ def test_chain_of_steps_that_do_not_fit_is_refused():
     steps = [affine("W", [[1.0, 2.0]], "b", [0.0]), None, affine("C", [[1.0, 2.0]], "a", None)]
     with pytest.raises(ValueError, match="`C` must be of 1 inputs, the outputs before it, got 2"):
         chain_network(steps, "model")
+
+
+def exactly(array):
+    return np.array([Fraction(float(one)) for one in np.ravel(array)], dtype=object).reshape(np.shape(array))
+
+
+def test_folding_rounds_as_the_module_says():
+    """|error of V M| <= gamma_n |V||M| and |error of V c + d| <= gamma_(n+1) (|V||c| + |d|), in rationals."""
+    rng, n = np.random.default_rng(0), 7
+    for _ in range(20):
+        M, V, c, d = (rng.standard_normal(shape) * 10.0 ** rng.integers(-3, 4, shape)
+                      for shape in ((n, 4), (3, n), n, 3))
+        graph = ReluGraph(4, limit_of(1000))
+        z = graph.shift(graph.multiply(V, graph.shift(graph.multiply(M, graph.input), c)), d)
+        network = graph.network(graph.relu(z))
+        V, M, c, d = map(exactly, (V, M, c, d))
+        error = abs(exactly(network.weights[0]) - V @ M)
+        assert (error <= Fraction(gamma(n)) * (abs(V) @ abs(M))).all()
+        error = abs(exactly(network.thresholds[0]) - (V @ c + d))
+        assert (error <= Fraction(gamma(n + 1)) * (abs(V) @ abs(c) + abs(d))).all()
+
+
+def test_bounds_and_differences_round_once_an_entry():
+    rng = np.random.default_rng(0)
+    M, N, c, low = (rng.standard_normal(shape) for shape in ((3, 3), (3, 3), 3, 3))
+    graph = ReluGraph(3, limit_of(1000))
+    y, z = (graph.multiply(one, graph.input) for one in (M, N))
+    network = graph.network(graph.maximum(y, z))
+    exact = exactly(M) - exactly(N)
+    assert any((abs(exactly(rows) - exact) <= Fraction(2.0**-53) * abs(exact)).all()
+               for rows in np.split(network.weights[0], 3))
+    network = graph.network(graph.clip(graph.shift(y, c), low, None))
+    exact = exactly(c) - exactly(low)
+    assert (abs(exactly(network.thresholds[0]) - exact) <= Fraction(2.0**-53) * abs(exact)).all()

@@ -232,6 +232,14 @@ def dropout_in_training():
     return chain.node("Dropout", ["", *names], (1, 3)).model()
 
 
+def vector_of_samples():
+    """Return a model that takes four samples of one number for one vector."""
+    chain = Chain((4, 1), np.random.default_rng(0))
+    chain.node("MatMul", ["", chain.constant(np.ones((1, 1)), "raw")], (4, 1))
+    chain.node("Squeeze", ["", chain.constant(np.array([1]), "raw")], (4,))
+    return chain.node("MatMul", ["", chain.constant(np.ones((1, 2)), "raw")], (2,)).relu().model()
+
+
 def batched(operator, extra=(), **attributes):
     """Return a model for 32 samples whose second layer comes after an operator."""
     chain = Chain((32, 3), np.random.default_rng(0))
@@ -388,6 +396,12 @@ REFUSED = {
                    "mixes the 32 samples of the batch: export for one"),
     "summed batch": (lambda: batched("ReduceSum", [np.array([0])]),
                      "mixes the 32 samples of the batch"),
+    "taller vector": (lambda: with_operator("Gemm", [np.ones((3, 3)), np.ones((1, 1, 3))]),
+                      r"a value of shape \(1, 3\) by one of shape \(1, 1, 3\)"),
+    "taller slope": (lambda: with_operator("PRelu", [np.ones((1, 1, 3))]), r"one of shape \(1, 1, 3\)"),
+    "samples as a vector": (vector_of_samples, "mixes the 4 samples of the batch"),
+    "left out": (lambda: change(lambda m: m.graph.node.append(helper.make_node("Max", ["x", ""], ["m"]))),
+                 "must take 2 inputs, got 1"),
     "one row": (lambda: batched("Reshape", [np.array([1, -1])]), "mixes the 32 samples of the batch"),
     "longer batch": (lambda: batched("Reshape", [np.array([-1, 1])]),
                      r"a value of shape \(1, 3\) the shape \[-1, 1\]"),

@@ -33,6 +33,7 @@ MODULES = {
     "relu": "reducednet/verification/difference_bounds/relu_layer.py",
     "binary": "reducednet/verification/difference_bounds/binary_layer.py",
     "norms": "reducednet/verification/certificates/check_norms.py",
+    "signs": "reducednet/verification/certificates/check_signs.py",
     "breakpoints": "reducednet/verification/breakpoints.py",
     "differences": "reducednet/verification/difference_bounds/difference.py",
     "provers": "reducednet/verification/provers.py",
@@ -56,6 +57,7 @@ TESTS = {
     "relu": "verification.test_charges_relu_layer",
     "binary": "verification.test_charges_binary_layer",
     "norms": "verification.test_charges_check_norms",
+    "signs": "verification.test_charges_check_signs",
     "breakpoints": "verification.test_charges_breakpoints",
     "differences": "verification.test_charges_difference",
     "provers": "verification.test_charges_provers",
@@ -100,8 +102,8 @@ CHANGES = [
     *changes(
         "arithmetic",
         (
-            "n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings + 2)",
-            "n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings)",
+            "n_roundings * u / (1.0 - (n_roundings + 2)",
+            "n_roundings * u / (1.0 - (n_roundings)",
         ),
         ("(1.0 + gamma(n_roundings + 3))", "(1.0 + gamma(n_roundings))"),
         ("(1.0 + gamma(n_roundings + 3))", "(1.0 + gamma(n_roundings + 1))"),
@@ -126,7 +128,7 @@ CHANGES = [
             "raised(gamma(n + 3) * magnitude, n + 4)", "gamma(n + 3) * magnitude",
             "of second order, where n + 3 roundings are charged and a sum in a row meets n + 1",
         ),
-        (" + UNDERFLOW * (n + 1)\n    return Interval", "\n    return Interval"),
+        (" + UNDERFLOW * (n + 1)\n    low, high =", "\n    low, high ="),
         ("below(domain.centre - domain.radius)", "domain.centre - domain.radius"),
         ("above(domain.centre + domain.radius)", "domain.centre + domain.radius"),
         ("raised(gamma(n + 4) * magnitude, n + 6) + underflow", "underflow"),
@@ -291,26 +293,29 @@ CHANGES = [
     ),
     *changes(
         "evaluation",
-        ("raised(products[:, 0] + np.abs(b), 2 * n + 3)", "products[:, 0] + np.abs(b)"),
+        (
+            "raised(products[:, 0] + np.abs(b), n + 2)", "products[:, 0] + np.abs(b)",
+            "n + 2 roundings are charged to the computed terms, where a rounding is to spare",
+        ),
+        ("return np.where(fits, error, np.inf)", "return error"),
+        ("terms * (1.0 + local), 2) <= arithmetic.largest", "terms, 2) <= arithmetic.largest"),
         ("products[:, 0] + np.abs(b)", "products[:, 0]"),
         (
             "np.stack([h.interval.largest + h.error,", "np.stack([h.interval.largest,",
             "of second order: u times an error",
         ),
-        ("error = products[:, 1] + gamma(n + 1) * terms", "error = products[:, 1]"),
-        ("error = products[:, 1] + gamma(n + 1) * terms", "error = gamma(n + 1) * terms"),
+        ("error = products[:, 1] + local * terms", "error = products[:, 1]"),
+        ("error = products[:, 1] + local * terms", "error = local * terms"),
+        ("error = products[:, 1] + local * terms", "error = products[:, 1] + local / 2 * terms"),
+        ("gamma(n + 1, arithmetic.unit_roundoff)", "gamma(n + 1)"),
+        (" + n * arithmetic.smallest", ""),
         (
-            "error = products[:, 1] + gamma(n + 1) * terms",
-            "error = products[:, 1] + gamma(n + 1) / 2 * terms",
-        ),
-        (
-            "raised(error, n + 3) + UNDERFLOW", "error + UNDERFLOW",
+            "raised(error, n + 4) + UNDERFLOW", "error + UNDERFLOW",
             "of second order: u times an error, where a rounding of the threshold is to spare",
         ),
-        ("raised(error, n + 3) + UNDERFLOW * (2 * n + 2)", "raised(error, n + 3)"),
         (
-            "raised(error, n + 3) + UNDERFLOW * (2 * n + 2)",
-            "raised(error, n + 3) + SMALLEST / 2",
+            "raised(error, n + 4) + UNDERFLOW * (2 * n + 2)", "raised(error, n + 4)",
+            "of float64's smallest number, where as much is charged for the evaluation",
         ),
         (
             "raised(np.maximum(z.high + error, 0.0), 1)", "np.maximum(z.high, 0.0)",
@@ -320,9 +325,10 @@ CHANGES = [
             "raised(np.maximum(z.high + error, 0.0), 1)", "np.maximum(z.high + error, 0.0)",
             "of second order: z.high is above the exact one by its own margin",
         ),
-        ("raised(error_of(f, domain) + error_of(g, domain), 1)", "error_of(f, domain)"),
-        ("raised(error_of(f, domain) + error_of(g, domain), 1)", "error_of(g, domain)"),
-        ("52 - np.frexp", "54 - np.frexp"),
+        ("raised(sum(errors), 1)", "errors[0]"),
+        ("raised(sum(errors), 1)", "errors[1]"),
+        ("arithmetic.digits - 1 - np.frexp", "arithmetic.digits + 1 - np.frexp"),
+        ("arithmetic.digits - 1 - np.frexp", "52 - np.frexp"),
         (" or (np.ldexp(multiples, -shift) != terms).any()", ""),
         ("is_sure = np.maximum(z.low, -z.high) > error", "is_sure = True"),
         (
@@ -333,7 +339,7 @@ CHANGES = [
         ("raised(distances, layer.weights.shape[1] + 2).max()", "distances.max() / 4"),
         ("abs(sum(terms)) <= error", "abs(sum(terms)) <= 0"),
         ("abs(sum(terms)) <= error", "abs(sum(terms)) <= error / 2"),
-        (" or magnitude + error > LARGEST", ""),
+        (" or magnitude + error > Fraction(arithmetic.largest)", ""),
         ("[Fraction(value) for value in point]", "point"),
     ),
     *changes(
@@ -550,13 +556,12 @@ CHANGES = [
     ),
     *changes(
         "errors",
-        ("local = gamma(n + 2 + extra) * (terms + np.abs(b))", "local = 0.0 * (terms + np.abs(b))"),
-        (
-            "local = gamma(n + 2 + extra) * (terms + np.abs(b))",
-            "local = gamma(n + 2 + extra) / 2 * (terms + np.abs(b))",
-        ),
-        ("(propagated + local) * (1.0", "local * (1.0"),
-        ("(propagated + local) * (1.0", "(propagated / 2 + local) * (1.0"),
+        ("(propagated + local * terms) * (1.0", "propagated * (1.0"),
+        ("(propagated + local * terms) * (1.0", "(propagated + local / 2 * terms) * (1.0"),
+        ("gamma(n + 2 + extra, float_format.unit_roundoff)", "gamma(n + 2 + extra)"),
+        ("(propagated + local * terms) * (1.0", "local * terms * (1.0"),
+        ("(propagated + local * terms) * (1.0", "(propagated / 2 + local * terms) * (1.0"),
+        ("return np.where(fits, error, np.inf), spread", "return error, spread"),
         (
             "* (1.0 + gamma(2 * n + 8)) + underflow",
             "+ underflow",
@@ -572,12 +577,13 @@ CHANGES = [
             "np.clip(z_high + error, 0.0, error)",
             "the lemma asks for one; the other is for the rounding of z_high",
         ),
+        ("error = local * terms + 4.0", "error = 0.0 * terms + 4.0"),
+        ("gamma(n + 4, float_format.unit_roundoff)", "gamma(n + 4)"),
         (
-            "error = gamma(n + 4) * (np.abs(W) @ A + np.abs(b))",
-            "error = 0.0 * (np.abs(W) @ A + np.abs(b))",
+            "+ 4.0 * SMALLEST * (n + 2 + A.sum()) + n * float_format.smallest", "",
         ),
-        ("+ np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())", "+ np.abs(b))"),
-        ("52 - np.frexp", "56 - np.frexp"),
+        ("float_format.digits - 1 - np.frexp", "float_format.digits + 3 - np.frexp"),
+        ("float_format.digits - 1 - np.frexp", "52 - np.frexp"),
         ("3.0 * norms * space.margin", "2.0 * norms * space.margin"),
         ("+ 4.0 * gamma(n + 6) * np.abs(b)", "+ 2.0 * gamma(n + 6) * np.abs(b)"),
         ("* np.abs(b) + underflow", "* np.abs(b)"),
@@ -709,11 +715,11 @@ CHANGES = [
             "(4.0 * UNIT_ROUNDOFF * np.abs(values) + SMALLEST)",
             "4.0 * UNIT_ROUNDOFF * np.abs(values)",
         ),
-        ("_outward(factors[:, np.newaxis] * end, step)", "factors[:, np.newaxis] * end"),
-        ("_outward(multiple + end, step)", "multiple + end"),
-        ("_outward(d[0] - below_b, -1.0)", "d[0] - below_b"),
+        ("outward(factors[:, np.newaxis] * end, step)", "factors[:, np.newaxis] * end"),
+        ("outward(multiple + end, step)", "multiple + end"),
+        ("outward(d[0] - below_b, -1.0)", "d[0] - below_b"),
         (
-            "_outward(d[1] + below_a, 1.0)",
+            "outward(d[1] + below_a, 1.0)",
             "d[1] + below_a",
             (
                 "matters where z < 0 <= q z_head alone, and there the end of z has 4 U to spare"
@@ -811,6 +817,20 @@ CHANGES = [
         ("np.where(mismatch > 0.0, np.inf, 0.0)", "0.0 * mismatch"),
     ),
 ]
+SIGNS = changes(
+    "signs",
+    ("raised(gamma(n + 9) * size, n + 6)", "0.0"),
+    ("raised(gamma(n + 9) * size, n + 6)", "raised(gamma(n + 9) / 2 * size, n + 6)"),
+    ("raised(gamma(8) * size, 4)", "0.0"),
+    ("size[lead] += np.abs(c) * neurons.magnitude[led]", "size[lead] += 0.0 * c", EIGHT),
+    ("size + heights + np.abs(of.constants).sum()", "size"),
+    ("np.maximum(-t.share * D.low, (1.0 - t.share) * D.high)", "-t.share * D.low"),
+    ("np.maximum(-t.share * D.low, (1.0 - t.share) * D.high)", "(1.0 - t.share) * D.high"),
+    ("np.clip(multiples, 0.0, 1.0)", "multiples"),
+    ("np.where(signs < 0, -np.inf, a)", "np.where(signs < 1, -np.inf, a)"),
+    ("np.where(signs > 0, np.inf, 0.0)", "np.where(signs >= 0, np.inf, 0.0)"),
+    ("np.minimum(-a[led], a[lead] * ratio)", "-a[led]"),
+)
 NORMS = changes(
     "norms",
     ("raised(gamma(m + 1) * norm_above(V.ravel()) ** 2, 2)", "0.0"),
@@ -863,7 +883,7 @@ NORMS = changes(
     ),
     ("np.abs(q) + t + norm_above(layers_f[-1].weights) * e.norm", "np.abs(q) + t"),
 )
-CHANGES += NORMS
+CHANGES += NORMS + SIGNS
 
 
 def tests_of(module: str) -> list[str]:
