@@ -13,7 +13,7 @@ import numpy as np
 
 from .._validation import Array, choice, library, message
 from ..networks.network import Network
-from .relu_graph import LAST_ADVICE, ReluGraph, Value, advice, affine, apply_step, limit_of, square_root
+from .relu_graph import LAST_ADVICE, ReluGraph, Value, advice, dense_layer, limit_of, square_root
 
 _CALLS = ("call", "forward", "_wrapped_call_impl", "_call_impl")
 """Attributes of a layer that compute its outputs when called; the last three are PyTorch's."""
@@ -214,8 +214,9 @@ class _Layers:
         if not shape or shape[-1] != z.size:
             raise _fault(layer, f"takes the last axis of a value of shape {shape}: flatten it first")
         bias = None if layer.bias is None else self._array(layer.bias)
-        step = affine(f"{layer.name}.kernel", self._array(layer.kernel).T, f"{layer.name}.bias", bias)
-        tensor = _Tensor((*shape[:-1], len(step.W)), apply_step(self._graph, z, step))
+        kernel = self._array(layer.kernel)
+        z = dense_layer(self._graph, z, f"{layer.name}.kernel", kernel.T, f"{layer.name}.bias", bias)
+        tensor = _Tensor((*shape[:-1], z.size), z)
         return self._activation(layer, layer.activation, tensor)
 
     def _batch_normalization(self, layer: Any, tensor: _Tensor) -> _Tensor:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import Array, message
-from .relu_graph import AffineStep, ReluGraph, Value, affine, apply_step, square_root
+from .relu_graph import ReluGraph, Value, dense_layer, square_root
 
 BATCH = "the number of samples"
 SHAPE = "the shape of a value"
@@ -50,20 +50,22 @@ class Operations:
     # ------------------------------------------------------------------------------ affine operations
 
     def linear(self, input: Value, weight: Any, bias: Any = None) -> Value:
-        step = self._affine_step(weight, bias)
-        return apply_step(self._graph, input, step)
+        W = self._matrix(weight)
+        if bias is None:
+            return dense_layer(self._graph, input, weight.name, W)
+        if not isinstance(bias, Constant):
+            raise Unreadable("must add a tensor of the model")
+        return dense_layer(
+            self._graph, input, weight.name, W, bias.name, to_array(bias, self._torch))
 
     def matmul(self, input: Value, other: Any) -> Value:
         """Return z W for a matrix W of the model."""
-        step = self._affine_step(other, None)
-        return apply_step(self._graph, input, step._replace(W=step.W.T))
+        return dense_layer(self._graph, input, other.name, self._matrix(other).T)
 
-    def _affine_step(self, weight: Any, bias: Any) -> AffineStep:
-        if not isinstance(weight, Constant) or not isinstance(bias, Constant | None):
+    def _matrix(self, weight: Any) -> Array:
+        if not isinstance(weight, Constant):
             raise Unreadable("must multiply by a tensor of the model")
-        W = to_array(weight, self._torch)
-        b = None if bias is None else to_array(bias, self._torch)
-        return affine(weight.name, W, "" if bias is None else bias.name, b)
+        return to_array(weight, self._torch)
 
     def batch_norm(
         self, input: Value, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
