@@ -1,7 +1,7 @@
 """Convert a Keras 3 model to a network; Keras is imported only when it is used.
 
-Each layer is applied to values of a `ReluGraph`, in the order of the model's graph. `relu_graph` says
-what is exact and what rounds.
+Each layer is applied to values of a `ReluGraph`, in the order of the model's graph. `relu_graph`
+says what is exact and what rounds.
 """
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import numpy as np
 
 from .._validation import Array, choice, library, message
 from ..networks.network import Network
-from .relu_graph import LAST_ADVICE, ReluGraph, Value, advice, dense_layer, limit_of, square_root
+from .relu_graph import (
+    LAST_ADVICE, ReluGraph, Value, advice, dense_layer, limit_of, square_root,
+)
 
 _CALLS = ("call", "forward", "_wrapped_call_impl", "_call_impl")
 """Attributes of a layer that compute its outputs when called; the last three are PyTorch's."""
@@ -25,9 +27,9 @@ def from_keras(model: Any, until: str | None = None) -> Network:
     The model is a Sequential or a functional model of one input and one output. Its layers may be
     Dense, BatchNormalization, Normalization and Rescaling; ReLU (with `max_value` and
     `negative_slope`), LeakyReLU, PReLU and Activation ("linear", "relu", "relu6", "leaky_relu");
-    Add, Subtract, Maximum, Minimum, Average and Concatenate of values; Flatten, Reshape, InputLayer,
-    Identity, Dropout and other layers that do nothing outside training; and such models again. Files
-    `.h5` of Keras 2 are models as ``keras.models.load_model`` returns them.
+    Add, Subtract, Maximum, Minimum, Average and Concatenate of values; Flatten, Reshape,
+    InputLayer, Identity, Dropout and other layers that do nothing outside training; and such models
+    again. Files `.h5` of Keras 2 are models as ``keras.models.load_model`` returns them.
 
     Parameters
     ----------
@@ -49,7 +51,8 @@ def from_keras(model: Any, until: str | None = None) -> Network:
         If it is not such a model.
     ValueError
         If it is not built; if a layer is of another kind, which the message names, or has a `call`
-        set on this instance or forward hooks (with the backend torch); if a parameter is not finite.
+        set on this instance or forward hooks (with the backend torch); if a parameter is not
+        finite.
     ImportError
         If Keras is not installed.
 
@@ -72,11 +75,13 @@ def from_keras(model: Any, until: str | None = None) -> Network:
     """
     keras = library("keras", "`from_keras`")
     if not _is_graph(model, keras):
-        raise TypeError(message("model", "a keras.Sequential or a functional keras.Model", type(model).__name__))
+        expected = "a keras.Sequential or a functional keras.Model"
+        raise TypeError(message("model", expected, type(model).__name__))
     if until is not None:
         choice(until, "until", ["logits"])
     if not model.built:
-        raise ValueError(message("model", "built", "one without weights: call it once, or give it an Input"))
+        got = "one without weights: call it once, or give it an Input"
+        raise ValueError(message("model", "built", got))
     shape = tuple(length or 1 for length in model.inputs[0].shape[1:])
     n_numbers = sum(math.prod(variable.shape) for variable in model.variables)
     graph = ReluGraph(math.prod(shape), limit_of(n_numbers))
@@ -106,7 +111,7 @@ def _check_untouched(layer: Any) -> None:
 
 
 class _Tensor(NamedTuple):
-    """A value of one sample and its shape; `is_last` after a softmax, whose logits the value has."""
+    """A value of one sample and its shape; `is_last` after a softmax, with its logits as value."""
 
     shape: tuple[int, ...]
     value: Value
@@ -121,13 +126,13 @@ class _Layers:
         layers, one = keras.layers, self._of_one
         self._read: dict[type, Callable[[Any, list[_Tensor]], _Tensor]] = {
             layers.Dense: one(self._dense),
-            layers.Activation: one(lambda layer, tensor: self._activation(layer, layer.activation, tensor)),
+            layers.Activation: one(self._activation),
             layers.Softmax: one(self._last),
             layers.BatchNormalization: one(self._batch_normalization),
             layers.Normalization: one(self._normalization),
             layers.Rescaling: one(self._rescaling),
             layers.ReLU: one(self._relu_layer),
-            layers.LeakyReLU: one(lambda layer, tensor: self._relu(tensor, slope=layer.negative_slope)),
+            layers.LeakyReLU: one(self._leaky_relu),
             layers.PReLU: one(self._prelu),
             layers.Flatten: one(self._flatten),
             layers.Reshape: one(self._reshape),
@@ -147,7 +152,7 @@ class _Layers:
                                 ("Maximum", graph.maximum), ("Minimum", graph.minimum)):
             self._operators[f"keras.src.ops.numpy.{kind}"] = self._merged(operation)
 
-    # ------------------------------------------------------------------------------ layers and models
+    # ---------------------------------------------------------------------------- layers and models
 
     def apply(self, layer: Any, tensors: list[_Tensor]) -> _Tensor:
         """Return the output of a layer or a model.
@@ -201,10 +206,11 @@ class _Layers:
     def _before_last(self, layer: Any, tensor: _Tensor) -> _Tensor:
         """Return the tensor; raise ValueError if it comes after the logits."""
         if tensor.is_last:
-            raise _fault(layer, "comes after a softmax, log_softmax or sigmoid, which must be the last")
+            last = "a softmax, log_softmax or sigmoid, which must be the last"
+            raise _fault(layer, f"comes after {last}")
         return tensor
 
-    # ----------------------------------------------------------------------------------- affine layers
+    # -------------------------------------------------------------------------------- affine layers
 
     def _dense(self, layer: Any, tensor: _Tensor) -> _Tensor:
         """Keras stores one column per neuron."""
@@ -212,12 +218,12 @@ class _Layers:
             raise ValueError(message(layer.name, "not quantised", f"{layer.quantization_mode!r}"))
         shape, z = self._before_last(layer, tensor)[:2]
         if not shape or shape[-1] != z.size:
-            raise _fault(layer, f"takes the last axis of a value of shape {shape}: flatten it first")
+            reason = f"takes the last axis of a value of shape {shape}: flatten it first"
+            raise _fault(layer, reason)
         bias = None if layer.bias is None else self._array(layer.bias)
-        kernel = self._array(layer.kernel)
-        z = dense_layer(self._graph, z, f"{layer.name}.kernel", kernel.T, f"{layer.name}.bias", bias)
-        tensor = _Tensor((*shape[:-1], z.size), z)
-        return self._activation(layer, layer.activation, tensor)
+        kernel, name = self._array(layer.kernel), layer.name
+        z = dense_layer(self._graph, z, f"{name}.kernel", kernel.T, f"{name}.bias", bias)
+        return self._activation(layer, _Tensor((*shape[:-1], z.size), z))
 
     def _batch_normalization(self, layer: Any, tensor: _Tensor) -> _Tensor:
         """Return (z - mean) / sqrt(variance + epsilon) gamma + beta, along one axis."""
@@ -229,9 +235,11 @@ class _Layers:
         def entries(variable: Any) -> Array:
             return np.broadcast_to(self._array(variable).reshape(lengths), shape).ravel()
 
-        z = self._graph.standardize(
-            tensor.value, entries(layer.moving_mean), square_root(entries(layer.moving_variance) + layer.epsilon),
-            entries(layer.gamma) if layer.scale else None, entries(layer.beta) if layer.center else None)
+        mean, variance = entries(layer.moving_mean), entries(layer.moving_variance)
+        scale = entries(layer.gamma) if layer.scale else None
+        shift = entries(layer.beta) if layer.center else None
+        deviation = square_root(variance + layer.epsilon)
+        z = self._graph.standardize(tensor.value, mean, deviation, scale, shift)
         return tensor._replace(value=z)
 
     def _normalization(self, layer: Any, tensor: _Tensor) -> _Tensor:
@@ -253,10 +261,11 @@ class _Layers:
         scale, offset = (np.broadcast_to(one, shape).ravel() for one in (scale, offset))
         return tensor._replace(value=self._graph.shift(self._graph.scale(scale, z), offset))
 
-    # ------------------------------------------------------------------------------------- activations
+    # ---------------------------------------------------------------------------------- activations
 
-    def _activation(self, layer: Any, function: Any, tensor: _Tensor) -> _Tensor:
-        known = self._keras.activations
+    def _activation(self, layer: Any, tensor: _Tensor) -> _Tensor:
+        """Apply the activation of a layer, a function or again a layer."""
+        known, function = self._keras.activations, layer.activation
         if function is known.linear:
             return tensor
         if function in (known.softmax, known.log_softmax, known.sigmoid):
@@ -285,6 +294,9 @@ class _Layers:
         if layer.threshold != 0.0:
             raise _fault(layer, "with a threshold jumps, which no ReLU network does")
         return self._relu(self._before_last(layer, tensor), layer.negative_slope, layer.max_value)
+
+    def _leaky_relu(self, layer: Any, tensor: _Tensor) -> _Tensor:
+        return self._relu(self._before_last(layer, tensor), slope=layer.negative_slope)
 
     def _prelu(self, layer: Any, tensor: _Tensor) -> _Tensor:
         shape, z = self._before_last(layer, tensor)[:2]
@@ -315,7 +327,8 @@ class _Layers:
         def combined(layer: Any, tensors: list[_Tensor]) -> _Tensor:
             shapes = {self._before_last(layer, one).shape for one in tensors}
             if len(tensors) < 2 or len(shapes) > 1:
-                raise _fault(layer, f"must combine several values of one shape, got {sorted(shapes)}")
+                got = f"got {sorted(shapes)}"
+                raise _fault(layer, f"must combine several values of one shape, {got}")
             value = tensors[0].value
             for other in tensors[1:]:
                 value = operation(value, other.value)
@@ -335,11 +348,12 @@ class _Layers:
         places = [np.arange(start, start + one.value.size).reshape(1, *one.shape)
                   for start, one in zip(starts, tensors)]
         index = np.concatenate(places, axis=layer.axis)[0]
-        value = self._graph.select(self._graph.concatenate([one.value for one in tensors]), index.ravel())
-        return _Tensor(index.shape, value)
+        joined = self._graph.concatenate([one.value for one in tensors])
+        return _Tensor(index.shape, self._graph.select(joined, index.ravel()))
 
     def _array(self, variable: Any) -> Array:
-        """Return the numbers as float64, exactly; NumPy itself has no bfloat16, hence the detour."""
+        """Return the numbers as float64, exactly."""
+        # NumPy itself has no bfloat16
         return np.asarray(self._keras.ops.convert_to_numpy(variable)).astype(np.float64)
 
 
@@ -353,4 +367,5 @@ def _check_call(layer: Any, node: Any) -> None:
         raise _fault(layer, "is another input, or has several outputs")
     options = node.arguments.kwargs.values()
     if any(option for option in options if isinstance(option, (bool, int, float))):
-        raise ValueError(message(layer.name, "called without `training=True`", "an option that is True"))
+        expected = "called without `training=True`"
+        raise ValueError(message(layer.name, expected, "an option that is True"))

@@ -1,8 +1,8 @@
 """Convert a PyTorch module to a network and back; PyTorch is imported only when it is used.
 
-`torch.fx` runs the module's `forward` once on a stand-in for its input and writes down the operations.
-Each is then applied to values of a `ReluGraph`; `torch_operations` has them all. `relu_graph` says
-what is exact and what rounds.
+`torch.fx` runs the module's `forward` once on a stand-in for its input and writes down the
+operations. Each is then applied to values of a `ReluGraph`; `torch_operations` has them all.
+`relu_graph` says what is exact and what rounds.
 """
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def from_torch(module: Any, until: str | None = None) -> Network:
     The module is a Sequential or any module whose `forward` torch.fx can trace, in evaluation mode
     (`eval()`). It may consist of Linear, BatchNorm1d, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh,
     Flatten (of all axes but the first), Identity, Dropout and modules made of these; of sums,
-    differences, maxima and minima of values (residual blocks), of `torch.cat` along the second axis,
-    and of products with numbers or tensors of the model. A Linear whose weight is computed
+    differences, maxima and minima of values (residual blocks), of `torch.cat` along the second
+    axis, and of products with numbers or tensors of the model. A Linear whose weight is computed
     (`torch.nn.utils.parametrizations`) must be in evaluation mode; its present weight is taken.
 
     Parameters
@@ -63,8 +63,8 @@ def from_torch(module: Any, until: str | None = None) -> Network:
     -----
     The network is the module's function in real arithmetic, on its numbers, which float64 holds
     exactly. The module's own evaluation rounds in its own type: with float32 parameters it may
-    differ from the network by about 2^29 `evaluation_bound(network, domain)`, the ratio of both unit
-    roundoffs; on a GPU that multiplies in TF32 by 2^42 of it.
+    differ from the network by about 2^29 `evaluation_bound(network, domain)`, the ratio of both
+    unit roundoffs; on a GPU that multiplies in TF32 by 2^42 of it.
 
     References
     ----------
@@ -95,7 +95,7 @@ def from_torch(module: Any, until: str | None = None) -> Network:
 
 
 def _path(target: str) -> str:
-    """Return the place of a module as Python writes it, such as `module.body[2]`; the root is "0"."""
+    """Return the place of a module as Python writes it: `module.body[2]`; the root's is "0"."""
     parts = target.split(".")[1:]
     return "module" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts)
 
@@ -107,10 +107,14 @@ def _check_untouched(module: Any, name: str, torch: Any) -> None:
     what it returns: those of pruning and of the older weight_norm overwrite `weight`.
     """
     kind, own = type(module).__name__, vars(module)
+    if isinstance(module, torch.jit.ScriptModule) or kind == "OptimizedModule":
+        expected = "a module as it was before PyTorch compiled it"
+        raise ValueError(message(name, expected, kind))
     for call in _CALLS:
         if call in own and own[call] != getattr(type(module), call).__get__(module):
             expected = "a module that computes what its class does"
-            raise ValueError(message(name, expected, f"{kind} with a `{call}` of its own: delete it"))
+            got = f"{kind} with a `{call}` of its own: delete it"
+            raise ValueError(message(name, expected, got))
     if module._forward_hooks or module._forward_pre_hooks:
         raise ValueError(message(name, "without forward hooks", f"{kind} with some: remove them"))
     every = torch.nn.modules.module
@@ -118,7 +122,7 @@ def _check_untouched(module: Any, name: str, torch: Any) -> None:
         raise ValueError(message(name, "without forward hooks", "some of all modules: remove them"))
 
 
-# --------------------------------------------------------------------------------------------- tracing
+# ------------------------------------------------------------------------------------------ tracing
 
 
 def _trace(root: Any, torch: Any) -> Any:
@@ -204,8 +208,9 @@ def _calls(traced: Any, root: Any, torch: Any) -> list[_Call]:
             name = node.target if isinstance(node.target, str) else node.target.__name__
             innermost = list(node.meta.get("nn_module_stack") or ["0"])[-1].split("@")[0]
             method = node.target if node.op == "call_method" else functions.get(node.target, "")
+            text = f"{name} (operation {number} of {len(nodes) - 2})"
             call = _Call(node, _OPERATIONS.get(method, ""), tuple(node.args), dict(node.kwargs),
-                         f"{_path(innermost)}.forward", f"{name} (operation {number} of {len(nodes) - 2})")
+                         f"{_path(innermost)}.forward", text)
             if not call.name:
                 raise call.fault(f"is not supported: {advice(name)}")
             calls.append(call)
@@ -227,9 +232,10 @@ _OPERATIONS = {
     "reshape": "view", "contiguous": "identity", "float": "identity", "double": "identity",
     "truediv": "div", "true_divide": "div", "subtract": "sub", "multiply": "mul", "divide": "div",
     "concat": "cat", "concatenate": "cat", "clip": "clamp", "absolute": "abs", "negative": "neg",
-    "iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div",
+    "max": "maximum", "min": "minimum", "iadd": "add", "isub": "sub", "imul": "mul",
+    "itruediv": "div",
 }
-"""The names of PyTorch's functions and methods, and of the method of `Operations` that reads them."""
+"""The method of `Operations` that reads each of PyTorch's functions and methods."""
 
 _IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _VIEWS = ("identity", "dropout", "flatten", "view", "squeeze", "getitem")
@@ -247,19 +253,20 @@ def _functions(torch: Any) -> dict[Any, str]:
     for room in (operator, torch, torch.nn.functional):
         for name in _OPERATIONS:
             function = getattr(room, name, None)
-            if callable(function) and function is not getattr(torch, "batch_norm"):  # other arguments
+            # the arguments of torch.batch_norm have another order
+            if callable(function) and function is not torch.batch_norm:
                 found[function] = name
     return found
 
 
-# --------------------------------------------------------------------------------------------- modules
+# ------------------------------------------------------------------------------------------ modules
 
 
 _MODULES: dict[str, Callable[[Any, Callable[[str], Any]], tuple[Any, ...]]] = {
     "Linear": lambda module, tensor: ("linear", tensor("weight"), tensor("bias")),
     "BatchNorm1d": lambda module, tensor: (
-        "batch_norm", tensor("running_mean"), tensor("running_var"), tensor("weight"), tensor("bias"),
-        module.training, module.momentum, module.eps),
+        "batch_norm", tensor("running_mean"), tensor("running_var"), tensor("weight"),
+        tensor("bias"), module.training, module.momentum, module.eps),
     "ReLU": lambda module, tensor: ("relu", module.inplace),
     "LeakyReLU": lambda module, tensor: ("leaky_relu", module.negative_slope, module.inplace),
     "PReLU": lambda module, tensor: ("prelu", tensor("weight")),
@@ -272,15 +279,16 @@ _MODULES: dict[str, Callable[[Any, Callable[[str], Any]], tuple[Any, ...]]] = {
     "LogSoftmax": lambda module, tensor: ("log_softmax",),
     "Sigmoid": lambda module, tensor: ("sigmoid",),
 }
-"""The function of `Operations` that a module of each class calls, and its arguments after the first."""
+"""The method of `Operations` that a module of each class calls, its arguments after the first."""
 
 
 def _kind(module: Any, nn: Any) -> str | None:
-    """Return the name of the class of `_MODULES` which computes what the module does, if there is one."""
+    """Return the name of the class of `_MODULES` that computes what the module does, or None."""
     own = type(module)
     for name in _MODULES:
         kind = getattr(nn, name)
-        if isinstance(module, kind) and all(getattr(own, call) is getattr(kind, call) for call in _CALLS):
+        is_kind = isinstance(module, kind)
+        if is_kind and all(getattr(own, call) is getattr(kind, call) for call in _CALLS):
             return name
     return None
 
@@ -292,7 +300,8 @@ def _module_call(node: Any, module: Any, torch: Any) -> _Call:
     if kind is None:
         raise ValueError(f"`{path}`: {text} is not supported: {advice(type(module).__name__)}")
     # in training mode a computed weight may change with each call
-    if torch.nn.utils.parametrize.is_parametrized(module) and any(one.training for one in module.modules()):
+    computed = torch.nn.utils.parametrize.is_parametrized(module)
+    if computed and any(one.training for one in module.modules()):
         expected = "in evaluation mode (`eval()`), where its parameters are computed"
         raise ValueError(message(path, expected, f"{type(module).__name__} in training mode"))
 
@@ -304,7 +313,7 @@ def _module_call(node: Any, module: Any, torch: Any) -> _Call:
     return _Call(node, name, (*node.args, *arguments), dict(node.kwargs), path, text)
 
 
-# --------------------------------------------------------------------------------- applying operations
+# ------------------------------------------------------------------------------ applying operations
 
 
 def _n_inputs(calls: list[_Call]) -> int:
@@ -333,8 +342,9 @@ def _n_inputs(calls: list[_Call]) -> int:
                 return int(sizes[0])
             if call.name not in ("cat", "getitem", "size", "getattr", "linear", "matmul"):
                 of_its_size.add(call.node)
-    raise ValueError(message("module", "one that tells its number of inputs by a Linear or the like",
-                             "one without an affine layer that takes the input"))
+    expected = "one that tells its number of inputs by a Linear or the like"
+    got = "one without an affine layer that takes the input"
+    raise ValueError(message("module", expected, got))
 
 
 def _apply(calls: list[_Call], operations: Operations, input: Value, until: str | None) -> Value:
@@ -413,7 +423,7 @@ class _Memory:
     def check(self, call: _Call) -> None:
         """Raise ValueError if an operand was overwritten: the values here are those from before."""
         if any(node in self._overwritten for node in call.node.all_input_nodes):
-            raise call.fault("uses a value after an operation in place has changed it: use the result")
+            raise call.fault("uses a value after an operation in place has changed it")
 
     def record(self, call: _Call, is_in_place: bool) -> None:
         """Note where the result of an operation lies."""
@@ -427,7 +437,7 @@ class _Memory:
         self._tensors[node] = tensor
 
 
-# ------------------------------------------------------------------------------------------- to PyTorch
+# --------------------------------------------------------------------------------------- to PyTorch
 
 
 def to_torch(network: Network) -> Any:

@@ -263,7 +263,7 @@ class ReluGraph:
     # ------------------------------------------------------------------------------- carried values
 
     def carry(self, z: Value, layer: int) -> Value:
-        """Return the same value as a function of the neurons of a layer, or of its own if higher."""
+        """Return the same value as a function of the neurons of that layer, unless its own is higher."""
         while z.layer < layer:
             by_neurons = z.layer > 0 and sum(h.size for h in z.terms) <= 2 * z.size
             z = self._carry_neurons(z) if by_neurons else self._carry_value(z)
@@ -420,9 +420,11 @@ _ADVICE = {
     "quant": "convert the model before it is quantised",
     "layernorm": "it divides by what it computes from the sample: use batch normalisation",
     "groupnorm": "it divides by what it computes from the sample: use batch normalisation",
+    "dataparallel": "convert its attribute `module`",
     "dropout": "call `eval()`, or leave it out: it does nothing outside training",
     **dict.fromkeys(
-        ("tanh", "elu", "silu", "swish", "mish", "softplus", "softsign", "sigmoid", "exp"), _SMOOTH),
+        ("tanh", "elu", "silu", "swish", "mish", "softplus", "softsign", "sigmoid", "exp"),
+        _SMOOTH),
 }
 
 

@@ -1,8 +1,8 @@
 """The operations of PyTorch that a ReLU network may consist of, one method each.
 
 A method has the arguments of PyTorch's function of its name. An operand that depends on the input
-is a `Value` of a `ReluGraph`, the vector of one sample; others are numbers or a `Constant`, a tensor
-of the model. Of the shape (n_samples, n) only n is kept.
+is a `Value` of a `ReluGraph`, the vector of one sample; others are numbers or a `Constant`, a
+tensor of the model. Of the shape (n_samples, n) only n is kept.
 """
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Operations:
     def __init__(self, graph: ReluGraph, torch: Any) -> None:
         self._graph, self._torch = graph, torch
 
-    # ------------------------------------------------------------------------------ affine operations
+    # --------------------------------------------------------------------------- affine operations
 
     def linear(self, input: Value, weight: Any, bias: Any = None) -> Value:
         W = self._matrix(weight)
@@ -68,16 +68,18 @@ class Operations:
         return to_array(weight, self._torch)
 
     def batch_norm(
-        self, input: Value, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
-        training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+        self, input: Value, running_mean: Any, running_var: Any, weight: Any = None,
+        bias: Any = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
     ) -> Value:
         """Return (z - mean) / sqrt(var + eps) weight + bias."""
         if training or running_mean is None or running_var is None:
             raise Unreadable("computes statistics of its batch: call `eval()` first")
-        if running_mean.tensor.numel() != input.size:
-            raise Unreadable(f"is of {running_mean.tensor.numel()} features, but {input.size} come before it")
-        mean, variance = (self._entries(one, input.size) for one in (running_mean, running_var))
-        scale, shift = (None if one is None else self._entries(one, input.size) for one in (weight, bias))
+        n = input.size
+        if running_mean.tensor.numel() != n:
+            n_features = running_mean.tensor.numel()
+            raise Unreadable(f"is of {n_features} features, but {n} come before it")
+        mean, variance = (self._entries(one, n) for one in (running_mean, running_var))
+        scale, shift = (None if one is None else self._entries(one, n) for one in (weight, bias))
         return self._graph.standardize(input, mean, square_root(variance + eps), scale, shift)
 
     def add(self, input: Any, other: Any, *, alpha: Any = 1) -> Value:
@@ -97,14 +99,14 @@ class Operations:
     def mul(self, input: Any, other: Any) -> Value:
         y, z = self._pair(input, other)
         if isinstance(y, Value) and isinstance(z, Value):
-            raise Unreadable("multiplies two values that depend on the input, which is no affine map")
+            raise Unreadable("multiplies two values that depend on the input: no affine map")
         return self._graph.scale(z, y) if isinstance(y, Value) else self._graph.scale(y, z)
 
     def div(self, input: Any, other: Any) -> Value:
         """Return y (1 / z), which rounds twice."""
         y, z = self._pair(input, other)
         if not isinstance(y, Value) or isinstance(z, Value):
-            raise Unreadable("divides by a value that depends on the input, which is no affine map")
+            raise Unreadable("divides by a value that depends on the input: no affine map")
         with np.errstate(all="ignore"):
             factors = 1.0 / z
         if not np.isfinite(factors).all():
@@ -114,12 +116,14 @@ class Operations:
     def neg(self, input: Value) -> Value:
         return self._graph.negate(input)
 
-    # ------------------------------------------------------------------- operations that are not affine
+    # --------------------------------------------------------------- operations that are not affine
 
     def relu(self, input: Value, inplace: bool = False) -> Value:
         return self._graph.relu(input)
 
-    def leaky_relu(self, input: Value, negative_slope: float = 0.01, inplace: bool = False) -> Value:
+    def leaky_relu(
+        self, input: Value, negative_slope: float = 0.01, inplace: bool = False,
+    ) -> Value:
         return self._graph.leaky_relu(input, self._entries(negative_slope, input.size))
 
     def prelu(self, input: Value, weight: Any) -> Value:
@@ -148,12 +152,14 @@ class Operations:
     def minimum(self, input: Any, other: Any) -> Value:
         return self._graph.minimum(*self._two_values(input, other))
 
-    # --------------------------------------------------------------------- operations that move entries
+    # ----------------------------------------------------------------- operations that move entries
 
     def identity(self, input: Any) -> Any:
         return input
 
-    def dropout(self, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    def dropout(
+        self, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False,
+    ) -> Any:
         if training and p != 0:
             raise Unreadable("drops entries at random: call `eval()` first")
         return input
@@ -169,7 +175,8 @@ class Operations:
             shape = tuple(shape[0])
         first, last = shape if len(shape) == 2 else (None, None)
         if first not in (BATCH, -1) or last not in (-1, input.size) or (first, last) == (-1, -1):
-            raise Unreadable(f"must keep one row of {input.size} numbers per sample, as `view(len(x), -1)`")
+            row = f"one row of {input.size} numbers per sample"
+            raise Unreadable(f"must keep {row}, as `x.flatten(1)`")
         return input
 
     def squeeze(self, input: Any, dim: Any = None) -> Any:
@@ -180,7 +187,7 @@ class Operations:
 
     def size(self, input: Value, dim: Any = None) -> str:
         if dim not in (None, 0):
-            raise Unreadable("asks for a length other than the number of samples: write it as a number")
+            raise Unreadable("asks for a length that is not that of the samples: write the number")
         return SHAPE if dim is None else BATCH
 
     def getattr(self, input: Value, name: str) -> str:
@@ -192,7 +199,7 @@ class Operations:
         """Return the entries [:, start:stop:step], or the number of samples from the shape."""
         if input == SHAPE and index == 0:
             return BATCH
-        is_columns = isinstance(index, tuple) and len(index) == 2 and index[0] == slice(None)
+        is_columns = isinstance(index, tuple) and len(index) == 2 and index[0] in (slice(None), ...)
         if not isinstance(input, Value) or not is_columns or not isinstance(index[1], slice):
             raise Unreadable("must take columns, as `x[:, 2:5]`")
         if not isinstance(index[1].start, int | None) or not isinstance(index[1].stop, int | None):
@@ -209,17 +216,17 @@ class Operations:
             raise Unreadable("must join values that depend on the input")
         return self._graph.concatenate(list(tensors))
 
-    # --------------------------------------------------------------------------------------- the logits
+    # ----------------------------------------------------------------------------------- the logits
 
     def softmax(self, input: Any, dim: Any = None, *_: Any, **__: Any) -> Logits:
         return input if isinstance(input, Logits) else Logits(input)
 
     log_softmax = sigmoid = softmax
 
-    # ----------------------------------------------------------------------------------------- operands
+    # ------------------------------------------------------------------------------------- operands
 
     def _pair(self, y: Any, z: Any) -> tuple[Any, Any]:
-        """Return two operands, one of which depends on the input, as values or arrays of one size."""
+        """Return two operands, at least one of them a value, as values or arrays of one size."""
         size = max((one.size for one in (y, z) if isinstance(one, Value)), default=0)
         for one in (y, z):
             if isinstance(one, Constant):
@@ -255,7 +262,8 @@ class Operations:
         if not np.isfinite(array).all():
             raise Unreadable("takes numbers that are not finite")
         if array.ndim > 1 or array.size not in (1, size):
-            raise Unreadable(f"combines {size} numbers per sample with a tensor of shape {array.shape}")
+            got = f"a tensor of shape {array.shape}"
+            raise Unreadable(f"combines {size} numbers per sample with {got}")
         return np.array(np.broadcast_to(array, (size,)))
 
 

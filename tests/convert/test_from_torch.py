@@ -546,6 +546,7 @@ def traced_modules(torch):
                           scale=nn.Buffer(torch.linspace(1, 2, 3)[None])),
         "pairs": module(lambda self, x: torch.maximum(self.one(x), x) - torch.minimum(self.other(x), x[:, 1:2]),
                         one=nn.Linear(3, 3), other=nn.Linear(3, 3)),
+        "columns": module(lambda self, x: torch.max(self.net(x)[..., :2], x[:, 1:]), net=nn.Linear(3, 4)),
         "squeezed": module(lambda self, x: self.net(x).squeeze(-1),
                            net=nn.Sequential(perceptron(), nn.Linear(3, 1))),
         "constant": module(lambda self, x: torch.tensor([1.0, 2.0]).double() - self.net(x), net=nn.Linear(3, 2)),
@@ -553,7 +554,7 @@ def traced_modules(torch):
 
 
 TRACED = ("wrapped", "normalised", "slopes", "clipped", "residual", "residual at once", "heads", "dense blocks",
-          "in place", "functions", "numbers", "pairs", "squeezed", "constant")
+          "in place", "functions", "numbers", "pairs", "columns", "squeezed", "constant")
 
 
 def test_all_traced_modules_are_asked_for(torch):
@@ -642,6 +643,16 @@ def test_other_operations_are_refused_by_name_and_place(torch, forward, got):
 
     with pytest.raises(ValueError, match=got):
         rn.from_torch(Own())
+
+
+@pytest.mark.slow  # torch.compile alone takes seconds
+def test_compiled_modules_are_refused(torch):
+    module = modules_of(torch)["plain"][0]
+    with warnings.catch_warnings(action="ignore"):
+        compiled = [torch.jit.script(module), torch.compile(module)]
+    for one in compiled:
+        with pytest.raises(ValueError, match="`module` must be a module as it was before PyTorch compiled it"):
+            rn.from_torch(one)
 
 
 def test_module_that_draws_random_numbers_is_refused(torch):
