@@ -82,7 +82,9 @@ def from_keras(model: Any, until: str | None = None) -> Network:
     if not model.built:
         got = "one without weights: call it once, or give it an Input"
         raise ValueError(message("model", "built", got))
-    shape = tuple(length or 1 for length in model.inputs[0].shape[1:])
+    shape = tuple(1 if length is None else length for length in model.inputs[0].shape[1:])
+    if 0 in shape or model.inputs[0].shape[1:][-1:] in ((), (None,)):
+        raise ValueError(message("model", "of a known number of inputs", model.inputs[0].shape))
     n_numbers = sum(math.prod(variable.shape) for variable in model.variables)
     graph = ReluGraph(math.prod(shape), limit_of(n_numbers))
     z = _Layers(graph, keras, until).apply(model, [_Tensor(shape, graph.input)]).value
@@ -151,6 +153,9 @@ class _Layers:
         for kind, operation in (("Add", graph.add), ("Subtract", graph.subtract),
                                 ("Maximum", graph.maximum), ("Minimum", graph.minimum)):
             self._operators[f"keras.src.ops.numpy.{kind}"] = self._merged(operation)
+        self._operators["keras.src.ops.nn.Relu"] = one(
+            lambda layer, tensor: self._relu(self._before_last(layer, tensor)))
+        self._operators["keras.src.activations.activations.ReLU"] = one(self._relu_layer)
 
     # ---------------------------------------------------------------------------- layers and models
 
@@ -317,7 +322,11 @@ class _Layers:
         return tensor._replace(shape=(tensor.value.size,))
 
     def _reshape(self, layer: Any, tensor: _Tensor) -> _Tensor:
-        index = np.arange(tensor.value.size).reshape([length or 1 for length in layer.target_shape])
+        try:
+            index = np.arange(tensor.value.size).reshape(layer.target_shape)
+        except (TypeError, ValueError):
+            reason = f"to {layer.target_shape} does not fit a value of shape {tensor.shape}"
+            raise _fault(layer, reason) from None
         return tensor._replace(shape=index.shape)
 
     def _merged(

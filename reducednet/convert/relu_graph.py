@@ -415,6 +415,7 @@ LAST_ADVICE = '`until="logits"` gives the network before it'
 _KINDS = "a ReLU network is made of affine maps and ReLUs"
 _SMOOTH = "it is no ReLU: train the model with ReLU or LeakyReLU in its place"
 _ADVICE = {
+    "relu": "use ReLU or LeakyReLU",
     "conv": "a convolution is no dense layer: only networks of dense layers are read",
     "pool": "only networks of dense layers are read",
     "quant": "convert the model before it is quantised",

@@ -124,7 +124,8 @@ def further_models_of(keras):
 
     def operators(x):
         h = dense(3, "relu")(x)
-        return keras.ops.maximum(x + h, dense(3)(h)) - x
+        h = keras.ops.maximum(x + h, keras.ops.relu(dense(3)(h))) - x
+        return keras.activations.relu(h, max_value=1.0)
 
     def images(x):
         rows = own("Reshape", (3, 1))(x)
@@ -331,6 +332,13 @@ def test_normalisation_with_a_negative_variance_is_refused(keras):
     norm = keras.layers.BatchNormalization(moving_variance_initializer=keras.initializers.Constant(-1.0))
     with pytest.raises(ValueError, match="a normalisation must have positive variances"):
         rn.from_keras(keras.Sequential([keras.Input((3,)), norm, keras.layers.Dense(1)]))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (None,), (3, None)])
+def test_model_of_an_unknown_number_of_inputs_is_refused(keras, shape):
+    x = keras.Input(shape)
+    with pytest.raises(ValueError, match="`model` must be of a known number of inputs, got"):
+        rn.from_keras(keras.Model(x, keras.layers.ReLU()(x)))
 
 
 def test_input_that_claims_too_many_numbers_is_refused_before_it_takes_memory(keras):
