@@ -4,6 +4,7 @@ nbmake runs the notebooks in a Jupyter kernel; here their cells run in this proc
 """
 import ast
 import json
+import re
 import subprocess
 import symtable
 import sys
@@ -189,7 +190,30 @@ def test_the_readme_names_every_notebook():
     assert not [path.name for path in NOTEBOOKS if f"(tutorials/{path.name})" not in text]
 
 
+@every_notebook
+def test_all_have_one_form(path):
+    """A title with its number, question, time and prerequisites; one heading for exercises; what is next."""
+    texts = [source(cell) for cell in read(path)["cells"] if cell["cell_type"] == "markdown"]
+    number = path.stem.split("_")[0]
+    title, question, time = texts[0].split("\n\n")[:3]
+    assert title.startswith(f"# {number} · ") and question.startswith("**Question.** ")
+    assert re.fullmatch(r"\*About \d+ minutes\. You need .+\.\)?\*", time)
+    heading = re.compile(r"^\*\*Exercise: (predict|by hand|write)\.\*\* ", re.MULTILINE)
+    headings = heading.findall("\n".join(texts))
+    assert len(headings) == texts.count("Your answer:") == len(exercises(path))
+    assert re.search(r"\n\nNext: \[.+\]\(.+\) .+$", texts[-1])
+
+
 # their exercises
+
+
+def test_a_number_of_numpy_is_as_good_an_answer_as_one_of_python():
+    @exercise_checks.check
+    def check_number(number):
+        assert isinstance(number, int), "Write a whole number."
+        return "Right."
+
+    assert check_number(np.int64(3)) == check_number(3) == "Right."
 
 
 LONG = ("5_training", "7_variable_projection", "8_deep_networks", "9_binary_networks",
@@ -304,8 +328,34 @@ def test_copies_run_in_their_own_folder(tmp_path):
     assert (tmp_path / "class" / "exercises.py").is_file(), "the notebooks import it"
 
 
-def run_script(folder, returncode=0):
-    command = [sys.executable, student_copies.__file__, str(folder)]
+def test_copies_for_nbgrader_have_a_mark_for_every_exercise(tmp_path):
+    run_script(tmp_path, options=["--nbgrader"])
+    for path in NOTEBOOKS:
+        marks = [cell["metadata"].get("nbgrader") for cell in read(tmp_path / path.name)["cells"]]
+        marks = [mark for mark in marks if mark]
+        assert sum(mark.get("points", 0) for mark in marks) == len(exercises(path))
+        assert sum(mark["solution"] for mark in marks) == len(exercises(path))
+        assert len({mark["grade_id"] for mark in marks}) == len(marks)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_nbgraders_validator_opens_the_copies(tmp_path, answered):
+    """It says that a copy without answers fails, and one with the solutions passes."""
+    validator = pytest.importorskip("nbgrader.validator").Validator()
+    path = NOTEBOOKS[1]
+    run_script(tmp_path, options=["--nbgrader"])
+    copy = read(tmp_path / path.name)
+    if answered:
+        solutions = {cell["id"]: cell["source"] for cell, _ in exercises(path)}
+        for cell in copy["cells"]:
+            cell["source"] = solutions.get(cell["id"], cell["source"])
+        (tmp_path / path.name).write_text(json.dumps(copy), encoding="utf-8")
+    found = validator.validate(str(tmp_path / path.name))
+    assert len(found.get("failed", [])) == (0 if answered else len(exercises(path)))
+
+
+def run_script(folder, returncode=0, options=()):
+    command = [sys.executable, student_copies.__file__, *options, str(folder)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == returncode, result.stderr
     return result
