@@ -4,14 +4,14 @@
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._validation import Array, choice, message, real_array
 from ..networks.network import Network
-from .relu_graph import AffineStep, Step, affine, chain_network
+from .relu_graph import ReluGraph, dense_layer, limit_of
 
 _PREDICTIONS = ("predict", "_predict", "predict_proba", "_forward_pass", "_forward_pass_fast")
 _LAST_SKLEARN = ("identity", "softmax", "logistic")
@@ -68,7 +68,24 @@ def from_sklearn(mlp: Any) -> Network:
     scalers, mlp = _split_pipeline(mlp)
     _check_sklearn(mlp)
     _check_untouched(mlp)
-    return chain_network(_sklearn_steps(mlp, scalers), "mlp")
+    n_inputs, n_numbers = len(mlp.coefs_[0]), sum(np.size(V) + len(b) for V, b in _layers(mlp))
+    graph = ReluGraph(n_inputs, limit_of(n_numbers))
+    z = graph.input
+    for scaler in scalers:
+        if len(scaler.factor) != n_inputs:
+            expected = f"of {len(scaler.factor)} inputs, as the scaler"
+            raise ValueError(message("mlp.coefs_[0]", expected, n_inputs))
+        z = graph.shift(graph.scale(scaler.factor, z), scaler.shift)
+    for number, (V, b) in enumerate(_layers(mlp)):
+        z = graph.relu(z) if number else z
+        names = f"mlp.coefs_[{number}]", f"mlp.intercepts_[{number}]"
+        z = dense_layer(graph, z, names[0], np.transpose(V), names[1], b)
+    return graph.network(z)
+
+
+def _layers(mlp: Any) -> list[tuple[Any, Any]]:
+    """Return the matrices, one column per neuron, and the vectors of an MLP."""
+    return list(zip(mlp.coefs_, mlp.intercepts_, strict=True))
 
 
 class _Scaler(NamedTuple):
@@ -168,24 +185,3 @@ def _check_untouched(mlp: Any) -> None:
             expected = f"one that predicts as scikit-learn's {own[0].__name__}"
             got = f"{type(mlp).__name__} with a `{name}` of its own"
             raise ValueError(message("mlp", expected, got))
-
-
-def _sklearn_steps(mlp: Any, scalers: list[_Scaler]) -> Iterator[Step]:
-    """Yield the steps; scikit-learn stores one column per neuron."""
-    for number, (V, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
-        if number:
-            yield None
-        step = affine(f"mlp.coefs_[{number}]", np.transpose(V), f"mlp.intercepts_[{number}]", b)
-        yield step if number else _scaled(step, scalers)
-
-
-def _scaled(step: AffineStep, scalers: list[_Scaler]) -> AffineStep:
-    """Return the first affine map after the scalers: W (f x + t) + b."""
-    W, b = step.W, step.b
-    assert b is not None
-    for scaler in reversed(scalers):
-        if len(scaler.factor) != W.shape[1]:
-            raise ValueError(message(step.name, f"of {len(scaler.factor)} inputs, as the scaler", W.shape[1]))
-        b = b + W @ scaler.shift
-        W = W * scaler.factor
-    return step._replace(W=W, b=b)

@@ -34,9 +34,9 @@ THEORY, section 1 (the network); PROOFS, section 1 (gamma).
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -177,6 +177,21 @@ class ReluGraph:
         """Return y - z."""
         return self.add(y, self.negate(z))
 
+    def standardize(
+        self, z: Value, mean: Array, deviation: Array,
+        scale: Array | None = None, shift: Array | None = None,
+    ) -> Value:
+        """Return (z - mean) / deviation * scale + shift, as normalisations compute it.
+
+        The factor scale / deviation is rounded once more than its parts.
+        """
+        with np.errstate(all="ignore"):
+            factors = (1.0 if scale is None else scale) / deviation
+        if not np.isfinite(factors).all():
+            raise ValueError("a normalisation must have positive variances, not too small")
+        z = self.scale(factors, self.shift(z, -mean))
+        return z if shift is None else self.shift(z, shift)
+
     def select(self, z: Value, index: np.ndarray) -> Value:
         """Return the entries z[index], for an array of integers index."""
         if np.array_equal(index, np.arange(z.size)):
@@ -248,7 +263,7 @@ class ReluGraph:
     # ------------------------------------------------------------------------------- carried values
 
     def carry(self, z: Value, layer: int) -> Value:
-        """Return the same value as a function of the neurons of a layer, if that is higher than its own."""
+        """Return the same value as a function of the neurons of that layer, unless its own is higher."""
         while z.layer < layer:
             by_neurons = z.layer > 0 and sum(h.size for h in z.terms) <= 2 * z.size
             z = self._carry_neurons(z) if by_neurons else self._carry_value(z)
@@ -347,6 +362,12 @@ class ReluGraph:
         return Network(weights, thresholds, _matrix([output], layers[-1]), output.c)
 
 
+def square_root(variance: Array) -> Array:
+    """Return the deviation of a normalisation; that of a negative variance is not a number."""
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(variance)
+
+
 def _is_one(M: Array) -> bool:
     return M.ndim == 0 and bool(M == 1.0)
 
@@ -387,44 +408,50 @@ def _matrix(values: Sequence[Value], below: Sequence[Neurons]) -> Array:
     return W
 
 
-# ---------------------------------------------------------------------------------- chains of steps
+# ------------------------------------------------------------------------------------------- advice
+
+LAST_ADVICE = '`until="logits"` gives the network before it'
+
+_KINDS = "a ReLU network is made of affine maps and ReLUs"
+_SMOOTH = "it is no ReLU: train the model with ReLU or LeakyReLU in its place"
+_ADVICE = {
+    "relu": "use ReLU or LeakyReLU",
+    "conv": "a convolution is no dense layer: only networks of dense layers are read",
+    "pool": "only networks of dense layers are read",
+    "quant": "convert the model before it is quantised",
+    "layernorm": "it divides by what it computes from the sample: use batch normalisation",
+    "groupnorm": "it divides by what it computes from the sample: use batch normalisation",
+    "dataparallel": "convert its attribute `module`",
+    "dropout": "call `eval()`, or leave it out: it does nothing outside training",
+    **dict.fromkeys(
+        ("tanh", "elu", "silu", "swish", "mish", "softplus", "softsign", "sigmoid", "exp"),
+        _SMOOTH),
+}
 
 
-class AffineStep(NamedTuple):
-    """The affine map h -> W h + b of a layer (b None: no vector), and its name for messages."""
-
-    name: str
-    W: Array
-    b: Array | None
+def advice(kind: str) -> str:
+    """Return what would help with a layer or operation that is not read."""
+    name = kind.lower().replace("_", "")
+    return next((text for word, text in _ADVICE.items() if word in name), _KINDS)
 
 
-Step = AffineStep | None  # None is a ReLU
+# ------------------------------------------------------------------------------------ dense layers
 
 
-def affine(weight_name: str, W: Any, bias_name: str, b: Any) -> AffineStep:
-    """Check the arrays and return their step; messages call them by the given names."""
+def dense_layer(
+    graph: ReluGraph, z: Value, weight_name: str, W: Any, bias_name: str = "", b: Any = None,
+) -> Value:
+    """Check the arrays of a layer, which messages call by the given names, and return W z + b.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not finite real numbers, or do not fit z or each other.
+    """
     W = real_array(W, weight_name, ("n_outputs", "n_inputs"))
-    return AffineStep(weight_name, W, None if b is None else real_array(b, bias_name, (len(W),)))
-
-
-def chain_network(steps: Iterable[Step], name: str) -> Network:
-    """Return the network of the steps; the first affine map sets the number of inputs."""
-    steps = list(steps)
-    maps = [step for step in steps if step is not None]
-    if not maps:
-        raise ValueError(message(name, "of at least one affine layer", "none"))
-    n_numbers = sum(step.W.size + len(step.W) for step in maps)
-    graph = ReluGraph(maps[0].W.shape[1], limit_of(n_numbers))
-    z = graph.input
-    for step in steps:
-        z = graph.relu(z) if step is None else apply_step(graph, z, step)
-    return graph.network(z)
-
-
-def apply_step(graph: ReluGraph, z: Value, step: AffineStep) -> Value:
-    """Return W z + b; raise ValueError unless W fits."""
-    if step.W.shape[1] != z.size:
+    if W.shape[1] != z.size:
         expected = f"of {z.size} inputs, the outputs before it"
-        raise ValueError(message(step.name, expected, step.W.shape[1]))
-    z = graph.multiply(step.W, z)
-    return z if step.b is None else graph.shift(z, step.b)
+        raise ValueError(message(weight_name, expected, W.shape[1]))
+    b = None if b is None else real_array(b, bias_name, (len(W),))
+    z = graph.multiply(W, z)
+    return z if b is None else graph.shift(z, b)

@@ -306,7 +306,7 @@ def test_computed_weight_that_changes_at_each_reading_is_refused_and_left_alone(
     nn = torch.nn
     linear = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 4))
     module, before = nn.Sequential(linear, nn.ReLU(), nn.Linear(4, 1)), copy.deepcopy(linear.state_dict())
-    with pytest.raises(ValueError, match=r"`sequential\[0\]` must be in evaluation mode .*, got Parametrized"):
+    with pytest.raises(ValueError, match=r"`module\[0\]` must be in evaluation mode .*, got Parametrized"):
         rn.from_torch(module)
     assert all(torch.equal(before[name], value) for name, value in linear.state_dict().items())
     module.eval().double()
@@ -323,23 +323,17 @@ def test_subclass_that_computes_the_same_is_accepted(torch):
     assert rn.from_torch(Perceptron()).sizes == (2, 3, 1)
 
 
-def test_subclass_that_computes_something_else_is_refused(torch):
+@pytest.mark.parametrize("name", ["forward", "__call__", "_call_impl", "_wrapped_call_impl"])
+def test_what_a_subclass_computes_in_its_own_way_is_traced(torch, name):
     class Doubled(torch.nn.Linear):
-        def forward(self, x):
-            return 2.0 * super().forward(x)
-
-    with pytest.raises(ValueError, match=r"`sequential\[0\]` must be .*, got Doubled\("):
-        rn.from_torch(torch.nn.Sequential(Doubled(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1)))
-
-
-@pytest.mark.parametrize("name", ["__call__", "_call_impl", "_wrapped_call_impl"])
-def test_subclass_that_is_called_in_its_own_way_is_refused(torch, name):
-    class Doubled(torch.nn.ReLU):
         pass
 
-    setattr(Doubled, name, lambda self, x: 2.0 * x)
-    with pytest.raises(ValueError, match=r"`sequential\[1\]` must be .*, got Doubled\("):
-        rn.from_torch(torch.nn.Sequential(torch.nn.Linear(2, 3), Doubled(), torch.nn.Linear(3, 1)))
+    original = getattr(Doubled, name)
+    setattr(Doubled, name, lambda self, x: 2.0 * original(self, x))
+    module = torch.nn.Sequential(Doubled(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1)).double()
+    X = samples_of((2,))
+    with torch.no_grad():
+        assert_computes(rn.from_torch(module), X, module(torch.tensor(X)).numpy())
 
 
 @pytest.mark.parametrize("place", ["Sequential", "0", "1", "2", "3", "4", "5"])
@@ -351,7 +345,7 @@ def test_modules_that_were_patched_are_refused(torch, place, name):
     patched = module if place == "Sequential" else module[int(place)]
     original = getattr(patched, name)
     setattr(patched, name, lambda x: original(x) - 0.2)
-    called = "sequential" if place == "Sequential" else rf"sequential\[{place}\]"
+    called = "module" if place == "Sequential" else rf"module\[{place}\]"
     expected = f"`{called}` must be a module that computes what its class does, got .* with a `{name}` of its own"
     with pytest.raises(ValueError, match=expected):
         rn.from_torch(module)
@@ -383,35 +377,43 @@ def test_tensors_of_other_classes_and_layouts_are_refused(torch):
         linear = torch.nn.Linear(3, 3)
         del linear.weight
         linear.weight = weight
-        with pytest.raises(TypeError, match=rf"`sequential\[0\].weight` must be a .*, got {got}"):
+        with pytest.raises(TypeError, match=rf"`module\[0\].weight` must be a .*, got {got}"):
             rn.from_torch(torch.nn.Sequential(linear, torch.nn.ReLU(), torch.nn.Linear(3, 1)))
 
 
 @pytest.mark.parametrize("value", [None, "net", 3, rn.Network.random((1, 2, 1), rng=0)])
 def test_from_torch_refuses_what_is_no_module(torch, value):
-    with pytest.raises(TypeError, match=f"`sequential` must be a torch.nn.Sequential, got {type(value).__name__}"):
+    with pytest.raises(TypeError, match=f"`module` must be a torch.nn.Module, got {type(value).__name__}"):
         rn.from_torch(value)
 
 
-def test_module_of_another_class_is_refused_by_its_name(torch):
+def test_module_without_a_forward_is_refused(torch):
     class Perceptron(torch.nn.Module):
         pass
 
-    for module, name in [(Perceptron(), "Perceptron"), (torch.nn.Linear(1, 1), "Linear")]:
-        with pytest.raises(TypeError, match=f"`sequential` must be a torch.nn.Sequential, got {name}"):
-            rn.from_torch(module)
+    with pytest.raises(ValueError, match="`module` must be a module whose `forward` torch.fx can trace"):
+        rn.from_torch(Perceptron())
 
 
 @pytest.mark.parametrize("make, got", [
-    (lambda nn: nn.Tanh(), "Tanh"), (lambda nn: nn.ReLU6(), "ReLU6"), (lambda nn: nn.LeakyReLU(), "LeakyReLU"),
-    (lambda nn: nn.Softmax(dim=1), "Softmax"), (lambda nn: nn.BatchNorm1d(3), "BatchNorm1d"),
-    (lambda nn: nn.Conv2d(1, 1, 3), "Conv2d"), (lambda nn: nn.Flatten(0), r"Flatten\(start_dim=0"),
-    (lambda nn: nn.Flatten(1, 2), "Flatten.*end_dim=2"), (lambda nn: nn.Dropout(0.1), r"Dropout\(p=0.1"),
+    (lambda nn: nn.Tanh(), r"Tanh\(\) is not supported: it is no ReLU: train the model with ReLU"),
+    (lambda nn: nn.GELU(), "GELU.* is not supported: it is no ReLU"),
+    (lambda nn: nn.Softmax(dim=1), r'Softmax\(dim=1\) is no ReLU; if it is the last one, `until="logits"`'),
+    (lambda nn: nn.Sigmoid(), 'Sigmoid.* is no ReLU; if it is the last one, `until="logits"`'),
+    (lambda nn: nn.BatchNorm1d(3), r"BatchNorm1d\(3.* computes statistics of its batch: call `eval\(\)` first"),
+    (lambda nn: nn.BatchNorm1d(3, track_running_stats=False).eval(), "BatchNorm1d.* computes statistics"),
+    (lambda nn: nn.BatchNorm1d(4).eval(), "BatchNorm1d.* is of 4 features, but 3 come before it"),
+    (lambda nn: nn.LayerNorm(3), "LayerNorm.* is not supported: it divides by what it computes"),
+    (lambda nn: nn.Conv2d(1, 1, 3), "Conv2d.* is not supported: a convolution is no dense layer"),
+    (lambda nn: nn.LSTM(3, 3), "LSTM.* is not supported: a ReLU network is made of affine maps and ReLUs"),
+    (lambda nn: nn.Flatten(0), r"Flatten\(start_dim=0.* must flatten all axes but the first"),
+    (lambda nn: nn.Flatten(1, 2), "Flatten.*end_dim=2.* must flatten all axes"),
+    (lambda nn: nn.Dropout(0.1), r"Dropout\(p=0.1.* drops entries at random: call `eval\(\)` first"),
 ])
-def test_other_modules_are_refused_by_their_names(torch, make, got):
+def test_other_modules_are_refused_by_name_and_place_with_advice(torch, make, got):
     nn = torch.nn
     module = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.ReLU(), make(nn)), nn.Linear(3, 1))
-    with pytest.raises(ValueError, match=rf"`sequential\[1\]\[1\]` must be Linear, ReLU, .*, got {got}"):
+    with pytest.raises(ValueError, match=rf"^`module\[1\]\[1\]`: {got}"):
         rn.from_torch(module)
 
 
@@ -422,20 +424,20 @@ def test_hooks_are_refused(torch):
     hooked.register_forward_hook(lambda module, inputs, output: 2.0 * output)
     pruned.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 1.0,))
     for linear in (hooked, pruned, nn.utils.weight_norm(nn.Linear(3, 3))):
-        with pytest.raises(ValueError, match=r"`sequential\[0\]` must be without forward hooks, got Linear with"):
+        with pytest.raises(ValueError, match=r"`module\[0\]` must be without forward hooks, got Linear with"):
             rn.from_torch(nn.Sequential(linear, nn.ReLU(), nn.Linear(3, 1)))
 
 
 def test_parameters_without_numbers_are_refused(torch):
     nn = torch.nn
     for linear in (nn.LazyLinear(3), nn.Linear(3, 3, device="meta")):
-        with pytest.raises(ValueError, match=r"`sequential\[0\].weight` must be initialised"):
+        with pytest.raises(ValueError, match=r"`module\[0\].weight` must be initialised"):
             rn.from_torch(nn.Sequential(linear, nn.ReLU(), nn.Linear(3, 1)))
 
 
 def test_complex_parameters_are_refused(torch):
     nn = torch.nn
-    with pytest.raises(TypeError, match=r"`sequential\[0\].weight` must be a tensor of real .* torch.complex64"):
+    with pytest.raises(TypeError, match=r"`module\[0\].weight` must be a tensor of real .* torch.complex64"):
         rn.from_torch(nn.Sequential(nn.Linear(3, 3, dtype=torch.complex64), nn.ReLU(), nn.Linear(3, 1)))
 
 
@@ -444,23 +446,243 @@ def test_weights_that_are_not_finite_are_named(torch, value):
     module = modules_of(torch)["plain"][0]
     with torch.no_grad():
         module[2].weight[1, 3] = value
-    with pytest.raises(ValueError, match=rf"`sequential\[2\].weight` must be finite, got {value} at .*\(1, 3\)"):
+    with pytest.raises(ValueError, match=rf"`module\[2\].weight` must be finite, got {value} at .*\(1, 3\)"):
         rn.from_torch(module)
 
 
 def test_sizes_that_do_not_fit_are_named(torch):
     nn = torch.nn
-    with pytest.raises(ValueError, match=r"`sequential\[2\].weight` must be of 5 inputs, .* before it, got 4"):
+    with pytest.raises(ValueError, match=r"`module\[2\].weight` must be of 5 inputs, .* before it, got 4"):
         rn.from_torch(nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(4, 1)))
 
 
-def test_sequential_without_linear_or_relu_is_refused(torch):
+def test_module_that_does_not_tell_its_number_of_inputs_is_refused(torch):
     nn = torch.nn
-    for module in (nn.Sequential(), nn.Sequential(nn.ReLU())):
-        with pytest.raises(ValueError, match="`sequential` must be of at least one affine layer, got none"):
+    for module in (nn.Sequential(), nn.Sequential(nn.ReLU()), nn.Identity()):
+        with pytest.raises(ValueError, match="`module` must be one that tells its number of inputs by a Linear"):
             rn.from_torch(module)
-    with pytest.raises(ValueError, match="not a ReLU network but an affine map"):
-        rn.from_torch(nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 1)))
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (3, 5, 1)])
+def test_affine_module_has_two_neurons_per_output(torch, sizes):
+    linears = [torch.nn.Linear(n, m) for n, m in zip(sizes, sizes[1:])]
+    module = (linears[0] if len(linears) == 1 else torch.nn.Sequential(*linears)).double()
+    net, X = rn.from_torch(module), samples_of((3,))
+    assert net.sizes == (3, 2 * sizes[-1], sizes[-1])
+    with torch.no_grad():
+        assert_computes(net, X, module(torch.tensor(X)).numpy())
+
+
+# PyTorch: modules of one's own
+
+
+def traced_modules(torch):
+    """Return modules with a `forward` of their own, of three inputs."""
+    nn, F = torch.nn, torch.nn.functional
+
+    def module(forward, **parts):
+        class Own(nn.Module):
+            def __init__(self):
+                super().__init__()
+                for name, part in parts.items():
+                    setattr(self, name, part)
+
+        Own.forward = forward
+        return Own()
+
+    def perceptron():
+        return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3))
+
+    def normalised(n):
+        layer = nn.BatchNorm1d(n)
+        layer.running_mean.normal_()
+        layer.running_var.uniform_(0.5, 2.0)
+        nn.init.normal_(layer.weight)
+        nn.init.normal_(layer.bias)
+        return layer
+
+    def residual():
+        return module(lambda self, x: torch.relu(x + self.body(x)), body=perceptron())
+
+    def heads(self, x):
+        h = F.relu(self.body(x), inplace=True)
+        return torch.cat([self.low(h), self.high(h).relu()], dim=1)
+
+    def in_place(self, x):
+        h = self.body(x)
+        h += x
+        h *= 2.0
+        h -= self.shift
+        return self.last(F.relu(h, inplace=True))
+
+    def by_functions(self, x):
+        x = x.view(x.size(0), -1)
+        x = F.linear(x, self.linear.weight, self.linear.bias)
+        x = F.dropout(F.leaky_relu(x, 0.25), training=self.training)
+        return (1.0 - x) @ self.matrix / 4.0
+
+    def numbers(self, x):
+        x = (x.reshape(x.shape[0], 3) - self.mean) / self.scale
+        return -self.body(x).abs() + torch.clamp(x, -0.5, 0.75)
+
+    return {
+        "wrapped": module(lambda self, x: self.net(x),
+                          net=nn.Sequential(perceptron(), nn.ReLU(), nn.Linear(3, 2))),
+        "normalised": nn.Sequential(normalised(3), nn.Linear(3, 5), normalised(5), nn.ReLU(), nn.Dropout(),
+                                    nn.BatchNorm1d(5, affine=False), nn.Linear(5, 2)),
+        "slopes": nn.Sequential(nn.Linear(3, 4), nn.LeakyReLU(0.1), nn.Linear(4, 4), nn.PReLU(4), nn.Linear(4, 2),
+                                nn.PReLU()),
+        "clipped": nn.Sequential(nn.Linear(3, 4), nn.ReLU6(), nn.Linear(4, 4), nn.Hardtanh(-0.5, 0.25),
+                                 nn.Linear(4, 2), nn.Hardtanh()),
+        "residual": nn.Sequential(nn.Linear(3, 3), residual(), residual(), nn.Linear(3, 2)),
+        "residual at once": nn.Sequential(residual(), nn.ReLU(inplace=True)),
+        "heads": module(heads, body=nn.Linear(3, 4), low=nn.Linear(4, 2), high=nn.Linear(4, 1)),
+        "dense blocks": module(lambda self, x: self.last(torch.cat((x, self.body(x)), -1)),
+                               body=perceptron(), last=nn.Linear(6, 2)),
+        "in place": module(in_place, body=perceptron(), shift=torch.tensor([1.0, -1.0, 0.5]).double(),
+                           last=nn.Linear(3, 1)),
+        "functions": module(by_functions, linear=nn.Linear(3, 4), matrix=nn.Parameter(torch.randn(4, 2))),
+        "numbers": module(numbers, body=perceptron(), mean=nn.Buffer(torch.linspace(-1, 1, 3)),
+                          scale=nn.Buffer(torch.linspace(1, 2, 3)[None])),
+        "pairs": module(lambda self, x: torch.maximum(self.one(x), x) - torch.minimum(self.other(x), x[:, 1:2]),
+                        one=nn.Linear(3, 3), other=nn.Linear(3, 3)),
+        "columns": module(lambda self, x: torch.max(self.net(x)[..., :2], x[:, 1:]), net=nn.Linear(3, 4)),
+        "squeezed": module(lambda self, x: self.net(x).squeeze(-1),
+                           net=nn.Sequential(perceptron(), nn.Linear(3, 1))),
+        "constant": module(lambda self, x: torch.tensor([1.0, 2.0]).double() - self.net(x), net=nn.Linear(3, 2)),
+    }
+
+
+TRACED = ("wrapped", "normalised", "slopes", "clipped", "residual", "residual at once", "heads", "dense blocks",
+          "in place", "functions", "numbers", "pairs", "columns", "squeezed", "constant")
+
+
+def test_all_traced_modules_are_asked_for(torch):
+    assert tuple(traced_modules(torch)) == TRACED
+
+
+@pytest.mark.parametrize("case", TRACED)
+def test_traced_module_and_its_network_compute_the_same(torch, case):
+    module, X = traced_modules(torch)[case].double().eval(), samples_of((3,))
+    names = set(vars(module))
+    net = rn.from_torch(module)
+    assert set(vars(module)) == names
+    with torch.no_grad():
+        assert_computes(net, X, module(torch.tensor(X)).numpy())
+
+
+@pytest.mark.parametrize("case", ["normalised", "residual", "heads"])
+def test_network_of_a_traced_module_reduces_and_is_verified(torch, case):
+    assert_reduces_and_is_verified(rn.from_torch(traced_modules(torch)[case].eval()))
+
+
+@pytest.mark.parametrize("last", ["Softmax", "LogSoftmax", "Sigmoid"])
+def test_logits_are_the_network_before_the_last_function(torch, last):
+    nn = torch.nn
+    body = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    options = {} if last == "Sigmoid" else {"dim": 1}
+    module = nn.Sequential(body, getattr(nn, last)(**options), nn.Flatten())
+    assert_same_network(rn.from_torch(module, until="logits"), rn.from_torch(body), last)
+    assert_same_network(rn.from_torch(body, until="logits"), rn.from_torch(body), "nothing to leave off")
+    with pytest.raises(ValueError, match=rf"`module\[1\]`: {last}.* is no ReLU; if it is the last one, `until="):
+        rn.from_torch(module)
+    with pytest.raises(ValueError, match=r"`module\[1\]`: Linear.* comes after a Softmax, LogSoftmax or Sigmoid"):
+        rn.from_torch(nn.Sequential(nn.Sequential(body, nn.Sigmoid()), nn.Linear(2, 2)), until="logits")
+    with pytest.raises(ValueError, match="`until` must be one of .'logits'., got 'scores'"):
+        rn.from_torch(module, until="scores")
+
+
+def test_values_that_were_overwritten_are_not_used_as_they_were(torch):
+    nn = torch.nn
+
+    class Twice(nn.Module):
+        def __init__(self, forward):
+            super().__init__()
+            self.linear, self.own = nn.Linear(3, 3), forward
+
+        def forward(self, x):
+            return self.own(self.linear(x))
+
+    def augmented(h):
+        k = h.flatten(1)
+        k += 1.0
+        return h + k
+
+    for forward in (lambda h: nn.functional.relu(h, inplace=True) + h, augmented):
+        with pytest.raises(ValueError, match=r"add \(operation \d of \d\) uses a value after an operation"):
+            rn.from_torch(Twice(forward))
+
+
+@pytest.mark.parametrize("forward, got", [
+    (lambda h: h if h.sum() > 0 else -h, "`module` must be a module whose `forward` torch.fx can trace"),
+    (lambda h: h.tanh(), r"`module.forward`: tanh \(operation 2 of 2\) is not supported: it is no ReLU"),
+    (lambda h: h * h, "`module.forward`: mul .* multiplies two values that depend on the input"),
+    (lambda h: 1.0 / h, "`module.forward`: truediv .* divides by a value that depends on the input"),
+    (lambda h: h / 0.0, "`module.forward`: truediv .* divides by 0"),
+    (lambda h: h[0], "`module.forward`: getitem .* must take columns"),
+    (lambda h: h.relu_(), r"`module.forward`: relu_ \(operation 2 of 2\) is not supported"),
+    (lambda h: h.view(3, -1), "`module.forward`: view .* must keep one row of 3 numbers"),
+    (lambda h: (h, h), "`module`: its output must be one value that depends on the input"),
+    (lambda h: 3.0, "`module`: its output must be one value that depends on the input"),
+    (lambda h: h.squeeze(1), "`module.forward`: squeeze .* must drop the second axis, of length 1"),
+    (lambda h: h[:, :1].squeeze(1) + h, "`module.forward`: squeeze .* drops an axis before the end"),
+    (lambda h: h.add(h, alpha=2), "`module.forward`: add .* has `alpha`"),
+    (lambda h: h.div(2.0, rounding_mode="floor"), "`module.forward`: div .* has arguments that are not read"),
+    (lambda h: h + h[:, :2], "`module.forward`: add .* combines 2 and 3 numbers"),
+    (lambda h: h.sum(dim=1), "`module.forward`: sum .* is not supported"),
+    (lambda h: h.clamp(1.0, -1.0), "`module.forward`: clamp .* has a lower bound above the upper one"),
+])
+def test_other_operations_are_refused_by_name_and_place(torch, forward, got):
+    class Own(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(3, 3)
+
+        def forward(self, x):
+            return forward(self.linear(x))
+
+    with pytest.raises(ValueError, match=got):
+        rn.from_torch(Own())
+
+
+@pytest.mark.slow  # torch.compile alone takes seconds
+def test_compiled_modules_are_refused(torch):
+    module = modules_of(torch)["plain"][0]
+    with warnings.catch_warnings(action="ignore"):
+        compiled = [torch.jit.script(module), torch.compile(module)]
+    for one in compiled:
+        with pytest.raises(ValueError, match="`module` must be a module as it was before PyTorch compiled it"):
+            rn.from_torch(one)
+
+
+def test_module_that_draws_random_numbers_is_refused(torch):
+    class Noisy(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x) + torch.randn(1)
+
+    with pytest.raises(ValueError, match="`module` must be without random numbers"):
+        rn.from_torch(Noisy(3, 1))
+
+
+def test_values_that_would_need_too_many_carrying_neurons_are_refused_before_they_take_memory(torch):
+    class Doubling(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(3, 3)
+
+        def forward(self, x):
+            x = self.linear(x)
+            for _ in range(60):
+                x = torch.cat([x, x], dim=1)
+            return x
+
+    with pytest.raises(ValueError, match="too many for a model of this size"):
+        rn.from_torch(Doubling())
+
+
+def test_former_name_of_the_argument_is_accepted(torch):
+    with pytest.warns(DeprecationWarning, match="`sequential` of `from_torch` is now called `module`"):
+        assert rn.from_torch(sequential=modules_of(torch)["plain"][0]).sizes == (3, 5, 2)
 
 
 # to PyTorch

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from oracles.assertions import assert_equal_bits, assert_same_network
 import reducednet as rn
-from reducednet.convert.relu_graph import ReluGraph, affine, chain_network, limit_of
+from reducednet.convert.relu_graph import ReluGraph, dense_layer, limit_of
 from reducednet.numerics.rounding import gamma
 
 N = 3
@@ -190,10 +190,13 @@ def test_affine_map_is_no_network_unless_it_is_carried():
     assert_same_network(graph.network(graph.carry(z, 1)), want, "carried")
 
 
-def test_chain_of_steps_that_do_not_fit_is_refused():
-    steps = [affine("W", [[1.0, 2.0]], "b", [0.0]), None, affine("C", [[1.0, 2.0]], "a", None)]
+def test_layer_that_does_not_fit_is_refused():
+    graph = ReluGraph(2, limit_of(10))
+    z = graph.relu(dense_layer(graph, graph.input, "W", [[1.0, 2.0]], "b", [0.0]))
     with pytest.raises(ValueError, match="`C` must be of 1 inputs, the outputs before it, got 2"):
-        chain_network(steps, "model")
+        dense_layer(graph, z, "C", [[1.0, 2.0]])
+    with pytest.raises(ValueError, match="`a` must be of shape"):
+        dense_layer(graph, z, "C", [[1.0]], "a", [1.0, 2.0])
 
 
 def exactly(array):

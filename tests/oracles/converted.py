@@ -23,6 +23,18 @@ def assert_computes(net, X, outputs):
     assert_close(net(flat), np.reshape(outputs, (len(X), -1)), evaluation_error(net, flat), f"{net!r}")
 
 
+def assert_computes_in_float32(net, X, outputs):
+    """Assert that the network gives the outputs that a library computed in float32 at X, to rounding.
+
+    The roundoff of float32 is 2^29 times that of float64; 1.01 stands for terms of second order, and
+    eight roundings more for those of a normalisation.
+    """
+    flat = np.reshape(X, (len(X), -1)).astype(float)
+    bound = rn.evaluation_bound(net, rn.Box(flat.min(axis=0), flat.max(axis=0)), extra_roundings=8)
+    outputs = np.reshape(outputs, (len(X), -1)).astype(float)
+    assert_close(net(flat), outputs, np.broadcast_to(2.0**29 * 1.01 * bound, outputs.shape), f"{net!r}")
+
+
 def assert_reduces_and_is_verified(net):
     domain = rn.Box(-np.ones(net.n_inputs), np.ones(net.n_inputs))
     red = rn.reduce(net, domain)
