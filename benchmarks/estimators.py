@@ -5,7 +5,10 @@ pipeline for all. Each contestant is timed in CPU seconds of `fit` on one thread
 seeds until the CPU time of the first row on the same split is over (the last fit may take longer), and keeps the
 model of the best validation score of its own. Differences to the first row are paired, split by split.
 
-    OMP_NUM_THREADS=1 python benchmarks/estimators.py --splits 20        # --data diabetes, digits
+"large" has 100,000 samples of 50 standard normal inputs and two smooth functions of them, 20 neurons each; the
+contestants take turns, seed by seed, and R^2 is that of 10,000 other samples.
+
+    OMP_NUM_THREADS=1 python benchmarks/estimators.py --splits 20        # --data diabetes, digits, large
 """
 import argparse
 import time
@@ -67,6 +70,57 @@ DIGITS = {
 }
 
 
+def few_steps(method, n_steps):
+    """Return this library's and scikit-learn's estimators that make so many steps of a method."""
+    ours = {"method": method, "max_iter": n_steps, "validation_fraction": 0.0}
+    theirs = {"hidden_layer_sizes": 20, "solver": method, "max_iter": n_steps}
+    return {
+        f"ReducedRegressor, {method}, {n_steps} steps": kind(rn.ReducedRegressor, **ours),
+        f"the same, space='standard', {method}, {n_steps}": kind(rn.ReducedRegressor, space="standard", **ours),
+        f"MLPRegressor, {method}, {n_steps} steps": kind(MLPRegressor, **theirs),
+    }
+
+
+LARGE = {
+    **few_steps("lbfgs", 20), **few_steps("adam", 5), **few_steps("adam", 20),
+    "ReducedRegressor(tol=1e-4, validation_fraction=0)":
+        kind(rn.ReducedRegressor, tol=1e-4, validation_fraction=0.0),
+    "ReducedRegressor(early_stopping=True)": kind(rn.ReducedRegressor, early_stopping=True),
+    "MLPRegressor(20)": kind(MLPRegressor, hidden_layer_sizes=20),
+    "MLPRegressor(20, early_stopping=True)": kind(MLPRegressor, hidden_layer_sizes=20, early_stopping=True),
+}
+
+
+def smooth(X):
+    """Return sin x_0 + x_1 x_2 + 0.1 (x_3 + ... + x_49)."""
+    return np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * X[:, 3:].sum(axis=1)
+
+
+def ridge(X):
+    """Return sin(2 u.x) + max(x_0 + x_1, 0) / 2, with u of falling entries."""
+    u = np.linspace(1.0, 0.0, X.shape[1])
+    return np.sin(2.0 * X @ (u / np.linalg.norm(u))) + 0.5 * np.maximum(X[:, 0] + X[:, 1], 0.0)
+
+
+def large_table(function, n_seeds):
+    """Print a row a contestant: R^2 on other samples, and CPU time."""
+    rng = np.random.default_rng(0)
+    X, T = rng.standard_normal((100_000, 50)), rng.standard_normal((10_000, 50))
+    found = {label: [] for label in LARGE}
+    for seed in range(n_seeds):
+        for label, make in LARGE.items():
+            model, y = make(seed), function(X)
+            began = time.process_time()
+            model.fit(X, y)
+            seconds = time.process_time() - began
+            found[label].append((model.score(T, function(T)), seconds, model.n_iter_))
+    print(f"| R^2 of `{function.__name__}`, {n_seeds} seeds | mean (least) | CPU time of fit, s | steps |")
+    print("|---" * 4 + "|")
+    for label, rows in found.items():
+        scores, times, steps = np.transpose(rows)
+        print(f"| {label} | {scores.mean():.4f} ({scores.min():.4f}) | {times.mean():.1f} | {steps.mean():.0f} |")
+
+
 def validation_score(model):
     """Return the score of the samples that the MLP held out itself."""
     model = model.steps[-1][1]
@@ -111,7 +165,7 @@ def main():
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--splits", type=int, default=20)
-    parser.add_argument("--data", default="diabetes,digits")
+    parser.add_argument("--data", default="diabetes,digits,large")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # MLPs that end at max_iter
     if "diabetes" in options.data:
@@ -119,6 +173,9 @@ def main():
     if "digits" in options.data:
         X, y = load_digits(return_X_y=True)
         table(DIGITS, X, y, options.splits, y, "accuracy on digits")
+    if "large" in options.data:
+        for function in (smooth, ridge):
+            large_table(function, max(options.splits // 10, 1))
 
 
 if __name__ == "__main__":

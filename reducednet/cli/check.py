@@ -72,8 +72,8 @@ def sentence(certificate: Certificate, eps: float, exact: bool = False) -> str:
         claim = f"|f - g| <= {number_found:z.3g} on the domain"
     if certificate.margin:
         claim += f", further than {certificate.margin:z.3g} from every hyperplane"
-    if certificate.semantics == "float64":
-        claim += ", as float64 computes it"
+    if certificate.semantics != "real":
+        claim += f", as {certificate.semantics} computes it"
     checker = f"checker of {certificate.kind!r}" + " in rational arithmetic" * exact
     return f"{claim}, asked for {eps:z.3g} (confirmed by the {checker})"
 

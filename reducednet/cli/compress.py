@@ -8,7 +8,7 @@ from typing import Any
 from .. import Box
 from ..files.save_load import ENDINGS
 from .answers import Answer, domain_report, network_report, short, table_lines
-from .options import add_domain, add_json, domain_of, read_network
+from .options import add_domain, add_json, add_sign_bounds, domain_of, read_network
 from .outputs import check_format, check_output, save_checked
 
 
@@ -19,11 +19,7 @@ def add_parser(commands: Any) -> None:
     add_domain(parser)
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T",
                         help="largest difference that is allowed beyond rounding (default 0)")
-    parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
-                        help="how signs of neurons are found: by linear bounds (default); by "
-                        "linear programs, which find more and take longer; or by branching as well")
-    parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
-                        help="when no further linear program is started (default 60)")
+    add_sign_bounds(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
                         help="where the smaller network goes (.npz, .nnet or .onnx)")
     add_json(parser)

@@ -8,7 +8,9 @@ from typing import Any
 
 from .answers import Answer, domain_report, short, study_lines, study_report, table_lines
 from .network_summary import STABLE_NOTE, summarise
-from .options import add_domain, add_json, asked_domain, declared_domain, read_file
+from .options import (
+    add_domain, add_json, add_sign_bounds, asked_domain, declared_domain, read_file,
+)
 
 
 def add_parser(commands: Any) -> None:
@@ -18,6 +20,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("file", type=Path, metavar="FILE",
                         help="a network (.npz, .nnet, .onnx), a training result or a study (.npz)")
     add_domain(parser)
+    add_sign_bounds(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -53,7 +56,7 @@ def _number(value: float | None) -> str:
 
 def _describe_network(network: Any, options: argparse.Namespace) -> Answer:
     domain, reason = _domain(network, options)
-    found = summarise(network, domain)
+    found = summarise(network, domain, options.bounds, options.time_limit)
     report = {
         "file": str(options.file), "kind": type(network).__name__, "sizes": network.sizes,
         "activation": network.activation, "output_bias": network.output_bias is not None,

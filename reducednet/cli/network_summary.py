@@ -19,13 +19,19 @@ STABLE_NOTE = "dead, always on: on the whole domain, up to rounding"
 """The meaning of the columns with these names, in every command."""
 
 
-def summarise(network: Network, domain: Domain | None = None) -> dict[str, Any]:
+def summarise(
+    network: Network, domain: Domain | None = None, bounds: str = "linear",
+    time_limit: float = 60.0,
+) -> dict[str, Any]:
     """Return a summary of a network, on a domain if one is given.
 
     Parameters
     ----------
     network : Network
     domain : Domain, optional
+    bounds, time_limit
+        How the signs of neurons on the domain are found: as for `stable_neurons` and `compress`,
+        which may each take this time.
 
     Returns
     -------
@@ -61,28 +67,33 @@ def summarise(network: Network, domain: Domain | None = None) -> dict[str, Any]:
     parameters: dict[str, Any] = {"now": network.n_parameters}
     dead = None
     if domain is not None:
-        counts, dead, parameters["reduced"] = _on_domain(network, domain)
+        counts, dead, parameters["reduced"] = _on_domain(
+            network, domain, bounds, time_limit)
         layers = [layer | count for layer, count in zip(layers, counts)]
-        parameters["compressed"] = _compressed(network, domain)
+        parameters["compressed"] = _compressed(network, domain, bounds, time_limit)
     left = Layout(sizes_in_use(network, dead), network.output_bias is not None).n_parameters
     parameters |= {"without_idle": left, "saved": network.n_parameters - left}
     return {"layers": layers, "parameters": parameters}
 
 
-def _compressed(network: Network, domain: Domain) -> int | None:
+def _compressed(network: Network, domain: Domain, bounds: str, time_limit: float) -> int | None:
     from .. import compress
 
     try:
-        return compress(network, domain)[0].n_parameters
+        small, _ = compress(network, domain, bounds=bounds, time_limit=time_limit)
+        return small.n_parameters
     except ValueError:  # too large, or with bounds beyond float64
         return None
 
 
-def _on_domain(network: Network, domain: Domain) -> tuple[list[dict[str, Any]], list[np.ndarray], int]:
+def _on_domain(
+    network: Network, domain: Domain, bounds: str, time_limit: float
+) -> tuple[list[dict[str, Any]], list[np.ndarray], int]:
     """Return the counts of each layer, its dead neurons, and the dimension of the reduced space."""
     from .. import reduce, stable_neurons
 
-    reduced, stable = reduce(network, domain), stable_neurons(network, domain)
+    reduced = reduce(network, domain)
+    stable = stable_neurons(network, domain, bounds, time_limit)
     counts, dead = [], []
     for t, intervals, is_dead, is_on in zip(reduced.thresholds, reduced.intervals, *stable):
         n = len(is_on)  # the last layer of the reduced network may have one more

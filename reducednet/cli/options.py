@@ -63,6 +63,15 @@ def add_domain(parser: argparse.ArgumentParser) -> None:
     parser._negative_number_matcher = re.compile(r"^-(\.?\d|inf|nan).*$")  # -1e3 and -1,0 are values
 
 
+def add_sign_bounds(parser: argparse.ArgumentParser) -> None:
+    """Add `--bounds` and `--time-limit`: how signs of neurons are found, and for how long."""
+    parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
+                        help="how signs of neurons are found: by linear bounds (default); by "
+                        "linear programs, which find more and take longer; or by branching as well")
+    parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
+                        help="when no further linear program is started (default 60)")
+
+
 def at_least(minimum: int) -> Callable[[str], int]:
     """Return the type of an option that is an integer of at least `minimum`."""
     def integer(text: str) -> int:

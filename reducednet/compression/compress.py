@@ -13,7 +13,7 @@ from ..domains import Domain
 from ..networks.network import Network, check_domain, check_network
 from ..numerics.records import read_only
 from ..verification.certificates.certificate import Certificate, fingerprint
-from ..verification.symbolic_bounds.linear_programs import Effort
+from ..verification.symbolic_bounds.linear_programs import KINDS_OF_BOUNDS, Effort
 from ..verification.symbolic_bounds.symbolic_difference import symbolic_certificate
 from ..verification.symbolic_bounds.symbolic_network import (
     DEAD, FINEST_PRECISION, MOST_NUMBERS, ON, Roles, SymbolicNetwork, write_symbolically,
@@ -28,7 +28,6 @@ LOSSLESS = 2.0**-38
 """A proved bound up to this share of the outputs' magnitude is rounding error."""
 COARSEST_PRECISION = 2.0**-3
 """The first precision that is tried with a tolerance; each further one is a quarter of the last."""
-KINDS_OF_BOUNDS = ("linear", "lp", "milp")
 PROOF_SECONDS = 5.0
 """Time limit of `verify` when it is asked for a proof."""
 

@@ -29,6 +29,11 @@ HELD_OUT = 200
 
 BATCH_SIZE = 64
 
+MANY_SAMPLES = 10_000
+"""More samples than these need no start that is slow to overfit, so the fast one is taken. The
+range of w.x grows with their number, and of hyperplanes uniform on it ever fewer meet many samples;
+hyperplanes through random samples all do. Thresholds move in units of the samples' deviation."""
+
 START = 0.1
 """The scale of outgoing weights at the start: the network is nearly constant."""
 
@@ -37,7 +42,9 @@ class Task(NamedTuple):
     """The samples and the checked parameters of a fit.
 
     Y is (n_samples, n_outputs); for ``loss="cross_entropy"`` it is (n_samples, 1), class numbers
-    from 0. Sample weights are larger than 0.
+    from 0. Sample weights are larger than 0. `stopping` is (tol, n_iter_no_change), or None for
+    this library's own rule. `start` is a network in the units of the samples, from which the fit
+    continues, or None.
     """
 
     X: Array
@@ -54,6 +61,12 @@ class Task(NamedTuple):
     n_starts: int
     n_parts: int
     verbose: bool
+    alpha: float
+    batch_size: int
+    learning_rate: float
+    stopping: tuple[float, int] | None
+    early_stopping: bool
+    start: Network | None
 
 
 class Fit(NamedTuple):
@@ -104,10 +117,15 @@ def distinct_samples(X: Array, Y: Array, weight: Array) -> tuple[Array, Array, A
     ([[1.0], [2.0]], [0.5, 1.0])
     """
     rows = np.column_stack([X, Y]) + 0.0  # -0.0 and 0.0 are the same
-    rows, labels = np.unique(rows, axis=0, return_inverse=True)
     weight = np.ldexp(weight, -int(np.frexp(weight.max())[1]))  # exact; sums stay finite
-    sums = np.bincount(labels.ravel(), weights=weight)
-    return rows[:, :X.shape[1]], rows[:, X.shape[1]:], np.asarray(sums, dtype=np.float64)
+    order = np.argsort(rows[:, 0])
+    first = rows[order, 0]
+    if (first[1:] > first[:-1]).all():  # the first column alone sorts them: much faster
+        rows, weight = rows[order], weight[order]
+    else:
+        rows, labels = np.unique(rows, axis=0, return_inverse=True)
+        weight = np.bincount(labels.ravel(), weights=weight).astype(np.float64)
+    return rows[:, :X.shape[1]], rows[:, X.shape[1]:], weight
 
 
 def stratified_parts(strata: np.ndarray, n_parts: int, rng: np.random.Generator) -> np.ndarray:
@@ -148,7 +166,8 @@ def fit(task: Task, rng: np.random.Generator) -> Fit:
 
     With parts, the number of steps is chosen at which the mean loss of the samples held out, part
     after part, is least; the network is then trained on all samples for that many steps, from the
-    same start.
+    same start. With early stopping, the network of least loss on the first part held out is kept
+    instead, which has not seen these samples.
     """
     X, Y, weight = distinct_samples(task.X, task.Y, task.sample_weight)
     inputs, used = _input_scaling(X, weight, task.domain)
@@ -159,15 +178,125 @@ def fit(task: Task, rng: np.random.Generator) -> Fit:
     part = None
     if task.n_parts and len(Y) > 1:
         part = stratified_parts(strata, min(task.n_parts, len(Y)), rng)
-    corners = np.stack(task.domain.bounding_box())[:, used]
-    box = Box(*inputs.standardise(corners))
-    runs = [_run(_start(task, box, Z, rng), Z, targets, weight, part, task, rng) for _ in range(task.n_starts)]
+    box = _standardised_box(task.domain, inputs, used)
+    if task.start is not None:
+        start = _continued(task, box, inputs, outputs, used, X[0])
+        runs = [_run(start, Z, targets, weight, part, task, rng)]
+    else:
+        runs = [_run(_start(task, box, Z, rng), Z, targets, weight, part, task, rng)
+                for _ in range(task.n_starts)]
     result, curve = min(runs, key=_criterion)
-    network = absorb_scaling(result.network, inputs, outputs, used)
-    if task.space == "reduced":
-        network = reduce(network, task.domain, task.bound)
     losses = result.history["loss"]
-    return Fit(network, losses, curve, len(losses) - 1)
+    return Fit(_in_units(result.network, inputs, outputs, used, task), losses, curve, len(losses) - 1)
+
+
+class Stream(NamedTuple):
+    """A fit that goes on with further samples, in the units of the first ones.
+
+    `state` is that of the optimiser after the last pass, empty at first, and `rng` draws the order
+    of samples. `kind` is the space, the kind of interval and the method, for which the state is.
+    """
+
+    kind: tuple[str, str, str]
+    inputs: Scaling
+    outputs: Scaling
+    network: Network
+    state: dict[str, Any]
+    rng: np.random.Generator
+
+
+def kind_of(task: Task) -> tuple[str, str, str]:
+    """Return what a stream cannot change: the space, the kind of interval and the method."""
+    return task.space, task.bound, task.method
+
+
+def begin_stream(task: Task, rng: np.random.Generator) -> Stream:
+    """Return the start of a stream whose units are those of the task's samples.
+
+    All columns are used: one that is constant in the first samples may vary later.
+    """
+    X, Y, weight = distinct_samples(task.X, task.Y, task.sample_weight)
+    mean, scale = scaling_of(X, weight)
+    inputs = Scaling(mean, np.where(scale > 0.0, scale, 1.0))
+    outputs, used = _output_scaling(Y, weight, task), np.ones(X.shape[1], dtype=bool)
+    box = _standardised_box(task.domain, inputs, used)
+    if task.start is not None:
+        network = _continued(task, box, inputs, outputs, used, X[0])
+    else:
+        network = _start(task, box, inputs.standardise(X), rng)
+    return Stream(kind_of(task), inputs, outputs, network, {}, rng)
+
+
+def continue_stream(stream: Stream, task: Task) -> tuple[Stream, Fit]:
+    """Pass once over the task's samples, and return the stream after it and its last network.
+
+    A larger box has wider intervals, so that the network stays feasible when the domain grows, and
+    the optimiser's moments stay what they are.
+    """
+    X, Y, weight = distinct_samples(task.X, task.Y, task.sample_weight)
+    used = np.ones(X.shape[1], dtype=bool)
+    network = stream.network
+    if task.space == "reduced":
+        box = _standardised_box(task.domain, stream.inputs, used)
+        network = ReducedNetwork(
+            network.weights, network.thresholds, network.output_weights, network.output_bias,
+            domain=box, bound=task.bound,
+        )
+    targets = Y[:, 0] if task.loss == "cross_entropy" else stream.outputs.standardise(Y)
+    state = _with_new_order(stream.state, len(X), task.batch_size, stream.rng)
+    earlier = TrainingResult(network, {"step": np.empty(0)}, False, "", state)
+    result = _train(earlier, stream.inputs.standardise(X), targets, weight, 1, task, stream.rng)
+    network = network.with_vector(result.state["vector"])
+    found = Fit(_in_units(network, stream.inputs, stream.outputs, used, task),
+                result.history["loss"][-1:], None, 1)
+    return stream._replace(network=network, state=dict(result.state)), found
+
+
+def _with_new_order(
+    state: dict[str, Any], n_samples: int, batch_size: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return the optimiser's state as if an order of these samples had just come to its end."""
+    if not state:
+        return {}
+    state = {name: state[name] for name in ("method", "n_steps", "vector", "moments")}
+    if batch_size < n_samples:
+        state |= {"permutation": np.arange(n_samples), "position": n_samples,
+                  "rng": rng.bit_generator.state}
+    return state
+
+
+def _standardised_box(domain: Domain, inputs: Scaling, used: np.ndarray) -> Box:
+    """Return the box around the domain in standardised inputs."""
+    return Box(*inputs.standardise(np.stack(domain.bounding_box())[:, used]))
+
+
+def _in_units(
+    network: Network, inputs: Scaling, outputs: Scaling, used: np.ndarray, task: Task
+) -> Network:
+    """Return the network in the units of the samples, in the space and on the domain of the task."""
+    network = absorb_scaling(network, inputs, outputs, used)
+    return reduce(network, task.domain, task.bound) if task.space == "reduced" else network
+
+
+def _continued(
+    task: Task, box: Box, inputs: Scaling, outputs: Scaling, used: np.ndarray, constants: Array
+) -> Network:
+    """Return the task's network as a start: the same function, of standardised inputs and outputs.
+
+    It undoes `absorb_scaling`. Inputs that are not used have the values in `constants`:
+
+    b <- b + W mean + W_unused constants,   W <- scale W,   C <- C / scale,   a <- (a - mean) / scale
+    """
+    network = task.start
+    assert network is not None and network.output_bias is not None
+    W = network.weights[0]
+    b = network.thresholds[0] + W[:, used] @ inputs.mean + W[:, ~used] @ constants[~used]
+    network = Network(
+        [W[:, used] * inputs.scale, *network.weights[1:]], [b, *network.thresholds[1:]],
+        network.output_weights / outputs.scale[:, np.newaxis],
+        (network.output_bias - outputs.mean) / outputs.scale,
+    )
+    return reduce(network, box, task.bound) if task.space == "reduced" else network
 
 
 def _input_scaling(X: Array, weight: Array, domain: Domain) -> tuple[Scaling, np.ndarray]:
@@ -196,7 +325,8 @@ def _output_scaling(Y: Array, weight: Array, task: Task) -> Scaling:
 def _start(task: Task, box: Box, Z: Array, rng: np.random.Generator) -> Network:
     """Return a start in either space: hyperplanes between samples, small outgoing weights."""
     sizes = (Z.shape[1], *task.hidden_layer_sizes, task.n_outputs)
-    network = data_placed(sizes, box, Z, rng, bound=task.bound, output_bias=True, spread=True)
+    network = data_placed(
+        sizes, box, Z, rng, bound=task.bound, output_bias=True, spread=len(task.X) <= MANY_SAMPLES)
     C = START * network.output_weights
     arrays = network.weights, network.thresholds, C, network.output_bias
     if task.space == "standard":
@@ -208,35 +338,58 @@ def _run(
     start: Network, Z: Array, targets: Array, weight: Array, part: np.ndarray | None, task: Task,
     rng: np.random.Generator,
 ) -> tuple[TrainingResult, Array | None]:
-    """Return the training run on all samples, and the mean loss of held-out samples by step."""
-    curve, n_steps = None, task.n_steps
-    if part is not None:
-        curve, held = np.zeros(n_steps + 1), 0.0
-        for number in range(int(part.max()) + 1):
-            out = part == number
-            result = _train(start, Z[~out], targets[~out], weight[~out], n_steps, task, rng,
-                            validation=(Z[out], targets[out], weight[out]), callback=_Patience())
-            curve += weight[out].sum() * _extended(result.history["validation_loss"], n_steps + 1)
-            held += weight[out].sum()
-            if (part <= number).sum() >= HELD_OUT:
-                break
-        curve /= held
-        if task.method != "exact":  # its network does not come step by step
-            n_steps = max(int(np.argmin(curve)), 1)
+    """Return the training run, and the mean loss of held-out samples by step."""
+    if part is None:
+        rule = _NoChange(*task.stopping) if task.stopping else None
+        return _train(start, Z, targets, weight, task.n_steps, task, rng, callback=rule), None
+    n_steps, curve, held = task.n_steps, np.zeros(task.n_steps + 1), 0.0
+    for number in range(int(part.max()) + 1):
+        out = part == number
+        result = _train(start, Z[~out], targets[~out], weight[~out], n_steps, task, rng,
+                        validation=(Z[out], targets[out], weight[out]),
+                        callback=_NoChange(*task.stopping) if task.stopping else _Patience())
+        if task.early_stopping:
+            return result, result.history["validation_loss"]
+        curve += weight[out].sum() * _extended(result.history["validation_loss"], n_steps + 1)
+        held += weight[out].sum()
+        if (part <= number).sum() >= HELD_OUT:
+            break
+    curve /= held
+    if task.method != "exact":  # its network does not come step by step
+        n_steps = max(int(np.argmin(curve)), 1)
     return _train(start, Z, targets, weight, n_steps, task, rng), curve
 
 
 def _train(
-    start: Network, Z: Array, targets: Array, weight: Array, n_steps: int, task: Task, rng: np.random.Generator,
-    **options: Any,
+    start: Network | TrainingResult, Z: Array, targets: Array, weight: Array, n_steps: int,
+    task: Task, rng: np.random.Generator, **options: Any,
 ) -> TrainingResult:
     """Train and record every step; with mini-batches a step is a pass over the samples."""
     if task.method in ("adam", "sgd"):
-        per_pass = math.ceil(len(Z) / BATCH_SIZE)
-        options |= {"batch_size": BATCH_SIZE, "record_every": per_pass}
+        per_pass = math.ceil(len(Z) / task.batch_size)
+        options |= {"batch_size": task.batch_size, "learning_rate": task.learning_rate,
+                    "record_every": per_pass}
         n_steps *= per_pass
+    elif task.method == "lbfgs" and len(task.X) > MANY_SAMPLES:
+        options["threshold_unit"] = 1.0
     return train(start, Z, targets, task.method, loss=task.loss, sample_weight=weight, n_steps=n_steps, rng=rng,
-                 progress=task.verbose, allow_outside=True, **options)
+                 progress=task.verbose, allow_outside=True, weight_decay=_weight_decay(task), **options)
+
+
+def _weight_decay(task: Task) -> float:
+    """Return the strength of `train`'s weight decay that makes its loss MLPRegressor's, or a multiple.
+
+    scikit-learn adds alpha / (2 n) |W|^2, with n the sum of sample weights, to the mean cross
+    entropy, or to half the squared error, averaged over the K outputs. Ours is the sum over the
+    outputs, and not half of it: 2 K times as large.
+    """
+    if not task.alpha:
+        return 0.0
+    factor = 2.0 * task.n_outputs if task.loss == "mse" else 1.0
+    # in any order, a weight of 2 or a sample given twice: the same bits
+    exponent = -int(np.frexp(task.sample_weight.max())[1])
+    total = math.fsum(np.ldexp(task.sample_weight, exponent))
+    return float(np.ldexp(factor * task.alpha / total, exponent))
 
 
 class _Patience:
@@ -250,6 +403,24 @@ class _Patience:
         if state.validation_loss < (1.0 - GAIN) * self.best:
             self.best, self.waited = state.validation_loss, 0
         return self.waited >= PATIENCE
+
+
+class _NoChange:
+    """End a run as scikit-learn does: after more than `patience` steps without a gain of `tol`.
+
+    The loss is that of the samples held out, or without them the training loss. A step counts if it
+    does not lower the least loss of all steps before by `tol`.
+    """
+
+    def __init__(self, tol: float, patience: int) -> None:
+        self.tol, self.patience, self.best, self.waited = tol, patience, np.inf, 0
+
+    def __call__(self, state: State) -> bool:
+        held_out = not math.isnan(state.validation_loss)
+        loss = state.validation_loss if held_out else state.loss
+        self.waited = self.waited + 1 if loss > self.best - self.tol else 0
+        self.best = min(self.best, loss)
+        return self.waited > self.patience
 
 
 def _extended(losses: Array, length: int) -> Array:

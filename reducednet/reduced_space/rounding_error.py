@@ -14,7 +14,7 @@ from ..networks.affine_maps import affine_maps
 from ..networks.network import Network, check_domain, check_network
 from ..numerics import sphere
 from ..numerics.blocks import absolute_product
-from ..numerics.rounding import SMALLEST, gamma
+from ..numerics.rounding import FLOAT64, SMALLEST, FloatFormat, gamma
 from .intervals import LayerSpace
 
 
@@ -56,8 +56,13 @@ def evaluation_bound(network: Network, domain: Domain, extra_roundings: int = 0)
     return forward_error(network, domain, integer(extra_roundings, "extra_roundings", 0))
 
 
-def forward_error(network: Network, domain: Domain, extra: int = 0) -> Array:
-    """Return `evaluation_bound`; the arguments are not checked."""
+def forward_error(
+    network: Network, domain: Domain, extra: int = 0, float_format: FloatFormat = FLOAT64
+) -> Array:
+    """Return `evaluation_bound` for the inputs and the arithmetic of this format.
+
+    The arguments are not checked. The network's parameters have to be numbers of the format.
+    """
     low, high = domain.bounding_box()
     A, e = np.maximum(np.abs(low), np.abs(high)) * (1.0 + gamma(domain.n_inputs + 4)), np.zeros(len(low))
     *hidden, (C, a) = affine_maps(network)
@@ -67,7 +72,7 @@ def forward_error(network: Network, domain: Domain, extra: int = 0) -> Array:
                 A, e = np.ones(len(W)), np.zeros(len(W))
                 continue
             assert b is not None
-            error, spread = _affine_error(W, b, A, e, extra, high / 2.0 - low / 2.0)
+            error, spread = _affine_error(W, b, A, e, extra, high / 2.0 - low / 2.0, float_format)
             if not np.isfinite(error).all():
                 return np.full(network.n_outputs, np.inf)
             if number:
@@ -77,22 +82,32 @@ def forward_error(network: Network, domain: Domain, extra: int = 0) -> Array:
                 z_low, z_high = (b + end for end in domain.ranges(W))
             low, high = (network._activation.value(end) for end in (z_low - 2.0 * error, z_high + 2.0 * error))
             A, e = high, np.clip(z_high + 2.0 * error, 0.0, error)
-        result, _ = _affine_error(C, np.zeros(len(C)) if a is None else a, A, e, extra, A)
+        bias = np.zeros(len(C)) if a is None else a
+        result, _ = _affine_error(C, bias, A, e, extra, A, float_format)
     return np.where(np.isfinite(result), result, np.inf)
 
 
 def _affine_error(
-    W: Array, b: Array, A: Array, e: Array, extra: int, half: Array
+    W: Array, b: Array, A: Array, e: Array, extra: int, half: Array, float_format: FloatFormat
 ) -> tuple[Array, Array]:
-    """Return the error bound on the computed W h + b, for |h| <= A of error e; and |W| half."""
+    """Return the error bound on the computed W h + b, for |h| <= A of error e; and |W| half.
+
+    It is computed in float64, whatever the format, and its own rounding errors are added. It is inf
+    where a partial sum may overflow.
+    """
     n = W.shape[1]
     terms, propagated, spread = absolute_product(W, np.stack([A + e, e, half], axis=1)).T
-    underflow = 4.0 * SMALLEST * (n + 2 + (A + e).sum())
-    local = gamma(n + 2 + extra) * (terms + np.abs(b))
-    return (propagated + local) * (1.0 + gamma(2 * n + 8)) + underflow, spread
+    terms = terms + np.abs(b)
+    underflow = 4.0 * SMALLEST * (n + 2 + (A + e).sum()) + n * float_format.smallest
+    local = gamma(n + 2 + extra, float_format.unit_roundoff)
+    fits = terms * (1.0 + local) * (1.0 + gamma(n + 8)) <= float_format.largest
+    error = (propagated + local * terms) * (1.0 + gamma(2 * n + 8)) + underflow
+    return np.where(fits, error, np.inf), spread
 
 
-def evaluation_margin(network: Network, domain: Domain) -> float:
+def evaluation_margin(
+    network: Network, domain: Domain, float_format: FloatFormat = FLOAT64
+) -> float:
     """Return a distance from the hyperplanes beyond which rounding switches no binary neuron.
 
     The arguments are not checked.
@@ -103,12 +118,14 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
 
     A neuron with |z| above its error on the whole domain needs no margin. In deeper layers, whose
     inputs are 0 or 1, whole cells can lie on a hyperplane. There every sum must be exact in any
-    order, as are sums of multiples of some q whose absolute values add up to at most 2^52 q.
+    order, as are sums of multiples of some q whose absolute values add up to at most 2^(p - 1) q,
+    with the p digits of the format.
 
     Parameters
     ----------
     network : Network
     domain : Domain
+    float_format : FloatFormat
 
     Returns
     -------
@@ -129,12 +146,14 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
     if network.activation == "relu":
         return 0.0
     (W, b), *above = zip(network.weights, network.thresholds)
-    if not all(_sums_are_exact(V, c) for V, c in above):
+    if not all(_sums_are_exact(V, c, float_format) for V, c in above):
         return np.inf
     n, norms = network.n_inputs, sphere.row_norms(W)
     A = np.abs(domain.bounding_box()).max(axis=0) * (1.0 + gamma(n + 4))
     with np.errstate(over="ignore", invalid="ignore"):
-        error = gamma(n + 4) * (np.abs(W) @ A + np.abs(b)) + 4.0 * SMALLEST * (n + 2 + A.sum())
+        terms, local = np.abs(W) @ A + np.abs(b), gamma(n + 4, float_format.unit_roundoff)
+        error = local * terms + 4.0 * SMALLEST * (n + 2 + A.sum()) + n * float_format.smallest
+        error[~(terms * (1.0 + local) * (1.0 + gamma(n + 8)) <= float_format.largest)] = np.inf
         low, high = domain.ranges(W)
         least = np.maximum(-b - high, b + low)  # <= |z|
         uncertain = (norms > 0.0) & ~(least > 2.0 * error)
@@ -142,15 +161,16 @@ def evaluation_margin(network: Network, domain: Domain) -> float:
     return float(np.where(np.isnan(margins), np.inf, margins).max()) * (1.0 + gamma(2 * n + 16))
 
 
-def _sums_are_exact(W: Array, b: Array) -> bool:
+def _sums_are_exact(W: Array, b: Array, float_format: FloatFormat = FLOAT64) -> bool:
     """Return True if all partial sums of w.h + b, h of 0 and 1, are exact in any order."""
     entries = np.column_stack([W, b])
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.abs(entries).sum(axis=1) * (1.0 + gamma(entries.shape[1] + 1))
-        shifts = 52 - np.frexp(total)[1][:, np.newaxis]
+        shifts = float_format.digits - 1 - np.frexp(total)[1][:, np.newaxis]
         scaled = np.ldexp(entries, shifts)
         kept = np.ldexp(scaled, -shifts) == entries  # else an entry was too small to be scaled
-    return bool(np.isfinite(total).all() and (kept & (scaled == np.rint(scaled))).all())
+    is_finite = (total <= float_format.largest).all()
+    return bool(is_finite and (kept & (scaled == np.rint(scaled))).all())
 
 
 def decided(network: Network, domain: Domain, X: Any) -> np.ndarray:

@@ -94,34 +94,43 @@ class ReducedCoordinates(StandardCoordinates):
     network : ReducedNetwork
     hold_first_weights : bool
         Whether the first layer's rows stay those of the network: with one input they are 1 or -1.
+    threshold_unit : float, optional
+        Scale the positions so that a step of 1 in a coordinate moves the threshold by this much at
+        the start (by no more than half of its interval). By default the coordinate is 2 q, which
+        moves a threshold by half of its interval.
     """
 
-    def __init__(self, network: ReducedNetwork, hold_first_weights: bool = False) -> None:
+    def __init__(
+        self, network: ReducedNetwork, hold_first_weights: bool = False,
+        threshold_unit: float | None = None,
+    ) -> None:
         super().__init__(network)
         self.layout, self.bound, self.spaces = network.layout, network.bound, network.layer_spaces
         self.first_weights_held = hold_first_weights
         self._layers: list[_Layer] = []
+        self.scales = [_position_scale(interval, threshold_unit) for interval in network.intervals]
         blocks, gradients = self.layout.blocks(self.vector), self.layout.blocks(self.gradient)
-        for block, gradient, space in zip(blocks, gradients, self.spaces):
+        for block, gradient, space, scale in zip(blocks, gradients, self.spaces, self.scales):
             below = self._layers[-1] if self._layers else None
             held = hold_first_weights and below is None
             if self.bound == "ball":
                 radius = space.domain.norm_bound
-                self._layers.append(_BallLayer(block, gradient, radius, held))
+                self._layers.append(_BallLayer(block, gradient, scale, radius, held))
             else:
                 domain = space.domain if below is None else None
-                self._layers.append(_SupportLayer(block, gradient, domain, below, held))
+                self._layers.append(_SupportLayer(block, gradient, scale, domain, below, held))
         self._moved_to = b""
 
     def start(self) -> Array:
         """Return the coordinates of the network: its rows and the positions of its thresholds."""
         u = self.network.to_vector()
         assert isinstance(self.network, ReducedNetwork)
-        for block, interval in zip(self.layout.blocks(u), self.network.intervals):
+        layers = zip(self.layout.blocks(u), self.network.intervals, self.scales)
+        for block, interval, scale in layers:
             low, high = interval.T
             width = np.where(high > low, high - low, 1.0)
             positions = np.where(high > low, np.clip((block[-1] - low) / width, 0.0, 1.0), 0.5)
-            block[-1] = POSITION_SCALE * positions
+            block[-1] = scale * positions
         return u
 
     def bounds(self, start: Array) -> tuple[Array, Array]:
@@ -132,9 +141,9 @@ class ReducedCoordinates(StandardCoordinates):
         clearance = CLEARANCE if self.bound == "support" else 0.0
         low, high = np.full_like(start, -np.inf), np.full_like(start, np.inf)
         parts = zip(*(self.layout.blocks(vector)[:-1] for vector in (start, low, high)))
-        for u, lower, upper in parts:
-            lower[-1] = np.minimum(u[-1], POSITION_SCALE * clearance)
-            upper[-1] = np.maximum(u[-1], POSITION_SCALE * (1.0 - clearance))
+        for (u, lower, upper), scale in zip(parts, self.scales):
+            lower[-1] = np.minimum(u[-1], scale * clearance)
+            upper[-1] = np.maximum(u[-1], scale * (1.0 - clearance))
         return low, high
 
     def move_to(self, u: Array) -> None:
@@ -182,21 +191,24 @@ class _Layer:
     Parameters
     ----------
     block, gradient : arrays (n + 1, m)
+    scale : array (m,)
+        The coordinate of a position q is scale q.
     held : bool
         Whether the weights never change.
 
     Attributes
     ----------
     weights, b : arrays (n, m) and (m,)
-        Views of the block: v and 2 q before `move`, w and b after it.
+        Views of the block: v and scale q before `move`, w and b after it.
     position : array (m,)
         2 q.
     half_width : array (m,)
         w.half: half the width of each interval.
     """
 
-    def __init__(self, block: Array, gradient: Array, held: bool) -> None:
+    def __init__(self, block: Array, gradient: Array, scale: Array, held: bool) -> None:
         (n, m), self.held = block[:-1].shape, held
+        self._per_coordinate = POSITION_SCALE / scale
         self.weights, self.b = block[:-1], block[-1]
         self.by_weights, self.by_threshold = gradient[:-1], gradient[-1]
         self.position, self.centred, self.half_width = np.zeros((3, m))
@@ -205,7 +217,7 @@ class _Layer:
 
     def move(self) -> None:
         """Replace rows and scaled positions by weights and thresholds."""
-        self.position[...] = self.b
+        np.multiply(self.b, self._per_coordinate, out=self.position)
         np.subtract(self.position, 1.0, out=self.centred)
         if not self.held:
             self._normalise()
@@ -263,13 +275,16 @@ class _Layer:
 class _BallLayer(_Layer):
     """A layer whose intervals are all [-radius, radius]: b = (2 q - 1) radius."""
 
-    def __init__(self, block: Array, gradient: Array, radius: float, held: bool) -> None:
-        super().__init__(block, gradient, held)
+    def __init__(
+        self, block: Array, gradient: Array, scale: Array, radius: float, held: bool
+    ) -> None:
+        super().__init__(block, gradient, scale, held)
         self.half_width[...] = radius
 
     def pull_back(self, by_sides: Array | None) -> Array | None:
         """Replace the gradient; d(2 q) = db radius."""
         np.multiply(self.by_threshold, self.half_width, out=self.by_threshold)
+        self.by_threshold *= self._per_coordinate
         if not self.held:
             self._pull_back_norms()
         return None
@@ -284,7 +299,7 @@ class _SupportLayer(_Layer):
 
     Parameters
     ----------
-    block, gradient, held
+    block, gradient, scale, held
         As for `_Layer`.
     domain : Domain or None
         The input set of the first layer.
@@ -293,9 +308,10 @@ class _SupportLayer(_Layer):
     """
 
     def __init__(
-        self, block: Array, gradient: Array, domain: Domain | None, below: _Layer | None, held: bool
+        self, block: Array, gradient: Array, scale: Array, domain: Domain | None,
+        below: _Layer | None, held: bool,
     ) -> None:
-        super().__init__(block, gradient, held)
+        super().__init__(block, gradient, scale, held)
         self._domain, self._below = domain, below
         self._half, self._middle = np.empty_like(self.weights), np.empty_like(self.weights)
         self._by_threshold, self._by_half = np.empty((2, len(self.b)))
@@ -351,6 +367,7 @@ class _SupportLayer(_Layer):
             by_half += self.position * by_sides
             self.by_threshold += by_sides
         np.multiply(self.by_threshold, self.half_width, out=self.by_threshold)
+        self.by_threshold *= self._per_coordinate
         if self.held:
             return None
         by_sides_below = None
@@ -373,12 +390,20 @@ class _SupportLayer(_Layer):
         return bool(product.min() > 2.0 * ROUNDING * self._largest_input)
 
 
-def coordinates_of(network: Network) -> StandardCoordinates:
-    """Return the coordinates of the network's space.
+def _position_scale(intervals: Array, threshold_unit: float | None) -> Array:
+    """Return the scale of each neuron's position, from its interval at the start."""
+    scale = np.full(len(intervals), POSITION_SCALE)
+    if threshold_unit is not None:
+        scale = np.maximum(scale, (intervals[:, 1] - intervals[:, 0]) / threshold_unit)
+    return scale
+
+
+def coordinates_of(network: Network, threshold_unit: float | None = None) -> StandardCoordinates:
+    """Return the coordinates of the network's space; `ReducedCoordinates` explains the unit.
 
     The hidden parameters of a binary network have gradient 0, so its flat vector serves: no step
     changes them by a bit.
     """
     if isinstance(network, ReducedNetwork) and network.activation == "relu":
-        return ReducedCoordinates(network, hold_first_weights=network.n_inputs == 1)
+        return ReducedCoordinates(network, network.n_inputs == 1, threshold_unit)
     return StandardCoordinates(network)

@@ -10,6 +10,7 @@ from .._validation import Array, samples, weights_of_mean_one
 from ..networks import backward as backward_module, forward as forward_module
 from ..networks.losses import check_responses, loss_named
 from ..networks.network import Network
+from .weight_decay import WeightDecay
 
 Evaluator = Callable[..., float]
 """Returns the loss and writes its gradient, as `LossAndGradient` does when it is called."""
@@ -30,10 +31,13 @@ class Objective:
     loss : "mse" or "cross_entropy"
     sample_weight : array (n_samples,), optional
         At least 0. The loss is the mean with these weights.
+    weight_decay : WeightDecay, optional
+        A penalty that is added to the loss.
     """
 
     def __init__(
-        self, network: Network, X: Any, y: Any, loss: str = "mse", sample_weight: Any = None
+        self, network: Network, X: Any, y: Any, loss: str = "mse", sample_weight: Any = None,
+        weight_decay: WeightDecay | None = None,
     ) -> None:
         X = samples(X, network.n_inputs)
         self.loss = loss_named(loss)
@@ -44,6 +48,7 @@ class Objective:
         self.activation = network._activation
         self._layout = network.layout
         self._workspace = forward_module.Workspace(self._layout, self.n_samples)
+        self._decay = weight_decay
         self._estimate: Evaluator | None = None
         self._stable = StableNeurons(self._layout.sizes[1:-1])
         self._counted_at: bytes | None = None  # the vector at which neurons were counted last
@@ -84,12 +89,19 @@ class Objective:
         if theta is not self.vector:
             self.vector[...] = theta
         if not count:
-            return self._evaluate(), self.gradient
+            return self._penalised(self._evaluate()), self.gradient
         self._counted_at = None
         self._stable.begin()
         value = self._evaluate(self._stable.add)
         self._counted_at = theta.tobytes()
-        return value, self.gradient
+        return self._penalised(value), self.gradient
+
+    def _penalised(self, value: float) -> float:
+        """Return this loss with the penalty at `vector`, and add its gradient to `gradient`."""
+        if self._decay is None:
+            return value
+        self._decay.add_gradient(self.vector, self.gradient)
+        return value + self._decay.value(self.vector)
 
     def on_batch(self, theta: Array, indices: Any) -> tuple[float, Array]:
         """Return the mean loss over the samples with these indices, and its gradient.
@@ -109,13 +121,14 @@ class Objective:
             np.take(self.sample_weight, indices, out=u, mode="clip")
         if theta is not self.vector:
             self.vector[...] = theta
-        return evaluate(), self.gradient
+        return self._penalised(evaluate()), self.gradient
 
     def value(self, theta: Array) -> float:
         """Return the loss at theta; inf or nan if it leaves the range of float64."""
         with np.errstate(over="ignore", invalid="ignore"):
             outputs = forward_module.outputs(self._layout, theta, self.H, self.activation, self._workspace)
-            return self.loss(outputs, self.y, sample_weight=self.sample_weight)[0]
+            value = self.loss(outputs, self.y, sample_weight=self.sample_weight)[0]
+            return value if self._decay is None else value + self._decay.value(theta)
 
     def count_stable(self, theta: Array) -> tuple[int, int]:
         """Return how many neurons are dead, and how many always on, at the samples.

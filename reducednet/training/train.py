@@ -18,6 +18,7 @@ from . import memory
 from .monitor import Monitor, State, StopTraining, progress_bar
 from .objective import Objective
 from .result import METHODS, MINIMISERS, TrainingResult
+from .weight_decay import WeightDecay
 
 DEFAULT_STEPS = {
     "sgd": 10_000, "adam": 10_000, "lbfgs": 1000, "slsqp": 1000, "varpro": 300,
@@ -27,8 +28,10 @@ DEFAULT_TOLERANCE = {"varpro": 1e-9, "levenberg_marquardt": 1e-9, "exchange": 1e
 OPTIONS: dict[str, tuple[str, ...]] = {
     "sgd": ("learning_rate", "batch_size", "momentum"),
     "adam": ("learning_rate", "batch_size", "beta1", "beta2", "epsilon"),
-    "surrogate": ("learning_rate", "width"), "varpro": ("rounds",),
+    "surrogate": ("learning_rate", "width"), "varpro": ("rounds",), "lbfgs": ("threshold_unit",),
 }
+WITH_DECAY = ("sgd", "adam", "lbfgs", "slsqp")
+"""The optimisers that take any differentiable function of the parameters, so also weight decay."""
 RANDOM = ("sgd", "adam", "varpro", "exchange")
 
 
@@ -37,7 +40,7 @@ def train(
     sample_weight: Any = None, n_steps: int | None = None, tolerance: float | None = None,
     rng: RandomLike = 0, validation: tuple[Any, ...] | None = None, patience: int | None = None,
     callback: Callable[[State], Any] | None = None, record_every: int = 1, progress: bool = False,
-    allow_outside: bool = False, **options: Any,
+    allow_outside: bool = False, weight_decay: float = 0.0, **options: Any,
 ) -> TrainingResult:
     """Train a network in its own parameter space and return the best network found.
 
@@ -55,7 +58,7 @@ def train(
                      ones
     ``"sgd"``        mini-batches with momentum; options learning_rate, batch_size, momentum
     ``"adam"``       Adam on mini-batches; options learning_rate, batch_size, beta1, beta2, epsilon
-    ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once
+    ``"lbfgs"``      limited-memory BFGS with bounds, all samples at once; option threshold_unit
     ``"slsqp"``      sequential quadratic programming with unit rows as constraints; small networks
     ``"varpro"``     mean squared error: variable projection with Levenberg-Marquardt for one hidden
                      layer (option rounds: how often the least needed neurons are then exchanged),
@@ -103,6 +106,11 @@ def train(
         Show progress on stderr: a tqdm bar if tqdm is installed, otherwise a plain line.
     allow_outside : bool
         Accept samples, also in `validation`, outside a ReducedNetwork's domain.
+    weight_decay : float
+        With ``"sgd"``, ``"adam"``, ``"lbfgs"`` and ``"slsqp"``: add this times
+        (|W_1|^2 + ... + |C|^2) / 2 to the loss of a Network, and this times the sum of the norms of
+        each last neuron's outgoing weights to that of a ReducedNetwork; with one hidden layer the
+        two have the same least value. The validation loss is without it.
     **options
         Options of the method, see the table; its ``minimise`` function explains them.
 
@@ -143,7 +151,10 @@ def train(
     X, allow_outside = samples(X, network.n_inputs), flag(allow_outside, "allow_outside")
     _check_feasible(network)
     _check_inside(network, X, allow_outside)
-    objective = Objective(network, X, y, loss, sample_weight)
+    decay = None
+    if number(weight_decay, "weight_decay", minimum=0.0):
+        decay = WeightDecay(network.layout, float(weight_decay), isinstance(network, ReducedNetwork))
+    objective = Objective(network, X, y, loss, sample_weight, decay)
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(objective.value(network.to_vector())):
             raise ValueError("the loss of `network` at the samples leaves the range of float64")
@@ -152,6 +163,9 @@ def train(
     optimiser = _optimiser(network, method, loss, len(X), validation is not None)
     if optimiser == "exchange" and objective.sample_weight is not None:
         raise ValueError(message("sample_weight", "left out with method 'exchange'", "weights that differ"))
+    if decay is not None and optimiser not in WITH_DECAY:
+        expected = f"0 with method {method!r}; 'adam', 'sgd', 'lbfgs' and 'slsqp' take others"
+        raise ValueError(message("weight_decay", expected, weight_decay))
     arguments = _arguments(optimiser, method, n_steps, tolerance, options)
     needed = memory.bytes_needed(optimiser, network, len(X), arguments.get("rounds", 0))
     if needed > memory.machine_bytes():
@@ -244,6 +258,7 @@ def _arguments(
         "beta2": lambda v: fraction(v, "beta2"),
         "epsilon": lambda v: number(v, "epsilon", above=0.0),
         "width": lambda v: number(v, "width", above=0.0),
+        "threshold_unit": lambda v: None if v is None else number(v, "threshold_unit", above=0.0),
         "batch_size": lambda v: None if v is None else integer(v, "batch_size", 1),
         "rounds": lambda v: integer(v, "rounds", 0),
     }

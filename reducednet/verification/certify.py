@@ -175,10 +175,9 @@ def _certificate(
 ) -> Certificate:
     """Return the certificate of a claim about the networks with this fingerprint."""
     question = findings.question
-    semantics = "float64" if question.evaluation_error else "real"
     return Certificate(
         claim, value, question.eps, question.evaluation_error, margin, kind, arrays, name,
-        semantics=semantics,
+        semantics=question.semantics,
     )
 
 

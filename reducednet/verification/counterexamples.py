@@ -9,6 +9,7 @@ from .._validation import Array
 from ..domains import Ball, Box, Domain
 from ..networks.network import Network
 from ..numerics.rationals import rationals
+from ..numerics.rounding import FLOAT64, FloatFormat
 from ..numerics.sphere import normalise
 from .findings import Findings
 from .rational import contains, corners_around, gap_at
@@ -21,6 +22,8 @@ EXACT_BUDGET = 2_000_000
 """About how many exact products one call of `confirm` may cost, its first point not counted."""
 PAIRS, SEGMENTS = 64, 64
 """How many pairs of nearly equal hyperplanes to search between, and with how many points each."""
+SEGMENTS_FOLLOWED = 500
+"""How many segments between these points are followed through all cells, at most, for each pair."""
 SHARES = 2.0 ** -np.arange(0, 24, 2)
 """The step lengths that ascent tries along a segment, as shares of it."""
 
@@ -117,12 +120,19 @@ def points_between_hyperplanes(f: Network, g: Network, domain: Domain, tolerance
 
     There one step is on and the other is off, and hardly any sample falls there. On the mean
     (u + v).x + b + c = 0 of two hyperplanes u.x + b = 0 and v.x + c = 0 the two z are opposite
-    numbers; the points lie where segments between points of the domain cross that mean. Pairs
-    closer than the tolerance, which rounding explains, are left to the verdict's margin.
+    numbers; the first points lie where segments between points of the domain cross that mean.
+    Whether the difference of the two steps is seen at all depends on the other neurons, as in the
+    AND of several steps; so segments between these points, which stay on the mean, are followed
+    through all cells of the first layers. Pairs closer than the tolerance, which rounding explains,
+    are left to the verdict's margin.
     """
     rng, points = np.random.default_rng(0), [np.empty((0, domain.n_inputs))]
-    X = domain.sample(SAMPLES, rng)
-    for one, other in _near_pairs(f, g, domain, tolerance):
+    corners = domain.support_points(_directions(domain.n_inputs, rng))
+    X = np.concatenate([corners, domain.sample(SAMPLES, rng)])
+    pairs = _near_pairs(f, g, domain, tolerance)
+    price = (f.n_parameters + g.n_parameters) * (1 + f.sizes[1] + g.sizes[1])  # of all its cells
+    n_followed = min(SEGMENTS_FOLLOWED, BUDGET // (price * max(1, len(pairs))))
+    for one, other in pairs:
         w, b = np.split(one / 2.0 + other / 2.0, [domain.n_inputs])
         endpoints = np.concatenate([domain.support_points(np.stack([w, -w])), X])
         z = endpoints @ w + b
@@ -130,8 +140,31 @@ def points_between_hyperplanes(f: Network, g: Network, domain: Domain, tolerance
         if len(sides[0]) and len(sides[1]):
             p, q = (np.append(side[0], rng.choice(side, SEGMENTS)) for side in sides)
             share = (z[p] / (z[p] - z[q]))[:, np.newaxis]
-            points.append(endpoints[p] + share * (endpoints[q] - endpoints[p]))
+            crossings = endpoints[p] + share * (endpoints[q] - endpoints[p])
+            points.append(crossings)
+            starts, ends = crossings[rng.integers(len(crossings), size=(2, n_followed))]
+            points.append(_points_in_cells(f, g, starts, ends))
     return np.concatenate(points)
+
+
+def _points_in_cells(f: Network, g: Network, starts: Array, ends: Array) -> Array:
+    """Return the middles of the pieces of segments, cut at both first layers' hyperplanes.
+
+    A binary network is constant on each piece. Segments run from a row of `starts` to that of
+    `ends`.
+    """
+    z_starts, z_ends = (
+        np.hstack([X @ network.weights[0].T + network.thresholds[0] for network in (f, g)])
+        for X in (starts, ends)
+    )
+    crosses = (z_starts > 0.0) != (z_ends > 0.0)
+    distances = np.where(crosses, z_starts - z_ends, 1.0)
+    cuts = np.sort(np.where(crosses, z_starts / distances, 1.0), axis=1)
+    cuts = np.hstack([np.zeros((len(cuts), 1)), cuts, np.ones((len(cuts), 1))])
+    lengths = np.diff(cuts, axis=1)
+    segment, piece = np.nonzero(lengths > 0.0)
+    shares = (cuts[segment, piece] + lengths[segment, piece] / 2.0)[:, np.newaxis]
+    return np.asarray(starts[segment] + shares * (ends[segment] - starts[segment]))
 
 
 def _near_pairs(
@@ -180,7 +213,7 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
     if not np.isfinite(margin):
         return
     for x in X[:max(1, EXACT_BUDGET // (f.n_parameters + g.n_parameters))]:
-        inner = move_inside(domain, x)
+        inner = move_inside(domain, x, question.float_format)
         if inner is not None:
             findings.refute(gap_at(*findings.exact, rationals(inner), margin), inner, method)
         if findings.refuted:
@@ -188,13 +221,17 @@ def confirm(findings: Findings, X: Array, method: str) -> None:
         findings.check_time()
 
 
-def move_inside(domain: Domain, x: Array) -> Array | None:
-    """Return a point near x that lies in the domain in exact arithmetic, or None."""
+def move_inside(
+    domain: Domain, x: Array, float_format: FloatFormat = FLOAT64
+) -> Array | None:
+    """Return a point near x, of this format, that lies in the domain in exact arithmetic, or None.
+    """
     if isinstance(domain, Box):
-        return np.clip(x, domain.low, domain.high)
+        low, high = float_format.inner_interval(domain.low, domain.high)
+        return np.clip(float_format.rounded(x), low, high) if (low <= high).all() else None
     middle = domain.centre if isinstance(domain, Ball) else domain.points.mean(axis=0)  # type: ignore
     for share in (0.0, 2.0**-50, 2.0**-44, 2.0**-30, 2.0**-12):
-        point = x + share * (middle - x)
-        if contains(domain, rationals(point), corners_around(domain, point)):
+        point = float_format.rounded(x + share * (middle - x))
+        if np.isfinite(point).all() and contains(domain, rationals(point), corners_around(domain, point)):
             return np.asarray(point)
     return None

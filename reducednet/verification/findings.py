@@ -13,6 +13,7 @@ from ..domains import Domain
 from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
 from ..numerics.rationals import below
+from ..numerics.rounding import FLOAT64, FORMATS, FloatFormat
 from .certificates.schemas import largest_margin
 from .difference_bounds.neuron_classes import Difference
 from .rational import ExactNetwork
@@ -28,12 +29,14 @@ class Question(NamedTuple):
     evaluation_error : float
         The error that both networks' own evaluation may add: 0 with semantics "real".
     rounding_error : float
-        A bound on the error of both networks' evaluation in float64; inf where it was not computed.
+        A bound on the error of both networks' evaluation in the semantics' arithmetic, in float64
+        with "real"; inf where it was not computed.
     evaluation_margin : float
-        Binary networks with semantics "float64": evaluation may take the wrong side at points
+        Binary networks, semantics other than "real": evaluation may take the wrong side at points
         nearer than this to a hyperplane of the first layer; inf if none is safe. Otherwise 0.
     given : tuple of two Networks
         The networks as given to `verify`; empty if they are f and g.
+    semantics : "real", "float64" or "float32"
     """
 
     f: Network
@@ -44,6 +47,12 @@ class Question(NamedTuple):
     rounding_error: float
     evaluation_margin: float = 0.0
     given: tuple[Network, ...] = ()
+    semantics: str = "real"
+
+    @property
+    def float_format(self) -> FloatFormat:
+        """The numbers that counterexamples are made of, if not of exact rationals."""
+        return FORMATS.get(self.semantics, FLOAT64)
 
 
 class OutOfTime(Exception):
@@ -82,7 +91,7 @@ class Findings:
         self.solver_bound = np.inf
         self.difference: Difference | None = None
         self.stages: list[Stage] = []
-        self._largest_margin = largest_margin(question.domain)
+        self._largest_margin = largest_margin(question.domain, question.semantics)
         self._start, self._limit = time.perf_counter(), time_limit
 
     @cached_property
@@ -128,7 +137,13 @@ class Findings:
             self.proofs = [one for one in self.proofs if one[1] is not evidence] + [(real, evidence)]
 
     def refute(self, gap: Fraction, x: Array | None, method: str) -> None:
-        """Note the exact difference of the real functions at a point."""
+        """Note the exact difference of the real functions at a point.
+
+        Ignore points that the semantics says nothing about.
+        """
+        if self.question.semantics == "float32" and x is not None:
+            if (self.question.float_format.rounded(x) != x).any():
+                return
         error = self.question.evaluation_error
         exact = gap - Fraction(error) if np.isfinite(error) else Fraction(0)
         if x is not None and exact > self.exact_gap:

@@ -25,7 +25,7 @@ from .difference_bounds.difference import Matcher, difference, linear_forms_are_
 from .difference_bounds.euclidean_norms import norm_bound
 from .difference_bounds.neuron_classes import Difference
 from .difference_bounds.neuron_matching import (
-    TOLERANCES, similar_first_layers, no_match, same_hyperplanes, same_indices,
+    TOLERANCES, nearest_hyperplanes, no_match, same_hyperplanes, same_indices, similar_first_layers,
 )
 from .difference_bounds.permutation import permutation_arrays
 from .exact_basis import Combination, subtract
@@ -68,7 +68,10 @@ def by_differences(findings: Findings) -> None:
 
 
 def by_matching(findings: Findings) -> None:
-    """Bound the difference on the whole domain, with neurons matched by their hyperplanes."""
+    """Bound the difference on the whole domain, with neurons matched by their hyperplanes.
+
+    Equal ones are tried first, to within larger and larger tolerances, and nearest ones last.
+    """
     question = findings.question
     region, binary = region_of(question.domain), question.f.activation == "binary"
     if binary and findings.difference is not None:
@@ -77,6 +80,8 @@ def by_matching(findings: Findings) -> None:
     # binary: only hyperplanes equal up to rounding, or the margin would be too large
     tolerances = TOLERANCES[:1 if binary else None]
     matchers = [same_hyperplanes(region, tolerance, opposite or binary) for tolerance in tolerances]
+    if not binary:
+        matchers.append(nearest_hyperplanes(region, opposite))
     for matcher in [*matchers, no_match]:
         if findings.status == UNKNOWN:
             findings.check_time()

@@ -46,7 +46,7 @@ class Verdict:
         The prover that decided, or found the best bound.
     rigorous : bool
         True unless a solver states a smaller bound than the proved one. Read-only.
-    semantics : "real" or "float64"
+    semantics : "real", "float64" or "float32"
     margin : float
         Binary networks: the bound holds at the points further than this from every hyperplane of
         both first layers; 0.0: at all points off these hyperplanes. ReLU: 0.0.

@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import choice, message, number
+from .._validation import Array, choice, message, number
 from ..domains import Box, Domain
 from ..networks.network import Network, check_domain, check_network
 from ..networks.rescaling import rescale
 from ..numerics.rationals import above
+from ..numerics.rounding import FLOAT64, FORMATS, FloatFormat
 from ..numerics.sphere import row_norms
 from ..reduced_space.rounding_error import evaluation_margin, forward_error
+from .certificates.certificate import SEMANTICS as SEMANTICS
 from .certify import certify
 from .findings import Findings, OutOfTime, Question
 from .provers import PROVERS
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
-SEMANTICS = ("real", "float64")
 REFUTING = ("permutation", "differences", "breakpoints", "search")
 """The provers to ask where nothing can be proved: they may refute, and give a first bound."""
 OUTPUT_PRODUCTS = 30_000_000
@@ -47,14 +48,17 @@ def verify(
     domain : Box, Ball or Hull
     eps : float, optional
         None: equal up to rounding, that is up to the a-priori bound of both networks' own
-        evaluation errors in float64 on the domain (`evaluation_bound`), which the verdict shows. On
-        a Ball or Hull in d dimensions this counts d + 8 more roundings for each sum: those of
-        bounds over such a domain. 0.0: exactly equal.
-    semantics : "real" or "float64"
+        evaluation errors in float64 on the domain (`evaluation_bound`), or in float32 with that
+        semantics, which the verdict shows. On a Ball or Hull in d dimensions this counts d + 8 more
+        roundings for each sum: those of bounds over such a domain. 0.0: exactly equal.
+    semantics : "real", "float64" or "float32"
         ``"real"``: the functions of the float64 parameters as exact numbers. ``"float64"``: what
-        computers return, so that the bound includes both networks' own evaluation errors, in any
-        order of summation. An eps that is not above these errors cannot be proved: then only a
-        counterexample is looked for, and the verdict's `remark` says so.
+        computers return at inputs in float64, so that the bound includes both networks' own
+        evaluation errors, in any order of summation, with or without fused operations.
+        ``"float32"``: the same in float32, of networks whose parameters are all float32 numbers, at
+        inputs that are; rounded to nearest, with subnormal numbers. An eps that is not above these
+        errors cannot be proved: then only a counterexample is looked for, and the verdict's
+        `remark` says so.
     time_limit : float
         In seconds. At the limit, or at Ctrl-C, the verdict is "unknown", with the best bound and
         gap so far.
@@ -69,7 +73,8 @@ def verify(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, the networks or the domain do not fit, or eps is negative.
+        If an argument is of the wrong kind, the networks or the domain do not fit, eps is negative,
+        or a parameter is no float32 number with semantics "float32".
 
     Notes
     -----
@@ -98,6 +103,9 @@ def verify(
     domain = _check_pair(f, g, domain)
     eps = None if eps is None else number(eps, "eps", minimum=0.0)
     choice(semantics, "semantics", SEMANTICS)
+    if semantics == "float32":
+        _check_parameters(f, "f", FORMATS[semantics])
+        _check_parameters(g, "g", FORMATS[semantics])
     time_limit = number(time_limit, "time_limit", above=0.0)
     choice(method, "method", ["auto", *PROVERS])
     return decide(f, g, domain, eps, semantics, time_limit, method)
@@ -154,6 +162,23 @@ def _check_pair(f: Any, g: Any, domain: Any) -> Domain:
     return check_domain(f, domain)
 
 
+def _check_parameters(network: Network, name: str, float_format: FloatFormat) -> None:
+    """Refuse a network with a parameter that is no number of this format; name the first one."""
+    arrays: dict[str, Array] = {}
+    for layer, (W, b) in enumerate(zip(network.weights, network.thresholds)):
+        arrays |= {f"weights[{layer}]": W, f"thresholds[{layer}]": b}
+    arrays["output_weights"] = network.output_weights
+    if network.output_bias is not None:
+        arrays["output_bias"] = network.output_bias
+    for entry, values in arrays.items():
+        others = np.argwhere(float_format.rounded(values) != values)
+        if len(others):
+            index = tuple(int(i) for i in others[0])
+            place = f"{entry}[{', '.join(map(str, index))}]"
+            expected = f"a network of {np.dtype(float_format.dtype).name} numbers"
+            raise ValueError(message(name, expected, f"{place} = {float(values[index])!r}"))
+
+
 def _question(
     f: Network, g: Network, domain: Domain, eps: float | None, semantics: str
 ) -> Question:
@@ -164,32 +189,37 @@ def _question(
     ValueError
         If eps is to be chosen and the evaluation errors have no finite bound.
     """
-    float64, rounding_error = semantics == "float64", np.inf
-    if float64 or eps is None:
-        rounding_error = float((forward_error(f, domain) + forward_error(g, domain)).max())
-    evaluation_error = rounding_error if float64 else 0.0
+    computed, rounding_error = semantics != "real", np.inf
+    float_format = FORMATS.get(semantics, FLOAT64)
+    if computed or eps is None:
+        rounding_error = _evaluation_error(f, g, domain, float_format)
+    evaluation_error = rounding_error if computed else 0.0
     if eps is None:
         if not np.isfinite(rounding_error):
             expected = "given, for the evaluation errors have no finite bound here"
             raise ValueError(message("eps", expected, None))
         on_box = isinstance(domain, Box)
-        eps = evaluation_error + (rounding_error if on_box else _default_eps(f, g, domain))
+        # elsewhere the provers' bounds of z come from a Euclidean norm or from sums over the points,
+        # with d + 8 roundings that an evaluation does not have (`Region.linear_bounds`); without
+        # these, networks that differ by evaluation errors could not be proved equal
+        extra = 0 if on_box else domain.n_inputs + 8
+        eps = evaluation_error + _evaluation_error(f, g, domain, float_format, extra)
     eps += 0.0  # no -0.0
     depth = max(f.depth, g.depth)
     one, other = (_deepen(_well_scaled(network), depth) for network in (f, g))
-    margin = max(evaluation_margin(f, domain), evaluation_margin(g, domain)) if float64 else 0.0
-    return Question(one, other, domain, eps, evaluation_error, rounding_error, margin, (f, g))
+    margin = 0.0
+    if computed:
+        margin = max(evaluation_margin(network, domain, float_format) for network in (f, g))
+    return Question(
+        one, other, domain, eps, evaluation_error, rounding_error, margin, (f, g), semantics)
 
 
-def _default_eps(f: Network, g: Network, domain: Domain) -> float:
-    """Return the default eps on a ball or hull: the a-priori bound, with more roundings.
-
-    There the provers' bounds of z come from a Euclidean norm or from sums over the points, with
-    d + 8 roundings that an evaluation does not have (`Region.extremes`). Without these, networks
-    that differ by evaluation errors could not be proved equal.
-    """
-    extra = domain.n_inputs + 8
-    return float((forward_error(f, domain, extra) + forward_error(g, domain, extra)).max())
+def _evaluation_error(
+    f: Network, g: Network, domain: Domain, float_format: FloatFormat, extra: int = 0
+) -> float:
+    """Return the a-priori bound of both networks' evaluation errors, with more roundings a sum."""
+    one, other = (forward_error(network, domain, extra, float_format) for network in (f, g))
+    return float((one + other).max())
 
 
 def _well_scaled(network: Network) -> Network:
@@ -214,8 +244,9 @@ def _deepen(network: Network, depth: int) -> Network:
 def _remark(question: Question, status: str, f: Network, g: Network) -> str:
     """Return a warning for the reader of the verdict, mostly an empty one."""
     if status == UNKNOWN and _cannot_be_proved(question):
-        return (f"no eps below {question.evaluation_error:.3g} can be proved in float64: the "
-                "networks' own evaluation may add as much")
+        error = f"{question.evaluation_error:.3g}"
+        return (f"no eps below {error} can be proved in {question.semantics}: the networks' own "
+                "evaluation may add as much")
     if status == EQUIVALENT and _allows_a_constant(question, f, g):
         return ("mind that eps is more than half of what the outputs seem to vary: a constant could "
                 "be as near")

@@ -125,3 +125,12 @@ def test_neurons_in_use_are_those_with_a_living_path_to_an_output(seed):
     expected = [max(1, sum(reaches_output(network, dead, layer, j) for j in range(n)))
                 for layer, n in enumerate(network.sizes[1:-1])]
     assert sizes_in_use(network, dead) == (2, *expected, 2)
+
+
+def test_linear_programs_find_more_dead_and_always_on_neurons():
+    network, box = rn.Network.random((2, 6, 6, 6, 1), rng=1), rn.Box(-np.ones(2), np.ones(2))
+    inside = [
+        sum(layer["inside"] for layer in summarise(network, box, bounds)["layers"])
+        for bounds in ("linear", "milp")
+    ]
+    assert inside == [11, 8]

@@ -135,12 +135,6 @@ def test_parameters_that_are_not_finite_are_named(neural_network):
         rn.from_sklearn(mlp)
 
 
-def test_pipeline_is_refused_with_advice(neural_network):
-    pipeline = pytest.importorskip("sklearn.pipeline").make_pipeline(neural_network.MLPRegressor())
-    with pytest.raises(TypeError, match="`mlp` must be an MLPRegressor or .*, got Pipeline; its last step alone"):
-        rn.from_sklearn(pipeline)
-
-
 @pytest.mark.parametrize("value", [None, "mlp", 3, [[1.0]], rn.Network.random((1, 2, 1), rng=0)])
 def test_from_sklearn_refuses_what_is_no_mlp(value):
     with pytest.raises(TypeError, match=f"`mlp` must be an MLPRegressor or .*, got {type(value).__name__}$"):

@@ -49,8 +49,8 @@ def test_parameters_are_stored_unchanged(kind):
 def test_set_params_sets_and_refuses(kind):
     model = kind()
     assert model.set_params(n_starts=2, bound="ball") is model and (model.n_starts, model.bound) == (2, "ball")
-    with pytest.raises(ValueError, match=r"Invalid parameter 'alpha' for estimator Reduced\w+\(bound='ball'"):
-        model.set_params(n_starts=3, alpha=1)
+    with pytest.raises(ValueError, match=r"Invalid parameter 'solver' for estimator Reduced\w+\(bound='ball'"):
+        model.set_params(n_starts=3, solver=1)
     assert model.n_starts == 2
 
 
@@ -473,3 +473,272 @@ def test_own_classes_are_used_without_scikit_learn(monkeypatch):
         quick(rn.ReducedRegressor).fit([[0.0], [1.0]], [[0.0], [1.0]])
     assert [warning.category for warning in caught] == [inputs_module.DataConversionWarning]
     assert issubclass(rn.ReducedRegressor, ReducedEstimator)
+
+
+# what users of scikit-learn know
+
+
+@both
+def test_max_iter_is_another_name_of_n_steps_and_both_are_refused(kind):
+    X, y = data(kind)
+    one, other = quick(kind, n_steps=None, max_iter=8).fit(X, y), quick(kind).fit(X, y)
+    assert one.network_ == other.network_
+    with pytest.raises(ValueError, match="`max_iter` must be left out if `n_steps` is .*got 9, and n_steps=8"):
+        quick(kind, max_iter=9).fit(X, y)
+
+
+@both
+def test_batch_size_and_learning_rate_reach_the_optimiser(kind):
+    X, y = data(kind, 150)
+    fits = [quick(kind, method="adam", validation_fraction=0.0, **options).fit(X, y).network_ for options in (
+        {}, {"batch_size": 64, "learning_rate_init": 0.01}, {"batch_size": 32}, {"learning_rate_init": 0.02},
+        {"batch_size": 1000})]
+    assert fits[0] == fits[1] and len({network.to_vector().tobytes() for network in fits}) == 4
+
+
+@both
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+def test_tol_and_n_iter_no_change_stop_by_the_rule_of_scikit_learn(kind, fraction):
+    X, y = data(kind, 300)
+    options = {"method": "adam", "validation_fraction": fraction, "early_stopping": fraction > 0.0}
+    long = quick(kind, n_steps=60, tol=0.0, n_iter_no_change=1000, **options).fit(X, y)
+    losses = long.validation_curve_ if fraction else long.loss_curve_
+    tol, patience = 0.02, 3
+    best, waited, expected = np.inf, 0, None
+    for step, loss in enumerate(losses):  # as `_update_no_improvement_count` of an MLP
+        waited = waited + 1 if loss > best - tol else 0
+        best = min(best, loss)
+        if waited > patience:
+            expected = step
+            break
+    assert expected is not None
+    assert quick(kind, n_steps=60, tol=tol, n_iter_no_change=patience, **options).fit(X, y).n_iter_ == expected
+
+
+@both
+def test_early_stopping_keeps_the_best_network_and_leaves_the_held_out_samples_alone(kind):
+    X, y = data(kind, 300)
+    model = quick(kind, method="adam", n_steps=40, early_stopping=True).fit(X, y)
+    assert len(model.loss_curve_) == len(model.validation_curve_) == model.n_iter_ + 1
+    shorter = quick(kind, method="adam", early_stopping=True, n_steps=int(model.validation_curve_.argmin()))
+    assert shorter.fit(X, y).network_ == model.network_
+
+
+def standardised(X, y):
+    return (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean(axis=0)) / y.std(axis=0)
+
+
+@pytest.mark.parametrize("space", ["standard", "reduced"])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_alpha_adds_the_penalty_of_scikit_learn_to_the_loss(space, n_outputs):
+    X, y = data(rn.ReducedRegressor)
+    Y = np.column_stack([y, np.sin(y)])[:, :n_outputs]
+    Z, T = standardised(X, Y)
+    model = quick(rn.ReducedRegressor, space=space, alpha=3.0, validation_fraction=0.0)
+    net = model.fit(Z, T if n_outputs > 1 else T[:, 0]).network_
+    data_term = 0.5 * ((net(Z) - T) ** 2).mean()
+    if space == "standard":
+        penalty = 3.0 / (2.0 * len(Z)) * sum((W**2).sum() for W in (*net.weights, net.output_weights))
+    else:
+        penalty = 3.0 / len(Z) * np.linalg.norm(net.output_weights, axis=0).sum()
+    # our loss is the sum over outputs, not half of it; units differ by rounding from 0 and 1, and
+    # `network_` by what `absorb_scaling` rounds
+    loss = model.loss_ / (2.0 * n_outputs)
+    assert_close(loss, data_term + penalty, gamma(2**14) * (1.0 + penalty), "loss with the penalty")
+
+
+def test_alpha_adds_the_penalty_to_cross_entropy():
+    X, y = data(rn.ReducedClassifier)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    options = {"space": "standard", "alpha": 2.0, "validation_fraction": 0.0, "method": "lbfgs"}
+    model = quick(rn.ReducedClassifier, **options).fit(Z, y)
+    net = model.network_
+    entropy = -model.predict_log_proba(Z)[np.arange(len(y)), y].mean()
+    penalty = sum((W**2).sum() for W in (*net.weights, net.output_weights)) / len(Z)
+    assert_close(model.loss_, entropy + penalty, gamma(2**14) * (1.0 + penalty), "loss with the penalty")
+
+
+@both
+def test_alpha_counts_samples_by_their_weights(kind):
+    X, y = data(kind)
+    counts = np.random.default_rng(0).integers(0, 4, len(X))
+    many = np.repeat(np.arange(len(X)), counts)
+    one = quick(kind, alpha=1.0).fit(X, y, sample_weight=counts)
+    assert one.network_ == quick(kind, alpha=1.0).fit(X[many], y[many]).network_
+
+
+@both
+def test_much_alpha_makes_the_network_nearly_constant(kind):
+    X, y = data(kind)
+    model = quick(kind, alpha=1e4, n_steps=200, validation_fraction=0.0, method="lbfgs").fit(X, y)
+    values = model.network_(X)
+    assert np.ptp(values, axis=0).max() < 1e-2 * max(np.ptp(y.astype(float)), 1.0)
+
+
+@both
+def test_warm_start_goes_on_from_the_last_network(kind):
+    X, y = data(kind)
+    model = quick(kind, warm_start=True, validation_fraction=0.0, method="lbfgs", n_steps=20).fit(X, y)
+    first, curve = outputs(model, X), model.loss_curve_
+    model.set_params(n_steps=1).fit(X, y)
+    # units and space are changed and changed back: rounding only
+    assert abs(model.loss_curve_[0] - curve.min()) <= 1e-9 * (1.0 + curve[0])
+    assert model.loss_curve_[-1] <= model.loss_curve_[0] and np.abs(outputs(model, X) - first).max() < 0.5
+    cold = quick(kind, validation_fraction=0.0, method="lbfgs", n_steps=1).fit(X, y)
+    assert cold.loss_ > model.loss_
+
+
+def test_warm_start_with_other_units_and_a_constant_column_starts_with_the_same_function():
+    X, y = data(rn.ReducedRegressor)
+    model = quick(rn.ReducedRegressor, warm_start=True, validation_fraction=0.0, n_steps=20).fit(X, y)
+    old = model.network_
+    Z = np.column_stack([3.0 * X[:, 0], np.full(len(X), 0.25)])
+    loss = np.mean((old(Z)[:, 0] - 100.0 * y) ** 2) / np.var(100.0 * y)
+    model.set_params(n_steps=1).fit(Z, 100.0 * y)
+    assert abs(model.loss_curve_[0] - loss) <= 1e-9 * (1.0 + loss)
+
+
+@both
+def test_warm_start_of_another_shape_is_refused(kind):
+    X, y = data(kind)
+    model = quick(kind, warm_start=True).fit(X, y).set_params(hidden_layer_sizes=6)
+    with pytest.raises(ValueError, match=r"goes on from a network of sizes \(2, 5, [13]\), got .* \(2, 6, [13]\)"):
+        model.fit(X, y)
+
+
+def test_warm_start_with_other_classes_is_refused():
+    X, y = data(rn.ReducedClassifier)
+    model = quick(rn.ReducedClassifier, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"of the classes of the last fit, \[0, 1, 2\], got \[1, 2, 3\]"):
+        model.fit(X, y + 1)
+
+
+def batches_of(kind, n=400):
+    """Return X, y and keywords of the first call, and batches of several sizes."""
+    X, y = data(kind, n)
+    first = {} if kind is rn.ReducedRegressor else {"classes": np.unique(y)}
+    return X, y, first, np.split(np.arange(n), [30, 90, 250])
+
+
+@both
+@pytest.mark.parametrize("space", ["reduced", "standard"])
+def test_partial_fit_learns_from_batches_of_any_size(kind, space):
+    X, y, first, parts = batches_of(kind)
+    model = quick(kind, space=space)
+    for epoch in range(20):
+        for part in parts:
+            model.partial_fit(X[part], y[part], **first)
+            first = {}
+    assert model.score(X, y) > 0.8  # of three classes, or R^2
+    assert model.n_iter_ == len(model.loss_curve_) == 80
+    assert model.domain_ == rn.Box(X.min(axis=0), X.max(axis=0))
+    if space == "reduced":
+        assert model.network_.domain == model.domain_
+        assert_feasible(model.network_)
+
+
+@both
+def test_partial_fit_goes_on_as_one_run_of_the_optimiser(kind):
+    X, y, first, _ = batches_of(kind, 50)  # one batch: no order of samples is drawn
+    twice = quick(kind).partial_fit(X, y, **first).partial_fit(X, y)
+    once = quick(kind, method="adam", validation_fraction=0.0, n_steps=2, space="reduced").fit(X, y)
+    assert twice.network_ == once.network_
+
+
+@both
+def test_partial_fit_continues_a_fit_and_survives_pickle(kind):
+    X, y, first, _ = batches_of(kind)
+    model = quick(kind, validation_fraction=0.0, n_steps=20).fit(X, y)
+    before = model.score(X, y)
+    twin = pickle.loads(pickle.dumps(model.partial_fit(X, y)))
+    assert model.score(X, y) > before - 0.1
+    assert twin.partial_fit(X, y).network_ == model.partial_fit(X, y).network_
+
+
+@both
+@pytest.mark.parametrize("changed", [{"space": "standard"}, {"bound": "ball"}, {"method": "sgd"}])
+def test_partial_fit_goes_on_in_another_space_or_by_another_method(kind, changed):
+    X, y, first, _ = batches_of(kind)
+    model = quick(kind, method="adam")
+    for _ in range(10):
+        model.partial_fit(X, y, **first)
+    values = model.network_(X)
+    model.set_params(**changed, learning_rate_init=1e-9).partial_fit(X, y)
+    assert np.abs(model.network_(X) - values).max() < 1e-5  # the same function, and a tiny step
+    assert isinstance(model.network_, rn.ReducedNetwork) == (model.space == "reduced")
+
+
+@both
+def test_partial_fit_refuses_what_does_not_fit(kind):
+    X, y, first, _ = batches_of(kind)
+    with pytest.raises(ValueError, match=r"`method` must be one of \['auto', 'adam', 'sgd'\], got 'lbfgs'"):
+        quick(kind, method="lbfgs").partial_fit(X, y, **first)
+    with pytest.raises(ValueError, match="`early_stopping` must be False for `partial_fit`"):
+        quick(kind, early_stopping=True).partial_fit(X, y, **first)
+    model = quick(kind).partial_fit(X, y, **first)
+    with pytest.raises(ValueError, match="X has 1 features, but"):
+        model.partial_fit(X[:, :1], y)
+    with pytest.raises(ValueError, match="goes on from a network of sizes"):
+        model.set_params(hidden_layer_sizes=3).partial_fit(X, y)
+
+
+def test_partial_fit_needs_all_classes_at_first():
+    X, y = data(rn.ReducedClassifier)
+    model = quick(rn.ReducedClassifier)
+    with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
+        model.partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"`y` must be of the classes \[0, 1\], got \[2\]"):
+        model.partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match="`classes` must be at least 2 labels, got 1"):
+        model.partial_fit(X, y, classes=[0])
+    model.partial_fit(X[y < 2], y[y < 2], classes=[2, 1, 0])
+    assert model.classes_.tolist() == [0, 1, 2] and model.predict_proba(X).shape == (len(X), 3)
+    with pytest.raises(ValueError, match="`y` must be of the classes of the last fit"):
+        model.partial_fit(X, y, classes=[0, 1, 2, 3])
+
+
+def test_logarithms_of_probabilities_are_finite_where_probabilities_are_not():
+    X, y = data(rn.ReducedClassifier)
+    model = quick(rn.ReducedClassifier).fit(X, y)
+    assert_close(np.exp(model.predict_log_proba(X)), model.predict_proba(X), gamma(64) * 10.0, "probabilities")
+    net = model.network_
+    model.network_ = rn.Network(net.weights, net.thresholds, 1e6 * net.output_weights, net.output_bias)
+    found = model.predict_log_proba(X)
+    assert np.isfinite(found).all() and (model.predict_proba(X) == 0.0).any() and (found <= 0.0).all()
+
+
+@pytest.mark.parametrize("n, expected", [(40, "lbfgs"), (60, "adam")])
+def test_many_samples_take_mini_batches(monkeypatch, n, expected):
+    monkeypatch.setattr("reducednet.estimators.estimators.MANY_SAMPLES", 50)
+    X, y = data(rn.ReducedRegressor, n)
+    one, other = (quick(rn.ReducedRegressor, method=method).fit(X, y) for method in ("auto", expected))
+    assert one.network_ == other.network_
+
+
+def test_html_needs_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert rn.ReducedRegressor()._repr_html_() is None
+
+
+@both
+@pytest.mark.parametrize("options, error, text", [
+    ({"alpha": -1.0}, ValueError, "`alpha` must be .*at least 0"),
+    ({"alpha": "auto"}, TypeError, "`alpha`"),
+    ({"alpha": 0.1, "method": "exact"}, ValueError, "`alpha` must be 0 with method='exact'"),
+    ({"batch_size": 0}, ValueError, "`batch_size` must be at least 1"),
+    ({"batch_size": "all"}, ValueError, r"`batch_size` must be one of \['auto'\]"),
+    ({"batch_size": 2.5}, TypeError, "`batch_size`"),
+    ({"learning_rate_init": 0.0}, ValueError, "`learning_rate_init` must be .*larger than 0"),
+    ({"max_iter": 0}, ValueError, "`max_iter` must be at least 1"),
+    ({"max_iter": 2.0}, TypeError, "`max_iter`"),
+    ({"tol": -1.0}, ValueError, "`tol` must be .*at least 0"),
+    ({"tol": np.nan}, ValueError, "`tol`"),
+    ({"n_iter_no_change": 0}, ValueError, "`n_iter_no_change` must be at least 1"),
+    ({"early_stopping": 1}, TypeError, "`early_stopping` must be True or False"),
+    ({"early_stopping": True, "validation_fraction": 0.0}, ValueError,
+     "`validation_fraction` must be above 0 with early_stopping=True"),
+    ({"warm_start": "yes"}, TypeError, "`warm_start` must be True or False"),
+])
+def test_bad_values_of_familiar_parameters_are_refused(kind, options, error, text):
+    with pytest.raises(error, match=text):
+        kind(**options).fit([[0.0], [1.0]], [0, 1])

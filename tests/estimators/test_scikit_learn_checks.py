@@ -73,6 +73,56 @@ def test_cross_validation_and_pickle():
 
 
 @both
+def test_notebooks_show_scikit_learn_s_diagram(kind):
+    import sklearn
+
+    X, y = _samples(kind)
+    for model in (kind(alpha=0.5), _pipeline(kind).fit(X, y)):
+        html = model._repr_html_()
+        assert kind.__name__ in html and html.startswith("<style>")
+    with sklearn.config_context(display="text"):
+        assert kind()._repr_html_() is None
+
+
+@both
+def test_familiar_parameters_are_searched_and_copied(kind):
+    from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV
+
+    X, y = _samples(kind)
+    model = kind(hidden_layer_sizes=3, method="adam", max_iter=4, random_state=0)
+    grid = {"alpha": [0.0, 1.0], "batch_size": [8, "auto"], "early_stopping": [True, False]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
+    assert len(search.cv_results_["params"]) == 8 and np.isfinite(search.cv_results_["mean_test_score"]).all()
+    partly = kind(random_state=0).partial_fit(X, y, **({} if kind is rn.ReducedRegressor else {"classes": [0, 1]}))
+    assert not hasattr(clone(partly), "network_") and clone(partly).get_params() == partly.get_params()
+
+
+def test_alpha_of_a_standard_network_is_that_of_an_mlp():
+    """Both minimise the same function: neither ends below the other by more than their own steps gain."""
+    from sklearn.neural_network import MLPRegressor
+
+    X = np.random.default_rng(0).standard_normal((80, 3))
+    y = np.sin(X[:, 0]) + X[:, 1]
+    X, y = (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
+
+    def function(weights, predicted):
+        return 0.5 * np.mean((predicted - y) ** 2) + 5.0 / (2 * 80) * sum((W**2).sum() for W in weights)
+
+    found = []
+    for seed in range(3):
+        mlp = MLPRegressor(hidden_layer_sizes=(12,), solver="lbfgs", alpha=5.0, max_iter=3000, tol=1e-9,
+                           random_state=seed).fit(X, y)
+        own = rn.ReducedRegressor(12, space="standard", alpha=5.0, validation_fraction=0.0, method="lbfgs",
+                                  max_iter=3000, random_state=seed).fit(X, y)
+        net = own.network_
+        found.append((function(mlp.coefs_, mlp.predict(X)),
+                      function((*net.weights, net.output_weights), own.predict(X))))
+    best_mlp, best_own = np.min(found, axis=0)
+    assert abs(best_mlp - best_own) <= 0.01 * best_mlp
+
+
+@both
 def test_classes_of_scikit_learn_are_raised(kind):
     from sklearn.exceptions import DataConversionWarning, NotFittedError
 

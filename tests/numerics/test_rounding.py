@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reducednet.numerics.rounding import SMALLEST, UNIT_ROUNDOFF, gamma
+from reducednet.numerics.rounding import FLOAT32, FLOAT64, SMALLEST, UNIT_ROUNDOFF, gamma
 
 U = Fraction(1, 2**53)
 
@@ -54,3 +54,22 @@ def test_the_unit_roundoff_is_the_largest_error_that_does_not_move_one():
 
 def test_the_smallest_number_is_the_successor_of_zero():
     assert SMALLEST == np.nextafter(0.0, 1.0) > 0.0
+
+
+@given(st.integers(1, 2**24 - 1))
+def test_gamma_of_float32_is_its_formula_and_infinite_where_that_has_no_meaning(n):
+    u = Fraction(1, 2**24)
+    exact = n * u / (1 - n * u)
+    assert abs(Fraction(gamma(n, FLOAT32.unit_roundoff)) - exact) <= 4 * U * exact
+    assert gamma(2**24 - 1 + n, FLOAT32.unit_roundoff) == np.inf
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_inner_intervals_are_the_nearest_numbers_of_the_format_inside(x):
+    for low, high in (FLOAT64.inner_interval(x, x), FLOAT32.inner_interval(x, x)):
+        assert high <= x <= low
+    assert float(low) == float(np.float32(low)) and float(high) == float(np.float32(high))
+    assert (low == high == x) == (FLOAT32.rounded(x) == x)
+    if low != high:
+        with np.errstate(over="ignore"):
+            assert np.nextafter(np.float32(high), np.float32(np.inf)) == np.float32(low)

@@ -9,8 +9,11 @@ import numpy as np
 import reducednet as rn
 from oracles.exact_suprema import exact_outputs
 from reducednet.reduced_space.intervals import LayerSpace
-from reducednet.reduced_space.rounding_error import evaluation_margin
-from oracles.worst_rounding import U, staircase
+from reducednet.numerics.rounding import FLOAT32
+from reducednet.reduced_space.rounding_error import evaluation_margin, forward_error
+from oracles.worst_rounding import (
+    U, in_float32, overflows_in_float32, staircase, worst_in_float32,
+)
 
 ETA = 2.0**-1074
 
@@ -88,3 +91,44 @@ def test_points_nearer_than_three_margins_and_the_threshold_s_rounding_are_undec
         assert rn.decided(net, box, X).tolist() == [False, True]
     tiny = rn.Network([[[ETA]]], [[0.0]], [[1.0]], activation="binary")
     assert not rn.decided(tiny, rn.Box([-1.0], [1.0]), [[1.0]])[0]
+
+
+# float32
+
+
+def test_errors_hold_in_float32():
+    for network, x in worst_in_float32():
+        off = Q(in_float32(network, x)) - exact_outputs(network, x)[0]
+        error = forward_error(network, rn.Box(0.0 * x, x), 0, FLOAT32)[0]
+        assert Q(float(error)) / 4 <= abs(off) <= Q(float(error))
+
+
+def test_binary_neurons_are_wrong_nowhere_beyond_the_margin_in_float32():
+    for network, x in worst_in_float32():
+        b = [[-1.0 if x[0] == 1.0 else 0.0]]
+        f = rn.Network(network.weights, b, [[1.0]], activation="binary")
+        sums = rn.Network(network.weights, [[0.0]], [[1.0]])
+        assert in_float32(sums, x) + b[0][0] == 0.0
+        z = exact_outputs(sums, x)[0] + Q(b[0][0])
+        margin = Q(evaluation_margin(f, rn.Box(0 * x, x), FLOAT32))
+        assert 0 < z**2 <= margin**2 * sum(Q(float(w)) ** 2 for w in f.weights[0][0])
+
+
+def test_sums_that_overflow_in_float32_have_no_bound():
+    f, box = overflows_in_float32(), rn.Box(-1, 1)
+    assert in_float32(f, [0.0]) == np.inf
+    assert forward_error(f, box, 0, FLOAT32)[0] == np.inf
+    smaller = rn.Network(f.weights, f.thresholds, 0.5 * f.output_weights)
+    assert max(forward_error(smaller, box, 0, FLOAT32), forward_error(f, box)) < np.inf
+    first = rn.Network([np.full((1, 9), 2.0**125)], [[0.0]], [[1.0]], activation="binary")
+    assert evaluation_margin(first, rn.Box(-np.ones(9), np.ones(9)), FLOAT32) == np.inf
+    assert evaluation_margin(first, rn.Box(-np.ones(9), np.ones(9))) < np.inf
+
+
+def test_float32_has_fewer_digits_for_sums_above_the_first_binary_layer():
+    for largest, is_exact in ((2.0**24, False), (2.0**21, True), (2.0**40, False)):
+        net = rn.Network(
+            [np.eye(2), [[largest, 1.0]]], [[-0.5, -0.5], [-1.0]], [[1.0]], activation="binary"
+        )
+        margin = evaluation_margin(net, rn.Box(np.zeros(2), np.ones(2)), FLOAT32)
+        assert np.isfinite(margin) == is_exact

@@ -6,7 +6,9 @@ import numpy as np
 
 import reducednet as rn
 from oracles.exact_suprema import exact_outputs
-from oracles.worst_rounding import ODD, ODDER, U, staircase
+from oracles.worst_rounding import (
+    ODD, ODDER, U, in_float32, overflows_in_float32, staircase, worst_in_float32,
+)
 from reducednet.verification.certificates import check_evaluation
 
 ETA, N = 2.0**-1074, 60
@@ -138,3 +140,31 @@ def test_a_first_layer_that_may_overflow_at_a_point_is_not_decided_there():
     f = rn.Network([[[-a, a]]], [[0.0]], [[1.0]], activation="binary")
     assert not check_evaluation.is_decided(f, f, [10.0, 11.0])
     assert check_evaluation.is_decided(f, f, [0.25, 0.5])
+
+
+# float32
+
+
+FLOAT32 = check_evaluation.FLOAT32
+
+
+def test_errors_hold_in_float32():
+    for network, x in worst_in_float32():
+        off = Q(in_float32(network, x)) - exact_outputs(network, [Q(v) for v in x])[0]
+        error = check_evaluation.error_of(network, rn.Box(0.0 * x, x), FLOAT32)
+        assert Q(error) / 4 <= abs(off) <= Q(error)
+
+
+def test_sums_that_overflow_in_float32_have_no_bound():
+    f, box = overflows_in_float32(), rn.Box(-1, 1)
+    assert in_float32(f, [0.0]) == np.inf
+    assert not np.isfinite(check_evaluation.error_of(f, box, FLOAT32))
+    smaller = rn.Network(f.weights, f.thresholds, 0.5 * f.output_weights)
+    assert np.isfinite(check_evaluation.error_of(smaller, box, FLOAT32))
+    assert np.isfinite(check_evaluation.error_of(f, box))
+
+
+def test_float32_has_fewer_digits_for_sums_above_the_first_layer():
+    for above, exact in (([2.0**24, 1.0], False), ([2.0**21, 1.0], True), ([2.0**125, 1.0], False)):
+        f = binary([[1.0], [2.0]], [0.5, 0.5], above)
+        assert check_evaluation.sums_are_exact(f, FLOAT32) == exact

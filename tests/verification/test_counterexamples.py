@@ -9,7 +9,8 @@ import reducednet as rn
 from oracles.exact_suprema import domain_contains, exact_difference, supremum
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.counterexamples import (
-    confirm, differences, move_inside, points_across_hyperplanes, promising_points,
+    _points_in_cells, confirm, differences, move_inside, points_across_hyperplanes,
+    promising_points,
 )
 from reducednet.verification.findings import Findings, Question
 from reducednet.verification.rational import contains, corners_around
@@ -18,6 +19,8 @@ from oracles.strategies import domains, points_of, seeds
 DOMAINS = [
     rn.Box([0.0, 1.0], [1.0, 1.0]), rn.Ball([3.0, -2.0], 0.7), rn.Hull([[0.0, 0.1], [1.0, 0.3], [0.4, 0.9]]),
 ]
+
+CUBE = rn.Box(-np.ones(3), np.ones(3))
 
 
 def findings_of(f, g, domain, eps=0.0, error=0.0):
@@ -105,3 +108,55 @@ def test_spike_between_samples_is_seen_across_its_hyperplanes():
     verdict = rn.verify(f, g, box, 0.0, method="structure")
     assert verdict.status == "not_equivalent"
     assert 0 < Fraction(verdict.gap) <= supremum(f, g, box).value
+
+
+@pytest.mark.parametrize("height", [0.5, 1.0, 3.0])
+def test_a_step_moved_by_little_is_refuted_whatever_the_heights(height):
+    """Between the two hyperplanes one step is on alone, and the difference is its height."""
+    rng = np.random.default_rng(0)
+    W, C = rng.standard_normal((12, 3)), rng.uniform(0.5, 1.0, (1, 12))
+    b = rng.uniform(-0.5, 0.5, 12)
+    order, moved, heights = rng.permutation(12), b.copy(), C.copy()
+    moved[5] -= 1e-7
+    heights[0, 5] *= height
+    f = rn.Network([W], [b], C, activation="binary")
+    g = rn.Network([W[order]], [moved[order]], heights[:, order], activation="binary")
+    between, beyond = C[0, 5], abs(C[0, 5] - heights[0, 5])
+    eps = (between + beyond) / 2.0 if between > beyond else 0.9 * beyond
+    verdict = rn.verify(f, g, CUBE, eps, method="search")
+    assert verdict.status == "not_equivalent"
+    assert verdict.gap >= max(between, beyond) * (1.0 - 1e-9)
+
+
+@pytest.mark.parametrize("n_steps, d", [(2, 2), (4, 3), (8, 10)])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_and_of_steps_with_one_moved_is_refuted_by_the_search(n_steps, d, seed):
+    """All hyperplanes pass near 0, so that the moved one bounds the region where the AND is on."""
+    rng = np.random.default_rng(seed)
+    W, b = rng.standard_normal((n_steps, d)), rng.uniform(0.0, 0.2, n_steps)
+    box = rn.Box(-np.ones(d), np.ones(d))
+    moved, conjunction = b + np.eye(n_steps)[0] * 1e-7, np.ones((1, n_steps))
+    f, g = (
+        rn.Network([W, conjunction], [own, [0.5 - n_steps]], [[1.0]], activation="binary")
+        for own in (b, moved)
+    )
+    assert rn.verify(f, g, box, 0.5, method="search").status == "not_equivalent"
+
+
+def test_each_cell_that_a_segment_crosses_gets_a_point():
+    rng = np.random.default_rng(2)
+    f, g = (rn.Network.random((2, 7, 1), rng=rng, activation="binary") for _ in range(2))
+    starts, ends = rng.uniform(-1.0, 1.0, (2, 3, 2))
+
+    def cells(X):
+        return {tuple(on) for on in np.hstack([net.pre_activations(X)[0] for net in (f, g)]) > 0.0}
+
+    for start, end in zip(starts, ends):
+        crossed = cells(start + np.linspace(0.0, 1.0, 8_001)[:, np.newaxis] * (end - start))
+        found = cells(_points_in_cells(f, g, start[np.newaxis], end[np.newaxis]))
+        assert crossed <= found and len(found) == len(crossed)
+    together = _points_in_cells(f, g, starts, ends)
+    assert len(together) == sum(
+        len(_points_in_cells(f, g, start[np.newaxis], end[np.newaxis]))
+        for start, end in zip(starts, ends)
+    )

@@ -12,7 +12,7 @@ from reducednet.verification.difference_bounds.affine_forms import boxes, region
 from reducednet.verification.difference_bounds.difference import difference
 from reducednet.verification.difference_bounds.neuron_classes import Match
 from reducednet.verification.difference_bounds.neuron_matching import (
-    no_match, same_hyperplanes, same_indices,
+    nearest_hyperplanes, no_match, same_hyperplanes, same_indices,
 )
 from oracles.strategies import KINDS, domains, networks, seeds
 
@@ -94,13 +94,17 @@ def relu_pairs(draw):
     return f, g, domain
 
 
-@given(relu_pairs(), seeds(), st.booleans(), st.sampled_from(["none", "indices", "hyperplanes", "random"]))
+MATCHERS = ["none", "indices", "hyperplanes", "nearest", "random"]
+
+
+@given(relu_pairs(), seeds(), st.booleans(), st.sampled_from(MATCHERS))
 def test_every_claim_holds_at_exact_points(pair, seed, linear, kind):
     f, g, domain = pair
     region = region_of(domain)
     matcher = {
         "none": no_match, "indices": same_indices, "random": random_matcher(seed),
         "hyperplanes": same_hyperplanes(region, 2.0**-34, f.depth == 1),
+        "nearest": nearest_hyperplanes(region, f.depth == 1),
     }[kind]
     assert_difference((f, g), region, matcher, linear, np.random.default_rng(seed))
 

@@ -11,10 +11,13 @@ from oracles.reference import layers
 from oracles.strategies import boxes, cases, seeds
 
 
-@given(cases(domain=boxes))
-def test_dead_and_always_on_neurons_are_so_at_every_point(case):
+KINDS = ("linear", "lp", "milp")
+
+
+@given(cases(domain=boxes), st.sampled_from(KINDS))
+def test_dead_and_always_on_neurons_are_so_at_every_point(case, bounds):
     network, domain, X = case
-    found = rn.stable_neurons(network, domain)
+    found = rn.stable_neurons(network, domain, bounds)
     for x in np.clip(X, domain.low, domain.high):
         for z, dead, on in zip(layers(network, x, Fraction)[0], found.dead, found.always_on):
             assert all(value <= 0 for value, is_dead in zip(z, dead) if is_dead)
@@ -58,6 +61,74 @@ def test_a_binary_tie_is_not_always_on():
     net = rn.Network([[[1.0]]], [[0.0]], [[1.0]], activation="binary")
     assert rn.stable_neurons(net, rn.Box(0, 1)).unstable[0].tolist() == [True]
     assert rn.stable_neurons(net, rn.Box(1, 2)).always_on[0].tolist() == [True]
+
+
+def signs_on(network, X):
+    """Return, for each hidden layer, which neurons are above and which below 0 at some sample."""
+    Z = network.pre_activations(X)
+    return [((own > 0.0).any(axis=0), (own < 0.0).any(axis=0)) for own in Z]
+
+
+@pytest.mark.parametrize("n, seed", [
+    (4, 0), *[pytest.param(6, seed, marks=pytest.mark.slow) for seed in range(4)],
+])
+@pytest.mark.parametrize("domain", [
+    rn.Box([-1.0, -1.0], [1.0, 1.0]), rn.Ball([0.5, 0.0], 1.0),
+    rn.Hull([[0.0, 0.0], [1.0, 0.2], [0.3, 1.0]]),
+], ids=["box", "ball", "hull"])
+def test_each_further_kind_of_bounds_finds_more_and_branching_settles_every_sign(n, seed, domain):
+    """Neurons that are unstable after branch and bound have both signs at some samples."""
+    network = rn.Network.random((2, n, n, n, 1), rng=seed)
+    found = [rn.stable_neurons(network, domain, bounds) for bounds in KINDS]
+    for less, more in zip(found, found[1:]):
+        for kind in ("dead", "always_on"):
+            assert all((a <= b).all() for a, b in zip(getattr(less, kind), getattr(more, kind)))
+    X = domain.sample(20_000, 0)
+    X = np.concatenate([X, domain.support_points(np.random.default_rng(0).standard_normal((200, 2)))])
+    signs = signs_on(network, X)
+    for (above, below), dead, on in zip(signs, *found[-1]):
+        assert not (above & dead).any() and not (below & on).any()
+    if not isinstance(domain, rn.Ball):  # the linear programs are about the box around a ball
+        for (above, below), unstable in zip(signs, found[-1].unstable):
+            assert (above & below)[unstable].all()
+
+
+def test_linear_programs_find_signs_that_lines_do_not():
+    box = rn.Box(-np.ones(2), np.ones(2))
+    network = rn.Network.random((2, 6, 6, 6, 1), rng=1)
+    counts = [
+        sum(int(own.sum()) for own in rn.stable_neurons(network, box, bounds).unstable)
+        for bounds in KINDS
+    ]
+    assert counts[0] > counts[1] > counts[2]
+
+
+def test_no_linear_program_begins_after_the_time_limit(monkeypatch):
+    """What back-substitution finds by then is proved, and added to the linear bounds."""
+    def too_late(*arguments, **options):
+        raise AssertionError("a linear program after the time limit")
+
+    monkeypatch.setattr("scipy.optimize.linprog", too_late)
+    network, box = rn.Network.random((3, 10, 10, 10, 1), rng=1), rn.Box(-np.ones(3), np.ones(3))
+    quick = rn.stable_neurons(network, box, "milp", time_limit=1e-9)
+    for less, more in zip(rn.stable_neurons(network, box).dead, quick.dead):
+        assert (less <= more).all()
+
+
+def test_numbers_beyond_float64_leave_the_linear_bounds():
+    network = rn.Network([[[1e200]], [[1e200]], [[1e200]]], [[0.0]] * 3, [[1.0]])
+    box = rn.Box(-1.0, 1.0)
+    for bounds in KINDS:
+        assert not any(own.any() for own in rn.stable_neurons(network, box, bounds).dead)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (dict(bounds="sdp"), "`bounds`"), (dict(bounds=1), "`bounds`"),
+    (dict(time_limit=0.0), "`time_limit`"), (dict(bounds="lp", time_limit=np.nan), "`time_limit`"),
+])
+def test_bad_choices_are_refused(arguments, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        rn.stable_neurons(rn.Network.random((1, 3, 1), rng=0), rn.Box(0, 1), **arguments)
 
 
 @pytest.mark.parametrize("domain, words", [(rn.Box([0, 0], [1, 1]), "dimension"), ("box", "domain")])

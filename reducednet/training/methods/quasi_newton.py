@@ -37,7 +37,8 @@ MANY_PARAMETERS = 300
 
 
 def minimise_lbfgs(
-    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float
+    network: Network, objective: Objective, monitor: Monitor, n_steps: int, tolerance: float, *,
+    threshold_unit: float | None = None,
 ) -> tuple[bool, str]:
     """Run L-BFGS-B in the coordinates of the network's space and record each step in the monitor.
 
@@ -51,6 +52,11 @@ def minimise_lbfgs(
         The largest number of iterations.
     tolerance : float
         The run has converged when no entry of the projected gradient by the coordinates is larger.
+    threshold_unit : float, optional
+        Of a ReducedNetwork: how far a step of 1 in its coordinate moves a threshold, at least if
+        its interval is wide. With standardised samples, 1 serves: rows and thresholds then act on
+        a neuron alike. By default half of its interval, which for many inputs is far wider than
+        the samples' values of w.x.
 
     Returns
     -------
@@ -58,7 +64,7 @@ def minimise_lbfgs(
     """
     from scipy.optimize import Bounds, minimize
 
-    coordinates = coordinates_of(network)
+    coordinates = coordinates_of(network, threshold_unit)
     objective.use_arrays(coordinates.vector, coordinates.gradient, coordinates.first_weights_held)
 
     def value_and_gradient(u: Array) -> tuple[float, Array]:

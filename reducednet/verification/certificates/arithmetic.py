@@ -68,14 +68,14 @@ def require(fact: Any, otherwise: str) -> None:
 # roundings
 
 
-def gamma(n_roundings: Any) -> Any:
+def gamma(n_roundings: Any, u: float = UNIT_ROUNDOFF) -> Any:
     """Return a number not below gamma_n = n u / (1 - n u), also after its own rounding.
 
-    n u and 1 - (n + 2) u are float64 numbers, so that only the division rounds. For that there is
-    (n + 2) u in place of n u: it makes the quotient larger by more than a factor 1 + 2 u, and
-    (1 + 2 u) (1 - u) >= 1.
+    n u and 1 - (n + 2) u are float64 numbers, so that only the division rounds, by 2^-53 <= u. For
+    that there is (n + 2) u in place of n u: it makes the quotient larger by more than a factor
+    1 + 2 u, and (1 + 2 u) (1 - u) >= 1.
     """
-    return n_roundings * UNIT_ROUNDOFF / (1.0 - (n_roundings + 2) * UNIT_ROUNDOFF)
+    return n_roundings * u / (1.0 - (n_roundings + 2) * u)
 
 
 def raised(total: Any, n_roundings: Any) -> Any:

@@ -21,7 +21,7 @@ kind           checker                    what it computes
                                           two
 =============  =========================  =======================================================
 
-`check_evaluation` bounds what evaluation in float64 adds to that, and `certificate_files` writes
+`check_evaluation` bounds what evaluation in floating point adds to that, and `certificate_files` writes
 and reads certificates.
 
 References
@@ -62,7 +62,7 @@ CHECKERS: dict[str, Callable[..., Any]] = {
     "norms": check_norms.check,
     "permutation": check_permutation.check,
 }
-CLAIMS, SEMANTICS = ("bound", "gap"), ("real", "float64")
+CLAIMS, SEMANTICS = ("bound", "gap"), ("real", "float64", "float32")
 INDEX = np.intp
 
 NOTHING_PROVED = (
@@ -101,12 +101,12 @@ class Certificate:
     value : float
         sup over the domain of max_k |f_k - g_k| is at most, or at least, this: of the real
         functions, in exact arithmetic of the float64 parameters.
-    semantics : "real" or "float64"
-        Whether `status` is about those functions, or about what computers return in float64, in
-        whatever order they sum.
+    semantics : "real", "float64" or "float32"
+        Whether `status` is about those functions, or about what computers return in float64 or
+        float32 at inputs of that type, in whatever order they sum.
     slack : float
-        The rounding error that both networks' own evaluation may add to the difference, with
-        semantics "float64", which `check` computes anew; otherwise 0.
+        The rounding error that both networks' own evaluation may add to the difference, which
+        `check` computes anew; 0 with semantics "real".
     eps : float
         The question, not a part of the proof: `status` compares with it. A certificate with another
         eps answers another question, and correctly; so read `status` only if the eps is yours.
@@ -248,25 +248,29 @@ class Certificate:
         """Return why margin and slack do not prove the claim for these semantics, or "" if they do.
         """
         is_binary = f.activation == "binary"
-        if self.margin and not (is_binary and self.margin <= largest_margin(domain)):
+        largest = largest_margin(domain, self.semantics)
+        if self.margin and not (is_binary and self.margin <= largest):
             return f"a margin of {self.margin:.3g} says too little about this domain"
         if self.semantics == "real":
             return ""
 
-        error = check_evaluation.evaluation_error(f, g, domain)
+        name, arithmetic = self.semantics, check_evaluation.ARITHMETICS[self.semantics]
+        if not all(check_evaluation.has_parameters_of(arithmetic, network) for network in (f, g)):
+            return f"a parameter is no {name} number"
+        error = check_evaluation.evaluation_error(f, g, domain, arithmetic)
         if not error <= self.slack:  # nan is no bound
-            return f"evaluation in float64 may add {error:.17g}"
+            return f"evaluation in {name} may add {error:.17g}"
         if self.claim == "bound":
-            if is_binary and not check_evaluation.margin(f, g, domain) <= self.margin:
-                return "evaluation in float64 may take the wrong side further off than the margin"
+            if is_binary and not check_evaluation.margin(f, g, domain, arithmetic) <= self.margin:
+                return f"evaluation in {name} may take the wrong side further off than the margin"
             return ""
 
         point = self.arrays["point"]
-        is_sure = point.dtype.kind == "f"
+        is_sure = point.dtype.kind == "f" and check_evaluation.are_numbers_of(arithmetic, point)
         if is_sure and is_binary:
-            is_sure = check_evaluation.is_decided(f, g, point.tolist())
+            is_sure = check_evaluation.is_decided(f, g, point.tolist(), arithmetic)
         if not is_sure:
-            return "the point is none where float64 gives both networks' values within the slack"
+            return f"the point is none where {name} gives both networks' values within the slack"
         return ""
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -363,8 +367,8 @@ class Certificate:
             claim = f"|f - g| >= {self.value:z.3g} at a point"
         if self.margin:
             claim += f", further than {self.margin:z.3g} from every first hyperplane"
-        if self.semantics == "float64":
-            claim += f", in float64 but for {self.slack:z.3g}"
+        if self.semantics != "real":
+            claim += f", in {self.semantics} but for {self.slack:z.3g}"
         count = sum(array.size for array in self.arrays.values())
         answer = f"asked for {self.eps:z.3g}: {self.status}"
         return f"Certificate({claim}: {self.kind!r}, {count} numbers; {answer})"
@@ -396,6 +400,13 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
     ArithmeticError, LookupError, StopIteration, TypeError, ValueError
         If the data proves nothing.
     """
+    data = {**complete(certificate.arrays, domain), "margin": certificate.margin}
+    with np.errstate(all="ignore"):  # inf proves little, nan nothing
+        return CHECKERS[certificate.kind](data, f, g, domain)
+
+
+def complete(arrays: Mapping[str, Any], domain: Domain) -> dict[str, Any]:
+    """Return the arrays as checkers read them, with those that may be absent."""
     absent = {
         "directions": np.empty((0, domain.n_inputs)),
         "cuts": np.empty((0, 2), dtype=int),
@@ -405,10 +416,7 @@ def proved_number(certificate: Certificate, f: Network, g: Network, domain: Doma
         "multiples": np.empty((0, 0)),
         "exchanged": np.array(0),
     }
-    arrays = {name: _for_indices(array) for name, array in certificate.arrays.items()}
-    data = {**absent, **arrays, "margin": certificate.margin}
-    with np.errstate(all="ignore"):  # inf proves little, nan nothing
-        return CHECKERS[certificate.kind](data, f, g, domain)
+    return absent | {name: _for_indices(array) for name, array in arrays.items()}
 
 
 def _for_indices(array: np.ndarray) -> np.ndarray:

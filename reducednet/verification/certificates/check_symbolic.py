@@ -503,11 +503,14 @@ def activation_rows(
 
 def output_rows(
     network: Any, roles: Any, exclusions: Any, trees: list[Tree], columns: Columns
-) -> SymbolicRows:
-    """Return the rows of the outputs; the network's new classes become columns.
+) -> tuple[SymbolicRows, list[Interval]]:
+    """Return the rows of the outputs, and bounds on z of the neurons in each hidden layer.
+
+    The network's new classes become columns.
 
     roles : list of (labels, scales), one for each hidden layer
     """
+    bounds = []
     *hidden, outputs = layers_of(network)
     h = bounding_box(columns.domain)
     inputs = np.eye(network.n_inputs, columns.n_affine, 1)
@@ -519,11 +522,12 @@ def output_rows(
         own_trees = [tree for tree in trees if tree.layer == number]
         z = sharpened(z, rows, own_trees, columns)
         h = Interval(np.maximum(z.low, 0.0), np.maximum(z.high, 0.0))
+        bounds.append(z)
 
         require(labels.shape == scales.shape == (len(layer.weights),), "labels of other neurons")
         require(np.isfinite(z).all(), "numbers beyond float64")
         activations = activation_rows(rows, z, labels, scales, exclusions, columns)
-    return affine_rows(outputs, activations, columns)
+    return affine_rows(outputs, activations, columns), bounds
 
 
 def exclusions_of(data: Any) -> dict[int, list[tuple[int, float]]]:
@@ -533,6 +537,23 @@ def exclusions_of(data: Any) -> dict[int, list[tuple[int, float]]]:
     for (number, other), multiplier in zip(pairs, data["mu"].tolist(), strict=True):
         exclusions.setdefault(number, []).append((other, multiplier))
     return exclusions
+
+
+def roles_of(data: Any, depth: int) -> Any:
+    """Return (labels, scales) of so many hidden layers."""
+    labels = [data[f"labels{layer}"] for layer in range(depth)]
+    scales = [data[f"scales{layer}"] for layer in range(depth)]
+    require(all((own >= ALWAYS_ON).all() for own in labels), "labels that mean nothing")
+    return list(zip(labels, scales))
+
+
+def neuron_bounds(data: Any, network: Any, domain: Any) -> list[Interval]:
+    """Return bounds on z of the neurons in each hidden layer of one ReLU network.
+
+    data : as for `check`, of the network alone
+    """
+    roles, exclusions = roles_of(data, len(network.weights)), exclusions_of(data)
+    return output_rows(network, roles, exclusions, trees_of(data), Columns(domain))[1]
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
@@ -547,17 +568,14 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
     """
     f, g = (g, f) if data["exchanged"] else (f, g)
     depth = len(f.weights) + len(g.weights)
-    labels = [data[f"labels{layer}"] for layer in range(depth)]
-    scales = [data[f"scales{layer}"] for layer in range(depth)]
     require(f.activation == g.activation == "relu", "networks that are not ReLU")
-    require(all((own >= ALWAYS_ON).all() for own in labels), "labels that mean nothing")
     fit = {f.n_inputs, g.n_inputs} == {domain.n_inputs} and f.n_outputs == g.n_outputs
     require(fit, "networks that do not fit")
 
-    roles, columns = list(zip(labels, scales)), Columns(domain)
+    roles, columns = roles_of(data, depth), Columns(domain)
     exclusions, trees = exclusions_of(data), trees_of(data)
-    of_f = output_rows(f, roles[:len(f.weights)], exclusions, trees, columns)
-    of_g = output_rows(g, roles[len(f.weights):], exclusions, [], columns)
+    of_f, _ = output_rows(f, roles[:len(f.weights)], exclusions, trees, columns)
+    of_g, _ = output_rows(g, roles[len(f.weights):], exclusions, [], columns)
 
     coefficients = padded(of_f.coefficients, len(columns.bounds)) - of_g.coefficients
     difference = SymbolicRows(coefficients, of_f.errors + of_g.errors)

@@ -301,14 +301,14 @@ def as_texts(values: Any) -> Any:
     return array
 
 
-def largest_margin(domain: Domain) -> float:
+def largest_margin(domain: Domain, semantics: str = "real") -> float:
     """Return the largest margin at which a bound for binary networks still says something.
 
     A hyperplane that meets the domain has |b| <= |w| X with X = max |x| there, so that n roundings
     of w, b and of w.x + b move it by at most 2 gamma_n X. Eight such moves of d + 64 roundings each
     are allowed: as much as reductions and evaluation may move a hyperplane. The margin is also at
     most 2^-20 of the domain's smallest side that is not 0, so that it never covers all of a small
-    domain far from 0.
+    domain far from 0; for semantics "float32", whose roundings are larger, 2^-12.
 
     Examples
     --------
@@ -316,10 +316,13 @@ def largest_margin(domain: Domain) -> float:
     >>> 0.0 < largest_margin(Box([-1, -1], [1, 1])) < 1e-12
     True
     """
-    roundings = (domain.n_inputs + 64) * 2.0**-53
+    unit_roundoff, share = (2.0**-24, 2.0**-12) if semantics == "float32" else (2.0**-53, 2.0**-20)
+    roundings = (domain.n_inputs + 64) * unit_roundoff
+    if roundings >= 1.0:
+        return 0.0
     gamma = roundings / (1.0 - roundings)
 
     low, high = domain.bounding_box()
     half_sides = high / 2.0 - low / 2.0
     least_half = float(half_sides[half_sides > 0.0].min(initial=np.inf))
-    return min(16.0 * gamma * domain.norm_bound, 2.0**-19 * least_half)
+    return min(16.0 * gamma * domain.norm_bound, 2.0 * share * least_half)

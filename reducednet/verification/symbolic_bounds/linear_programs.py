@@ -30,6 +30,8 @@ from ..._validation import Array
 from ...domains import Domain, Hull
 from .back_substitution import Leaf, SymbolicLayer, upper_bounds_on_leaves
 
+KINDS_OF_BOUNDS = ("linear", "lp", "milp")
+"""How signs of neurons may be found: by lines alone, by linear programs, or with branching too."""
 PENALTY = 1e4
 """Cost of violating a sign, in magnitudes of the row: even a leaf without points has a bound."""
 MOST_LINEAR_PROGRAMS = 512

@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from ..._validation import Array
 from ...domains import Domain
 from ...networks.network import Network
-from ..certificates.certificate import Certificate, fingerprint, proved_number
+from ..certificates import check_symbolic
+from ..certificates.certificate import Certificate, complete, fingerprint, proved_number
 from .linear_programs import Effort, Proof
-from .symbolic_network import MOST_NUMBERS, write_symbolically
+from .symbolic_network import FINEST_PRECISION, MOST_NUMBERS, write_symbolically
 
 ExclusivePairs = Sequence[tuple[tuple[int, int], float]]
 CLAIM_MARGIN = 1.0 / 16.0
@@ -94,6 +96,25 @@ def symbolic_bound(arrays: dict[str, Any], f: Network, g: Network, domain: Domai
     """
     evidence = Certificate("bound", 0.0, 0.0, 0.0, 0.0, "folded", arrays, "")
     return float(proved_number(evidence, f, g, domain))
+
+
+def proved_neuron_bounds(
+    network: Network, domain: Domain, effort: Effort
+) -> list[tuple[Array, Array]]:
+    """Return proved bounds (low, high) on z of the neurons in each hidden layer.
+
+    They are those that the checker of symbolic rows finds from what back-substitution and linear
+    programs propose.
+
+    Raises
+    ------
+    ArithmeticError, ValueError
+        If a number leaves the range of float64.
+    """
+    written = write_symbolically(network, domain, FINEST_PRECISION, effort=effort)
+    arrays = symbolic_arrays(written.roles, written.exclusive, written.proofs)
+    bounds = check_symbolic.neuron_bounds(complete(arrays, domain), network, domain)
+    return [(own.low, own.high) for own in bounds]
 
 
 def propose_symbolic_proof(

@@ -7,7 +7,7 @@ from typing import Any
 from ....domains import Domain
 from ....networks.network import Network
 from . import folded, norms, permutation, pieces, point, sorted_breakpoints, sums
-from .float64_semantics import gamma, require_semantics
+from .float_semantics import ARITHMETICS, require_semantics
 from .objects import Refused, box_around, norm_bound, require
 
 BOUNDS: dict[str, Any] = {
@@ -35,7 +35,7 @@ def proved_number(certificate: Any, f: Network, g: Network, domain: Domain) -> F
     arrays = certificate.arrays
     fit = f.activation == g.activation and f.n_outputs == g.n_outputs
     require(fit and f.n_inputs == g.n_inputs == domain.n_inputs, "the networks do not fit")
-    require_margin_allowed(Fraction(certificate.margin), f, domain)
+    require_margin_allowed(certificate, f, domain)
     try:
         if certificate.kind == "point":
             number = point.gap(arrays, f, g, domain)
@@ -45,7 +45,7 @@ def proved_number(certificate: Any, f: Network, g: Network, domain: Domain) -> F
             number = BOUNDS[certificate.kind](arrays, f, g, domain)
     except KeyError as missing:
         raise Refused(f"the array {missing} is missing") from missing
-    if certificate.semantics == "float64":
+    if certificate.semantics != "real":
         require_semantics(certificate, f, g, domain)
     return number
 
@@ -61,12 +61,16 @@ def refusal(certificate: Any, f: Network, g: Network, domain: Domain) -> str:
     return "" if number >= value else f"the gap is only {float(number):.17g}"
 
 
-def require_margin_allowed(margin: Fraction, f: Network, domain: Domain) -> None:
+def require_margin_allowed(certificate: Any, f: Network, domain: Domain) -> None:
     """Refuse a margin that is too large to say anything (5)."""
+    margin = Fraction(certificate.margin)
     if margin == 0:
         return
     require(f.activation == "binary", "a margin is for binary networks")
     low, high = box_around(domain)
     sides = [b - a for a, b in zip(low, high) if b > a]
-    largest = min(16 * gamma(f.n_inputs + 64) * norm_bound(domain), min(sides) / 2**20)
+    computed = "float64" if certificate.semantics == "real" else certificate.semantics
+    gamma = ARITHMETICS[computed].gamma(f.n_inputs + 64)
+    share = 2**12 if computed == "float32" else 2**20
+    largest = min(16 * gamma * norm_bound(domain), min(sides) / share)
     require(margin <= largest, "the margin is too large")

@@ -1,8 +1,8 @@
-"""What float64 evaluation may add to a difference (docs/certificates.md, section 12)."""
+"""What evaluation on computers may add to a difference (docs/certificates.md, section 12)."""
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,29 +13,57 @@ from .objects import (
     support, zeros,
 )
 
-UNIT_ROUNDOFF, SMALLEST = Fraction(1, 2**53), Fraction(1, 2**1074)
-LARGEST = Fraction(float(np.finfo(np.float64).max))
+
+class Arithmetic(NamedTuple):
+    """Numbers of p binary digits; the smallest positive one, and the largest."""
+
+    dtype: Any
+    digits: int
+    smallest: Fraction
+    largest: Fraction
+
+    def gamma(self, n: int) -> Fraction:
+        """Return n u / (1 - n u), which bounds the relative error of n roundings."""
+        u = Fraction(1, 2**self.digits)
+        require(n * u < 1, "a row is too long for a bound")
+        return n * u / (1 - n * u)
 
 
-def gamma(n: int) -> Fraction:
-    """Return n u / (1 - n u), which bounds the relative error of n roundings."""
-    return n * UNIT_ROUNDOFF / (1 - n * UNIT_ROUNDOFF)
+ARITHMETICS = {
+    "float64": Arithmetic(
+        np.float64, 53, Fraction(1, 2**1074), (2 - Fraction(1, 2**52)) * 2**1023),
+    "float32": Arithmetic(np.float32, 24, Fraction(1, 2**149), (2 - Fraction(1, 2**23)) * 2**127),
+}
 
 
 def require_semantics(certificate: Any, f: Network, g: Network, domain: Domain) -> None:
-    """Refuse a slack or a margin that is too small for what float64 may return."""
+    """Refuse a slack or a margin that is too small for what computers may return."""
+    arithmetic = ARITHMETICS[certificate.semantics]
+    for network in (f, g):
+        for layer in layers_of(network):
+            for parameters in layer:
+                require_numbers(parameters.astype(float), arithmetic, "a parameter")
     errors = [evaluation_error(network, domain, certificate) for network in (f, g)]
     require(sum(errors) <= Fraction(certificate.slack), "the slack is too small")  # (52)
     if certificate.claim == "gap":
         point = certificate.arrays["point"]
         require(point.dtype == np.float64, "the point has no float64 coordinates")
+        require_numbers(point, arithmetic, "a coordinate of the point")
         if f.activation == "binary":
             for network in (f, g):
-                require_decided(network, rational(point))
+                require_decided(network, rational(point), arithmetic)
+
+
+def require_numbers(values: Any, arithmetic: Arithmetic, name: str) -> None:
+    """Refuse values that are no numbers of the arithmetic."""
+    with np.errstate(over="ignore"):
+        rounded = values.astype(arithmetic.dtype).astype(float)
+    require((rounded == values).all(), f"{name} is no number of the arithmetic")
 
 
 def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Fraction:
     """Return a bound of |fl(N) - N| over the domain and all outputs (53)."""
+    arithmetic = ARITHMETICS[certificate.semantics]
     relu = network.activation == "relu"
     low, high = box_around(domain)
     size, error = larger(abs(low), abs(high)), zeros(len(low))
@@ -43,7 +71,7 @@ def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Frac
     for number, layer in enumerate(hidden):
         W, b = layer
         if relu or number == 0 and certificate.claim == "bound":
-            rounding = layer_error(layer, size, error)
+            rounding = layer_error(layer, size, error, arithmetic)
         if number == 0:
             z_low = b - [support(domain, -w) for w in W]
             z_high = b + [support(domain, w) for w in W]
@@ -55,52 +83,55 @@ def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Frac
             size, error = high, smaller(rounding, positive_part(z_high + rounding))
             continue
         if number > 0:
-            require_no_rounding(layer)
+            require_no_rounding(layer, arithmetic)
         elif certificate.claim == "bound":
             require_margin(layer, rounding, z_low, z_high, Fraction(certificate.margin))
         size, error = rational(np.ones(len(b))), zeros(len(b))
         low, high = zeros(len(b)), size
-    return Fraction(max(layer_error(outputs, size, error)))
+    return Fraction(max(layer_error(outputs, size, error, arithmetic)))
 
 
-def layer_error(layer: Layer, size: Any, error: Any) -> Any:
+def layer_error(layer: Layer, size: Any, error: Any, arithmetic: Arithmetic) -> Any:
     """Return a bound of |fl(z) - z| for each neuron (53), or refuse sums that may overflow."""
     W, b = layer
     n = W.shape[1]
     magnitude = abs(W) @ (size + error) + abs(b)
-    require(max(magnitude) * (1 + gamma(n + 1)) <= LARGEST, "a sum may overflow")
-    return abs(W) @ error + gamma(n + 1) * magnitude + 2 * n * SMALLEST
+    gamma = arithmetic.gamma(n + 1)
+    require(max(magnitude) * (1 + gamma) <= arithmetic.largest, "a sum may overflow")
+    return abs(W) @ error + gamma * magnitude + n * arithmetic.smallest
 
 
 def require_margin(layer: Layer, rounding: Any, z_low: Any, z_high: Any, margin: Fraction) -> None:
-    """Refuse a margin within which float64 may find the wrong side of a hyperplane (54)."""
+    """Refuse a margin within which computers may find the wrong side of a hyperplane (54)."""
     for w, error, low, high in zip(layer.weights, rounding, z_low, z_high):
         decided = low > error or -high > error
         if any(w) and not decided:
             require(error**2 <= margin**2 * sum(w * w), "the margin is too small")
 
 
-def require_no_rounding(layer: Layer) -> None:
+def require_no_rounding(layer: Layer, arithmetic: Arithmetic) -> None:
     """Refuse neurons above a binary layer whose sums may round."""
     for w, b in zip(layer.weights, layer.thresholds):
         total = sum(abs(w)) + abs(b)
         if total == 0:
             continue
+        require(total <= arithmetic.largest, "a sum may overflow")
         exponent = total.numerator.bit_length() - total.denominator.bit_length()
         exponent += total >= Fraction(2) ** exponent
-        unit = Fraction(2) ** (exponent - 52)
+        unit = Fraction(2) ** (exponent - arithmetic.digits + 1)
         whole = all((value / unit).denominator == 1 for value in [*w, b])
         require(whole, "a sum above the first layer may round")
 
 
-def require_decided(network: Network, x: Any) -> None:
-    """Refuse a point so near a first hyperplane that float64 may find the wrong side (55)."""
+def require_decided(network: Network, x: Any, arithmetic: Arithmetic) -> None:
+    """Refuse a point so near a first hyperplane that computers may find the wrong side (55)."""
     *hidden, _ = layers_of(network)
     for layer in hidden[1:]:
-        require_no_rounding(layer)
+        require_no_rounding(layer, arithmetic)
     for w, b in zip(*hidden[0]):
         total = sum(abs(w * x)) + abs(b)
-        error = gamma(len(x) + 1) * total + (len(x) + 2) * SMALLEST
+        gamma, smallest = arithmetic.gamma(len(x) + 1), arithmetic.smallest
+        error = gamma * total + (len(x) + 2) * smallest
         if any(w):
-            require(total + error <= LARGEST, "a sum may overflow")
-            require(abs(w @ x + b) > error, "float64 may find the wrong side of a hyperplane")
+            require(total + error <= arithmetic.largest, "a sum may overflow")
+            require(abs(w @ x + b) > error, "computers may find the wrong side of a hyperplane")
