@@ -40,7 +40,7 @@ WEIGHTS_A_SECOND, FORMS_A_SECOND, PRODUCTS_A_SECOND = 2e7, 6e6, 3e9
 Measured: with these, what it is said to take is 1 to 4 times what it takes, from 2-20-10-1 on 300
 leaves to 10-3150-3150-1 on one, on a busy machine.
 """
-BY_CHECKER = ("folded", "norms", "permutation")
+BY_CHECKER = ("folded", "norms", "signs", "permutation")
 """Kinds of proofs whose bound came from the checker in the first place."""
 NOT_SPLIT = {"axis": np.array([-1]), "place": np.array([0.0])}
 """The tree of a domain that is not split."""
@@ -135,7 +135,7 @@ def _confirmed(
     name = fingerprint(f, g, question.domain)  # of both certificates below
     try:
         longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
-        if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
+        if kind not in ("folded", "norms", "signs") and _seconds(kind, arrays, f, g) <= longest:
             certificate = _certificate("bound", 0.0, kind, arrays, findings, name, margin)
             found = proved_number(certificate, f, g, question.domain)
         elif not certain:
@@ -156,7 +156,7 @@ def _confirmed(
 def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) -> bool:
     """Return True if the checker is certain to find the bound that was proved.
 
-    "folded", "norms" and "permutation": the bound is what the checker found. "line" and "sorted" in
+    "folded", "norms", "signs" and "permutation": the bound is what the checker found. "line" and "sorted" in
     rationals: between neighbouring breakpoints all signs are known, and both find the supremum.
     "exact": both write the networks over one basis by the same rules, in rationals; balls are an
     exception, as a root is rounded and a tangent hyperplane may count as meeting the ball.

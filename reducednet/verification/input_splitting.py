@@ -6,7 +6,7 @@ PROOFS, section 18.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
@@ -76,8 +76,10 @@ class Frontier:
         return Frontier(*(np.concatenate([one, more], axis=-1) for one, more in pairs))
 
 
-def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
-    """Split boxes, the largest bound first, until the question is decided or the time is over.
+def split_inputs(
+    findings: Findings, matches: Sequence[Match], margin: float
+) -> Generator[None, None, None]:
+    """Split boxes, the largest bound first, until the question is decided; yield after each batch.
 
     Bound f - g on each part by `difference`, and drop parts outside the domain. Split the axis
     along which the linear bounds lose most to relaxation.
@@ -98,6 +100,7 @@ def branch(findings: Findings, matches: Sequence[Match], margin: float) -> None:
     batch, largest = 4, int(np.clip(MEMORY // size, 4, 4096))
     frontier = bound_boxes(findings, matches, low, high, np.zeros(1, dtype=int))
     while len(frontier.node) and findings.status == UNKNOWN:
+        yield
         findings.check_time()
         began = findings.seconds
         worst = np.argsort(-frontier.bound, kind="stable")

@@ -9,6 +9,15 @@ import reducednet as rn
 from oracles.exact_suprema import exact_outputs
 from reducednet.networks.rescaling import expand
 from reducednet.verification.certificates.certificate import Certificate
+from reducednet.verification.certify import certify
+from reducednet.verification.difference_bounds.affine_forms import region_of
+from reducednet.verification.difference_bounds.difference import difference
+from reducednet.verification.difference_bounds.neuron_matching import (
+    same_hyperplanes, same_indices, similar_first_layers,
+)
+from reducednet.verification.findings import Findings, OutOfTime, Question
+from reducednet.verification.provers import by_search, take_turns
+from reducednet.verification.sign_splitting import split_signs
 from reducednet.verification.verify import verify
 
 FIELDS = ("claim", "value", "eps", "slack", "margin", "kind", "arrays", "fingerprint", "semantics")
@@ -92,6 +101,22 @@ def pairs(sizes, activation, domain, rng):
         yield "with_opposite", dyadic, with_opposite(dyadic)
 
 
+def search_signs(f, g, domain, eps, seconds=5.0):
+    """Return the findings of sign splitting alone, and of a search for counterexamples."""
+    findings = Findings(Question(f, g, domain, eps, 0.0, np.inf, 0.0, (f, g)), seconds)
+    try:
+        with np.errstate(all="ignore"):
+            by_search(findings)
+            region = region_of(domain)
+            matcher = same_hyperplanes(region, 2.0**-20, True)
+            matcher = same_indices if f.sizes == g.sizes and similar_first_layers(f, g) else matcher
+            matches = difference((f, g), region, matcher).matches
+            take_turns(findings, [split_signs(findings, matches)], [1.0])
+    except OutOfTime:
+        pass
+    return findings
+
+
 CASES = {}
 
 
@@ -131,6 +156,11 @@ def proofs():
     add("permutation", f, permuted(f, rng), box, method="permutation")
     f = rn.Network.random((2, *[16] * 6, 1), 0, scheme="he", output_bias=True)
     add("norms", f, rn.reduce(f, box), box)
+    f = rn.Network.random((3, 6, 2), 0, scheme="he", output_bias=True)
+    g = f.with_vector(f.to_vector() + 1e-2 * rng.standard_normal(f.n_parameters))
+    cube = rn.Box(-np.ones(3), np.ones(3))
+    eps = 1.05 * search_signs(f, g, cube, 0.0).gap
+    CASES["signs"] = certify(search_signs(f, g, cube, eps), f, g), f, g, cube
     return CASES
 
 

@@ -11,7 +11,8 @@ import reducednet as rn
 from oracles.certificate_cases import domain_of, permuted
 from reducednet.verification.certificates.schemas import largest_margin
 
-KINDS = ("pieces", "exact", "point", "sorted", "folded", "norms", "permutation")
+KINDS = ("pieces", "exact", "point", "sorted", "folded", "norms", "permutation", "signs")
+ONE_LAYER = ("sorted", "signs")
 
 
 def random_case(rng):
@@ -27,7 +28,7 @@ def random_case(rng):
 
 def random_pair(kind, activation, rng):
     """Return two networks: g is f changed a little, rescaled or permuted, or another one."""
-    depth = 1 if kind == "sorted" else int(rng.integers(1, 4))
+    depth = 1 if kind in ONE_LAYER else int(rng.integers(1, 4))
     d = 1 if kind == "sorted" else int(rng.integers(1, 4))
     sizes = (d, *rng.integers(1, 5, depth).tolist(), int(rng.integers(1, 3)))
     f = rn.Network.random(sizes, rng, output_bias=bool(rng.integers(2)), activation=activation)
@@ -35,7 +36,7 @@ def random_pair(kind, activation, rng):
         f = f.with_vector(np.round(4.0 * f.to_vector()) / 4.0)
     what = rng.integers(5)
     if what == 0 and kind not in ("norms", "permutation"):
-        other = (d, *rng.integers(1, 5, 1 if kind == "sorted" else rng.integers(1, 4)).tolist(), sizes[-1])
+        other = (d, *rng.integers(1, 5, 1 if kind in ONE_LAYER else rng.integers(1, 4)).tolist(), sizes[-1])
         return f, rn.Network.random(other, rng, activation=activation)
     g = {1: lambda: rn.expand(f, rng), 2: lambda: permuted(f, rng), 3: lambda: f}.get(what, lambda: f)()
     if rng.random() < 0.7:
@@ -124,6 +125,34 @@ def evidence_norms(f, g, domain, rng):
         arrays[f"labels{layer}"] = np.concatenate([np.arange(n), order])
         arrays[f"scales{layer}"] = np.concatenate([np.ones(n), own])
     return arrays
+
+
+def evidence_signs(f, g, domain, rng):
+    """Pairs in both orders, trees of signs for all outputs and sides, and any multiples."""
+    n_g, n_f = g.sizes[1], f.sizes[1]
+    labels = np.concatenate([np.arange(n_g), rng.permutation(n_f) if rng.random() < 0.3 else np.arange(n_f)])
+    labels[rng.random(n_g + n_f) < 0.2] = -1
+    own = np.where(rng.random(n_g + n_f) < 0.7, 1.0, rng.choice([0.5, 2.0, -1.0, -0.3, 1.7], n_g + n_f))
+    splits, n_leaves = [], 0
+
+    def grow(unknown, depth):
+        nonlocal n_leaves
+        if depth == 0 or not unknown or rng.random() < 0.4:
+            splits.append(-1)
+            n_leaves += 1
+            return
+        neuron = int(rng.choice(unknown))
+        splits.append(neuron)
+        for _ in range(2):
+            grow([j for j in unknown if j != neuron], depth - 1)
+
+    for _ in range(2 * f.n_outputs):
+        grow(list(range(n_g + n_f)), 3)
+    if rng.random() < 0.02:
+        splits.pop()
+    multiples = rng.standard_normal((n_leaves, n_g + n_f)) * rng.choice([0.0, 0.1, 1.0, 2.0**300])
+    arrays = {"labels0": labels, "scales0": own, "splits0": np.array(splits)}
+    return arrays | {"multiples0": multiples}
 
 
 def evidence_permutation(f, g, domain, rng):

@@ -58,7 +58,7 @@ def test_there_is_a_certificate_of_every_kind():
     kinds = {(name.split()[0], case[0].kind) for name, case in proofs().items()}
     assert kinds == {("pieces", "pieces"), ("tree", "pieces"), ("reduced", "pieces"), ("point", "point"),
                      ("binary", "exact"), ("exact", "exact"), ("line", "exact"), ("sorted", "sorted"),
-                     ("folded", "folded"), ("norms", "norms"),
+                     ("folded", "folded"), ("norms", "norms"), ("signs", "signs"),
                      ("permutation", "permutation")}
     assert any("directions" in case[0].arrays for case in proofs().values())
 

@@ -28,7 +28,7 @@ if not DOCUMENT.exists():
 def section(kind):
     """Return the text of the section about one kind."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    return re.search(rf'^## \d+\. Kind "{kind}"\n(.*?)^## ', text, re.MULTILINE | re.DOTALL)[1]
+    return re.search(rf'^## \d+\. Kind "{kind}"\n(.*?)(?:^## |\Z)', text, re.MULTILINE | re.DOTALL)[1]
 
 
 def documented(kind):

@@ -12,9 +12,9 @@ from oracles.exact_truth import pairs
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.findings import Findings, OutOfTime, Question
 from reducednet.verification.input_splitting import (
-    Frontier, Splits, _drop_outside, _split, branch, nearest_points, outer_box,
+    Frontier, Splits, _drop_outside, _split, nearest_points, outer_box, split_inputs,
 )
-from reducednet.verification.provers import by_branching, by_milp
+from reducednet.verification.provers import by_branching, by_milp, take_turns
 from reducednet.verification.verify import _deepen
 from oracles.strategies import balls, hulls, seeds
 from verification.test_difference import random_match
@@ -189,7 +189,8 @@ def test_matches_only_enlarge_the_bound():
     for seed in range(5):
         findings = Findings(Question(f, g, SQUARE, float(truth) * 1.05, 0.0, np.inf), 2.0)
         try:
-            branch(findings, [random_match(np.random.default_rng(seed), (4, 4))], 0.0)
+            match = random_match(np.random.default_rng(seed), (4, 4))
+            take_turns(findings, [split_inputs(findings, [match], 0.0)], [1.0])
         except OutOfTime:
             pass
         assert truth <= Fraction(findings.bound)

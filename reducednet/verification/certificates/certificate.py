@@ -17,6 +17,8 @@ kind           checker                    what it computes
                                           the unstable neurons
 "norms"        `check_norms.check`        ReLU, neurons matched one to one: bounds of Euclidean
                                           norms
+"signs"        `check_signs.check`        ReLU, one hidden layer: affine bounds at the leaves of
+                                          trees of signs
 "permutation"  `check_permutation.check`  all numbers are the same, permuted and times powers of
                                           two
 =============  =========================  =======================================================
@@ -47,7 +49,7 @@ from ...domains import Domain
 from ...networks.network import Network, check_network
 from . import (
     certificate_files, check_breakpoints, check_difference, check_evaluation, check_norms,
-    check_permutation, check_rational, check_symbolic,
+    check_permutation, check_rational, check_signs, check_symbolic,
 )
 from .certificate_files import VERSION, Content
 from .exact.check import refusal
@@ -60,6 +62,7 @@ CHECKERS: dict[str, Callable[..., Any]] = {
     "sorted": check_breakpoints.check,
     "folded": check_symbolic.check,
     "norms": check_norms.check,
+    "signs": check_signs.check,
     "permutation": check_permutation.check,
 }
 CLAIMS, SEMANTICS = ("bound", "gap"), ("real", "float64", "float32")
@@ -113,7 +116,7 @@ class Certificate:
     margin : float
         Binary networks: the bound is of points further than this from the first hyperplanes, see
         `Verdict`. A proof with a margin above `largest_margin` of the domain is refused by `check`.
-    kind : "pieces", "exact", "point", "sorted", "folded", "norms" or "permutation"
+    kind : "pieces", "exact", "point", "sorted", "folded", "norms", "signs" or "permutation"
         Which checker it is for: see this module's first lines.
     arrays : mapping of read-only arrays
         Where the checker has to look: those of the kind's schema, and no others. Integers, numbers,

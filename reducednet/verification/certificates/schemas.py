@@ -94,6 +94,10 @@ SCHEMAS: dict[str, Schema] = {
     }),
     "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
+    "signs": Schema("bound", ("relu",), {}, _MATCHES | {
+        "splits": Entry(INTEGERS, ("nodes",), least=-1),  # a neuron; -1 for a leaf
+        "multiples": Entry(NUMBERS, ("leaves", "neurons")),
+    }),
     "permutation": Schema("bound", ("relu", "binary"), {}, {
         "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
         "exponents": Entry(INTEGERS, ("neurons",), least=-_LARGEST),
@@ -168,6 +172,8 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
     for name, array in arrays.items():
         _bind(name, entries[name].sizes, array.shape, sizes)
 
+    if "splits0" in arrays:
+        _check_signs(arrays["splits0"], len(arrays["multiples0"]), 2 * f.n_outputs)
     if "axis" in arrays and arrays["axis"].max() >= domain.n_inputs:
         raise ValueError("a split along an axis that the domain does not have")
     if "point" in entries and ("corners" in arrays) != isinstance(domain, Hull):
@@ -246,6 +252,14 @@ def _check_tree(axis: Any, n_outside: int) -> None:
     if (axis == -2).sum() != n_outside:
         expected = "one for each leaf outside of the domain"
         raise ValueError(message("directions", expected, str(n_outside)))
+
+
+def _check_signs(splits: Any, n_leaves: int, n_trees: int) -> None:
+    """Refuse trees of signs unless they have as many leaves as multiples, and splits to fit."""
+    expected_nodes = 2 * n_leaves - n_trees
+    if len(splits) != expected_nodes or (splits == -1).sum() != n_leaves:
+        expected = f"an array of shape ({expected_nodes},) with {n_leaves} leaves"
+        raise ValueError(message("splits0", expected, f"shape {splits.shape}"))
 
 
 def _checked(name: str, entry: Entry, value: Any) -> Any:

@@ -6,13 +6,13 @@ from typing import Any
 
 from ....domains import Domain
 from ....networks.network import Network
-from . import folded, norms, permutation, pieces, point, sorted_breakpoints, sums
+from . import folded, norms, permutation, pieces, point, signs, sorted_breakpoints, sums
 from .float_semantics import ARITHMETICS, require_semantics
 from .objects import Refused, box_around, norm_bound, require
 
 BOUNDS: dict[str, Any] = {
     "pieces": pieces.bound, "sorted": sorted_breakpoints.bound, "folded": folded.bound,
-    "norms": norms.bound, "permutation": permutation.bound,
+    "norms": norms.bound, "signs": signs.bound, "permutation": permutation.bound,
 }
 """The kinds without a margin that prove a bound."""
 
