@@ -9,7 +9,7 @@ from typing import Any
 from .._validation import number
 from ..verification.certificates.certificate import Certificate, fingerprint, status_for
 from .answers import CODES, Answer, domain_report, exactly, point_report
-from .options import add_domain, add_json, domain_of, read_network
+from .options import add_domain, add_json, add_until, domain_of, read_network
 
 
 def add_parser(commands: Any) -> None:
@@ -22,18 +22,20 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("second", type=Path, metavar="B", help="another, in the order of verify")
     add_domain(parser)
     parser.add_argument("--eps", type=float,
-                        help="largest difference (default: the certificate's own: give yours if "
-                        "you do not trust who wrote it)")
+                        help="largest difference, or the delta of a certificate of decisions "
+                        "(default: the certificate's own: give yours if you do not trust who "
+                        "wrote it)")
     parser.add_argument("--exact", action="store_true",
                         help="check in rational arithmetic: for small networks, takes longer")
+    add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Check the certificate, and say what it proves of |f - g| <= eps."""
+    """Check the certificate, and say what it proves of |f - g| <= eps, or of decisions."""
     certificate = Certificate.load(options.certificate)
-    f, g = (read_network(path) for path in (options.first, options.second))
+    f, g = (read_network(path, until=options.until) for path in (options.first, options.second))
     domain = domain_of(options, (f, options.first), (g, options.second))
     eps = certificate.eps if options.eps is None else number(options.eps, "eps", minimum=0.0)
 
@@ -64,7 +66,12 @@ def sentence(certificate: Certificate, eps: float, exact: bool = False) -> str:
     >>> sentence(Certificate("gap", 0.25, 0.0, 0.0, 0.0, "point", arrays, ""), 0.125)
     "|f - g| >= 0.25 at the counterexample, asked for 0.125 (confirmed by the checker of 'point')"
     """
-    if certificate.claim == "gap":
+    if certificate.claim == "agreement":
+        claim = ("B decides as A on the domain wherever A's largest output leads by more than "
+                 f"{certificate.value:z.3g}")
+    elif certificate.claim == "disagreement":
+        claim = f"A decides by at least {certificate.value:z.3g} at the counterexample, and B otherwise"
+    elif certificate.claim == "gap":
         number_found = certificate.value - certificate.slack
         claim = f"|f - g| >= {number_found:z.3g} at the counterexample"
     else:

@@ -30,7 +30,7 @@ from .difference_bounds.neuron_matching import (
 from .difference_bounds.permutation import permutation_arrays
 from .exact_basis import Combination, subtract
 from .findings import Findings, Question
-from .input_splitting import split_inputs
+from .input_splitting import split_inputs, uses_zonotopes
 from .rational import gap_at
 from .sign_splitting import split_signs
 from .symbolic_bounds.linear_programs import Effort
@@ -40,6 +40,10 @@ from .verdict import UNKNOWN
 
 EXACT_PARAMETERS = 200_000
 """The largest number of parameters that are written over a basis in rationals."""
+MANY_INPUTS = 12
+"""With more inputs, splitting them mostly ends with the time: it comes last for deep networks."""
+REAL_DIFFERENCE = 2.0**-20
+"""A gap that is a larger part of eps is no rounding error."""
 FEW_INPUTS, FAVOURED_SHARE = 8, 0.9
 """With at most so many inputs splitting inputs is favoured, else splitting signs, and gets so much
 of the time. (Measured with 50 neurons and 1 % noise: with up to 8 inputs boxes need a third of the
@@ -241,7 +245,7 @@ def by_branching(findings: Findings) -> None:
     With one hidden ReLU layer both searches take turns, so that neither's proofs are lost.
     """
     question = findings.question
-    found = _whole_domain(findings)
+    found = whole_domain(findings)
     if findings.status != UNKNOWN:
         return
     searches = [split_inputs(findings, found.matches, _margin(question, found))]
@@ -270,12 +274,15 @@ def take_turns(
 
 def by_milp(findings: Findings) -> None:
     """Ask a mixed-integer solver for points, and for its unproved bound."""
-    found = _whole_domain(findings)
+    question = findings.question
+    found = whole_domain(findings)
     if findings.status == UNKNOWN:
-        mixed_integer.propose(findings, found)
+        # with many inputs `next_prover` asks branching last, which needs most of the time
+        share = 0.8 if question.f.n_inputs <= MANY_INPUTS else 0.2
+        mixed_integer.propose(findings, found, findings.seconds + share * findings.remaining)
 
 
-def _whole_domain(findings: Findings) -> Difference:
+def whole_domain(findings: Findings) -> Difference:
     """Return the best bounds over the whole domain; compute them if no prover has."""
     for prover in (by_differences, by_matching):
         if findings.difference is None:
@@ -289,3 +296,22 @@ PROVERS: dict[str, Callable[[Findings], None]] = {
     "search": by_search, "matching": by_matching, "structure": by_structure, "folding": by_folding,
     "branching": by_branching, "milp": by_milp,
 }
+
+
+def next_prover(findings: Findings, waiting: Sequence[str]) -> str:
+    """Return which of the provers that are waiting, the cheapest first, is to be asked next.
+
+    Deep networks of the same sizes that differ by more than rounding have no symbolic rows in
+    common: `folding` comes after `branching`. With many inputs `branching` is the last, for it
+    mostly ends with the time.
+    """
+    question = findings.question
+    first, pair = waiting[0], question.given or (question.f, question.g)
+    if not uses_zonotopes(question):
+        return first
+    if first == "folding" and pair[0].sizes == pair[1].sizes and "branching" in waiting:
+        if findings.gap > REAL_DIFFERENCE * question.eps:
+            first = "branching"
+    if first == "branching" and question.f.n_inputs > MANY_INPUTS and "milp" in waiting:
+        return "folding" if "folding" in waiting else "milp"
+    return first

@@ -715,11 +715,11 @@ CHANGES = [
             "(4.0 * UNIT_ROUNDOFF * np.abs(values) + SMALLEST)",
             "4.0 * UNIT_ROUNDOFF * np.abs(values)",
         ),
-        ("_outward(factors[:, np.newaxis] * end, step)", "factors[:, np.newaxis] * end"),
-        ("_outward(multiple + end, step)", "multiple + end"),
-        ("_outward(d[0] - below_b, -1.0)", "d[0] - below_b"),
+        ("outward(factors[:, np.newaxis] * end, step)", "factors[:, np.newaxis] * end"),
+        ("outward(multiple + end, step)", "multiple + end"),
+        ("outward(d[0] - below_b, -1.0)", "d[0] - below_b"),
         (
-            "_outward(d[1] + below_a, 1.0)",
+            "outward(d[1] + below_a, 1.0)",
             "d[1] + below_a",
             (
                 "matters where z < 0 <= q z_head alone, and there the end of z has 4 U to spare"

@@ -65,7 +65,8 @@ def test_every_section_names_the_claim_and_the_networks(kind):
     first, schema = section(kind).split("|")[0], SCHEMAS[kind]
     networks = {("relu",): "ReLU networks", ("relu", "binary"): "ReLU or binary networks"}
     assert first.strip().startswith(networks[schema.activations])
-    assert f"Claims a {schema.claim}" in first
+    article = "an" if schema.claim == "agreement" else "a"
+    assert f"Claims {article} {schema.claim}" in first
 
 
 def test_the_kinds_with_sections_are_those_with_schemas():

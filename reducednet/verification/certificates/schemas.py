@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 class Schema(NamedTuple):
     """The evidence of one kind.
 
-    claim : "bound" or "gap"
+    claim : "bound", "gap", "agreement" or "disagreement"
     activations : of the networks that it can be about
     arrays : the entries by name, except those of hidden layers
     layers : the entries ``name{layer}``, one for each hidden layer
@@ -79,6 +79,12 @@ _MATCHES = {
     "scales": Entry(NUMBERS, ("neurons",)),
 }
 _FLAG = Entry(INTEGERS, most=1)
+_POINT = {
+    "point": Entry(RATIONALS, ("inputs",)),
+    # the point is sum_i shares_i points[corners_i]
+    "corners": Entry(INTEGERS, ("corners",), group="hull"),
+    "shares": Entry(RATIONALS, ("corners",), group="hull"),
+}
 
 SCHEMAS: dict[str, Schema] = {
     "pieces": Schema("bound", ("relu",), _TREE | {"linear": _FLAG}, _MATCHES),
@@ -86,13 +92,9 @@ SCHEMAS: dict[str, Schema] = {
         "bound", ("relu", "binary"), _TREE,
         {name: entry._replace(group="matches") for name, entry in _MATCHES.items()}, margin=True,
     ),
-    "point": Schema("gap", ("relu", "binary"), {
-        "point": Entry(RATIONALS, ("inputs",)),
-        # the point is sum_i shares_i points[corners_i]
-        "corners": Entry(INTEGERS, ("corners",), group="hull"),
-        "shares": Entry(RATIONALS, ("corners",), group="hull"),
-    }),
+    "point": Schema("gap", ("relu", "binary"), _POINT),
     "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
+    "zonotopes": Schema("bound", ("relu",), _TREE, _MATCHES),
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
     "signs": Schema("bound", ("relu",), {}, _MATCHES | {
         "splits": Entry(INTEGERS, ("nodes",), least=-1),  # a neuron; -1 for a leaf
@@ -102,6 +104,21 @@ SCHEMAS: dict[str, Schema] = {
         "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
         "exponents": Entry(INTEGERS, ("neurons",), least=-_LARGEST),
     }, of_one=True, margin=True),
+    "top1": Schema("agreement", ("relu",), _TREE | {
+        "linear": _FLAG,
+        # the pairs of outputs that the leaves are for
+        "open": Entry(INTEGERS, ("open", 2), group="open"),
+        # 1 if leaves are bounded by symbolic rows too
+        "rows": Entry(INTEGERS, group="open", most=1),
+        # multipliers for a pair on a leaf; leaf -1 is the whole domain
+        "leaf": Entry(INTEGERS, ("mixtures",), group="mixtures", least=-1),
+        "pairs": Entry(INTEGERS, ("mixtures", 2), group="mixtures"),
+        "multipliers": Entry(NUMBERS, ("mixtures", "outputs"), group="mixtures"),
+    }, _MATCHES | {
+        # -1 dead, -2 always on, 0 unstable
+        "roles": Entry(INTEGERS, ("neurons",), group="roles", least=-2, most=0),
+    }),
+    "top1_point": Schema("disagreement", ("relu",), _POINT),
     "folded": Schema("bound", ("relu",), {
         "cuts": Entry(INTEGERS, ("cuts", 2), group="cuts"),
         "mu": Entry(NUMBERS, ("cuts",), group="cuts"),
@@ -167,7 +184,7 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
     if schema.layers and n_layers != len(counts) and not (may_be_absent and n_layers == 0):
         raise ValueError(f"the proof has {n_layers} layers, the networks have {len(counts)}")
 
-    entries, sizes = _entries(schema, n_layers), {"inputs": domain.n_inputs}
+    entries, sizes = _entries(schema, n_layers), {"inputs": domain.n_inputs, "outputs": f.n_outputs}
     sizes |= {f"neurons{layer}": count for layer, count in enumerate(counts)}
     for name, array in arrays.items():
         _bind(name, entries[name].sizes, array.shape, sizes)
