@@ -1,6 +1,5 @@
 """The playground in a browser: its arithmetic against the library's, and what a visitor does."""
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,6 @@ from oracles.assertions import assert_close
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "playground" / "index.html"
 EPS = np.finfo(float).eps
-
-
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if program is None or driver is None:
-        pytest.skip("no Chromium with its driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for switch in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-                   "disable-background-networking", "disable-component-update", "disable-sync"):
-        options.add_argument(f"--{switch}")
-    options.add_argument("--window-size=1200,1600")
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture
@@ -119,9 +100,7 @@ def test_neuron_follows_the_pointer_and_the_arrow_keys(page, section):
     assert state(page, section)[0]["b"][1] > dragged["b"][1]
 
 
-def test_an_old_browser_is_told_so(browser):
-    script = {"source": "delete window.PointerEvent; window.PointerEvent = undefined"}
-    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
+def test_an_old_browser_is_told_so(browser, before_pages):
+    before_pages("window.PointerEvent = undefined")
     browser.get(PAGE.as_uri())
     assert "too old" in browser.find_element("id", "problem").text
-    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
