@@ -31,6 +31,9 @@ INSTALL = {
 NEEDS_MORE = {"11_from_elsewhere.ipynb": " scikit-learn"}
 """What a notebook needs beside the library."""
 
+NOT_IN_PYODIDE = ["comm"]
+"""What JupyterLite's kernel loads from the Python Package Index, unless the site has it."""
+
 
 def write_notebooks(folder: Path) -> None:
     """Write the students' copies of the notebooks, each with a first cell that loads the library."""
@@ -70,6 +73,8 @@ def build_site(folder: Path) -> None:
         build_wheel(lite / "pypi", temporary)
         if distribution is not None:
             shutil.copytree(distribution, lite / "static" / "pyodide")
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+            subprocess.run([*pip, "--dest", str(lite / "pypi"), *NOT_IN_PYODIDE], check=True)
         subprocess.run([
             sys.executable, "-m", "jupyterlite_core", "build", "--lite-dir", str(lite),
             "--contents", str(lite / "notebooks"), "--output-dir", str(folder.resolve()),
