@@ -112,9 +112,9 @@ class Findings:
         """The time since the search began."""
         return time.perf_counter() - self._start
 
-    def check_time(self) -> None:
-        """Raise `OutOfTime` if the time limit has passed."""
-        if self.seconds > self._limit:
+    def check_time(self, reserved: float = 0.0) -> None:
+        """Raise `OutOfTime` if no more than the reserved seconds are left before the time limit."""
+        if self.seconds + reserved > self._limit:
             raise OutOfTime
 
     @property
