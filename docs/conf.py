@@ -13,11 +13,12 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(DOCS / "course")]
 os.environ["PYTHONPATH"] = str(ROOT)  # the notebooks run with the library of this checkout
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import reducednet as rn  # noqa: E402
+import slides  # noqa: E402
 
 project = "reducednet"
 author = "The reducednet developers"
@@ -143,6 +144,15 @@ def copy_playground(app, exception):
         shutil.copy(DOCS / "lite_check.js", app.outdir)
 
 
+def write_slides(app, exception):
+    """Put the slides of the course beside its pages, with the figures of the executed notebooks."""
+    if exception is None:
+        notebooks = Path(app.outdir).parent / "jupyter_execute" / "notebooks"  # MyST-NB's
+        for number, lecture in enumerate(slides.LECTURES, start=1):
+            executed = slides.read_executed(lecture, notebooks)
+            slides.write_deck(number, executed, Path(app.outdir) / "course" / "slides")
+
+
 def escape(app, what, name, obj, options, lines):
     """Keep |x| an absolute value: reStructuredText would look for a substitution."""
     for i, line in enumerate(lines):
@@ -159,4 +169,5 @@ def setup(app):
     copy_project_pages(DOCS / "project")
     app.connect("source-read", relink_page)
     app.connect("build-finished", copy_playground)
+    app.connect("build-finished", write_slides)
     app.connect("autodoc-process-docstring", escape, priority=100)

@@ -165,6 +165,11 @@ class Findings:
         return self.proofs[-1][1] if self.proofs else None
 
     @property
+    def equal(self) -> bool:
+        """True if the real functions are proved equal: no prover can find more."""
+        return bool(self.proofs) and self.proofs[-1][0] == 0.0 == self.margin
+
+    @property
     def status(self) -> str:
         """The status of a verdict at this moment."""
         if self.bound <= self.question.eps and (self.margin == 0.0 or self.question.eps > 0.0):
