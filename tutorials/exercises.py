@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 
 class Hint(AssertionError):
     """The answer to a wrong answer: Jupyter shows it as one line, without a traceback."""
@@ -28,6 +30,8 @@ class Hint(AssertionError):
 def check(function: Callable[..., str]) -> Callable[..., str]:
     """Return a check that raises only hints: for a wrong answer, and for one of another kind.
 
+    A number of NumPy's is as good an answer as one of Python's.
+
     Examples
     --------
     >>> @check
@@ -36,6 +40,8 @@ def check(function: Callable[..., str]) -> Callable[..., str]:
     ...     assert total > 3, "There are four terms."
     ...     return "Right."
     >>> check_sum(4)
+    'Right.'
+    >>> check_sum(np.int64(4))
     'Right.'
     >>> for answer in (..., 2, "four", None):
     ...     try:
@@ -49,6 +55,7 @@ def check(function: Callable[..., str]) -> Callable[..., str]:
     """
     @wraps(function)
     def checked(*answers: Any) -> str:
+        answers = tuple(a.item() if isinstance(a, np.generic) else a for a in answers)
         try:
             return function(*answers)
         except AssertionError as error:

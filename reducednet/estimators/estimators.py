@@ -26,16 +26,18 @@ from .inputs import (
 )
 
 FIT_METHODS = ("auto", "sgd", "adam", "lbfgs", "slsqp", "varpro", "exact")
+STOCHASTIC = ("adam", "sgd")
+WITH_ALPHA = ("lbfgs", "adam", "sgd", "slsqp")
+"""The methods that go through mini-batches, and those that know the penalty `alpha`."""
+FIT_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100, "exact": 100}
+"""The default limits of steps."""
 SPACES = ("reduced", "standard")
 ROUTED = ("fit", "partial_fit", "score")
 """The methods that take `sample_weight`."""
 UNCHANGED = "$UNCHANGED$"
 """scikit-learn's value for a metadata request that stays as it is."""
-FIT_STEPS = {"lbfgs": 300, "adam": 300, "sgd": 300, "varpro": 100, "slsqp": 100, "exact": 100}
-STOCHASTIC = ("adam", "sgd")
-WITH_ALPHA = ("lbfgs", "adam", "sgd", "slsqp")
 TOL, N_ITER_NO_CHANGE = 1e-4, 10
-"""scikit-learn's values: those of `tol` and `n_iter_no_change` where only the other one is given."""
+"""scikit-learn's values of `tol` and `n_iter_no_change`, where only the other one is given."""
 MOST_EXACT = 2000
 """The most samples for which ``"auto"`` may be ``"exact"``, whose time grows as their square."""
 
@@ -102,7 +104,8 @@ class ReducedEstimator:
         defaults = inspect.signature(type(self).__init__).parameters
         changed = {name: value for name, value in self.get_params().items()
                    if repr(value) != repr(defaults[name].default)}
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+        arguments = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+        return f"{type(self).__name__}({arguments})"
 
     def _repr_html_(self) -> str | None:
         """Return scikit-learn's diagram for notebooks; None, that is the plain text, without it."""
@@ -169,6 +172,7 @@ class ReducedEstimator:
         return self._set_request("score", sample_weight=sample_weight)
 
     def _set_request(self, method: str, **given: bool | str | None) -> Self:
+        """Set the requests of one method: {argument: request}."""
         sklearn = library("sklearn", f"`set_{method}_request`")
         if not sklearn.get_config()["enable_metadata_routing"]:
             raise RuntimeError(f"`set_{method}_request` works only with metadata routing: "
@@ -184,7 +188,8 @@ class ReducedEstimator:
         """Return X as an array; when fitting, record its features, otherwise check them."""
         name = type(self).__name__
         if not fitting and not hasattr(self, "network_"):
-            raise sklearn_class(NotFittedError)(f"This {name} instance is not fitted yet: call `fit` first")
+            not_fitted = sklearn_class(NotFittedError)
+            raise not_fitted(f"This {name} instance is not fitted yet: call `fit` first")
         names = feature_names(X)
         if not fitting:
             check_feature_names(names, getattr(self, "feature_names_in_", None), name)
@@ -208,10 +213,11 @@ class ReducedEstimator:
         self._set_fitted(found, task)
 
     def _partial_fit(self, X: Array, Y: Array, n_outputs: int, weight: Array) -> None:
-        """Pass once over checked samples, in the units of the first ones, and set the attributes."""
+        """Pass once over checked samples, in the units of the first ones; set the attributes."""
         choice(self.method, "method", ("auto", *STOCHASTIC))
         if self.early_stopping:
-            raise ValueError(message("early_stopping", "False for `partial_fit`, which makes one pass", True))
+            expected = "False for `partial_fit`, which makes one pass"
+            raise ValueError(message("early_stopping", expected, True))
         fitted = hasattr(self, "network_")
         start = self._network_to_continue(X, n_outputs) if fitted else None
         domain = self._domain(X)
@@ -236,8 +242,10 @@ class ReducedEstimator:
         """Return the network of the last fit, which must have the same sizes."""
         sizes = (X.shape[1], *_layers(self.hidden_layer_sizes), n_outputs)
         if self.network_.sizes != sizes:
-            raise ValueError(f"this {type(self).__name__} goes on from a network of sizes {self.network_.sizes}, "
-                             f"got parameters and samples for {sizes}: fit a new estimator")
+            raise ValueError(
+                f"this {type(self).__name__} goes on from a network of sizes "
+                f"{self.network_.sizes}, "
+                f"got parameters and samples for {sizes}: fit a new estimator")
         return self.network_
 
     def _task(
@@ -254,29 +262,42 @@ class ReducedEstimator:
         layers, alpha = _layers(self.hidden_layer_sizes), number(self.alpha, "alpha", minimum=0.0)
         method = choice(self.method, "method", FIT_METHODS)
         if method == "auto":
-            exact = self._loss == "mse" and X.shape[1] == len(layers) == 1 and not fraction
-            small = len(X) <= MANY_SAMPLES and not one_pass
-            method = self._auto if small else "adam"
-            if exact and small and len(X) <= MOST_EXACT and not alpha:
+            # exact: one input, one hidden layer, squared errors, and all samples at once
+            is_exact = self._loss == "mse" and X.shape[1] == len(layers) == 1 and not fraction
+            is_small = len(X) <= MANY_SAMPLES and not one_pass
+            method = self._auto if is_small else "adam"
+            if is_exact and is_small and len(X) <= MOST_EXACT and not alpha:
                 method = "exact"
         if alpha and method not in WITH_ALPHA:
-            raise ValueError(message("alpha", f"0 with method={method!r}, which knows no penalty", alpha))
+            expected = f"0 with method={method!r}, which knows no penalty"
+            raise ValueError(message("alpha", expected, alpha))
         return Task(
-            X, Y, weight, self._loss, n_outputs, layers,
-            domain, choice(self.bound, "bound", BOUNDS), choice(self.space, "space", SPACES),
-            method, self._n_steps(method), integer(self.n_starts, "n_starts", 1),
-            round(1.0 / fraction) if fraction else 0, flag(self.verbose, "verbose"), alpha,
-            self._batch_size(), number(self.learning_rate_init, "learning_rate_init", above=0.0),
-            self._stopping(early_stopping), early_stopping, start,
+            X=X, Y=Y, sample_weight=weight, loss=self._loss, n_outputs=n_outputs,
+            hidden_layer_sizes=layers, domain=domain,
+            bound=choice(self.bound, "bound", BOUNDS),
+            space=choice(self.space, "space", SPACES),
+            method=method,
+            n_steps=self._n_steps(method),
+            n_starts=integer(self.n_starts, "n_starts", 1),
+            n_parts=round(1.0 / fraction) if fraction else 0,
+            verbose=flag(self.verbose, "verbose"),
+            alpha=alpha,
+            batch_size=self._batch_size(),
+            learning_rate=number(self.learning_rate_init, "learning_rate_init", above=0.0),
+            stopping=self._stopping(early_stopping),
+            early_stopping=early_stopping,
+            start=start,
         )
 
     def _n_steps(self, method: str) -> int:
         """Return the limit of steps, which has two names."""
         if self.max_iter is None:
-            return FIT_STEPS[method] if self.n_steps is None else integer(self.n_steps, "n_steps", 1)
+            given = self.n_steps is not None
+            return integer(self.n_steps, "n_steps", 1) if given else FIT_STEPS[method]
         if self.n_steps is not None:
-            raise ValueError(message("max_iter", "left out if `n_steps` is given: both are the limit of steps",
-                                     f"{self.max_iter!r}, and n_steps={self.n_steps!r}"))
+            expected = "left out if `n_steps` is given: both are the limit of steps"
+            got = f"{self.max_iter!r}, and n_steps={self.n_steps!r}"
+            raise ValueError(message("max_iter", expected, got))
         return integer(self.max_iter, "max_iter", 1)
 
     def _batch_size(self) -> int:
@@ -302,10 +323,12 @@ class ReducedEstimator:
             return data_box(X)
         domain: Domain = instance(self.domain, "domain", Domain, "'data', a Box, Ball or Hull")
         if domain.n_inputs != X.shape[1]:
-            raise ValueError(message("domain", f"of dimension {X.shape[1]}, as `X`", domain.n_inputs))
+            expected = f"of dimension {X.shape[1]}, as `X`"
+            raise ValueError(message("domain", expected, domain.n_inputs))
         outside = int((~domain.contains(X)).sum())
         if outside:
-            raise ValueError(message("domain", "a domain of all samples", f"one with {outside} outside"))
+            got = f"one with {outside} outside"
+            raise ValueError(message("domain", "a domain of all samples", got))
         return domain
 
     def _outputs(self, X: Any) -> Array:
@@ -397,32 +420,33 @@ class ReducedRegressor(ReducedEstimator):
     ========================  =====================================================================
     hidden_layer_sizes        the same; the default is (20,), there (100,)
     activation                always "relu"
-    solver                    `method`; "adam" and "sgd" (here without Nesterov's form) know the rows
-                              of the reduced space
+    solver                    `method`; "adam" and "sgd" (here without Nesterov's form) know the
+                              rows of the reduced space
     alpha                     the same sum alpha / (2 n) |W|^2 is added, of standardised inputs and
                               responses, in ``space="standard"``. In the reduced space, where rows
-                              have norm 1, alpha / n times the sum of |c_j|, the norms of the outgoing
-                              weights: with one hidden layer its least value is the same, since
-                              scaling a neuron leaves |w_j| |c_j| <= (|w_j|^2 + |c_j|^2) / 2. With
-                              more layers only the outgoing weights are penalised: not the same. Two
-                              classes have two outputs here, one there: v / 2 and -v / 2 for v. The
-                              default is 0, there 1e-4
+                              have norm 1, alpha / n times the sum of |c_j|, the norms of the
+                              outgoing weights: with one hidden layer its least value is the same,
+                              since scaling a neuron leaves |w_j| |c_j| <=
+                              (|w_j|^2 + |c_j|^2) / 2. With more layers only the outgoing weights
+                              are penalised: not the same. Two classes have two outputs here, one
+                              there: v / 2 and -v / 2 for v. The default is 0, there 1e-4
     batch_size                the same; "auto" is 64, there min(200, n)
     learning_rate_init        the same; the default is 0.01, there 0.001
-    learning_rate, power_t,   not there: the rate is constant, momentum is 0.9, samples are shuffled,
-    momentum, shuffle, ...    Adam has its usual constants
+    learning_rate, power_t,   not there: the rate is constant, momentum is 0.9, samples are
+    momentum, shuffle, ...    shuffled, Adam has its usual constants
     max_iter                  the same, or `n_steps`: passes of "adam" and "sgd", else iterations;
                               no warning at the limit
-    tol, n_iter_no_change     the same rule if given, for every method, L-BFGS too; the training loss
-                              is that of all samples after the step, there a mean over the pass
+    tol, n_iter_no_change     the same rule if given, for every method, L-BFGS too; the training
+                              loss is that of all samples after the step, there a mean over the pass
     early_stopping            the same, by the loss of the held-out samples, there by their score.
                               False there holds nothing out: here that is ``validation_fraction=0``
     validation_fraction       without early stopping it chooses the number of steps; 0.2, there 0.1
     warm_start, partial_fit   the same; units are those of the first samples of `partial_fit`
     sample_weight             the same
     random_state              the same seed gives other random numbers
-    `coefs_`, `intercepts_`   ``network_.weights``, ``network_.thresholds``, ``.output_weights`` (their
-                              transposes there), ``.output_bias``: for samples in their own units
+    `coefs_`, `intercepts_`   ``network_.weights``, ``network_.thresholds``, ``.output_weights``
+                              (their transposes there), ``.output_bias``: for samples in their own
+                              units
     `loss_`, `loss_curve_`    squared errors in units of the variance, summed over outputs, with the
                               penalty; there half of the squared errors, averaged
     ========================  =====================================================================
@@ -494,7 +518,10 @@ class ReducedRegressor(ReducedEstimator):
         return self
 
     def set_partial_fit_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
-        """Set whether meta-estimators pass `sample_weight` to `partial_fit`, like `set_fit_request`."""
+        """Set whether meta-estimators pass `sample_weight` to `partial_fit`.
+
+        Like `set_fit_request`.
+        """
         return self._set_request("partial_fit", sample_weight=sample_weight)
 
     def predict(self, X: Any) -> Array:
@@ -608,8 +635,9 @@ class ReducedClassifier(ReducedEstimator):
         labels = check_labels(y, len(X))
         weight = check_sample_weight(sample_weight, len(X))
         if first and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit: `classes`, all "
-                             "labels there will be")
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: `classes`, all labels "
+                "there will be")
         if classes is not None:
             known, _ = encode(check_labels(classes, len(np.atleast_1d(classes))))
             if len(known) < 2:
@@ -626,12 +654,14 @@ class ReducedClassifier(ReducedEstimator):
         return self
 
     def _check_same_classes(self, classes: Any) -> None:
+        """Refuse classes that are not those of the last fit."""
         if not np.array_equal(classes, self.classes_):
-            raise ValueError(message("y", f"of the classes of the last fit, {self.classes_.tolist()}",
-                                     classes.tolist()))
+            expected = f"of the classes of the last fit, {self.classes_.tolist()}"
+            raise ValueError(message("y", expected, classes.tolist()))
 
     def set_partial_fit_request(
-        self, *, classes: bool | str | None = UNCHANGED, sample_weight: bool | str | None = UNCHANGED,
+        self, *, classes: bool | str | None = UNCHANGED,
+        sample_weight: bool | str | None = UNCHANGED,
     ) -> Self:
         """Set what meta-estimators pass to `partial_fit`, like `set_fit_request`."""
         return self._set_request("partial_fit", classes=classes, sample_weight=sample_weight)
@@ -639,15 +669,15 @@ class ReducedClassifier(ReducedEstimator):
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class at X, (n_samples, n_classes).
 
-        It is computed from the outputs, so that it stays finite where a probability is 0 in floating
-        point.
+        It is computed from the outputs, so that it stays finite where a probability is 0 in
+        floating point.
         """
         outputs = self._outputs(X)
         differences = outputs - outputs.max(axis=1, keepdims=True)
         return np.asarray(differences - np.log(np.exp(differences).sum(axis=1, keepdims=True)))
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class at X, (n_samples, n_classes): the softmax of the outputs."""
+        """Return the probability of each class at X, (n_samples, n_classes): the softmax."""
         outputs = self._outputs(X)
         exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
@@ -661,7 +691,8 @@ class ReducedClassifier(ReducedEstimator):
         """Return the accuracy: the share of samples, by weight, whose label is predicted."""
         predicted = self.predict(X)
         labels = check_labels(y, len(predicted))
-        return float(np.average(labels == predicted, weights=check_sample_weight(sample_weight, len(predicted))))
+        weight = check_sample_weight(sample_weight, len(predicted))
+        return float(np.average(labels == predicted, weights=weight))
 
 
 def _layers(sizes: Any) -> tuple[int, ...]:
@@ -669,7 +700,8 @@ def _layers(sizes: Any) -> tuple[int, ...]:
     if isinstance(sizes, (int, np.integer)):
         sizes = (sizes,)
     if isinstance(sizes, (str, bytes)) or not np.iterable(sizes):
-        raise TypeError(message("hidden_layer_sizes", "an integer or a tuple of integers", repr(sizes)))
+        expected = "an integer or a tuple of integers"
+        raise TypeError(message("hidden_layer_sizes", expected, repr(sizes)))
     layers = tuple(integer(size, "hidden_layer_sizes", 1) for size in sizes)
     if not layers:
         raise ValueError(message("hidden_layer_sizes", "at least one layer", "none"))

@@ -28,6 +28,7 @@ HELD_OUT = 200
 """Parts are held out in turn until this many samples have been held out, or all."""
 
 BATCH_SIZE = 64
+"""How many samples a mini-batch has by default."""
 
 MANY_SAMPLES = 10_000
 """More samples than these need no start that is slow to overfit, so the fast one is taken. The
@@ -42,9 +43,10 @@ class Task(NamedTuple):
     """The samples and the checked parameters of a fit.
 
     Y is (n_samples, n_outputs); for ``loss="cross_entropy"`` it is (n_samples, 1), class numbers
-    from 0. Sample weights are larger than 0. `stopping` is (tol, n_iter_no_change), or None for
-    this library's own rule. `start` is a network in the units of the samples, from which the fit
-    continues, or None.
+    from 0. Sample weights are larger than 0. The samples are dealt into `n_parts` parts, which are
+    held out in turn; 0 holds nothing out. `alpha` is scikit-learn's penalty. `stopping` is
+    (tol, n_iter_no_change), or None for this library's own rule. `start` is a network in the units
+    of the samples, from which the fit continues, or None.
     """
 
     X: Array
@@ -112,12 +114,13 @@ def distinct_samples(X: Array, Y: Array, weight: Array) -> tuple[Array, Array, A
 
     Examples
     --------
-    >>> X, Y, weight = distinct_samples(np.array([[2.0], [1.0], [2.0]]), np.zeros((3, 1)), np.ones(3))
+    >>> X = np.array([[2.0], [1.0], [2.0]])
+    >>> X, Y, weight = distinct_samples(X, np.zeros((3, 1)), np.ones(3))
     >>> X.tolist(), weight.tolist()
     ([[1.0], [2.0]], [0.5, 1.0])
     """
     rows = np.column_stack([X, Y]) + 0.0  # -0.0 and 0.0 are the same
-    weight = np.ldexp(weight, -int(np.frexp(weight.max())[1]))  # exact; sums stay finite
+    weight = np.ldexp(weight, _exponent_to_one(weight))  # exact; sums stay finite
     order = np.argsort(rows[:, 0])
     first = rows[order, 0]
     if (first[1:] > first[:-1]).all():  # the first column alone sorts them: much faster
@@ -126,6 +129,11 @@ def distinct_samples(X: Array, Y: Array, weight: Array) -> tuple[Array, Array, A
         rows, labels = np.unique(rows, axis=0, return_inverse=True)
         weight = np.bincount(labels.ravel(), weights=weight).astype(np.float64)
     return rows[:, :X.shape[1]], rows[:, X.shape[1]:], weight
+
+
+def _exponent_to_one(weight: Array) -> int:
+    """Return the e for which the largest weight times 2^e is in [1/2, 1)."""
+    return -int(np.frexp(weight.max())[1])
 
 
 def stratified_parts(strata: np.ndarray, n_parts: int, rng: np.random.Generator) -> np.ndarray:
@@ -149,15 +157,18 @@ def absorb_scaling(
 ) -> Network:
     """Return the network of x that computes mean + scale N(z), with z the used columns, scaled.
 
-    W <- W / scale,   b <- b - W mean / scale   (first layer),   C <- scale C,   a <- mean + scale a
+        W <- W / scale,   b <- b - (W / scale) mean   (first layer),
+        C <- scale C,     a <- mean + scale a
     """
+    W_used = network.weights[0] / inputs.scale
     W = np.zeros((network.sizes[1], len(used)))
-    W[:, used] = network.weights[0] / inputs.scale
-    b = network.thresholds[0] - (network.weights[0] / inputs.scale) @ inputs.mean
+    W[:, used] = W_used
+    b = network.thresholds[0] - W_used @ inputs.mean
     assert network.output_bias is not None
     return Network(
         [W, *network.weights[1:]], [b, *network.thresholds[1:]],
-        network.output_weights * outputs.scale[:, np.newaxis], outputs.mean + outputs.scale * network.output_bias,
+        network.output_weights * outputs.scale[:, np.newaxis],
+        outputs.mean + outputs.scale * network.output_bias,
     )
 
 
@@ -173,10 +184,10 @@ def fit(task: Task, rng: np.random.Generator) -> Fit:
     inputs, used = _input_scaling(X, weight, task.domain)
     outputs = _output_scaling(Y, weight, task)
     Z = inputs.standardise(X[:, used])
-    targets = Y[:, 0] if task.loss == "cross_entropy" else outputs.standardise(Y)
-    strata = Y[:, 0] if task.loss == "cross_entropy" else np.zeros(len(Y))
+    targets = _targets(Y, outputs, task)
     part = None
     if task.n_parts and len(Y) > 1:
+        strata = Y[:, 0] if task.loss == "cross_entropy" else np.zeros(len(Y))
         part = stratified_parts(strata, min(task.n_parts, len(Y)), rng)
     box = _standardised_box(task.domain, inputs, used)
     if task.start is not None:
@@ -185,13 +196,19 @@ def fit(task: Task, rng: np.random.Generator) -> Fit:
     else:
         runs = [_run(_start(task, box, Z, rng), Z, targets, weight, part, task, rng)
                 for _ in range(task.n_starts)]
-    result, curve = min(runs, key=_criterion)
+    result, curve = min(runs, key=_least_loss)
     losses = result.history["loss"]
-    return Fit(_in_units(result.network, inputs, outputs, used, task), losses, curve, len(losses) - 1)
+    network = _in_units(result.network, inputs, outputs, used, task)
+    return Fit(network, losses, curve, len(losses) - 1)
+
+
+def _targets(Y: Array, outputs: Scaling, task: Task) -> Array:
+    """Return what the standardised network is trained on: responses, or class numbers."""
+    return Y[:, 0] if task.loss == "cross_entropy" else outputs.standardise(Y)
 
 
 class Stream(NamedTuple):
-    """A fit that goes on with further samples, in the units of the first ones.
+    """A fit that continues with further samples, in the units of the first ones.
 
     `state` is that of the optimiser after the last pass, empty at first, and `rng` draws the order
     of samples. `kind` is the space, the kind of interval and the method, for which the state is.
@@ -242,8 +259,9 @@ def continue_stream(stream: Stream, task: Task) -> tuple[Stream, Fit]:
             network.weights, network.thresholds, network.output_weights, network.output_bias,
             domain=box, bound=task.bound,
         )
-    targets = Y[:, 0] if task.loss == "cross_entropy" else stream.outputs.standardise(Y)
+    targets = _targets(Y, stream.outputs, task)
     state = _with_new_order(stream.state, len(X), task.batch_size, stream.rng)
+    # `train` continues from a result, of which only the network and the state count here
     earlier = TrainingResult(network, {"step": np.empty(0)}, False, "", state)
     result = _train(earlier, stream.inputs.standardise(X), targets, weight, 1, task, stream.rng)
     network = network.with_vector(result.state["vector"])
@@ -273,7 +291,7 @@ def _standardised_box(domain: Domain, inputs: Scaling, used: np.ndarray) -> Box:
 def _in_units(
     network: Network, inputs: Scaling, outputs: Scaling, used: np.ndarray, task: Task
 ) -> Network:
-    """Return the network in the units of the samples, in the space and on the domain of the task."""
+    """Return the network in the units of the samples, in the task's space and on its domain."""
     network = absorb_scaling(network, inputs, outputs, used)
     return reduce(network, task.domain, task.bound) if task.space == "reduced" else network
 
@@ -285,7 +303,8 @@ def _continued(
 
     It undoes `absorb_scaling`. Inputs that are not used have the values in `constants`:
 
-    b <- b + W mean + W_unused constants,   W <- scale W,   C <- C / scale,   a <- (a - mean) / scale
+        b <- b + W mean + W_unused constants,   W <- scale W,
+        C <- C / scale,                         a <- (a - mean) / scale
     """
     network = task.start
     assert network is not None and network.output_bias is not None
@@ -342,19 +361,21 @@ def _run(
     if part is None:
         rule = _NoChange(*task.stopping) if task.stopping else None
         return _train(start, Z, targets, weight, task.n_steps, task, rng, callback=rule), None
-    n_steps, curve, held = task.n_steps, np.zeros(task.n_steps + 1), 0.0
+    n_steps, curve, total_weight = task.n_steps, np.zeros(task.n_steps + 1), 0.0
     for number in range(int(part.max()) + 1):
         out = part == number
         result = _train(start, Z[~out], targets[~out], weight[~out], n_steps, task, rng,
                         validation=(Z[out], targets[out], weight[out]),
                         callback=_NoChange(*task.stopping) if task.stopping else _Patience())
+        losses = result.history["validation_loss"]
         if task.early_stopping:
-            return result, result.history["validation_loss"]
-        curve += weight[out].sum() * _extended(result.history["validation_loss"], n_steps + 1)
-        held += weight[out].sum()
-        if (part <= number).sum() >= HELD_OUT:
+            return result, losses
+        weight_out = weight[out].sum()
+        curve += weight_out * _extended(losses, n_steps + 1)
+        total_weight += weight_out
+        if (part <= number).sum() >= HELD_OUT:  # so many have been held out by now
             break
-    curve /= held
+    curve /= total_weight
     if task.method != "exact":  # its network does not come step by step
         n_steps = max(int(np.argmin(curve)), 1)
     return _train(start, Z, targets, weight, n_steps, task, rng), curve
@@ -371,13 +392,16 @@ def _train(
                     "record_every": per_pass}
         n_steps *= per_pass
     elif task.method == "lbfgs" and len(task.X) > MANY_SAMPLES:
-        options["threshold_unit"] = 1.0
-    return train(start, Z, targets, task.method, loss=task.loss, sample_weight=weight, n_steps=n_steps, rng=rng,
-                 progress=task.verbose, allow_outside=True, weight_decay=_weight_decay(task), **options)
+        options["threshold_unit"] = 1.0  # see MANY_SAMPLES
+    return train(
+        start, Z, targets, task.method, loss=task.loss, sample_weight=weight, n_steps=n_steps,
+        rng=rng, progress=task.verbose, allow_outside=True, weight_decay=_weight_decay(task),
+        **options,
+    )
 
 
 def _weight_decay(task: Task) -> float:
-    """Return the strength of `train`'s weight decay that makes its loss MLPRegressor's, or a multiple.
+    """Return the strength of weight decay that makes our loss a multiple of scikit-learn's.
 
     scikit-learn adds alpha / (2 n) |W|^2, with n the sum of sample weights, to the mean cross
     entropy, or to half the squared error, averaged over the K outputs. Ours is the sum over the
@@ -386,8 +410,8 @@ def _weight_decay(task: Task) -> float:
     if not task.alpha:
         return 0.0
     factor = 2.0 * task.n_outputs if task.loss == "mse" else 1.0
-    # in any order, a weight of 2 or a sample given twice: the same bits
-    exponent = -int(np.frexp(task.sample_weight.max())[1])
+    # the exact sum: in any order, a weight of 2 or a sample given twice, the same bits
+    exponent = _exponent_to_one(task.sample_weight)
     total = math.fsum(np.ldexp(task.sample_weight, exponent))
     return float(np.ldexp(factor * task.alpha / total, exponent))
 
@@ -428,6 +452,7 @@ def _extended(losses: Array, length: int) -> Array:
     return np.append(losses, np.full(length - len(losses), losses[-1]))
 
 
-def _criterion(run: tuple[TrainingResult, Array | None]) -> float:
+def _least_loss(run: tuple[TrainingResult, Array | None]) -> float:
+    """Return the loss by which starts are compared: that of held-out samples if there are any."""
     result, curve = run
     return float(result.history["loss"].min() if curve is None else curve.min())

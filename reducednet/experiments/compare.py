@@ -166,7 +166,7 @@ def compare(
     steps = None if n_steps is None else integer(n_steps, "n_steps", 1)
     name, data = _data(target, layout[0], samples, test_points, test, np.random.default_rng(root))
     problem = Problem(*layout, _domain(target, domain, data), *data, steps)
-    seeds = root.spawn(which.stop)
+    seeds = root.spawn(which.stop)  # start k has the same seed in every part of a study
     study = Study(
         name, layout[0], len(data[0]), len(data[2]), _seed_text(root), which.stop, chosen, (),
         problem=_settings(problem, seeds[0]))
@@ -195,7 +195,8 @@ def _methods(methods: Any) -> tuple[Method, ...]:
         method if isinstance(method, Method) else method_named(method) for method in methods)
     labels = [method.label for method in chosen]
     if not chosen or len(set(labels)) != len(labels):
-        raise ValueError(message("methods", "a list of at least one method, with different labels", labels))
+        expected = "a list of at least one method, with different labels"
+        raise ValueError(message("methods", expected, labels))
     return chosen
 
 
@@ -238,7 +239,8 @@ def _settings(problem: Problem, first: np.random.SeedSequence) -> dict[str, Any]
     }
 
 
-# ------------------------------------------------------------------------------------------- the data
+# the data
+
 
 def _data(
     target: Any, sizes: tuple[int, ...], n: int | None, test_points: int, test: Any,
@@ -249,7 +251,8 @@ def _data(
         target = target_named(target)
     if isinstance(target, Target):
         if test is not None:
-            raise ValueError(message("test", "None for a target, which makes its own", type(test).__name__))
+            expected = "None for a target, which makes its own"
+            raise ValueError(message("test", expected, type(test).__name__))
         return target.name, _sampled(target, sizes, n, integer(test_points, "test_points", 2), rng)
     if n is not None:
         raise ValueError(message("samples", "None where the target is a pair (X, y)", n))
@@ -257,10 +260,11 @@ def _data(
     if test is not None:
         return "data", (X, y, *_pair(test, "test", sizes))
     if len(X) < 2:
-        raise ValueError(message("target", "at least two samples, one of them for the test", len(X)))
+        expected = "at least two samples, one of them for the test"
+        raise ValueError(message("target", expected, len(X)))
     order, n_test = rng.permutation(len(X)), max(len(X) // 5, 1)
-    held, kept = order[:n_test], order[n_test:]
-    return "data", (X[kept], y[kept], X[held], y[held])
+    held_out, kept = order[:n_test], order[n_test:]
+    return "data", (X[kept], y[kept], X[held_out], y[held_out])
 
 
 def _sampled(
@@ -309,7 +313,8 @@ def _domain(target: Any, domain: Domain | None, data: tuple[Array, Array, Array,
     return domain
 
 
-# ------------------------------------------------------------------------------------------- the runs
+# the runs
+
 
 def _collect(
     problem: Problem, tasks: list[Task], runs: list[Run], executor: Any,
@@ -385,12 +390,14 @@ def _run(problem: Problem, task: Task) -> Run:
     except Exception as exception:  # of any kind: it is recorded, and the other runs continue
         return Run.failure(label, task.start, exception, time.thread_time() - began)
     history = result.history
+    # the step whose network was returned: that of the least loss, of held-out samples if there are
     losses = history.get("validation_loss", history["loss"])
     best = int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
     return Run(
         label, task.start, float(history["loss"][0]), float(history["loss"][best]), error,
-        time.thread_time() - began, int(history["step"][-1]), bool(result.converged), result.message,
-        int(history["dead"][best]), int(history["always_on"][best]), result.network,
+        time.thread_time() - began, int(history["step"][-1]), bool(result.converged),
+        result.message, int(history["dead"][best]), int(history["always_on"][best]),
+        result.network,
     )
 
 

@@ -97,7 +97,8 @@ class Study:
         best = min(found, key=lambda run: run.train_loss, default=None)
         if best is None or best.network is None:
             reason = "no such run" if best is None else f"it failed with {best.message}"
-            raise ValueError(message("start", f"of a finished run of {label!r}", f"{start}: {reason}"))
+            expected = f"of a finished run of {label!r}"
+            raise ValueError(message("start", expected, f"{start}: {reason}"))
         return best.network
 
     def table(self, failure: float = FAILURE) -> list[dict[str, Any]]:
@@ -129,18 +130,20 @@ class Study:
     def _row(self, label: str, errors: Array, first: Array, failure: float) -> dict[str, Any]:
         """Return the row of one method; `first` are the first method's errors."""
         seconds = [run.seconds for run in self.runs if run.label == label]
-        finished, reference = errors[~np.isnan(errors)], first[~np.isnan(first)]
-        if not len(finished):
+        made, reference = errors[~np.isnan(errors)], first[~np.isnan(first)]
+        if not len(made):
             names = ("median", "low", "high", "lower quartile", "upper quartile", "worst")
             nothing = dict.fromkeys(names, np.nan)
-            return {"method": label, "runs": 0, **nothing, "failures": 0, "seconds": np.nan, "ratio": np.nan,
-                    "won": np.nan}
-        lower, median, upper, worst = quantiles(finished, [0.25, 0.5, 0.75, 1.0]).tolist()
-        low, high = median_interval(finished)
+            return {
+                "method": label, "runs": 0, **nothing, "failures": 0, "seconds": np.nan,
+                "ratio": np.nan, "won": np.nan,
+            }
+        lower, median, upper, worst = quantiles(made, [0.25, 0.5, 0.75, 1.0]).tolist()
+        low, high = median_interval(made)
         return {
-            "method": label, "runs": len(finished), "median": median, "low": low, "high": high,
+            "method": label, "runs": len(made), "median": median, "low": low, "high": high,
             "lower quartile": lower, "upper quartile": upper, "worst": worst,
-            "failures": int((finished > failure).sum()), "seconds": float(np.mean(seconds)),
+            "failures": int((made > failure).sum()), "seconds": float(np.mean(seconds)),
             "ratio": _ratio(reference, median), "won": _share_won(errors, first),
         }
 
@@ -169,7 +172,9 @@ class Study:
         Examples
         --------
         >>> from reducednet.experiments.compare import compare
-        >>> parts = [compare("sin4pi", (1, 4, 1), range(k, 4, 2), ["ball"], n_steps=5) for k in (0, 1)]
+        >>> def part(k):
+        ...     return compare("sin4pi", (1, 4, 1), range(k, 4, 2), ["ball"], n_steps=5)
+        >>> parts = [part(0), part(1)]
         >>> parts[0].message, parts[0].merge(parts[1]).message
         ('part: 2 of 4 runs', 'finished')
         """
@@ -214,18 +219,20 @@ class Study:
     def __repr__(self) -> str:
         sizes = "-".join(map(str, self.sizes))
         medians = ", ".join(f"{row['method']} {row['median']:.1e}" for row in self.table())
-        return f"Study({self.target}, {sizes}, {self.starts} starts, {self.message}; medians: {medians})"
+        return (f"Study({self.target}, {sizes}, {self.starts} starts, {self.message}; "
+                f"medians: {medians})")
 
     def _repr_html_(self) -> str:
         rows = [{key: _cell(value) for key, value in row.items()} for row in self.table()]
         head = "".join(f"<th>{name}</th>" for name in rows[0])
-        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row.values())}</tr>" for row in rows)
+        lines = ["".join(f"<td>{cell}</td>" for cell in row.values()) for row in rows]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
         title = html.escape(repr(self))
         return f"<p>{title}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def completeness(n_runs: int, total: int) -> str:
-    """Return the message of a study with so many runs, of which nobody asked for more.
+    """Return the message of a study that has all runs that were asked for, of a total.
 
     Examples
     --------
@@ -236,7 +243,9 @@ def completeness(n_runs: int, total: int) -> str:
 
 
 def quantiles(values: Array, q: Sequence[float]) -> Array:
-    """Return the quantiles along the last axis, linear between order statistics; values may be inf.
+    """Return the quantiles along the last axis, linear between order statistics.
+
+    Values may be inf: failed runs count as the worst.
 
     Examples
     --------
@@ -246,7 +255,7 @@ def quantiles(values: Array, q: Sequence[float]) -> Array:
     ordered = np.sort(values, axis=-1)
     rank = np.asarray(q) * (ordered.shape[-1] - 1)
     low, high = ordered[..., np.floor(rank).astype(int)], ordered[..., np.ceil(rank).astype(int)]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # inf - inf, where low == high is taken
         return np.where(low == high, low, low + (rank - np.floor(rank)) * (high - low))
 
 
@@ -259,7 +268,7 @@ def median_interval(values: Array) -> tuple[float, float]:
 
 
 def _ratio(reference: Array, median: float) -> float:
-    """Return the median of the reference over this one, nan without a reference."""
+    """Return the median of the reference divided by this one, nan without a reference."""
     if not len(reference):
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -275,4 +284,5 @@ def _share_won(errors: Array, first: Array) -> float:
 
 
 def _cell(value: Any) -> str:
+    """Return a value as a cell of the HTML table; floats have three digits and no minus zero."""
     return f"{value:z.3g}" if isinstance(value, float) else html.escape(str(value))

@@ -27,22 +27,28 @@ from .methods import Method, Run
 FORMAT, VERSION = "reducednet study", 1
 _FLOATS = ("start_loss", "train_loss", "test_error", "seconds")
 _COUNTS = ("method", "start", "steps", "converged", "dead", "always_on")
-_PLAIN = {"target": str, "seed": str, "message": str}
+"""The numbers of a run; `method` is the index of its method, `converged` 0 or 1."""
+_TEXTS = ("target", "seed", "message")
 _NUMBERS = ("n_samples", "n_test", "starts")
+"""The attributes of a study that its header holds as they are."""
 
 
 def study_bytes(study: Mapping[str, Any]) -> bytes:
     """Return the attributes of a Study as the bytes of a .npz file, always the same."""
-    runs, networks = study["runs"], [run.network for run in study["runs"] if run.network is not None]
-    order = {method.label: index for index, method in enumerate(study["methods"])}
+    runs = study["runs"]
+    index_of = {method.label: index for index, method in enumerate(study["methods"])}
     numbers = {name: [getattr(run, name) for run in runs] for name in (*_FLOATS, *_COUNTS[1:])}
-    numbers["method"] = [order[run.label] for run in runs]
-    none = (0,) * (len(study["sizes"]) - 2)
-    numbers["widths"] = [none if run.network is None else run.network.sizes[1:-1] for run in runs]
+    numbers["method"] = [index_of[run.label] for run in runs]
+    no_widths = (0,) * (len(study["sizes"]) - 2)
+    numbers["widths"] = [
+        no_widths if run.network is None else run.network.sizes[1:-1] for run in runs
+    ]
     columns = {name: np.array(values, dtype=float) for name, values in numbers.items()}
+    networks = [run.network for run in runs if run.network is not None]
     columns["vectors"] = np.concatenate([network.to_vector() for network in networks])
-    domain = next((network.domain for network in networks if isinstance(network, ReducedNetwork)), None)
-    header = {name: study[name] for name in ("sizes", *_PLAIN, *_NUMBERS)} | {
+    domains = (one.domain for one in networks if isinstance(one, ReducedNetwork))
+    domain = next(domains, None)  # all have the same
+    header = {name: study[name] for name in ("sizes", *_TEXTS, *_NUMBERS)} | {
         "problem": dict(study["problem"]),
         "methods": [plain_method(method) for method in study["methods"]],
         "messages": [run.message for run in runs],
@@ -63,8 +69,8 @@ def plain_method(method: Method) -> dict[str, Any]:
 def _text(value: Any) -> Any:
     """Return the numbers of an array as lists, anything else as its str without addresses.
 
-    Another process, which has other addresses, gives the same text: by it a study that goes on
-    knows its methods again.
+    Another process, which has other addresses, gives the same text: by it a resumed study
+    recognises its methods.
     """
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
@@ -77,12 +83,12 @@ def read_study(path: str) -> dict[str, Any]:
     Raises
     ------
     TypeError, ValueError
-        If `study_bytes` does not write such files. Reading allocates no more memory than the size
-        of the file justifies.
+        If the file is none that `study_bytes` writes. Reading allocates no more memory than the
+        size of the file justifies.
     """
     header, members = read_archive(path, FORMAT, VERSION)
     study: dict[str, Any] = {
-        name: instance(header.get(name), name, kind, "text") for name, kind in _PLAIN.items()}
+        name: instance(header.get(name), name, str, "text") for name in _TEXTS}
     study |= {name: integer(header.get(name), name, 1) for name in _NUMBERS}
     study["sizes"] = layer_sizes(header.get("sizes"))
     settings = header.get("problem", {})  # files of version 0.1 have none
@@ -104,7 +110,8 @@ def _runs(
     columns: dict[str, Any] = {name: _column(members, name, len(messages)) for name in _FLOATS}
     limits = {"method": len(study["methods"]), "start": study["starts"], "converged": 2}
     for name in _COUNTS:
-        columns[name] = _whole(_column(members, name, len(messages)), name, limits.get(name, 2**53))
+        values = _column(members, name, len(messages))
+        columns[name] = _whole_numbers(values, name, limits.get(name, 2**53))
     methods = [study["methods"][index] for index in columns.pop("method")]
     networks = _networks(header, members, study["sizes"], methods)
     rows = [dict(zip(columns, row)) for row in zip(*(column for column in columns.values()))]
@@ -128,16 +135,18 @@ def _column(members: Mapping[str, bytes], name: str, *shape: int) -> list[Any]:
 
 
 def _member(members: Mapping[str, bytes], name: str) -> Array:
+    """Return an array of the file."""
     if name not in members:
         raise ValueError(f"member {name} is missing")
     return read_array(members[name], name)
 
 
-def _whole(values: list[float], name: str, limit: int) -> list[int]:
+def _whole_numbers(values: list[float], name: str, limit: int) -> list[int]:
     """Check that the numbers are whole, from 0 to limit - 1, and return them as ints."""
     for value in values:
         if not (0 <= value < limit and value == int(value)):
-            raise ValueError(message(f"member {name}", f"whole numbers from 0 to {limit - 1}", value))
+            expected = f"whole numbers from 0 to {limit - 1}"
+            raise ValueError(message(f"member {name}", expected, value))
     return [int(value) for value in values]
 
 
@@ -149,13 +158,14 @@ def _networks(
     vector = _member(members, "vectors").ravel()
     output_bias = flag(header.get("output_bias"), "output_bias")
     rows = _column(members, "widths", len(methods), len(sizes) - 2)
-    widths = [_whole(row, "widths", 2**53) for row in rows]
+    widths = [_whole_numbers(row, "widths", 2**53) for row in rows]
     layouts = [Layout((sizes[0], *row, sizes[-1]), output_bias) if all(row) else None
-               for row in widths]
+               for row in widths]  # a failed run has the widths 0
     needed = sum(layout.n_parameters for layout in layouts if layout is not None)
     if needed != len(vector):
         raise ValueError(message("member vectors", f"of {needed} numbers", len(vector)))
-    domain = _domain(header, members) if any(method.space == "reduced" for method in methods) else None
+    is_needed = any(method.space == "reduced" for method in methods)
+    domain = _domain(header, members) if is_needed else None
     networks: list[Network | None] = []
     start = 0
     for layout, method in zip(layouts, methods):
@@ -178,6 +188,7 @@ def _domain(header: Mapping[str, Any], members: Mapping[str, bytes]) -> Domain |
 
 
 def _network(part: Parameters, activation: Any, method: Method, domain: Any) -> Network:
+    """Return the network with these parameters in the space of its method."""
     arrays = (part.weights, part.thresholds, part.output_weights, part.output_bias, activation)
     if method.space == "standard":
         return Network(*arrays)

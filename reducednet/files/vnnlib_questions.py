@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from itertools import product
 from fractions import Fraction
+from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,8 @@ from .vnnlib import bounded_text, commands
 
 MOST_CHARACTERS = 1 << 22
 """The longest text that is given to the parser, which takes many times its memory."""
+MOST_SIZE = MOST_CHARACTERS // 8
+"""The most inputs or outputs: the bounds of each take more characters than these."""
 MOST_ALTERNATIVES = 10_000
 """The largest number of alternatives that conditions on outputs may be expanded to."""
 MOST_DIGITS = 400
@@ -90,8 +92,8 @@ class Question(NamedTuple):
     def is_refuted_by(self, gap: float) -> bool:
         """Return True if a point that refutes the tolerance is a counterexample of the file.
 
-        The tolerance may be a little below the limit, and the gap, rounded down, is no more than the
-        exact difference or lead at the point, which is above the tolerance.
+        The tolerance may be a little below the limit, and the gap, rounded down, is no more than
+        the exact difference or lead at the point, which is above the tolerance.
         """
         if self.closed:
             return Fraction(gap) >= self.limit
@@ -136,12 +138,14 @@ def read_question(path: str, required: bool = False) -> Question:
     """
     text = bounded_text(path)
     if not is_version_2(text):
-        raise ValueError("a question about two networks is a VNN-LIB 2.0 text, which declares them; "
-                         "`--domain` reads the box of a file of version 1")
+        raise ValueError(
+            "a question about two networks is a VNN-LIB 2.0 text, which declares them; "
+            "`--domain` reads the box of a file of version 1")
     query = parsed(text)
     if len(query.networks) != 2:
-        raise ValueError(f"the file is about {_count(len(query.networks), 'network')}: only questions "
-                         "about two can be asked (`--domain` reads its box)")
+        raise ValueError(
+            f"the file is about {_count(len(query.networks), 'network')}: only questions "
+            "about two can be asked (`--domain` reads its box)")
     sizes = _sizes(query)
     on_inputs, alternatives = _sorted_conditions(query)
     box = _box(on_inputs, sizes[0], query)
@@ -151,10 +155,11 @@ def read_question(path: str, required: bool = False) -> Question:
         alternatives = _negated(alternatives)
     if all(len(one) == 1 for one in alternatives):
         return _about_values(box, alternatives, sizes)
-    if len(alternatives) == 1 and all(_difference(one) is not None for one in alternatives[0]):
+    if len(alternatives) == 1 and all(_of_one_output(one) is not None for one in alternatives[0]):
         raise ValueError(
-            "the file asks for an input where all differences are small, which `verify` does not look "
-            "for; if it states what has to hold, say so (`required`, on the command line `--required`)")
+            "the file asks for an input where all differences are small, which `verify` does not "
+            "look for; if it states what has to hold, say so (`required`, on the command line "
+            "`--required`)")
     return _about_decisions(box, alternatives, sizes)
 
 
@@ -164,9 +169,10 @@ def read_question(path: str, required: bool = False) -> Question:
 def parsed(text: str) -> Any:
     """Return the query of the package vnnlib, after limits of its length and depth were checked."""
     if len(text) > MOST_CHARACTERS:
-        raise ValueError(f"a VNN-LIB 2.0 text of at most {MOST_CHARACTERS} characters is read, this "
-                         f"one has {len(text)}")
-    for _ in commands(text.split("\n")):
+        raise ValueError(
+            f"a VNN-LIB 2.0 text of at most {MOST_CHARACTERS} characters is read, this "
+            f"one has {len(text)}")
+    for _ in commands(text.split("\n")):  # refuses parentheses that are too deep
         pass
     vnnlib = library("vnnlib", "reading VNN-LIB 2.0 files")
     try:
@@ -190,23 +196,18 @@ def _sizes(query: Any) -> tuple[int, int]:
     for network in query.networks:
         parts = network.inputs, network.outputs
         if any(len(part) != 1 for part in parts):
-            raise ValueError(f"network {network.name} must have one input and one output array, got "
-                             f"{len(parts[0])} and {len(parts[1])}")
-        sizes = _product(parts[0][0].shape), _product(parts[1][0].shape)
-        if not 1 <= min(sizes) <= max(sizes) <= MOST_CHARACTERS // 8:
-            raise ValueError(f"network {network.name} has too many inputs or outputs, or none: {sizes}")
+            raise ValueError(
+                f"network {network.name} must have one input and one output array, got "
+                f"{len(parts[0])} and {len(parts[1])}")
+        n_inputs, n_outputs = (prod(int(length) for length in part[0].shape) for part in parts)
+        sizes = n_inputs, n_outputs
+        if not 1 <= min(sizes) <= max(sizes) <= MOST_SIZE:
+            raise ValueError(
+                f"network {network.name} has too many inputs or outputs, or none: {sizes}")
         found.add(sizes)
     if len(found) != 1:
         raise ValueError("the networks have different numbers of inputs or outputs")
     return found.pop()
-
-
-def _product(shape: Sequence[int]) -> int:
-    """Return the number of entries of an array."""
-    result = 1
-    for length in shape:
-        result *= int(length)
-    return result
 
 
 # conditions
@@ -224,6 +225,7 @@ def _sorted_conditions(query: Any) -> tuple[list[Condition], list[list[Condition
     for assertion in query.assertions:
         expanded = _alternatives(assertion.expr, numbers)
         inputs = [[one for one in part if not one.is_about("output")] for part in expanded]
+        # Fractions in dicts have no order, but their texts do
         if any(sorted(map(repr, part)) != sorted(map(repr, inputs[0])) for part in inputs):
             raise ValueError("an `or` whose alternatives bound the inputs differently: the inputs "
                              f"must be one box ({str(assertion.expr)[:60]})")
@@ -237,9 +239,10 @@ def _sorted_conditions(query: Any) -> tuple[list[Condition], list[list[Condition
 def _joined(
     alternatives: list[list[Condition]], others: list[list[Condition]]
 ) -> list[list[Condition]]:
-    """Return the alternatives of both holding."""
+    """Return the alternatives for one of each to hold together."""
     if len(alternatives) * len(others) > MOST_ALTERNATIVES:
-        raise ValueError(f"the conditions on outputs have more than {MOST_ALTERNATIVES} alternatives")
+        raise ValueError(
+            f"the conditions on outputs have more than {MOST_ALTERNATIVES} alternatives")
     return [one + other for one, other in product(alternatives, others)]
 
 
@@ -293,7 +296,7 @@ def _linear(expression: Any, numbers: dict[str, int]) -> Linear:
     for part in parts[1:]:
         if kind == "Plus":
             result = _sum(result, part, 1)
-        elif kind == "Multiply" and not (result[0] and part[0]):
+        elif kind == "Multiply" and not (result[0] and part[0]):  # one of them is a number
             (terms, constant), factor = (part, result[1]) if part[0] else (result, part[1])
             result = {name: factor * value for name, value in terms.items()}, factor * constant
         else:
@@ -332,8 +335,8 @@ def _number(lexeme: str) -> Fraction:
 
 def _box(conditions: list[Condition], n_inputs: int, query: Any) -> Box:
     """Return the box of the inputs, which all networks share; ValueError if there is none."""
-    low: list[Fraction | None] = [None] * n_inputs
-    high: list[Fraction | None] = [None] * n_inputs
+    low: dict[int, Fraction] = {}
+    high: dict[int, Fraction] = {}
     tied: set[tuple[int, int, int]] = set()
     for one in conditions:
         if not one.closed:
@@ -342,22 +345,23 @@ def _box(conditions: list[Condition], n_inputs: int, query: Any) -> Box:
             ((_, _, i), factor), = one.terms.items()
             bound = -one.constant / factor
             if factor > 0:
-                low[i] = bound if low[i] is None else max(bound, low[i])  # type: ignore[type-var]
+                low[i] = max(bound, low.get(i, bound))
             else:
-                high[i] = bound if high[i] is None else min(bound, high[i])  # type: ignore[type-var]
+                high[i] = min(bound, high.get(i, bound))
         elif one.terms or one.constant < 0:
             tied.add(_tie(one))
     for i in range(n_inputs):
         names = [f"{network.inputs[0].name}[{i}]" for network in query.networks]
         if len(names) == 2 and not {(i, 0, 1), (i, 1, 0)} <= tied:
-            raise ValueError(f"{names[0]} and {names[1]} are not tied by ==: both networks must have "
-                             "equal inputs")
-        if low[i] is None or high[i] is None:
-            side = "lower" if low[i] is None else "upper"
+            raise ValueError(
+                f"{names[0]} and {names[1]} are not tied by ==: both networks must have "
+                "equal inputs")
+        if i not in low or i not in high:
+            side = "upper" if i in low else "lower"
             raise ValueError(f"the file declares no box: {names[0]} has no {side} bound")
-        if low[i] > high[i]:  # type: ignore[operator]
+        if low[i] > high[i]:
             raise ValueError(f"the bounds of {names[0]} contradict each other")
-    return Box(*([_rounded(value) for value in side] for side in (low, high)))  # type: ignore[arg-type]
+    return Box(*([_rounded(side[i]) for i in range(n_inputs)] for side in (low, high)))
 
 
 def _rounded(value: Fraction) -> float:
@@ -370,44 +374,64 @@ def _rounded(value: Fraction) -> float:
 
 def _tie(condition: Condition) -> tuple[int, int, int]:
     """Return (i, network, other) of network's x_i >= other's x_i; ValueError for anything else."""
-    signs = {value: variable for variable, value in condition.terms.items()}
-    if len(condition.terms) == 2 and not condition.constant and condition.closed and len(signs) == 2:
-        (up, more), (down, less) = sorted(signs.items(), reverse=True)
-        if up == -down and more[2] == less[2] and more[1] != less[1]:
-            return more[2], more[1], less[1]
-    raise ValueError("a condition on inputs that is neither a bound of one of them nor x_f[i] == x_g[i]")
+    difference = _as_difference(condition)
+    if difference is not None and condition.closed and not difference.least:
+        (_, network, i), (_, other, same_i) = difference.larger, difference.smaller
+        if i == same_i and network != other:
+            return i, network, other
+    raise ValueError(
+        "a condition on inputs that is neither a bound of one of them nor x_f[i] == x_g[i]")
 
 
 # what is asked
 
 
+class _Difference(NamedTuple):
+    """The condition larger - smaller > least, or >= least, of two variables."""
+
+    larger: Variable
+    smaller: Variable
+    least: Fraction
+
+
+def _as_difference(condition: Condition) -> _Difference | None:
+    """Return a condition as one of a difference of two variables, or None if it is none."""
+    if len(condition.terms) != 2 or sum(condition.terms.values()) != 0:
+        return None
+    larger, smaller = sorted(condition.terms, key=lambda name: -condition.terms[name])
+    return _Difference(larger, smaller, -condition.constant / condition.terms[larger])
+
+
 def _negated(alternatives: list[list[Condition]]) -> list[list[Condition]]:
     """Return the negation of conditions that are all required."""
     if len(alternatives) != 1:
-        raise ValueError("what is required must be conditions on outputs that hold together, no `or`")
+        raise ValueError(
+            "what is required must be conditions on outputs that hold together, no `or`")
     return [[one.negated()] for one in alternatives[0]]
 
 
-def _difference(condition: Condition) -> tuple[int, int, Fraction] | None:
+def _of_one_output(condition: Condition) -> tuple[int, int, Fraction] | None:
     """Return (i, sign, limit) of sign (f_i - g_i) > limit, or None if it is no such condition."""
-    terms = list(condition.terms.items())
-    if len(terms) != 2 or terms[0][1] != -terms[1][1]:
+    difference = _as_difference(condition)
+    if difference is None:
         return None
-    (one, factor), (other, _) = terms
-    if one[1] == other[1] or one[2] != other[2] or {one[0], other[0]} != {"output"}:
+    (kind, network, i), (other_kind, other, same_i) = difference.larger, difference.smaller
+    if kind != "output" or other_kind != "output" or network == other or i != same_i:
         return None
-    sign = 1 if (factor > 0) == (one[1] == 0) else -1
-    return one[2], sign, -condition.constant / abs(factor)
+    return i, 1 if network == 0 else -1, difference.least
 
 
-def _about_values(box: Box, alternatives: list[list[Condition]], sizes: tuple[int, int]) -> Question:
+def _about_values(
+    box: Box, alternatives: list[list[Condition]], sizes: tuple[int, int]
+) -> Question:
     """Return the question |f_i - g_i| <= eps for the outputs of these alternatives."""
-    found: dict[tuple[int, int], tuple[Fraction, bool]] = {}
+    found: dict[tuple[int, int], tuple[Fraction, bool]] = {}  # (i, sign): (limit, closed)
     for (condition,) in alternatives:
-        difference = _difference(condition)
+        difference = _of_one_output(condition)
         if difference is None:
-            raise ValueError("a condition on outputs that is no difference f[i] - g[i] of one output of "
-                             "both networks")
+            raise ValueError(
+                "a condition on outputs that is no difference f[i] - g[i] of one output of "
+                "both networks")
         i, sign, limit = difference
         if found.setdefault((i, sign), (limit, condition.closed)) != (limit, condition.closed):
             raise ValueError(f"output {i} is compared twice, with different tolerances")
@@ -419,49 +443,58 @@ def _about_values(box: Box, alternatives: list[list[Condition]], sizes: tuple[in
             raise ValueError(f"only one side of the difference of output {i} is compared")
     limit, closed = next(iter(found.values()))
     if limit < 0 or limit == 0 and closed:
-        raise ValueError(f"differences of at least {float(limit):.3g}: every input is a counterexample")
+        raise ValueError(
+            f"differences of at least {float(limit):.3g}: every input is a counterexample")
     return Question(box, "values", limit, closed, tuple(outputs), sizes)
 
 
 def _about_decisions(
     box: Box, alternatives: list[list[Condition]], sizes: tuple[int, int]
 ) -> Question:
-    """Return the question whether g decides as f, for alternatives of all pairs of outputs."""
+    """Return the question whether g decides as f, for alternatives of all pairs of outputs.
+
+    Each alternative is a pair (j, k): f_j - f_i > delta for all i != j, and g_k - g_j > 0.
+    """
     n_outputs, pairs, limits = sizes[1], set(), set()
     for conditions in alternatives:
-        leads = [one for one in conditions if _sides(one)[0] == {0}]
-        excess = [one for one in conditions if _sides(one)[0] == {1}]
+        leads = [one for one in conditions if _of_one_network(one)[0] == 0]
+        excess = [one for one in conditions if _of_one_network(one)[0] == 1]
         fit = len(leads) + len(excess) == len(conditions) and len(excess) == 1
-        ups = {_sides(one)[1] for one in leads}
-        if not fit or len(ups) != 1 or {_sides(one)[2] for one in leads} | ups != set(range(n_outputs)):
+        leading = {_of_one_network(one)[1] for one in leads}
+        others = {_of_one_network(one)[2] for one in leads}
+        if not fit or len(leading) != 1 or leading | others != set(range(n_outputs)):
             raise ValueError(
-                "the conditions on outputs are neither differences f[i] - g[i] nor, for outputs j != "
-                "k, f[j] > f[i] + delta for all i != j and g[k] > g[j]")
-        _, k, j = _sides(excess[0])
-        if j not in ups or excess[0].constant:
-            raise ValueError("the condition on the second network is not g[k] > g[j] for the first's j")
+                "the conditions on outputs are neither differences f[i] - g[i] nor, for outputs j "
+                "!= k, f[j] > f[i] + delta for all i != j and g[k] > g[j]")
+        _, k, j = _of_one_network(excess[0])
+        if j not in leading or excess[0].constant:
+            raise ValueError(
+                "the condition on the second network is not g[k] > g[j] for the first's j")
         if excess[0].closed:
-            raise ValueError("g[k] >= g[j] counts ties as counterexamples: only g[k] > g[j] can be asked")
+            raise ValueError(
+                "g[k] >= g[j] counts ties as counterexamples: only g[k] > g[j] can be asked")
         pairs.add((j, k))
         limits |= {(-one.constant / max(one.terms.values()), one.closed) for one in leads}
     if len(limits) != 1:
         raise ValueError("the outputs of the first network have to lead by different numbers")
     if len(pairs) != n_outputs * (n_outputs - 1):
-        raise ValueError(f"only {len(pairs)} of the {n_outputs * (n_outputs - 1)} pairs of outputs are "
-                         "asked about")
+        raise ValueError(
+            f"only {len(pairs)} of the {n_outputs * (n_outputs - 1)} pairs of outputs are "
+            "asked about")
     (limit, closed), = limits
     if limit < 0 or limit == 0 and closed:
         raise ValueError("the first network's output must lead by more than 0: ties decide nothing")
     return Question(box, "top1", limit, closed, tuple(range(n_outputs)), sizes)
 
 
-def _sides(condition: Condition) -> tuple[set[int], int, int]:
-    """Return the networks of a condition, and (j, i) of v_j - v_i > limit; -1 for anything else."""
-    networks = {variable[1] for variable in condition.terms}
-    terms = sorted(condition.terms.items(), key=lambda term: -term[1])
-    if len(terms) != 2 or terms[0][1] != -terms[1][1]:
-        return set(), -1, -1
-    return networks, terms[0][0][2], terms[1][0][2]
+def _of_one_network(condition: Condition) -> tuple[int, int, int]:
+    """Return (network, j, i) of a condition v_j - v_i > limit on its outputs v, or -1 for each."""
+    difference = _as_difference(condition)
+    if difference is not None:
+        (kind, network, j), (other_kind, other, i) = difference.larger, difference.smaller
+        if kind == other_kind == "output" and network == other:
+            return network, j, i
+    return -1, -1, -1
 
 
 def _count(n: int, noun: str) -> str:

@@ -9,6 +9,7 @@ from .._validation import Array, message
 from ..domains import Domain
 from ..networks.affine_maps import affine_maps
 from ..networks.network import Network, check_domain, check_network
+from ..numerics.sphere import normalise, row_norms
 from ..reduced_space.reduced_network import ReducedNetwork
 from .style import COLOURS, axes
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 MOST_NODES = 24
 """A wider layer has no room for its nodes."""
-RADIUS, GAUGE = 0.16, 0.34
-"""The radius of a node, and half of the height of its threshold's interval, in nodes' distances."""
+HALF_HEIGHT = 0.34
+"""Half of the height at which an interval is drawn; neighbouring nodes have the distance 1."""
 
 
 def diagram(network: Network, ax: Axes | None = None, *, domain: Domain | None = None) -> Axes:
@@ -64,8 +65,9 @@ def diagram(network: Network, ax: Axes | None = None, *, domain: Domain | None =
     for layer, (W, _) in enumerate(affine_maps(network)):
         _draw_edges(ax, layer, W, heights[layer], heights[layer + 1])
     _draw_nodes(ax, network, heights)
-    for layer, (b, limits) in enumerate(zip(_unit_thresholds(network, intervals), intervals), start=1):
-        _draw_gauges(ax, layer, b, limits, heights[layer])
+    for layer, limits in enumerate(intervals, start=1):
+        b = _unit_thresholds(network.weights[layer - 1], network.thresholds[layer - 1])
+        _draw_thresholds(ax, layer, b, limits, heights[layer])
     ax.set(xlim=(-0.5, len(heights) - 0.5), aspect="auto", xticks=range(len(heights)), yticks=[])
     ax.set_ylim(max(h[-1] for h in heights) + 0.8, -max(h[-1] for h in heights) - 0.8)
     hidden = [f"layer {layer}" for layer in range(1, network.depth + 1)]
@@ -85,19 +87,14 @@ def _intervals_by_layer(network: Network, domain: Domain | None) -> list[Array]:
         return []
     from .neurons import intervals_of
 
-    W = network.weights[0]
-    norms = np.sqrt((W * W).sum(axis=1))
-    units = W / np.where(norms > 0.0, norms, 1.0)[:, np.newaxis]
+    units, _ = normalise(network.weights[0])
     return [intervals_of(check_domain(network, domain), units)]
 
 
-def _unit_thresholds(network: Network, intervals: list[Array]) -> list[Array]:
-    """Return b / |w| for each layer with intervals."""
-    result = []
-    for W, b, _ in zip(network.weights, network.thresholds, intervals):
-        norms = np.sqrt((W * W).sum(axis=1))
-        result.append(b / np.where(norms > 0.0, norms, 1.0))
-    return result
+def _unit_thresholds(W: Array, b: Array) -> Array:
+    """Return b / |w| for each neuron, and b where w = 0."""
+    norms = row_norms(W)
+    return np.asarray(b / np.where(norms > 0.0, norms, 1.0))
 
 
 def _draw_edges(ax: Axes, layer: int, W: Array, below: Array, above: Array) -> None:
@@ -106,9 +103,11 @@ def _draw_edges(ax: Axes, layer: int, W: Array, below: Array, above: Array) -> N
 
     largest = float(np.abs(W).max()) or 1.0
     for sign, colour, style in ((1.0, COLOURS[1], "-"), (-1.0, COLOURS[0], "--")):
-        j, i = np.nonzero(sign * W > 0.0)
-        segments: Any = [((layer, below[b]), (layer + 1, above[a])) for a, b in zip(j, i)]
-        widths = 0.3 + 2.7 * np.abs(W[j, i]) / largest
+        neurons, inputs = np.nonzero(sign * W > 0.0)
+        segments: Any = [
+            ((layer, below[i]), (layer + 1, above[j])) for j, i in zip(neurons, inputs)
+        ]
+        widths = 0.3 + 2.7 * np.abs(W[neurons, inputs]) / largest
         label = None if layer else ("positive" if sign > 0.0 else "negative") + " weight"
         ax.add_collection(LineCollection(segments, linewidths=widths, colors=colour,
                                          linestyles=style, alpha=0.75, zorder=1, label=label))
@@ -116,8 +115,9 @@ def _draw_edges(ax: Axes, layer: int, W: Array, below: Array, above: Array) -> N
 
 def _draw_nodes(ax: Axes, network: Network, heights: list[Array]) -> None:
     """Draw the nodes as circles, and name inputs and outputs."""
-    for layer, h in enumerate(heights):
-        ax.scatter(np.full(len(h), layer), h, s=180, facecolors="white", edgecolors="black", zorder=2)
+    for layer, of_layer in enumerate(heights):
+        ax.scatter(np.full(len(of_layer), layer), of_layer, s=180, facecolors="white",
+                   edgecolors="black", zorder=2)
     for layer, letter in ((0, "x"), (len(heights) - 1, "N")):
         shift = -0.12 if layer == 0 else 0.12
         for k, height in enumerate(heights[layer], start=1):
@@ -125,12 +125,12 @@ def _draw_nodes(ax: Axes, network: Network, heights: list[Array]) -> None:
                     ha="right" if layer == 0 else "left")
 
 
-def _draw_gauges(ax: Axes, layer: int, b: Array, limits: Array, heights: Array) -> None:
+def _draw_thresholds(ax: Axes, layer: int, b: Array, limits: Array, heights: Array) -> None:
     """Draw the interval of each threshold beside its node, and the threshold on it."""
     x = np.full(len(b), layer + 0.13)
     low, high = limits.T
     position = (b - low) / np.where(high > low, high - low, 1.0)
-    bottom, top = heights + GAUGE, heights - GAUGE  # the axis points downwards
+    bottom, top = heights + HALF_HEIGHT, heights - HALF_HEIGHT  # the axis points downwards
     ax.vlines(x, top, bottom, colors="0.55", linewidth=3, zorder=3,
               label="I(w), dot: threshold" if layer == 1 else "")
     inside = (position >= 0.0) & (position <= 1.0)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import gcd
+from math import gcd, lcm
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,12 +49,26 @@ class LinearRegion(NamedTuple):
     @property
     def polygon(self) -> Array:
         """The corners as floats, (n_corners, 2)."""
-        return np.array([(float(Fraction(x, d)), float(Fraction(y, d))) for x, y, d in self.corners])
+        return np.array([(float(Fraction(x, d)), float(Fraction(y, d)))
+                         for x, y, d in self.corners])
 
     def values(self, output: int) -> Array:
         """Return the values of one output at the corners, (n_corners,)."""
         a, b, c = self.outputs[output]
         return np.array([float((a * x + b * y + c * d) / d) for x, y, d in self.corners])
+
+
+class _Part(NamedTuple):
+    """A convex polygon on which the same neurons of the layers below are on.
+
+    corners, pattern : as in `LinearRegion`
+    rows, scale : the activations of the last of these layers are rows (x, y, 1) / scale, integers
+    """
+
+    corners: list[Point]
+    pattern: Pattern
+    rows: Any
+    scale: int
 
 
 def linear_regions(network: Network, domain: Domain) -> list[LinearRegion]:
@@ -84,26 +98,30 @@ def linear_regions(network: Network, domain: Domain) -> list[LinearRegion]:
     polygon = _corners(domain)
     if len(polygon) < 3:
         raise ValueError(message("domain", "one with an interior, to draw regions", repr(domain)))
-    identity, scale = np.array([[1, 0, 0], [0, 1, 0]], dtype=object), 1
-    parts: list[tuple[list[Point], Pattern, Any, int]] = [(polygon, (), identity, scale)]
-    *hidden, outgoing = [_IntegerMap(*map_) for map_ in affine_maps(network)]
+    inputs = np.array([[1, 0, 0], [0, 1, 0]], dtype=object)  # (x, y)
+    parts = [_Part(polygon, (), inputs, scale=1)]
+    *hidden, outputs = [_IntegerMap(W, b) for W, b in affine_maps(network)]
     for layer in hidden:
         wholes, parts = parts, []
         for whole in wholes:
-            parts += _split_by_layer(network, layer, *whole)
+            parts += _split_by_layer(whole, layer, network.activation)
             _check_count(len(parts))
     return [
-        LinearRegion(corners, pattern, outgoing.fractions(rows, scale))
-        for corners, pattern, rows, scale in parts
+        LinearRegion(part.corners, part.pattern, outputs.fractions(part.rows, part.scale))
+        for part in parts
     ]
 
 
 class _IntegerMap:
-    """An affine map h -> W h + b as integers over one power of two: W = W_n / unit, b = b_n / unit."""
+    """An affine map h -> W h + b as integers over a power of two: W = W_n / unit, b = b_n / unit.
+
+    The attributes W and b are the integers W_n and b_n.
+    """
 
     def __init__(self, W: Array, b: Array | None) -> None:
         b = np.zeros(len(W)) if b is None else b
         exact = [[Fraction(value) for value in row] for row in np.column_stack([W, b]).tolist()]
+        # denominators of floats are powers of two: each divides the largest
         self.unit = max(value.denominator for row in exact for value in row)
         whole = np.array([[int(value * self.unit) for value in row] for row in exact], dtype=object)
         self.W, self.b = whole[:, :-1], whole[:, -1]
@@ -120,7 +138,8 @@ class _IntegerMap:
     def fractions(self, rows: Any, scale: int) -> Any:
         """Return the map of x after h = rows (x, y, 1) / scale, as Fractions."""
         composed, scale = self.after(rows, scale)
-        return np.array([[Fraction(value, scale) for value in row] for row in composed], dtype=object)
+        fractions = [[Fraction(value, scale) for value in row] for row in composed]
+        return np.array(fractions, dtype=object)
 
 
 def _check_count(n: int) -> None:
@@ -130,29 +149,27 @@ def _check_count(n: int) -> None:
         raise ValueError(message("network", expected, "one with more"))
 
 
-def _split_by_layer(
-    network: Network, layer: _IntegerMap, corners: list[Point], pattern: Pattern, rows: Any, scale: int
-) -> Iterator[tuple[list[Point], Pattern, Any, int]]:
-    """Yield the parts of a polygon on which the same neurons of a layer are on.
+def _split_by_layer(whole: _Part, layer: _IntegerMap, activation: str) -> Iterator[_Part]:
+    """Yield the parts of a polygon on which the same neurons of the next layer are on.
 
-    corners, pattern : of the polygon
-    rows, scale : the layer's inputs on it are rows (x, y, 1) / scale
+    The rows of Z are the lines z = 0. After them the activations are z or 0 (ReLU), or 1 or 0.
     """
-    Z, z_scale = layer.after(rows, scale)
-    parts: list[tuple[list[Point], tuple[bool, ...]]] = [(corners, ())]
+    Z, z_scale = layer.after(whole.rows, whole.scale)
+    sides: list[tuple[list[Point], tuple[bool, ...]]] = [(whole.corners, ())]
     for line in Z:
-        parts = [
-            (side, (*signs, on)) for part, signs in parts for side, on in _split(part, line.tolist())
+        sides = [
+            (part, (*signs, is_on))
+            for corners, signs in sides for part, is_on in _split(corners, line.tolist())
         ]
-        _check_count(len(parts))
-    for part, signs in parts:
-        on = np.array(signs)
-        if network.activation == "binary":
+        _check_count(len(sides))
+    for corners, signs in sides:
+        on, pattern = np.array(signs), (*whole.pattern, signs)
+        if activation == "binary":
             constants = np.zeros((len(on), 3), dtype=object)
             constants[:, 2] = on.astype(int)
-            yield part, (*pattern, signs), constants, 1
+            yield _Part(corners, pattern, constants, 1)
         else:
-            yield part, (*pattern, signs), np.where(on[:, np.newaxis], Z, 0), z_scale
+            yield _Part(corners, pattern, np.where(on[:, np.newaxis], Z, 0), z_scale)
 
 
 def _split(corners: list[Point], line: list[int]) -> Iterator[tuple[list[Point], bool]]:
@@ -163,7 +180,7 @@ def _split(corners: list[Point], line: list[int]) -> Iterator[tuple[list[Point],
         return
     upper, lower = [], []
     following = zip(corners[1:] + corners[:1], z[1:] + z[:1])
-    for (p, z_p), (q, z_q) in zip(zip(corners, z), following):
+    for (p, z_p), (q, z_q) in zip(zip(corners, z), following):  # each side, from p to q
         if z_p >= 0:
             upper.append(p)
         if z_p <= 0:
@@ -200,7 +217,8 @@ def _corners(domain: Domain) -> list[Point]:
 
 
 def _homogeneous(x: Fraction, y: Fraction) -> Point:
-    denominator = x.denominator * y.denominator // gcd(x.denominator, y.denominator)
+    """Return the homogeneous coordinates of a point, with the least common denominator."""
+    denominator = lcm(x.denominator, y.denominator)
     return int(x * denominator), int(y * denominator), denominator
 
 

@@ -23,7 +23,7 @@ def loss_slice(
     network: Network, X: Any, y: Any, domain: Domain | None = None, ax: Axes | None = None, *,
     neuron: int = 0,
 ) -> Axes:
-    """Draw the mean squared error over the angle and position of one neuron; all else stays as it is.
+    """Draw the mean squared error over the angle and position of one neuron; all else stays.
 
     The neuron's unit weights are w = (cos t, sin t), its threshold is b = (1 - q) low + q high in
     I(w) = [low, high], and its outgoing weight is that of the network with |w| = 1. A star marks
@@ -62,10 +62,12 @@ def loss_slice(
     """
     network, domain = network_on_domain(network, domain, 2)
     if network.depth != 1:
-        raise ValueError(message("network", "one of one hidden layer", f"{network.depth} hidden layers"))
+        got = f"{network.depth} hidden layers"
+        raise ValueError(message("network", "one of one hidden layer", got))
     neuron = integer(neuron, "neuron", 0)
     if neuron >= network.sizes[1]:
-        raise ValueError(message("neuron", f"below the number of neurons, {network.sizes[1]}", neuron))
+        expected = f"below the number of neurons, {network.sizes[1]}"
+        raise ValueError(message("neuron", expected, neuron))
     if not network.weights[0][neuron].any():
         raise ValueError(message("neuron", "one whose weights are not 0", neuron))
     X = samples(X, network.n_inputs)
@@ -77,42 +79,50 @@ def loss_slice(
 def _losses(network: Network, X: Array, y: Array, neuron: int, units: Array, b: Array) -> Array:
     """Return the loss with this neuron at each pair of unit weights and threshold, (n,).
 
-    r_i + c s(w.x_i + b), where r is the residual without the neuron and c its outgoing weight.
+    The residual of sample i is r_i + c h_i, h_i = s(w.x_i + b), where r is the residual without the
+    neuron and c its outgoing weights, so that with sums over the outputs
+
+        loss = mean_i |r_i|^2 + 2 h_i (r_i.c) + h_i^2 |c|^2.
     """
     s = activation_named(network.activation).value
-    w, own = network.weights[0][neuron], network.thresholds[0][neuron]
+    w, threshold = network.weights[0][neuron], network.thresholds[0][neuron]
+    outgoing = network.output_weights[:, neuron]
     scale = float(np.linalg.norm(w)) if network.activation == "relu" else 1.0
-    c = network.output_weights[:, neuron] * scale
-    rest = network(X) - y - s(X @ w + own)[:, np.newaxis] * network.output_weights[:, neuron]
+    c = outgoing * scale  # for a unit row
+    r = network(X) - y - s(X @ w + threshold)[:, np.newaxis] * outgoing
     H = s(X @ units.T + b)  # (n_samples, n)
-    # |r + c h|^2 = |r|^2 + 2 h (r.c) + h^2 |c|^2, summed over the outputs
-    terms = (rest * rest).sum(axis=1)[:, np.newaxis] + 2.0 * H * (rest @ c)[:, np.newaxis]
+    terms = (r * r).sum(axis=1)[:, np.newaxis] + 2.0 * H * (r @ c)[:, np.newaxis]
     losses: Array = (terms + H * H * float(c @ c)).mean(axis=0)
     return losses
 
 
 def _position(domain: Domain, units: Array, b: float) -> float:
+    """Return q with b = (1 - q) low + q high, for one unit row (1, n_inputs)."""
     low, high = intervals_of(domain, units)[0]
     return float((b - low) / (high - low)) if high > low else 0.0
 
 
 def _curves(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron: int) -> Axes:
+    """Draw the loss for one input: a curve over the position for each of the weights 1 and -1."""
     positions = np.linspace(0.0, 1.0, 4 * POSITIONS)
     for sign, colour, style in ((1.0, COLOURS[1], "-"), (-1.0, COLOURS[0], "--")):
         units = np.full((len(positions), 1), sign)
         low, high = intervals_of(domain, units).T
-        losses = _losses(network, X, y, neuron, units, (1.0 - positions) * low + positions * high)
-        ax.plot(positions, losses, color=colour, linestyle=style, linewidth=1.8, label=f"w = {sign:.0f}")
-    units, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
-    own = _losses(network, X, y, neuron, units[np.newaxis], np.array([b]))
-    ax.plot(_position(domain, units[np.newaxis], b), own, linestyle="", marker="*", markersize=13,
-            color=COLOURS[2], markeredgecolor="black", label="the network")
+        thresholds = (1.0 - positions) * low + positions * high
+        losses = _losses(network, X, y, neuron, units, thresholds)
+        ax.plot(positions, losses, color=colour, linestyle=style, linewidth=1.8,
+                label=f"w = {sign:.0f}")
+    unit, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
+    own_loss = _losses(network, X, y, neuron, unit[np.newaxis], np.array([b]))
+    ax.plot(_position(domain, unit[np.newaxis], b), own_loss, linestyle="", marker="*",
+            markersize=13, color=COLOURS[2], markeredgecolor="black", label="the network")
     ax.set(xlabel="position q of b in I(w)", ylabel="mean squared error")
     ax.legend(fontsize="small")
     return ax
 
 
 def _map(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron: int) -> Axes:
+    """Draw the loss for two inputs, as a map over the angle and the position."""
     angles, positions = np.linspace(-np.pi, np.pi, ANGLES), np.linspace(0.0, 1.0, POSITIONS)
     units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     low, high = intervals_of(domain, units).T
@@ -121,7 +131,8 @@ def _map(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron:
     ax.figure.colorbar(image, ax=ax, label="mean squared error")
     unit, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
     ax.plot(np.arctan2(unit[1], unit[0]), _position(domain, unit[np.newaxis], b), linestyle="",
-            marker="*", markersize=14, color=COLOURS[0], markeredgecolor="white", label="the network")
+            marker="*", markersize=14, color=COLOURS[0], markeredgecolor="white",
+            label="the network")
     ax.set(xlabel="angle of w", ylabel="position q of b in I(w)")
     ax.set_xticks(np.pi * np.array([-1, -0.5, 0, 0.5, 1]),
                   ["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])

@@ -53,41 +53,50 @@ def orbit(network: Network, domain: Domain | None = None, ax: Axes | None = None
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['orbit', 'I(w)', 'network', 'where reduce lands']
     """
-    network, domain = network_on_domain(network, domain, network_inputs(network))
+    network, domain = network_on_domain(network, domain, _n_inputs(network))
     if network.activation != "relu":
-        raise ValueError(message("network", "a ReLU network: only its neurons have rays", "a binary one"))
-    units, b_unit = unit_neurons(network)
-    rows = network.weights[0].any(axis=1)
-    W, b = network.weights[0][rows], network.thresholds[0][rows]
+        expected = "a ReLU network: only its neurons have rays"
+        raise ValueError(message("network", expected, "a binary one"))
+    units, unit_b = unit_neurons(network)
+    is_neuron = network.weights[0].any(axis=1)  # rows of 0 have no ray
+    W, b = network.weights[0][is_neuron], network.thresholds[0][is_neuron]
     low, high = intervals_of(domain, units).T
-    landed = np.clip(b_unit, low, high)
-    sides = units[:, 0] if network.n_inputs == 1 else np.ones(len(units))
-    position = sides * row_norms(W)
+    landed = np.clip(unit_b, low, high)
+    # the horizontal axis is |w|, or w itself for one input
+    unit_w = units[:, 0] if network.n_inputs == 1 else np.ones(len(units))
+    w = unit_w * row_norms(W)
+
     ax = axes(ax)
-    reach = 1.15 * max(1.0, float(np.abs(position).max()))
-    for side, unit in zip(sides.tolist(), b_unit.tolist()):
-        label = None if ax.lines else "orbit"
-        ax.plot([0.0, side * reach], [0.0, unit * reach], color="0.8", linewidth=1.0, label=label)
-    for i, (side, bottom, top) in enumerate(zip(sides.tolist(), low.tolist(), high.tolist())):
-        ax.plot([side, side], [bottom, top], color=COLOURS[5], linewidth=6, alpha=0.3,
+    width = 1.15 * max(1.0, float(np.abs(w).max()))
+    _draw_rays(ax, width, unit_w, unit_b)
+    for i, (x, bottom, top) in enumerate(zip(unit_w.tolist(), low.tolist(), high.tolist())):
+        ax.plot([x, x], [bottom, top], color=COLOURS[5], linewidth=6, alpha=0.3,
                 solid_capstyle="butt", label=None if i else "I(w)")
-    for start, end in zip(zip(position, b), zip(sides, landed)):
+    for start, end in zip(zip(w, b), zip(unit_w, landed)):
         _arrow(ax, start, end)
-    ax.plot(position, b, linestyle="", marker="o", color=COLOURS[1], markersize=6, label="network")
-    ax.plot(sides, landed, linestyle="", marker="s", color=COLOURS[0], markersize=6,
+    ax.plot(w, b, linestyle="", marker="o", color=COLOURS[1], markersize=6, label="network")
+    ax.plot(unit_w, landed, linestyle="", marker="s", color=COLOURS[0], markersize=6,
             label="where reduce lands")
-    ends = np.concatenate([b, landed, low, high, [0.0]])
-    margin = 0.1 * float(np.ptp(ends)) or 1.0
+
+    heights = np.concatenate([b, landed, low, high, [0.0]])
+    margin = 0.1 * float(np.ptp(heights)) or 1.0
     ax.set(xlabel="w" if network.n_inputs == 1 else "|w|", ylabel="b",
-           xlim=(-reach, reach) if sides.min() < 0.0 else (0.0, reach),
-           ylim=(float(ends.min()) - margin, float(ends.max()) + margin))
+           xlim=(-width, width) if unit_w.min() < 0.0 else (0.0, width),
+           ylim=(float(heights.min()) - margin, float(heights.max()) + margin))
     ax.legend(fontsize="small")
     return ax
 
 
-def network_inputs(network: Any) -> int:
+def _n_inputs(network: Any) -> int:
     """Return the number of inputs, so that a check by `network_on_domain` admits any."""
     return int(getattr(network, "n_inputs", 1))
+
+
+def _draw_rays(ax: Axes, width: float, unit_w: Array, unit_b: Array) -> None:
+    """Draw the rays from 0 through the points (unit_w, unit_b), with |unit_w| = 1."""
+    for x, y in zip(unit_w.tolist(), unit_b.tolist()):
+        label = None if ax.lines else "orbit"
+        ax.plot([0.0, x * width], [0.0, y * width], color="0.8", linewidth=1.0, label=label)
 
 
 def _arrow(ax: Axes, start: Any, end: Any) -> None:
@@ -159,11 +168,13 @@ def _tracks_of_two(W: Array, b: Array, domain: Domain, ax: Axes) -> Axes:
     draw_bands(ax, domain)
     angles = np.arctan2(W[..., 1], W[..., 0])
     for angle, threshold, colour in zip(angles.T, b.T, cycle(COLOURS)):
-        turns = np.unwrap(angle)
-        for shift in 2.0 * np.pi * np.arange(-np.ceil(turns.max() / np.pi), 2 - turns.min() // np.pi):
-            inside = (turns + shift >= -4.0) & (turns + shift <= 4.0)
-            if inside.any():
-                ax.plot(turns + shift, threshold, color=colour, linewidth=1.0)
+        # the track without jumps, once for each number of turns that brings a part into view
+        unwrapped = np.unwrap(angle)
+        first, stop = -np.ceil(unwrapped.max() / np.pi), 2 - unwrapped.min() // np.pi
+        for shift in 2.0 * np.pi * np.arange(first, stop):
+            in_view = (unwrapped + shift >= -4.0) & (unwrapped + shift <= 4.0)
+            if in_view.any():
+                ax.plot(unwrapped + shift, threshold, color=colour, linewidth=1.0)
         _ends(ax, angle, threshold, colour)
     ax.legend(fontsize="small")
     return ax
@@ -177,7 +188,8 @@ def _tracks_of_one_input(W: Array, b: Array, domain: Domain, ax: Axes) -> Axes:
         ax.axhspan(low, high, facecolor="none", edgecolor="0.8", hatch=hatch, linewidth=0,
                    label=f"I(w), w = {sign:.0f}")
     for w, threshold, colour in zip(W[..., 0].T, b.T, cycle(COLOURS)):
-        ax.plot(steps, threshold, color=colour, linewidth=1.2, linestyle="-" if w[-1] > 0.0 else "--")
+        style = "-" if w[-1] > 0.0 else "--"
+        ax.plot(steps, threshold, color=colour, linewidth=1.2, linestyle=style)
         _ends(ax, steps, threshold, colour)
     ax.set(xlabel="network", ylabel="threshold b")
     ax.legend(fontsize="small")
@@ -185,6 +197,6 @@ def _tracks_of_one_input(W: Array, b: Array, domain: Domain, ax: Axes) -> Axes:
 
 
 def _ends(ax: Axes, x: Array, y: Array, colour: str) -> None:
-    """Mark the begin of a track by an open dot, its end by a closed one."""
+    """Mark the start of a track by an open dot, its end by a closed one."""
     ax.plot(x[0], y[0], marker="o", color=colour, markersize=5, markerfacecolor="white", zorder=3)
     ax.plot(x[-1], y[-1], marker="o", color=colour, markersize=5, markeredgecolor="black", zorder=3)

@@ -22,7 +22,8 @@ LETTER = 1 / 45
 
 
 def regions(
-    network: Network, domain: Domain | None = None, ax: Axes | None = None, *, patterns: bool = False
+    network: Network, domain: Domain | None = None, ax: Axes | None = None, *,
+    patterns: bool = False,
 ) -> Axes:
     """Draw the regions of the domain on which the same neurons are on: there the network is affine.
 
@@ -114,24 +115,35 @@ def _contains(polygon: Array, point: tuple[float, float]) -> bool:
 
 
 def _text(pattern: Pattern) -> str:
+    """Return a pattern as digits 0 and 1, a line for each layer."""
     return "\n".join("".join(str(int(on)) for on in layer) for layer in pattern)
 
 
 def _frame(ax: Axes, domain: Domain) -> None:
+    """Set the axes to the box around the domain."""
     (x_low, y_low), (x_high, y_high) = domain.bounding_box()
-    ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", xlim=(x_low, x_high), ylim=(y_low, y_high))
+    ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", xlim=(x_low, x_high),
+           ylim=(y_low, y_high))
 
 
 def _pale(n: int) -> list[tuple[float, float, float]]:
-    """Return n pale colours, whose lightness varies as well, for prints in grey."""
+    """Return n pale colours, whose lightness varies as well, for prints in grey.
+
+    Each is a colour of the style mixed with white; its share runs through five values, in an order
+    in which regions that follow each other differ.
+    """
     from matplotlib.colors import to_rgb
 
-    shades = [0.35 + 0.4 * (7 * i % 5) / 4 for i in range(n)]
+    shares = [0.35 + 0.4 * (7 * i % 5) / 4 for i in range(n)]
     colours = [to_rgb(colour) for _, colour in zip(range(n), cycle(COLOURS))]
-    return [(1 - (1 - r) * s, 1 - (1 - g) * s, 1 - (1 - b) * s) for (r, g, b), s in zip(colours, shades)]
+    return [
+        (1 - (1 - red) * share, 1 - (1 - green) * share, 1 - (1 - blue) * share)
+        for (red, green, blue), share in zip(colours, shares)
+    ]
 
 
 def _count(n: int, word: str) -> str:
+    """Return a number with its noun."""
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
@@ -199,6 +211,7 @@ def _draw_pieces(ax: Any, found: Sequence[LinearRegion], heights: Sequence[Array
 
 
 def _frame_space(ax: Any, domain: Domain, heights: Sequence[Array]) -> None:
+    """Set the axes to the box around the domain and the function's values."""
     (x_low, y_low), (x_high, y_high) = domain.bounding_box()
     low, high = min(z.min() for z in heights), max(z.max() for z in heights)
     margin = 0.05 * (high - low) or 1.0

@@ -4,16 +4,16 @@ For a standard network it is that of most libraries, without thresholds and outp
 
     strength / 2 (|W_1|^2 + ... + |W_L|^2 + |C|^2).
 
-ReLU neurons may be rescaled, (w, b, c) -> (t w, t b, c / t), without changing the function. With one
-hidden layer the best scaling makes both norms of a neuron equal, by the inequality of the
+ReLU neurons may be rescaled, (w, b, c) -> (t w, t b, c / t), without changing the function. With
+one hidden layer the best scaling makes both norms of a neuron equal, by the inequality of the
 arithmetic and the geometric mean, 1/2 (t^2 |w|^2 + |c|^2 / t^2) >= |w| |c|. In the reduced space,
 where |w_j| = 1, the penalty is therefore
 
     strength sum_j |c_j|,   c_j the outgoing weights of neuron j:
 
-both problems have the same least value and the same functions as solutions. In deeper networks the
-other hidden rows have norm 1 as well, and the same penalty is taken; that it then is the best
-scaling of weight decay is not true.
+both problems have the same least value and the same functions as solutions. In deeper networks all
+hidden rows have norm 1 as well, and the same penalty is taken, but it is not what the best scaling
+of weight decay would give.
 
 References: docs/global-optima.md, section 7.
 """
@@ -35,7 +35,7 @@ class WeightDecay:
     strength : float
         At least 0.
     unit_rows : bool
-        Whether they lie in the reduced space.
+        True if the networks lie in the reduced space.
 
     Examples
     --------
@@ -67,6 +67,9 @@ class WeightDecay:
                 by_weights += self.strength * W
 
     def _weights(self, vector: Array) -> list[Array]:
-        """Return the weights of each layer, one row for each neuron below, as views."""
+        """Return the weights of each layer, one row for each neuron below, as views.
+
+        A block's last row has the thresholds, or the output bias, which the penalty leaves out.
+        """
         sizes = self._layout.sizes
         return [block[:n] for block, n in zip(self._layout.blocks(vector), sizes)]

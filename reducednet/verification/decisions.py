@@ -5,6 +5,9 @@ f_j - f_i > delta for all i and g_k > g_j, by one of the bounds that `certificat
 lists. Most pairs are settled on the whole domain by the bounds of f_j - f_i alone: j never leads.
 For the others try multipliers, and split.
 
+A bound of a pair is a number, the least delta for which it excludes such points; the smallest is
+the pair's number, and a pair is settled where its number is at most the delta that is asked about.
+
 On the whole domain the checker's own bounds are used. On parts of it bounds are proposals, those of
 `difference` for two networks whose outputs are linear functions of the given ones, where the sums
 of output weights are rounded. What is proposed is proved by the checker, whose number is the bound
@@ -86,7 +89,8 @@ def suprema_on_domain(ways: Sequence[Any]) -> Bounder:
         coefficients = np.concatenate([functions.of_g, functions.of_f], axis=1)
         found = [way.suprema(way.combined(coefficients, way.outputs)) for way in ways]
         no_slopes = np.zeros((len(coefficients), 0, 1))
-        return Suprema(np.min(found, axis=0), no_slopes, np.zeros((0, 1)))
+        no_influence = np.zeros((0, 1))
+        return Suprema(np.min(found, axis=0), no_slopes, no_influence)
 
     return bound
 
@@ -148,32 +152,32 @@ class Pairs(NamedTuple):
 def bound_pairs(bound: Bounder, pairs: np.ndarray, n_outputs: int, delta: float) -> Pairs:
     """Return the numbers of pairs (j, k), (n, 2), on each set.
 
-    Where no simple bound reaches delta, try multipliers.
+    With D_i = f_j - f_i and B = g_k - g_j they are the smallest of sup D_i, 0 if sup B <= 0, and
+    sup (B + D_k). Where none reaches delta, try multipliers.
     """
-    leaders = np.unique(pairs[:, 0])
-    rivals = [(j, i) for j in leaders for i in range(n_outputs) if i != j]
+    rivals = [(j, i) for j in np.unique(pairs[:, 0]) for i in range(n_outputs) if i != j]
     of_f = _leads(np.array(rivals), n_outputs)
     leads = bound(Functions(of_f, 0.0 * of_f))
     n_sets = leads.high.shape[1]
-    of_f_by_pair = np.full((n_outputs, n_outputs, n_sets), np.inf)
-    of_f_by_pair[tuple(np.transpose(rivals))] = leads.high
-    never_leads = of_f_by_pair.min(axis=1)[pairs[:, 0]]
+    lead_over = np.full((n_outputs, n_outputs, n_sets), np.inf)  # [j, i]: sup (f_j - f_i)
+    lead_over[tuple(np.transpose(rivals))] = leads.high
+    smallest_lead = lead_over.min(axis=1)[pairs[:, 0]]
 
-    # the others' functions are only needed where j may lead
-    open_pairs = np.flatnonzero((never_leads > delta).any(axis=1))
-    numbers = np.maximum(never_leads, 0.0)
+    # B and B + D_k are only needed where j may lead
+    open_pairs = np.flatnonzero((smallest_lead > delta).any(axis=1))
+    numbers = np.maximum(smallest_lead, 0.0)
     multipliers = np.zeros((len(pairs), n_sets, n_outputs))
     slopes = np.zeros((len(pairs), *leads.slopes.shape[1:]))
     if len(open_pairs):
-        D = _leads(pairs[open_pairs], n_outputs)
-        both = Functions(np.concatenate([0.0 * D, D]), np.concatenate([-D, -D]))
-        found = bound(both)
-        beaten, together = np.split(found.high, 2)
+        D_k = _leads(pairs[open_pairs], n_outputs)
+        B = -D_k  # the same coefficients of g's outputs, with the other sign
+        found = bound(Functions(np.concatenate([0.0 * D_k, D_k]), np.concatenate([B, B])))
+        sup_B, sup_both = np.split(found.high, 2)
         slopes[open_pairs] = np.split(found.slopes, 2)[1]
-        better = np.where(beaten <= 0.0, 0.0, np.maximum(together, 0.0))
+        better = np.where(sup_B <= 0.0, 0.0, np.maximum(sup_both, 0.0))
         numbers[open_pairs] = np.fmin(numbers[open_pairs], better)
     result = Pairs(numbers, multipliers, slopes, leads.influence)
-    _try_multipliers(bound, pairs, of_f_by_pair, delta, result)
+    _try_multipliers(bound, pairs, lead_over, delta, result)
     return result
 
 
@@ -184,39 +188,42 @@ def _leads(pairs: np.ndarray, n_outputs: int) -> Array:
 
 
 def _try_multipliers(
-    bound: Bounder, pairs: np.ndarray, leads: Array, delta: float, result: Pairs
+    bound: Bounder, pairs: np.ndarray, lead_over: Array, delta: float, result: Pairs
 ) -> None:
-    """Improve numbers above delta by multipliers: g_k - g_j + mu (f_j - f_i), for several i and mu.
+    """Improve numbers above delta, in place, by multipliers for several i and mu.
 
-    leads : array (K, K, B), the bounds of f_j - f_i
+    Each gives the number sup (g_k - g_j + mu (f_j - f_i)) / mu.
+
+    lead_over : array (K, K, B), the bounds of f_j - f_i
     """
-    n_outputs = len(leads)
+    n_outputs = len(lead_over)
     open_pairs = np.flatnonzero((result.numbers > delta).any(axis=1))
     if not len(open_pairs):
         return
-    mu = [_candidates(pairs[index], leads) for index in open_pairs]
+    mu = [_candidates(pairs[index], lead_over) for index in open_pairs]
     starts = np.cumsum([0, *map(len, mu)])
     of_f = -np.concatenate(mu)
     owners = np.repeat(open_pairs, np.diff(starts))  # the pair of each row
-    of_f[np.arange(len(of_f)), pairs[owners, 0]] = -of_f.sum(axis=1)
+    of_f[np.arange(len(of_f)), pairs[owners, 0]] = -of_f.sum(axis=1)  # f_j, in all D_i
     high = bound(Functions(of_f, -_leads(pairs[owners], n_outputs))).high
 
     for index, own, start in zip(open_pairs, mu, starts):
-        numbers = np.maximum(high[start:start + len(own)], 0.0) / own.sum(axis=1)[:, np.newaxis]
+        suprema = np.maximum(high[start:start + len(own)], 0.0)
+        numbers = suprema / own.sum(axis=1)[:, np.newaxis]
         best, sets = numbers.argmin(axis=0), np.arange(numbers.shape[1])
         better = np.flatnonzero(numbers[best, sets] < result.numbers[index])
         result.numbers[index, better] = numbers[best, sets][better]
         result.multipliers[index, better] = own[best[better]]
 
 
-def _candidates(pair: np.ndarray, leads: Array) -> Array:
+def _candidates(pair: np.ndarray, lead_over: Array) -> Array:
     """Return the multipliers that are tried for a pair, (n, K): for k and for the closest rivals."""
     j, k = pair
-    closest = np.argsort(leads[j].min(axis=1), kind="stable")[:CLOSEST_RIVALS]
+    closest = np.argsort(lead_over[j].min(axis=1), kind="stable")[:CLOSEST_RIVALS]
     outputs = np.unique([k, *closest[closest != j]])
-    mu = np.zeros((len(outputs) * len(MULTIPLIERS), len(leads)))
-    mu[np.arange(len(mu)), np.repeat(outputs, len(MULTIPLIERS))] = np.tile(MULTIPLIERS, len(outputs))
-    return mu
+    mu = np.zeros((len(outputs), len(MULTIPLIERS), len(lead_over)))
+    mu[np.arange(len(outputs)), :, outputs] = MULTIPLIERS
+    return mu.reshape(-1, len(lead_over))
 
 
 # provers
@@ -270,14 +277,15 @@ def on_whole_domain(findings: Findings, matches: Sequence[Match]) -> Open:
 
 def _rows_are_better(ways: Sequence[Any], pairs: np.ndarray, question: Question) -> bool:
     """Return True if symbolic rows, the second way, have a smaller largest number than forms."""
-    largest = [
-        bound_pairs(suprema_on_domain([way]), pairs, question.f.n_outputs, question.eps).numbers.max()
+    found = [
+        bound_pairs(suprema_on_domain([way]), pairs, question.f.n_outputs, question.eps)
         for way in ways
     ]
-    return bool(largest[-1] < largest[0])
+    return bool(found[-1].numbers.max() < found[0].numbers.max())
 
 
 def _given(question: Question) -> tuple[Network, ...]:
+    """Return (f, g) as the user gave them, which the certificate is about."""
     return question.given or (question.f, question.g)
 
 
@@ -313,55 +321,60 @@ def branch_decisions(findings: Findings, matches: Sequence[Match], left: Open) -
     splits = Splits()
     mixtures: dict[int, list[Mixture]] = {}
     low, high = (corner[:, np.newaxis] for corner in outer_box(question.domain))
-    size = (2 * sum(question.f.sizes) + 3 * len(pairs)) * (question.f.n_inputs + 2)
-    largest = int(np.clip(MEMORY // 4 // size, 2, 256))
+    numbers_a_box = (2 * sum(question.f.sizes) + 3 * len(pairs)) * (question.f.n_inputs + 2)
+    largest_batch = int(np.clip(MEMORY // 4 // numbers_a_box, 2, 256))
 
     def examine(low: Array, high: Array, nodes: np.ndarray) -> Frontier:
+        """Bound the open pairs on boxes (d, B), keep their multipliers, and try their corners."""
         region = boxes(low, high)
         bound = suprema_on_boxes(question, matches, region)
         found = bound_pairs(bound, pairs, question.f.n_outputs, question.eps)
         if by_rows:
             _sharpen(findings, found, layers, low, high, pairs)
-        worst = found.numbers.argmax(axis=0)
-        for number, box in np.argwhere(found.multipliers.any(axis=2)):
-            node, mu = int(nodes[box]), found.multipliers[number, box]
-            mixtures.setdefault(node, []).append(Mixture(node, tuple(pairs[number]), mu))
-        slopes = found.slopes[worst, :, np.arange(len(nodes))].T
+        for index, box in np.argwhere(found.multipliers.any(axis=2)):
+            node, mu = int(nodes[box]), found.multipliers[index, box]
+            mixtures.setdefault(node, []).append(Mixture(node, tuple(pairs[index]), mu))
+
+        worst_pair = found.numbers.argmax(axis=0)
+        slopes = found.slopes[worst_pair, :, np.arange(len(nodes))].T
         if not len(slopes):  # intervals alone
             slopes = np.zeros_like(low)
         _try_corners(findings, region, slopes)
+
+        # split where an input matters most; the slopes decide where nothing is known of influence
         influence = found.influence + 1e-3 * np.abs(slopes)
-        influence = np.where(high > low, np.where(np.isfinite(influence), influence, 0.0), -1.0)
-        return Frontier(low, high, found.numbers.max(axis=0), influence.argmax(axis=0), nodes)
+        influence = np.where(np.isfinite(influence), influence, 0.0)
+        axis = np.where(high > low, influence, -1.0).argmax(axis=0)
+        return Frontier(low, high, found.numbers.max(axis=0), axis, nodes)
 
     batch, began, examined = 2, findings.seconds, 1
     frontier = examine(low, high, np.zeros(1, dtype=int))
     while len(frontier.node) and not findings.refuted and findings.seconds < deadline:
         started = findings.seconds
-        worst = np.argsort(-frontier.bound, kind="stable")
-        now, later = frontier.take(worst[:batch]), frontier.take(worst[batch:])
+        worst_first = np.argsort(-frontier.bound, kind="stable")
+        now, later = frontier.take(worst_first[:batch]), frontier.take(worst_first[batch:])
         corners = split_leaves(splits, now)
         if corners is None:
             break  # a box is as small as float64 allows
         for node in now.node.tolist():
-            mixtures.pop(node, None)
+            mixtures.pop(node, None)  # it is no leaf any more
         parts = examine(*corners)
         kept = np.flatnonzero(~(parts.bound <= question.eps))
         frontier = later.join(drop_outside(splits, findings, parts.take(kept)))
         examined += len(parts.node)
         quick = findings.seconds - started < (deadline - findings.seconds) / 8.0
-        batch = min(2 * batch, largest) if quick else max(1, batch // 2)
+        batch = min(2 * batch, largest_batch) if quick else max(1, batch // 2)
 
     leaves = [node for node in splits.preorder() if splits.axis[node] == -1]
-    seconds = (findings.seconds - began) / examined * len(leaves)
-    in_time = not len(frontier.node) or seconds < findings.remaining
-    if not findings.refuted and in_time:
-        kept_mixtures = [
-            one._replace(node=leaf)
-            for leaf, node in enumerate(leaves) for one in mixtures.get(node, [])
+    checker_seconds = (findings.seconds - began) / examined * len(leaves)
+    all_settled = not len(frontier.node)
+    if not findings.refuted and (all_settled or checker_seconds < findings.remaining):
+        of_leaves = [  # the certificate numbers leaves, not nodes
+            mixture._replace(node=leaf)
+            for leaf, node in enumerate(leaves) for mixture in mixtures.get(node, [])
         ]
         arrays = layers | tree_arrays(splits) | {"open": pairs, "rows": np.array(int(by_rows))}
-        _prove(findings, arrays, "branching", [*left.mixtures, *kept_mixtures])
+        _prove(findings, arrays, "branching", [*left.mixtures, *of_leaves])
 
 
 def _sharpen(
@@ -373,20 +386,20 @@ def _sharpen(
     f, g = _given(question)
     for box in np.flatnonzero((found.numbers > question.eps).any(axis=0)):
         findings.check_time()
-        way = BySymbolicRows(layers, f, g, Box(low[:, box], high[:, box]))
+        rows = BySymbolicRows(layers, f, g, Box(low[:, box], high[:, box]))
         open_here = np.flatnonzero(found.numbers[:, box] > question.eps)
-        bound = suprema_on_domain([way])
-        own = bound_pairs(bound, pairs[open_here], question.f.n_outputs, question.eps)
-        better = own.numbers[:, 0] < found.numbers[open_here, box]
-        found.numbers[open_here[better], box] = own.numbers[better, 0]
-        found.multipliers[open_here[better], box] = own.multipliers[better, 0]
+        bound = suprema_on_domain([rows])
+        by_rows = bound_pairs(bound, pairs[open_here], question.f.n_outputs, question.eps)
+        better = by_rows.numbers[:, 0] < found.numbers[open_here, box]
+        found.numbers[open_here[better], box] = by_rows.numbers[better, 0]
+        found.multipliers[open_here[better], box] = by_rows.multipliers[better, 0]
 
 
 def _try_corners(findings: Findings, region: Region, slopes: Array) -> None:
     """Look for a counterexample at the corners where g_k - g_j + f_j - f_k is large."""
     question = findings.question
     X = np.concatenate([region.middle + np.sign(slopes) * region.radius, region.middle], axis=1).T
-    X = np.clip(X, *question.domain.bounding_box())
+    X = np.clip(X, *question.domain.bounding_box())  # middle + radius may round beyond it
     promising = decisions_at(question.f, question.g, X).score(question.eps) > 0.0
     X = X[promising]
     if len(X):
@@ -401,9 +414,9 @@ def _prove(
     """Let the checker prove what is proposed, and note its number."""
     f, g = _given(findings.question)
     if mixtures:
-        arrays["leaf"] = np.array([one.node for one in mixtures])
-        arrays["pairs"] = np.array([one.pair for one in mixtures])
-        arrays["multipliers"] = np.array([one.multipliers for one in mixtures])
+        nodes, of_pairs, multipliers = zip(*mixtures)
+        arrays["leaf"], arrays["pairs"] = np.array(nodes), np.array(of_pairs)
+        arrays["multipliers"] = np.array(multipliers)
     try:
         evidence = Certificate("agreement", 0.0, 0.0, 0.0, 0.0, "top1", arrays, "")
         found = float(proved_number(evidence, f, g, findings.question.domain))

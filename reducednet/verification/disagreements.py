@@ -27,9 +27,12 @@ from .rational import ExactNetwork
 
 BUDGET = 100_000_000
 """About how many products the search may cost: large networks get fewer points."""
-SAMPLES, SEGMENTS, CLIMBERS, STEPS = 2000, 64, 16, 30
-"""How many points are sampled, how many segments between them are searched, how many of the best
-points are improved by ascent, in how many steps."""
+SAMPLES = 2000
+"""How many points are sampled at most."""
+SEGMENTS = 64
+"""How many segments between samples are searched at most."""
+CLIMBERS, STEPS = 16, 30
+"""How many of the best points are improved by ascent, in how many steps at most."""
 BISECTIONS = 50
 """How often a segment is halved around the point where f's decision changes."""
 EXACT_POINTS = 8
@@ -57,14 +60,14 @@ class Decisions(NamedTuple):
 
 def decisions_at(f: Network, g: Network, X: Array) -> Decisions:
     """Return the decisions at each sample, computed in float64."""
-    one, other = _outputs(f, X), _outputs(g, X)
+    of_f, of_g = _outputs(f, X), _outputs(g, X)
     index = np.arange(len(X))
-    j = one.argmax(axis=1)
-    largest, of_j = one[index, j], other[index, j].copy()
-    one[index, j] = other[index, j] = -np.inf
-    k = other.argmax(axis=1)
+    j = of_f.argmax(axis=1)
+    f_j, g_j = of_f[index, j], of_g[index, j]
+    of_f[index, j] = of_g[index, j] = -np.inf  # what is left are the others
+    k = of_g.argmax(axis=1)
     with np.errstate(invalid="ignore"):
-        return Decisions(j, k, largest - one.max(axis=1), other[index, k] - of_j)
+        return Decisions(j, k, f_j - of_f.max(axis=1), of_g[index, k] - g_j)
 
 
 def _outputs(network: Network, X: Array) -> Array:
@@ -109,16 +112,20 @@ def points_beside_boundaries(
     if not len(differ):
         return X[:0]
     start, end = X[starts[differ]], X[ends[differ]]
-    own = j[starts[differ]]
+
+    # the change lies between the shares `before` and `after` of the way: f decides at `before` as
+    # at the start, at `after` otherwise
     before, after = np.zeros((len(differ), 1)), np.ones((len(differ), 1))
     for _ in range(BISECTIONS):
         middle = (before + after) / 2.0
-        same = (decisions_at(f, g, start + middle * (end - start)).j == own)[:, np.newaxis]
+        at_middle = decisions_at(f, g, start + middle * (end - start)).j
+        same = (at_middle == j[starts[differ]])[:, np.newaxis]
         before, after = np.where(same, middle, before), np.where(same, after, middle)
-    steps = 2.0 ** -np.arange(1, BISECTIONS)[:, np.newaxis]
-    shares = np.clip(np.stack([before - steps.T, after + steps.T]), 0.0, 1.0)
-    points = start[:, np.newaxis] + shares[..., np.newaxis] * (end - start)[:, np.newaxis]
-    points = points.transpose(1, 0, 2, 3).reshape(len(start), -1, X.shape[1])
+
+    distances = 2.0 ** -np.arange(1.0, BISECTIONS)
+    shares = np.clip(np.concatenate([before - distances, after + distances], axis=1), 0.0, 1.0)
+    ways = (end - start)[:, np.newaxis]
+    points = start[:, np.newaxis] + shares[:, :, np.newaxis] * ways  # (segments, points, inputs)
     scores = decisions_at(f, g, points.reshape(-1, X.shape[1])).score(delta)
     best = scores.reshape(points.shape[:2]).argmax(axis=1)
     return np.asarray(points[np.arange(len(points)), best])
@@ -127,16 +134,17 @@ def points_beside_boundaries(
 def _climb(f: Network, g: Network, domain: Domain, delta: float, X: Array) -> Array:
     """Take a Frank-Wolfe step from each point towards the domain's support point of the gradient.
 
-    Of both numbers of the score, and of the smaller one alone: the better step counts.
+    The gradient is that of the smaller number of the score, or the sum of both; the best of all
+    steps counts, or the point itself.
     """
     now = decisions_at(f, g, X)
     of_lead, of_excess = _gradients(f, now.j, None, X), _gradients(g, now.k, now.j, X)
-    is_lead = (now.lead - delta < now.excess)[:, np.newaxis]
-    tries = [X[np.newaxis]]
-    for gradients in (np.where(is_lead, of_lead, of_excess), of_lead + of_excess):
+    lead_is_smaller = (now.lead - delta < now.excess)[:, np.newaxis]
+    tried = [X[np.newaxis]]
+    for gradients in (np.where(lead_is_smaller, of_lead, of_excess), of_lead + of_excess):
         furthest = domain.support_points(np.where(np.isfinite(gradients), gradients, 0.0))
-        tries.append(X + SHARES[:, np.newaxis, np.newaxis] * (furthest - X))
-    points = np.concatenate(tries)
+        tried.append(X + SHARES[:, np.newaxis, np.newaxis] * (furthest - X))
+    points = np.concatenate(tried)  # (steps, points, inputs)
     scores = decisions_at(f, g, points.reshape(-1, X.shape[1])).score(delta)
     best = scores.reshape(points.shape[:2]).argmax(axis=0)
     return np.asarray(points[best, np.arange(len(X))])
@@ -165,11 +173,11 @@ def exact_decisions(
 
     k = j if the networks agree, that is if g_j is one of g's largest outputs; the lead is then 0.
     """
-    one, other = f(x), g(x)
-    j, k = one.index(max(one)), other.index(max(other))
-    if other[k] == other[j]:
+    of_f, of_g = f(x), g(x)
+    j, k = of_f.index(max(of_f)), of_g.index(max(of_g))
+    if of_g[k] == of_g[j]:
         return j, j, Fraction(0)
-    return j, k, min(one[j] - value for i, value in enumerate(one) if i != j)
+    return j, k, min(of_f[j] - value for i, value in enumerate(of_f) if i != j)
 
 
 def confirm_disagreement(findings: Findings, X: Array, method: str) -> None:

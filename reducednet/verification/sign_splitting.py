@@ -33,9 +33,11 @@ from .difference_bounds.neuron_classes import Match
 from .findings import Findings
 from .verdict import UNKNOWN
 
-STEPS, RELAXATION, DEFLECTION, AIM = 24, 1.5, 1.5, 0.95
-"""How many subgradient steps a node gets, and the parameters of `_bounded`, which say how long the
-steps are, how far they avoid zigzags, and which share of the goal they aim at."""
+STEPS = 24
+"""How many subgradient steps a node gets."""
+RELAXATION, DEFLECTION, AIM = 1.5, 1.5, 0.95
+"""In `_bounded`: how long the steps are, how far they avoid zigzags, and which share of the goal
+they aim at."""
 ROUNDS = 20
 """How often nodes of which all signs are known get more steps before the search gives up."""
 MEMORY = 1 << 19
@@ -52,7 +54,8 @@ class Functionals(NamedTuple):
 
     weights, thresholds : the n neurons' rows, g's before f's; see `check_signs.Neurons`
     extents : array (n,), the largest |z_j| on the domain
-    rounding : array (n,), what the checker may charge for rounding, for a multiple of 1 of z_j
+    rounding : array (n,), what the checker may charge for rounding, for a multiple of 1 of z_j;
+        an estimate, by which nodes are not closed too early: nothing is proved by it
     a, lead, pair_part : arrays (functionals, n), see `check_signs.Functional`
     share, height : arrays (functionals, n): where a_j > 0, max(0, D_j) <= share D_j + height, the
         line through the ends of the range of D_j
@@ -149,7 +152,8 @@ class Trees:
 def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None, None, None]:
     """Split signs, the largest bound first, until the question is decided; yield after each batch.
 
-    The bound is noted when the question is decided or the search is closed.
+    The bound is noted when the question is decided or the search is closed: also by the caller, or
+    by an exception for lack of time. The leaves prove what they prove at any moment.
 
     Parameters
     ----------
@@ -161,27 +165,33 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
     with suppress(ArithmeticError, ValueError):  # what leaves the range of float64 proves nothing
         labels, scales = pair_arrays(matches, (f, g), (question.f, question.g), question.domain)
         problem = functionals_of(labels, scales, f, g, question.domain)
+        # a little below eps, as the checker's bound is rounded up
         goal = (question.eps - question.evaluation_error) * (1.0 - 2.0**-50)
-        if not (np.abs(problem.a) @ problem.rounding <= goal).all():
-            return  # no bound is that small
+        of_rounding = np.abs(problem.a) @ problem.rounding
+        if not (of_rounding <= goal).all():
+            return  # rounding alone is charged more than the goal
         trees = Trees(len(problem.a))
         nodes = _bounded(problem, _roots(problem), goal)
         try:
             trees.keep(nodes)
             nodes = _open(nodes, goal)
-            batch, rounds = len(nodes.number), 0
+            batch, rounds_without_splits = len(nodes.number), 0
             while len(nodes.number) and findings.status == UNKNOWN:
                 yield
                 findings.check_time()
                 began = findings.seconds
-                worst = np.argsort(-nodes.bound, kind="stable")
-                now, later = nodes.take(worst[:batch]), nodes.take(worst[batch:])
+                worst_first = np.argsort(-nodes.bound, kind="stable")
+                now, later = nodes.take(worst_first[:batch]), nodes.take(worst_first[batch:])
                 _try_points(findings, now)
-                rounds += int((now.split < 0).all())
-                if rounds > ROUNDS or checker_seconds(problem, trees) > findings.remaining:
+                rounds_without_splits += int((now.split < 0).all())
+                if rounds_without_splits > ROUNDS:
                     return
+                if checker_seconds(problem, trees) > findings.remaining:
+                    return
+
                 parts = _improved(problem, now, trees, goal)
                 nodes = later.join(_open(parts, goal))
+                # larger batches cost less for each node, but must leave time for other provers
                 quick = findings.seconds - began < findings.remaining / 32.0
                 batch = min(2 * batch, MEMORY // problem.a.shape[1]) if quick else batch // 2
                 batch = max(batch, 4)
@@ -229,6 +239,8 @@ def pair_arrays(
 
     The first neurons of a class in either network are a pair, unless one of them is dead or always
     on: alone, such a neuron is bounded exactly.
+
+    given, scaled : (f, g) as the user gave them, and with the rows that the provers scaled
     """
     arrays = layer_arrays(matches, given, scaled)
     labels, scales = arrays["labels0"].copy(), arrays["scales0"]
@@ -238,10 +250,10 @@ def pair_arrays(
     labels[is_stable | (scales == 0.0)] = -1
 
     n_g = len(given[1].thresholds[0])
-    for part in (labels[:n_g], labels[n_g:]):
-        again = np.ones(len(part), dtype=bool)
-        again[np.unique(part, return_index=True)[1]] = False
-        part[again] = -1
+    for labels_of_one in (labels[:n_g], labels[n_g:]):  # views
+        is_repeated = np.ones(len(labels_of_one), dtype=bool)
+        is_repeated[np.unique(labels_of_one, return_index=True)[1]] = False
+        labels_of_one[is_repeated] = -1
     alone = ~np.isin(labels, np.intersect1d(labels[:n_g], labels[n_g:]))
     return np.where(alone, -1, labels), np.where(alone | (labels < 0), 0.0, scales)
 
@@ -249,25 +261,33 @@ def pair_arrays(
 def functionals_of(
     labels: np.ndarray, scales: Array, f: Network, g: Network, domain: Domain
 ) -> Functionals:
-    """Return the functionals of all outputs and both sides, in the order of the certificate."""
+    """Return the functionals of all outputs and both sides, in the order of the certificate.
+
+    The checker charges gamma_(n+9) of a node's magnitudes, and some more for sums over the d
+    inputs; twice gamma_(n+d+16) is enough for both.
+    """
     neurons = check_signs.neurons_of(labels, scales, f, g, domain)
     low, high = domain.ranges(neurons.weights)
     low, high = low + neurons.thresholds, high + neurons.thresholds
     extents = np.maximum(np.maximum(np.abs(low), np.abs(high)), TINY)
+
     charge = 2.0 * gamma(sum(neurons.weights.shape) + 16)
     rounding = charge * neurons.magnitude
     rows = []
     for output, side in product(range(f.n_outputs), check_signs.SIDES):
-        of = check_signs.functional(f, g, output, side, neurons)
-        D = check_signs.ranges_of_pairs(of, neurons, domain)
+        a, constants, lead, pair_part = functional = check_signs.functional_of(
+            f, g, output, side, neurons)
+        D = check_signs.ranges_of_pairs(functional, neurons, domain)
         up, down = np.maximum(D.high, 0.0), np.maximum(-D.low, 0.0)
-        share = np.where(of.a > 0.0, up / np.maximum(up + down, TINY), 0.0)
-        height = np.where(of.a > 0.0, np.maximum(share * down, (1.0 - share) * up), 0.0)
-        added = np.where(neurons.is_opposite, -of.a, 0.0)
-        slopes = added @ neurons.weights
-        constant = added @ neurons.thresholds + of.constants.sum() + np.abs(added) @ rounding
-        constant += charge * (height.sum() + np.abs(of.constants).sum())
-        rows.append((of.a, of.lead, of.pair_part, share, height, slopes, constant))
+        share = np.where(a > 0.0, up / np.maximum(up + down, TINY), 0.0)
+        height = np.where(a > 0.0, np.maximum(share * down, (1.0 - share) * up), 0.0)
+
+        of_opposite = np.where(neurons.is_opposite, -a, 0.0)
+        slopes = of_opposite @ neurons.weights
+        constant = of_opposite @ neurons.thresholds + constants.sum()
+        constant += np.abs(of_opposite) @ rounding
+        constant += charge * (height.sum() + np.abs(constants).sum())
+        rows.append((a, lead, pair_part, share, height, slopes, constant))
     arrays = (np.array(values) for values in zip(*rows))
     return Functionals(domain, neurons.weights, neurons.thresholds, extents, rounding, *arrays)
 
@@ -278,17 +298,17 @@ def _roots(problem: Functionals) -> Nodes:
     numbers = np.arange(n_functionals)
     signs = np.zeros((n_functionals, n), dtype=np.int8)
     x = np.zeros((n_functionals, problem.weights.shape[1]))
-    middle = np.minimum(problem.a, 0.0) / 2.0
+    multiples = np.minimum(problem.a, 0.0) / 2.0  # the middle of [a_j, 0]
     bound = np.full(n_functionals, np.inf)
-    return Nodes(numbers, numbers, signs, middle, bound, np.zeros_like(numbers), x)
+    return Nodes(numbers, numbers, signs, multiples, bound, np.zeros_like(numbers), x)
 
 
 def _parts(problem: Functionals, nodes: Nodes) -> Nodes:
     """Return both parts of each node, z >= 0 first, with the node's multiples to begin with.
 
-    Where z_j >= 0, these are a_j of z_j, and c_i more of the z_i that it leads; where z_j <= 0,
-    nothing. On the range of D, both D and 0 are at most share D + height: so the parts' bounds
-    begin at most at the node's.
+    Where z_j >= 0, z_j is taken a_j times, and the z_i that it leads c_i times more: that is D.
+    Where z_j <= 0, it is taken 0 times. On the range of D, both D and 0 are at most
+    share D + height: so the parts' bounds begin at most at the node's.
     """
     index = np.arange(len(nodes.number))
     a, lead, pair_part = (
@@ -357,22 +377,26 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
     With t the multiple of z_j, the bound is convex in t, and z_j(x) is a subgradient at the point x
     where the affine function is largest. Multiples are measured in units of 1 / extent, so that the
     steps do not depend on the scales of rows. They are Polyak's, towards the goal, and deflected
-    (Camerini, Fratta, Maffioli 1975) where they would go back and forth:
+    (Camerini, Fratta, Maffioli 1975) where they would go back and forth. In these units, with e the
+    direction of the last step,
 
         e <- z + DEFLECTION max(0, -z.e) / |e|^2 e,
-        t <- clip(t - RELAXATION (bound - AIM goal) / |e|^2 e).
+        t <- clip(t - RELAXATION (bound - AIM goal)^+ / |e|^2 e),
+
+    where z_j counts as 0 if t_j is at an end of its range and the step would leave it.
     """
     terms = _terms(problem, nodes)
     t = np.clip(nodes.multiples, terms.least, terms.most)
     bound, best, x_at_best = np.full(len(t), np.inf), t.copy(), nodes.x.copy()
     mean, e, square = np.zeros_like(t), np.zeros_like(t), np.full(len(t), np.inf)
     for step in range(STEPS):
+        # evaluate: the affine function, the point where it is largest, and z there
         rows = t @ problem.weights + terms.slopes
         x = problem.domain.support_points(rows)
         value = np.einsum("ij,ij->i", rows, x) + t @ problem.thresholds + terms.constants
         value += np.abs(t) @ problem.rounding
         z = x @ problem.weights.T + problem.thresholds
-        mean += (step + 1.0) * z
+        mean += (step + 1.0) * z  # divided by the sum of these weights at the end
 
         better = value < bound
         bound = np.where(better, value, bound)
@@ -380,6 +404,7 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
         if (bound <= goal).all():
             break
 
+        # step
         is_held = ((t <= terms.least) & (z > 0.0)) | ((t >= terms.most) & (z < 0.0))
         direction = np.where(is_held, 0.0, z / problem.extents)
         back = np.maximum(-np.einsum("ij,ij->i", direction, e), 0.0)
@@ -389,25 +414,26 @@ def _bounded(problem: Functionals, nodes: Nodes, goal: float) -> Nodes:
         length = RELAXATION * np.maximum(value - AIM * goal, 0.0) / square
         t = np.clip(t - length[:, np.newaxis] * e / problem.extents, terms.least, terms.most)
 
-    split = _neurons_to_split(terms, nodes.signs, best, mean / (STEPS * (STEPS + 1.0) / 2.0))
+    mean /= STEPS * (STEPS + 1.0) / 2.0
+    split = _neurons_to_split(terms, nodes.signs, best, mean)
     multiples = np.where(terms.is_joint, terms.share, best)
     return nodes._replace(multiples=multiples, bound=bound, split=split, x=x_at_best)
 
 
 def _neurons_to_split(terms: Terms, signs: np.ndarray, t: Array, z: Array) -> np.ndarray:
-    """Return the neurons whose affine bounds lose most at z; -1 where no sign is unknown.
+    """Return the neurons whose affine bounds are furthest above a s(z); -1 if no sign is unknown.
 
     z : the mean over the steps, which comes near a solution of the linear program whose dual the
         multiples solve; later steps count more
 
-    What is lost at a pair is lost by its lead.
+    What a pair's bound is too large by counts for its lead.
     """
-    loss = terms.height + (t + terms.of_pair) * z - terms.a * np.maximum(z, 0.0)
+    excess = terms.height + (t + terms.of_pair) * z - terms.a * np.maximum(z, 0.0)
     nodes, led = np.nonzero(terms.lead >= 0)
-    np.add.at(loss, (nodes, terms.lead[nodes, led]), loss[nodes, led])
+    np.add.at(excess, (nodes, terms.lead[nodes, led]), excess[nodes, led])
     may_be_split = (signs == 0) & (terms.lead < 0)
-    loss = np.where(may_be_split, loss, -np.inf)
-    return np.where(may_be_split.any(axis=1), loss.argmax(axis=1), -1)
+    excess = np.where(may_be_split, excess, -np.inf)
+    return np.where(may_be_split.any(axis=1), excess.argmax(axis=1), -1)
 
 
 def _try_points(findings: Findings, nodes: Nodes) -> None:

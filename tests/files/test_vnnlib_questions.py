@@ -190,6 +190,7 @@ def test_the_networks_of_a_real_file_differ(capsys):
     (text(values([0])).replace("(<= X[0,1] 0.5)", "(<= X[0,1] Z[0,1])"), "no upper bound"),
     (text(decisions(3, g=">="), n_outputs=3), "ties"), (text(decisions(3, "0.0", ">="), n_outputs=3), "ties"),
     (text(decisions(2).replace("(> V[0,1] V[0,0])", "(> V[0,1] 0.5)")), "neither differences"),
+    (text(decisions(2).replace("(+ Y[0,1] 0.5)", "(+ X[0,1] 0.5)")), "neither differences"),
     (text("(and (> Y[0,0] (+ Y[0,1] 0.5)) (> V[0,1] V[0,0]))"), "only 1 of the 2 pairs"),
     (text(*[values([0])] * 20), "alternatives"),
     (text().split("(declare-network g")[0] + "(assert (<= X[0,0] 1.0))", "1 network"),

@@ -4,6 +4,7 @@ nbmake runs the notebooks in a Jupyter kernel; here their cells run in this proc
 """
 import ast
 import json
+import re
 import subprocess
 import symtable
 import sys
@@ -189,7 +190,30 @@ def test_the_readme_names_every_notebook():
     assert not [path.name for path in NOTEBOOKS if f"(tutorials/{path.name})" not in text]
 
 
+@every_notebook
+def test_all_have_one_form(path):
+    """A title with its number, question, time and prerequisites; one heading for exercises; what is next."""
+    texts = [source(cell) for cell in read(path)["cells"] if cell["cell_type"] == "markdown"]
+    number = path.stem.split("_")[0]
+    title, question, time = texts[0].split("\n\n")[:3]
+    assert title.startswith(f"# {number} · ") and question.startswith("**Question.** ")
+    assert re.fullmatch(r"\*About \d+ minutes\. You need .+\.\)?\*", time)
+    heading = re.compile(r"^\*\*Exercise: (predict|by hand|write)\.\*\* ", re.MULTILINE)
+    headings = heading.findall("\n".join(texts))
+    assert len(headings) == texts.count("Your answer:") == len(exercises(path))
+    assert re.search(r"\n\nNext: \[.+\]\(.+\) .+$", texts[-1])
+
+
 # their exercises
+
+
+def test_a_number_of_numpy_is_as_good_an_answer_as_one_of_python():
+    @exercise_checks.check
+    def check_number(number):
+        assert isinstance(number, int), "Write a whole number."
+        return "Right."
+
+    assert check_number(np.int64(3)) == check_number(3) == "Right."
 
 
 LONG = ("5_training", "7_variable_projection", "8_deep_networks", "9_binary_networks",

@@ -82,10 +82,10 @@ def test_only_a_part_of_a_neuron_belongs_to_a_pair():
     """f has s(u), g 3 s(v) with v = 2 u: half of its outgoing weight is that of u."""
     f, g = rn.Network([[[1.0]]], [[0.0]], [[1.0]]), rn.Network([[[2.0]]], [[0.0]], [[3.0]])
     both = signs.neurons_of(np.zeros(2, dtype=int), np.array([2.0, 1.0]), f, g, UNIT)
-    of = signs.functional(f, g, 0, 1.0, both)
+    of = signs.functional_of(f, g, 0, 1.0, both)
     assert of.a.tolist() == [-3.0, 1.0] and of.lead.tolist() == [1, -1]
     assert of.pair_part.tolist() == [-0.5, 0.0]
-    assert signs.functional(f, g, 0, -1.0, both).pair_part.tolist() == [0.0, -1.0]
+    assert signs.functional_of(f, g, 0, -1.0, both).pair_part.tolist() == [0.0, -1.0]
 
 
 def test_output_biases_add_up_and_are_charged():

@@ -112,7 +112,8 @@ class RowsInParts(NamedTuple):
     """Rows as `UncertainRows`, of which only some columns are made at a time.
 
     Two layers of 3000 neurons have 10^7 weights in each network. All columns at once took 8 s and
-    2 GB; parts that stay in cache take 1.3 s.
+    2 GB; parts that stay in cache take 1.3 s. Nothing is kept of a part: whoever asks again gets it
+    made again.
 
     parts : slices of the columns, in order; the last one is the column of the constant 1 alone
     columns : function of a part that returns its columns as `UncertainRows`
@@ -123,7 +124,7 @@ class RowsInParts(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """The number of rows."""
+        """The number of rows, of which the smallest part tells."""
         return self.columns(self.parts[-1]).n_rows
 
     def map(self, change: Callable[[UncertainRows], UncertainRows]) -> "RowsInParts":
@@ -166,7 +167,12 @@ class Enclosure(NamedTuple):
 
 
 class AlwaysOn(NamedTuple):
-    """The last hidden layer's always-on neurons: see `bounds_through_always_on`."""
+    """The last hidden layer's always-on neurons: see `bounds_through_always_on`.
+
+    on : their indices among the quantities
+    lows : lower bounds on their z
+    rows, forms_below : their z as rows over the quantities of the layer below, and these
+    """
 
     on: Any
     lows: Any
@@ -253,8 +259,7 @@ def add_product(total: Any, weights: Any, values: Any) -> None:
 
 
 def product(weights: Any, forms: Any) -> Any:
-    """Return the product of weights (m, n) and numbers (n, ...), in one call of a matrix product.
-    """
+    """Return the product of weights (m, n) and numbers (n, ...), as one product of matrices."""
     n = len(forms)
     return (weights @ forms.reshape(n, -1)).reshape(len(weights), *forms.shape[1:])
 
@@ -356,6 +361,7 @@ def rows_over_classes(layer_g: Layer, layer_f: Layer, classes: Classes, live: An
     constants = np.append(layer_g.thresholds, layer_f.thresholds)[:, np.newaxis]
 
     def columns(part: slice) -> UncertainRows:
+        """Return a part's columns: a part is of classes, of remainders, or of the constant 1."""
         if part.stop <= n_classes:
             which = range(part.start, part.stop)
             return coefficients_over_classes(layer_g, layer_f, classes, which)

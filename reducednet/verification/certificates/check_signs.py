@@ -66,6 +66,8 @@ class Functional(NamedTuple):
     constants : the two output biases, whose sum is the constant
     lead : for each neuron i with a_i < 0, its partner j if a_j > 0; else -1
     pair_part : c_i, the part of a_i that belongs to the pair; 0 where there is no lead
+
+    In a pair (j, i), a_j > 0 > a_i, neuron j leads and neuron i is led.
     """
 
     a: Any
@@ -96,9 +98,9 @@ def neurons_of(labels: Any, scales: Any, f: Any, g: Any, domain: Any) -> Neurons
     A scale below 0 says that the neuron is opposite: its row is replaced by the negative.
     """
     is_opposite = (labels >= 0) & (scales < 0.0)
-    turn = np.where(is_opposite, -1.0, 1.0)
-    weights = np.concatenate([g.weights[0], f.weights[0]]) * turn[:, np.newaxis]
-    thresholds = np.concatenate([g.thresholds[0], f.thresholds[0]]) * turn
+    signs = np.where(is_opposite, -1.0, 1.0)
+    weights = np.concatenate([g.weights[0], f.weights[0]]) * signs[:, np.newaxis]
+    thresholds = np.concatenate([g.thresholds[0], f.thresholds[0]]) * signs
 
     largest, d = bounding_box(domain).largest, weights.shape[1]
     magnitude = raised(np.abs(weights) @ largest + np.abs(thresholds), d + 1)
@@ -120,11 +122,12 @@ def named_once(labels: Any) -> dict[int, int]:
     return neurons
 
 
-def functional(f: Any, g: Any, output: int, side: float, neurons: Neurons) -> Functional:
+def functional_of(f: Any, g: Any, output: int, side: float, neurons: Neurons) -> Functional:
     """Return side (f_k - g_k) as coefficients of all neurons' activations, which are exact.
 
     If z_j is near r z_i, then c_i = -min(-a_i, a_j r) makes the range of D small. r is the quotient
     of the scales; quotient and product are rounded, and any c_i in [a_i, 0] is right.
+    (PROOFS, section 23, says why a larger part would be worse.)
     """
     C_f, a_f = layers_of(f)[-1]
     C_g, a_g = layers_of(g)[-1]
@@ -139,7 +142,7 @@ def functional(f: Any, g: Any, output: int, side: float, neurons: Neurons) -> Fu
     return Functional(a, constants, np.where(has_lead, neurons.partner, -1), pair_part)
 
 
-def ranges_of_pairs(of: Functional, neurons: Neurons, domain: Any) -> Interval:
+def ranges_of_pairs(functional: Functional, neurons: Neurons, domain: Any) -> Interval:
     """Return bounds on D_j = a_j z_j + c_i z_i over the domain; where a_j <= 0 they mean nothing.
 
     Neuron i is the one that j leads, if there is one. An entry of the row of D goes through two
@@ -148,18 +151,20 @@ def ranges_of_pairs(of: Functional, neurons: Neurons, domain: Any) -> Interval:
         |fl(row) - row| |x| + |fl(constant) - constant| <= gamma_2 (|a_j| Z_j + |c_i| Z_i)
 
     with the neurons' magnitudes Z; and support and constant are added, with two roundings of at
-    most as much. Eight are charged. Four products of each entry may underflow.
+    most as much. Eight are charged. Four products of each entry may underflow: an entry that is off
+    by UNDERFLOW meets |x_i|, and the constant 1.
     """
-    led = np.flatnonzero(of.lead >= 0)
-    lead, c = of.lead[led], of.pair_part[led]
-    rows, constants = of.a[:, np.newaxis] * neurons.weights, of.a * neurons.thresholds
-    size = np.abs(of.a) * neurons.magnitude
+    led = np.flatnonzero(functional.lead >= 0)
+    lead, c = functional.lead[led], functional.pair_part[led]
+    rows = functional.a[:, np.newaxis] * neurons.weights
+    constants = functional.a * neurons.thresholds
+    magnitudes = np.abs(functional.a) * neurons.magnitude
     rows[lead] += c[:, np.newaxis] * neurons.weights[led]
     constants[lead] += c * neurons.thresholds[led]
-    size[lead] += np.abs(c) * neurons.magnitude[led]
+    magnitudes[lead] += np.abs(c) * neurons.magnitude[led]
 
-    spread = raised(bounding_box(domain).largest.sum() + 1.0, rows.shape[1] + 1)
-    error = raised(gamma(8) * size, 4) + 4.0 * UNDERFLOW * spread
+    of_underflow = raised(bounding_box(domain).largest.sum() + 1.0, rows.shape[1] + 1)
+    error = raised(gamma(8) * magnitudes, 4) + 4.0 * UNDERFLOW * of_underflow
     return Interval(
         -(highest(-rows, domain) - constants + error), highest(rows, domain) + constants + error
     )
@@ -168,20 +173,21 @@ def ranges_of_pairs(of: Functional, neurons: Neurons, domain: Any) -> Interval:
 # leaves
 
 
-def multiples_of_z(signs: Any, multiples: Any, of: Functional) -> Multiples:
+def multiples_of_z(signs: Any, multiples: Any, functional: Functional) -> Multiples:
     """Return what takes the place of each a_j s(z_j) on each leaf.
 
-    Multiples are moved to the nearest allowed number. Where the sign is unknown and a_j > 0, this
-    is the share of D in [0, 1]; the neuron i that j leads has share c_i in the pair, and the rest
-    of its coefficient, a_i - c_i, takes the place of a_i.
+    Multiples are moved to the nearest number that the table at the top allows. Where the sign is
+    unknown and a_j > 0, this is the share of D in [0, 1]: z_j is taken share a_j times, and the
+    neuron i that j leads share c_i times; the rest of its coefficient, a_i - c_i, takes the place
+    of a_i. Where the sign of z_j is known there is no pair, and a_i stays whole.
     """
-    is_joint = (signs == 0) & (of.a > 0.0)
+    is_joint = (signs == 0) & (functional.a > 0.0)
     share = np.where(is_joint, np.clip(multiples, 0.0, 1.0), 0.0)
-    is_led = (of.lead >= 0) & is_joint[:, of.lead]
-    of_pair = np.where(is_joint, share * of.a, 0.0)
-    of_pair = np.where(is_led, share[:, of.lead] * of.pair_part, of_pair)
+    is_led = (functional.lead >= 0) & is_joint[:, functional.lead]
+    of_pair = np.where(is_joint, share * functional.a, 0.0)
+    of_pair = np.where(is_led, share[:, functional.lead] * functional.pair_part, of_pair)
 
-    a = np.where(is_led, of.a - of.pair_part, of.a)
+    a = np.where(is_led, functional.a - functional.pair_part, functional.a)
     least = np.where(signs < 0, -np.inf, a)
     most = np.where(signs > 0, np.inf, 0.0)
     own = np.minimum(np.maximum(multiples, least), most)
@@ -189,7 +195,7 @@ def multiples_of_z(signs: Any, multiples: Any, of: Functional) -> Multiples:
 
 
 def leaf_bounds(
-    signs: Any, multiples: Any, of: Functional, neurons: Neurons, domain: Any
+    signs: Any, multiples: Any, functional: Functional, neurons: Neurons, domain: Any
 ) -> Any:
     """Return a bound on side (f_k - g_k) for each leaf of a tree.
 
@@ -208,21 +214,23 @@ def leaf_bounds(
     covers everything; they are sums of n + 4 roundings themselves.
     """
     n, d = neurons.weights.shape
-    t = multiples_of_z(signs, multiples, of)
-    D = ranges_of_pairs(of, neurons, domain)
-    height = np.maximum(np.maximum(-t.share * D.low, (1.0 - t.share) * D.high), 0.0)
-    height = np.where(t.is_joint, raised(height, 2) + UNDERFLOW, 0.0)
+    used = multiples_of_z(signs, multiples, functional)
+    D = ranges_of_pairs(functional, neurons, domain)
+    height = np.maximum(np.maximum(-used.share * D.low, (1.0 - used.share) * D.high), 0.0)
+    height = np.where(used.is_joint, raised(height, 2) + UNDERFLOW, 0.0)
     heights = raised(height.sum(axis=1), n)
 
-    added = np.where(neurons.is_opposite, -of.a, 0.0)
-    total = t.own + t.of_pair + added
+    of_opposite = np.where(neurons.is_opposite, -functional.a, 0.0)
+    total = used.own + used.of_pair + of_opposite
     slopes, constants = total @ neurons.weights, total @ neurons.thresholds
-    size = (np.abs(t.own) + np.abs(t.of_pair) + np.abs(added)) @ neurons.magnitude
-    size = size + heights + np.abs(of.constants).sum()
 
-    spread = bounding_box(domain).largest.sum() + neurons.magnitude.sum() + 1.0
-    error = raised(gamma(n + 9) * size, n + 6) + UNDERFLOW * (n + 2) * raised(spread, n + d + 2)
-    return highest(slopes, domain) + constants + heights + of.constants.sum() + error
+    sizes = np.abs(used.own) + np.abs(used.of_pair) + np.abs(of_opposite)
+    magnitude = sizes @ neurons.magnitude + heights + np.abs(functional.constants).sum()
+    # products that underflow: of slopes, which meet x, and of multiples, which meet z
+    of_underflow = bounding_box(domain).largest.sum() + neurons.magnitude.sum() + 1.0
+    error = raised(gamma(n + 9) * magnitude, n + 6)
+    error = error + UNDERFLOW * (n + 2) * raised(of_underflow, n + d + 2)
+    return highest(slopes, domain) + constants + heights + functional.constants.sum() + error
 
 
 def leaves_of(splits: Any, n_neurons: int) -> Any:
@@ -271,8 +279,8 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
         own = multiples[first:first + len(signs)]
         require(len(own) == len(signs), "fewer multiples than leaves")
         first += len(signs)
-        of = functional(f, g, output, side, neurons)
-        bounds.append(leaf_bounds(signs, own, of, neurons, domain).max())
+        functional = functional_of(f, g, output, side, neurons)
+        bounds.append(leaf_bounds(signs, own, functional, neurons, domain).max())
     at_end = next(splits, None) is None and first == len(multiples)
     require(at_end, "more nodes, or more multiples, than the trees have")
     return float(np.max(bounds))

@@ -185,7 +185,7 @@ def suprema(of_g: Any, of_f: Any, way: Any) -> Any:
 
 
 def numbers_of_pairs(j: int, others: Any, way: Any) -> Any:
-    """Return the least delta that 1., 2. or 3. prove for (j, k), (n, B): a row for each k of others.
+    """Return the least delta that 1., 2. or 3. prove for (j, k), a row for each k: (n, B).
 
     The number of 2. is 0, or inf where the bound is above 0.
     """
@@ -205,9 +205,9 @@ def numbers_of_pairs(j: int, others: Any, way: Any) -> Any:
 def require_mixtures(mixtures: Mixtures, n_outputs: int) -> None:
     """Refuse multipliers that are none of their pair."""
     require(mixtures.pairs.max(initial=0) < n_outputs, "multipliers of no output")
-    of_leader = mixtures.multipliers[np.arange(len(mixtures.leaf)), mixtures.pairs[:, 0]]
-    differ = mixtures.pairs[:, 0] != mixtures.pairs[:, 1]
-    fit = differ.all() and (of_leader == 0.0).all() and (mixtures.multipliers >= 0.0).all()
+    j, k = mixtures.pairs.T
+    mu_j = mixtures.multipliers[np.arange(len(mixtures.leaf)), j]
+    fit = (j != k).all() and (mu_j == 0.0).all() and (mixtures.multipliers >= 0.0).all()
     require(fit, "multipliers that are none of their pair")
 
 
@@ -219,7 +219,7 @@ def numbers_of_mixture(pair: Any, multipliers: Any, way: Any) -> Any:
     """
     (j, k), n = pair.tolist(), len(multipliers)
     D, B = leads(j, np.arange(n), n), -leads(j, [k], n)  # D_j = 0
-    coefficients = np.block([[B, 0.0 * B], [0.0 * D, D]])
+    coefficients = np.block([[B, 0.0 * B], [0.0 * D, D]])  # g's outputs come first
     rows = way.combined(coefficients, way.outputs)
     bound = way.suprema(way.combined(np.append(1.0, multipliers)[np.newaxis], rows))[0]
     total = below(fsum(multipliers.tolist()))
@@ -239,9 +239,10 @@ def best_numbers(pairs: Any, first_leaf: int, mixtures: Mixtures, way: Any) -> A
 
     here = (mixtures.leaf >= first_leaf) & (mixtures.leaf < first_leaf + way.n_sets)
     for leaf, pair, multipliers in zip(*mixtures.take(here)):
+        region = leaf - first_leaf
         own = np.flatnonzero((pairs == pair).all(axis=1))
-        found = numbers_of_mixture(pair, multipliers, way)[leaf - first_leaf]
-        numbers[own, leaf - first_leaf] = np.fmin(numbers[own, leaf - first_leaf], found)
+        found = numbers_of_mixture(pair, multipliers, way)[region]
+        numbers[own, region] = np.fmin(numbers[own, region], found)
     return numbers
 
 
@@ -289,10 +290,11 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
         parts, kind = batches_of_leaves(data, layers, domain)
         first_leaf = 0
         for part in parts if len(data["open"]) else []:
-            way = ByForms(last_hidden_layer(part, data, layers, domain, kind))
-            numbers = best_numbers(data["open"], first_leaf, mixtures, way)
+            by_forms = ByForms(last_hidden_layer(part, data, layers, domain, kind))
+            numbers = best_numbers(data["open"], first_leaf, mixtures, by_forms)
             for leaf, box in enumerate(part) if data["rows"] else []:
-                if not (numbers[:, leaf] <= max(found)).all():  # else it changes nothing
+                # symbolic rows are slow, and change nothing where the largest number is larger
+                if not (numbers[:, leaf] <= max(found)).all():
                     by_rows = way_on_leaf(data, f, g, domain, box)
                     own = best_numbers(data["open"], first_leaf + leaf, mixtures, by_rows)
                     numbers[:, leaf] = np.fmin(numbers[:, leaf], own[:, 0])

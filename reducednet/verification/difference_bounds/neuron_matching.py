@@ -40,19 +40,20 @@ def same_indices(number: int, rows: Sequence[NeuronRows], H: Forms) -> Match:
 
     The scale s_j = F_j . G_j / |G_j|^2 makes |F_j - s_j G_j| smallest.
     """
-    one, other = rows
-    n = min(len(one.F), len(other.F))
-    products = np.einsum("ij,ij->i", one.F[:n], other.F[:n])
-    squares_f, squares_g = (np.einsum("ij,ij->i", own.F[:n], own.F[:n]) for own in rows)
+    F, G = (own.F for own in rows)
+    n = min(len(F), len(G))
+    products = np.einsum("ij,ij->i", F[:n], G[:n])
+    squares_f, squares_g = (np.einsum("ij,ij->i", own[:n], own[:n]) for own in (F, G))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         scales = products / squares_g
-        # at most 45 degrees apart
+        # at most 45 degrees apart: the squared cosine is more than 1/2
         near = (products > 0.0) & (products * products > 0.5 * squares_f * squares_g)
         near &= np.isfinite(scales)
     scales = np.where(near, scales, 0.0)
-    scales[near & (np.abs(scales - 1.0) < 4.0 * len(one.F.T) * UNIT_ROUNDOFF)] = 1.0
+    # 1 but for rounding: with 1 itself, equal rows cancel exactly
+    scales[near & (np.abs(scales - 1.0) < 4.0 * len(F.T) * UNIT_ROUNDOFF)] = 1.0
     labels = np.where(near, np.cumsum(near) - 1, -1)
-    n_f, n_g = len(one.F) - n, len(other.F) - n  # neurons without a partner
+    n_f, n_g = len(F) - n, len(G) - n  # neurons without a partner
     return Match(
         (np.append(labels, np.full(n_f, -1)), np.append(labels, np.full(n_g, -1))),
         (np.append(scales, np.zeros(n_f)), np.append(np.where(near, 1.0, 0.0), np.zeros(n_g))),
@@ -119,7 +120,7 @@ def _keys(
 def nearest_hyperplanes(region: Region, opposite: bool) -> Matcher:
     """Return a matcher of the neurons of two networks that are nearest to each other on a domain.
 
-    It tolerates noise, and neurons that are missing or split in one of the networks. For columns
+    Rows may differ, and neurons may be missing or split in one of the networks. For columns
     H_c = m_c + r_c t_c, with t_c independent and uniform in [-1, 1], a neuron is the vector of its
     slopes F_c r_c / sqrt(3) and its mean z: the products of these vectors are means of products of
     z. Pairs are those of the assignment with the largest sum of cosines between vectors, where
@@ -144,8 +145,9 @@ def nearest_hyperplanes(region: Region, opposite: bool) -> Matcher:
 
         def scales(neurons: np.ndarray, representatives: np.ndarray) -> Array:
             """Return the s for which |slopes_m - s slopes_c| is smallest."""
-            products = np.einsum("ij,ij->i", slopes[neurons], slopes[representatives])
-            return products / np.einsum("ij,ij->i", *[slopes[representatives]] * 2)
+            of_neurons, of_representatives = slopes[neurons], slopes[representatives]
+            products = np.einsum("ij,ij->i", of_neurons, of_representatives)
+            return products / np.einsum("ij,ij->i", of_representatives, of_representatives)
 
         return _match_of_labels(np.append(labels_f, labels_g), scales, np.array([len(labels_f)]))
 
@@ -177,8 +179,9 @@ def _vectors(rows: NeuronRows, H: Forms, region: Region) -> _Vectors:
     Means are clipped as thresholds are in `same_hyperplanes`: those of stable neurons do not count.
     """
     low, high = (end[:, 0] for end in region.bounds(evaluate(rows, H)))
-    half = high / 2.0 - low / 2.0
-    mean = np.clip(rows.F @ H.values[:, 0, 0] + rows.rest.values[:, 0, 0], -half, half)
+    half_range = high / 2.0 - low / 2.0
+    mean = rows.F @ H.values[:, 0, 0] + rows.rest.values[:, 0, 0]
+    mean = np.clip(mean, -half_range, half_range)
     slopes = np.column_stack([rows.F * H.radii[:, 0, 0], rows.rest.slopes[:, :, 0]]) / np.sqrt(3.0)
     vectors = slopes, np.column_stack([slopes, mean])
     dead = (high <= 0.0)[:, np.newaxis]
@@ -217,22 +220,23 @@ def _join_nearest(labels: np.ndarray, cosines: Array) -> None:
 
 
 def _match_of_labels(
-    labels: np.ndarray, scale: Callable[[np.ndarray, np.ndarray], Array], split: np.ndarray
+    labels: np.ndarray, scale: Callable[[np.ndarray, np.ndarray], Array], starts: np.ndarray
 ) -> Match:
     """Return the match with the classes that have at least two neurons, and their scales.
 
-    The neurons of all networks come one after the other, and `split` is where the next one starts.
-    `scale` is called with the indices of neurons and of their representatives.
+    The neurons of all networks come one after the other, and `starts` are the first ones of the
+    networks after the first. `scale` is called with the indices of neurons and of their
+    representatives.
     """
     counts = np.bincount(labels[labels >= 0], minlength=1)
     kept = (labels >= 0) & (counts[labels] > 1)
     labels = np.where(kept, np.cumsum(counts > 1)[labels] - 1, -1)
     scales = np.zeros(len(labels))
-    network, index = Match(tuple(np.split(labels, split)), ()).representatives()
-    representatives = np.append(0, split)[network] + index
+    network, index = Match(tuple(np.split(labels, starts)), ()).representatives()
+    representatives = np.append(0, starts)[network] + index
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         scales[kept] = scale(np.flatnonzero(kept), representatives[labels[kept]])
     scales[representatives] = 1.0
-    overflowed = kept & ~(np.isfinite(scales) & (scales != 0.0))
-    labels, scales = np.where(overflowed, -1, labels), np.where(overflowed, 0.0, scales)
-    return Match(tuple(np.split(labels, split)), tuple(np.split(scales, split)))
+    unusable = kept & ~(np.isfinite(scales) & (scales != 0.0))
+    labels, scales = np.where(unusable, -1, labels), np.where(unusable, 0.0, scales)
+    return Match(tuple(np.split(labels, starts)), tuple(np.split(scales, starts)))

@@ -64,31 +64,43 @@ def require_numbers(values: Any, arithmetic: Arithmetic, name: str) -> None:
 def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Fraction:
     """Return a bound of |fl(N) - N| over the domain and all outputs (61)."""
     arithmetic = ARITHMETICS[certificate.semantics]
-    relu = network.activation == "relu"
+    *hidden, outputs = layers_of(network)
+    if network.activation == "relu":
+        size, error = relu_activations(hidden, domain, arithmetic)
+    else:
+        if certificate.claim == "bound":
+            require_margin(hidden[0], domain, Fraction(certificate.margin), arithmetic)
+        for layer in hidden[1:]:
+            require_no_rounding(layer, arithmetic)
+        n = len(hidden[-1].thresholds)
+        size, error = rational(np.ones(n)), zeros(n)
+    return Fraction(max(layer_error(outputs, size, error, arithmetic)))
+
+
+def relu_activations(
+    hidden: list[Layer], domain: Domain, arithmetic: Arithmetic
+) -> tuple[Any, Any]:
+    """Return bounds of h and of |fl(h) - h| for the last hidden layer of a ReLU network."""
     low, high = box_around(domain)
     size, error = larger(abs(low), abs(high)), zeros(len(low))
-    *hidden, outputs = layers_of(network)
     for number, layer in enumerate(hidden):
         W, b = layer
-        if relu or number == 0 and certificate.claim == "bound":
-            rounding = layer_error(layer, size, error, arithmetic)
+        rounding = layer_error(layer, size, error, arithmetic)
         if number == 0:
-            z_low = b - [support(domain, -w) for w in W]
-            z_high = b + [support(domain, w) for w in W]
+            z_low, z_high = first_pre_activations(layer, domain)
         else:
-            on, off = larger(W, Fraction(0)), smaller(W, Fraction(0))
+            on, off = larger(W, Fraction(0)), smaller(W, Fraction(0))  # W^+ and -W^-
             z_low, z_high = on @ low + off @ high + b, on @ high + off @ low + b
-        if relu:
-            low, high = positive_part(z_low), positive_part(z_high)
-            size, error = high, smaller(rounding, positive_part(z_high + rounding))
-            continue
-        if number > 0:
-            require_no_rounding(layer, arithmetic)
-        elif certificate.claim == "bound":
-            require_margin(layer, rounding, z_low, z_high, Fraction(certificate.margin))
-        size, error = rational(np.ones(len(b))), zeros(len(b))
-        low, high = zeros(len(b)), size
-    return Fraction(max(layer_error(outputs, size, error, arithmetic)))
+        low, high = positive_part(z_low), positive_part(z_high)
+        # s(z) and s(fl(z)) are at most |fl(z) - z| apart, and both in [0, (z_high + rounding)^+]
+        size, error = high, smaller(rounding, positive_part(z_high + rounding))
+    return size, error
+
+
+def first_pre_activations(layer: Layer, domain: Domain) -> tuple[Any, Any]:
+    """Return the ends of the range of each z of the first layer on the domain."""
+    W, b = layer
+    return b - [support(domain, -w) for w in W], b + [support(domain, w) for w in W]
 
 
 def layer_error(layer: Layer, size: Any, error: Any, arithmetic: Arithmetic) -> Any:
@@ -101,23 +113,31 @@ def layer_error(layer: Layer, size: Any, error: Any, arithmetic: Arithmetic) -> 
     return abs(W) @ error + gamma * magnitude + n * arithmetic.smallest
 
 
-def require_margin(layer: Layer, rounding: Any, z_low: Any, z_high: Any, margin: Fraction) -> None:
+def require_margin(layer: Layer, domain: Domain, margin: Fraction, arithmetic: Arithmetic) -> None:
     """Refuse a margin within which computers may find the wrong side of a hyperplane (62)."""
-    for w, error, low, high in zip(layer.weights, rounding, z_low, z_high):
-        decided = low > error or -high > error
-        if any(w) and not decided:
+    low, high = box_around(domain)
+    size = larger(abs(low), abs(high))
+    rounding = layer_error(layer, size, zeros(len(size)), arithmetic)
+    z_low, z_high = first_pre_activations(layer, domain)
+    for w, error, least, most in zip(layer.weights, rounding, z_low, z_high):
+        is_stable = least > error or -most > error  # computers find its sign everywhere
+        if any(w) and not is_stable:
             require(error**2 <= margin**2 * sum(w * w), "the margin is too small")
 
 
 def require_no_rounding(layer: Layer, arithmetic: Arithmetic) -> None:
-    """Refuse neurons above a binary layer whose sums may round."""
+    """Refuse neurons above a binary layer whose sums may round.
+
+    Their terms are 0, weights and thresholds. No sum of these rounds if all are multiples of one
+    unit, the last digit of the largest sum.
+    """
     for w, b in zip(layer.weights, layer.thresholds):
         total = sum(abs(w)) + abs(b)
         if total == 0:
             continue
         require(total <= arithmetic.largest, "a sum may overflow")
         exponent = total.numerator.bit_length() - total.denominator.bit_length()
-        exponent += total >= Fraction(2) ** exponent
+        exponent += total >= Fraction(2) ** exponent  # 2^(exponent - 1) <= total < 2^exponent
         unit = Fraction(2) ** (exponent - arithmetic.digits + 1)
         whole = all((value / unit).denominator == 1 for value in [*w, b])
         require(whole, "a sum above the first layer may round")

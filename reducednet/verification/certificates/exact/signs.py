@@ -18,7 +18,7 @@ END = -2
 
 
 class Neuron(NamedTuple):
-    """z = w.x + b; the number of its partner, or -1; and whether it stands for an opposite row."""
+    """z = w.x + b; its partner's number or -1; |q|; and True if w, b are negatives of its row."""
 
     w: Any
     b: Fraction
@@ -39,9 +39,9 @@ def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
         a = [*(-side * C_g[k]), *(side * C_f[k])]                                 # (65)
         constant = side * (bias_f[k] - bias_g[k])
         for signs in leaves(nodes, {}, len(neurons)):
-            t = next(multiples, None)
-            require(t is not None, "there are fewer multiples than leaves")
-            largest = max(largest, leaf_bound(signs, t, a, neurons, domain) + constant)
+            m = next(multiples, None)
+            require(m is not None, "there are fewer multiples than leaves")
+            largest = max(largest, leaf_bound(signs, m, a, neurons, domain) + constant)
     require(next(nodes, END) == END, "the trees go on after their end")
     require(next(multiples, None) is None, "there are more multiples than leaves")
     return largest
@@ -59,9 +59,9 @@ def neurons_of(labels: Any, scales: Any, f: Network, g: Network) -> list[Neuron]
         require(len(partners) == len(same), "two neurons of one network have the same label")
         require(label < 0 or scales[j] != 0.0, "a scale is 0")
         is_opposite = label >= 0 and scales[j] < 0.0
-        turn = -1 if is_opposite else 1
+        sign = -1 if is_opposite else 1
         partner = partners[0] if partners else -1
-        neurons.append(Neuron(turn * w, turn * b, partner, abs(scales[j]), is_opposite))
+        neurons.append(Neuron(sign * w, sign * b, partner, abs(scales[j]), is_opposite))
     return neurons
 
 
@@ -87,22 +87,26 @@ def pair_part(a: Any, i: int, j: int, neurons: list[Neuron]) -> Fraction:
 
 
 def leaf_bound(
-    signs: dict[int, int], t: Any, a: Any, neurons: list[Neuron], domain: Domain
+    signs: dict[int, int], m: Any, a: Any, neurons: list[Neuron], domain: Domain
 ) -> Fraction:
-    """Return a bound on the sum of a_j s(z_j) where these signs are known (68)."""
+    """Return a bound on the sum of a_j s(z_j) where these signs are known (68).
+
+    m : the leaf's multiples, one for each neuron
+    """
     slopes, total = 0 * neurons[0].w, ZERO
 
     def add(multiple: Fraction, neuron: Neuron) -> None:
         nonlocal slopes, total
         slopes, total = slopes + multiple * neuron.w, total + multiple * neuron.b
 
+    # opposite neurons (65), and pairs (67), which leave a'_i of their partners' coefficients
     rest = list(a)
     for j, neuron in enumerate(neurons):
         if neuron.is_opposite:
             add(-a[j], neuron)
         if j in signs or a[j] <= 0:
             continue
-        share = min(max(t[j], ZERO), ONE)
+        share = min(max(m[j], ZERO), ONE)
         w, b, i = a[j] * neuron.w, a[j] * neuron.b, neuron.partner
         if i >= 0 and a[i] < 0:
             c = pair_part(a, i, j, neurons)
@@ -111,11 +115,12 @@ def leaf_bound(
         slopes, total = slopes + share * w, total + share * b
         total += max(-share * low, (1 - share) * high, ZERO)
 
+    # all that is in no pair: t z_j, where t is m_j, moved into its range
     for j, neuron in enumerate(neurons):
         if signs.get(j) == 1:
-            add(max(t[j], rest[j]), neuron)
+            add(max(m[j], rest[j]), neuron)
         elif signs.get(j) == -1:
-            add(min(t[j], ZERO), neuron)
+            add(min(m[j], ZERO), neuron)
         elif a[j] <= 0:
-            add(min(max(t[j], rest[j]), ZERO), neuron)
+            add(min(max(m[j], rest[j]), ZERO), neuron)
     return total + support(domain, slopes)

@@ -25,24 +25,24 @@ def bound(
     """Return the least delta up to which g is proved to agree with f: the largest number."""
     require(f.activation == "relu", "for ReLU networks")
     low, high = root_box(domain)
-    opened = [(int(j), int(k)) for j, k in arrays.get("open", [])]
+    open_pairs = [(int(j), int(k)) for j, k in arrays.get("open", [])]
     outputs = range(f.n_outputs)
-    require(all(j in outputs and k in outputs for j, k in opened), "no such output")
+    require(all(j in outputs and k in outputs for j, k in open_pairs), "no such output")
     mixtures = mixtures_by_leaf(arrays)
 
     whole = BoxOrDomain(low, high, True)
     ways = [by_forms, by_rows] if "roles0" in arrays else [by_forms]
-    settled = [(j, k) for j in outputs for k in outputs if j != k and (j, k) not in opened]
+    settled = [(j, k) for j in outputs for k in outputs if j != k and (j, k) not in open_pairs]
     of_domain = mixtures.get(WHOLE_DOMAIN, [])
     found = [way(arrays, f, g, domain, whole) for way in ways]
     numbers = [min(number(pair, of_domain, way) for way in found) for pair in settled]
 
     parts = leaves(arrays, low, high, domain)
-    for leaf, part in enumerate(parts if opened else []):
+    for leaf, part in enumerate(parts if open_pairs else []):
         ways = [by_forms, by_rows] if arrays["rows"] == 1 else [by_forms]
         found = [way(arrays, f, g, domain, part) for way in ways]
         of_leaf = mixtures.get(leaf, [])
-        numbers += [min(number(pair, of_leaf, way) for way in found) for pair in opened]
+        numbers += [min(number(pair, of_leaf, way) for way in found) for pair in open_pairs]
     return max(numbers, default=Fraction(0))
 
 
@@ -53,8 +53,8 @@ def mixtures_by_leaf(arrays: Any) -> dict[int, list[tuple[Pair, Any]]]:
     rows = zip(*(arrays[name] for name in names)) if "leaf" in arrays else []
     for leaf, (j, k), multipliers in rows:
         mu = rational(multipliers)
-        is_one = j != k and j < len(mu) and k < len(mu)
-        require(is_one and mu[j] == 0 and (mu >= 0).all(), "multipliers of no pair")
+        is_pair = j != k and j < len(mu) and k < len(mu)
+        require(is_pair and mu[j] == 0 and (mu >= 0).all(), "multipliers of no pair")
         found.setdefault(int(leaf), []).append(((int(j), int(k)), mu))
     return found
 
@@ -69,11 +69,11 @@ def number(pair: Pair, mixtures: list[tuple[Pair, Any]], way: Any) -> Fraction:
     if way.supremum(B) <= 0:
         return Fraction(0)
     choices = [way.supremum(D[i]) for i in others] + [way.supremum(B + D[k])]
-    for own, mu in mixtures:
-        if own == pair:
-            largest = way.supremum(B + mu @ D)
-            if largest <= 0:
+    for pair_of_mu, mu in mixtures:
+        if pair_of_mu == pair:
+            supremum = way.supremum(B + mu @ D)
+            if supremum <= 0:
                 choices.append(Fraction(0))
             elif sum(mu) > 0:
-                choices.append(largest / Fraction(sum(mu)))
+                choices.append(supremum / Fraction(sum(mu)))
     return max(min(choices), Fraction(0))
