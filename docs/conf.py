@@ -138,9 +138,10 @@ def relink_page(app, docname, source):
 
 
 def copy_playground(app, exception):
-    """Put the playground beside the pages; it is a page of its own."""
+    """Put the playground beside the pages, a page of its own, and the check of `try.md`."""
     if exception is None:
         shutil.copytree(DOCS / "playground", Path(app.outdir) / "playground", dirs_exist_ok=True)
+        shutil.copy(DOCS / "lite_check.js", app.outdir)
 
 
 def write_slides(app, exception):

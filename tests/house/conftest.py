@@ -1,12 +1,12 @@
-"""A browser, for the pages that have scripts."""
+"""A browser for the tests of pages."""
 import shutil
 
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
-    """Start Chromium without a window, if it and its driver are installed."""
+    """Return a Chromium without a window, driven by Selenium; skip if one of them is missing."""
     webdriver = pytest.importorskip("selenium.webdriver")
     program = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
@@ -21,3 +21,17 @@ def browser():
     browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
     yield browser
     browser.quit()
+
+
+@pytest.fixture
+def before_pages(browser):
+    """Return a function: its script runs before those of the pages that the browser opens next."""
+    added = []
+
+    def run(source):
+        command = "Page.addScriptToEvaluateOnNewDocument"
+        added.append(browser.execute_cdp_cmd(command, {"source": source}))
+
+    yield run
+    for script in added:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)

@@ -86,10 +86,13 @@ def test_expanding_and_reducing_return_to_the_same_network(page):
                      64 * EPS * (1 + np.abs(before[name]).max()), name)
 
 
-@pytest.mark.parametrize("section", ["one", "two"])
-def test_neuron_follows_the_pointer_and_the_arrow_keys(page, section):
+@pytest.mark.parametrize("section, W", [("one", [[1], [-1], [0.5]]), ("two", [[1, 0], [0, 1], [0.6, -0.8]])])
+def test_neuron_follows_the_pointer_and_the_arrow_keys(page, section, W):
     from selenium.webdriver import ActionChains, Keys
 
+    # Dots of the page's random start may cover each other: begin with three that do not.
+    network = {"W": W, "b": [-0.5, 0.4, 0.9], "c": [1, 2, -1], "a": 0}
+    page.execute_script(f"playground.{section}.start(arguments[0])", network)
     dot = page.find_element("css selector", f"#{section} [data-neuron='1']")
     before, _ = state(page, section)
     ActionChains(page).drag_and_drop_by_offset(dot, 25, -15).perform()
@@ -100,9 +103,7 @@ def test_neuron_follows_the_pointer_and_the_arrow_keys(page, section):
     assert state(page, section)[0]["b"][1] > dragged["b"][1]
 
 
-def test_an_old_browser_is_told_so(browser):
-    script = {"source": "delete window.PointerEvent; window.PointerEvent = undefined"}
-    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
+def test_an_old_browser_is_told_so(browser, before_pages):
+    before_pages("window.PointerEvent = undefined")
     browser.get(PAGE.as_uri())
     assert "too old" in browser.find_element("id", "problem").text
-    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
