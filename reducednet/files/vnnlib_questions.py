@@ -319,6 +319,8 @@ def _variable(variable: Any, numbers: dict[str, int]) -> Variable:
         raise ValueError(f"a condition on {variable.name}, which is neither an input nor an output")
     index = 0
     for position, length in zip(variable.indices, variable.shape, strict=True):
+        if not 0 <= int(position) < int(length):
+            raise ValueError(f"an entry of {variable.name} with the index {int(position)}")
         index = index * int(length) + int(position)
     return kind, numbers[variable.network_name], index
 

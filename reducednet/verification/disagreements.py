@@ -33,6 +33,9 @@ SEGMENTS = 64
 """How many segments between samples are searched at most."""
 CLIMBERS, STEPS = 16, 30
 """How many of the best points are improved by ascent, in how many steps at most."""
+PRODUCTS_A_SECOND, SHARE_OF_TIME = 1e9, 0.125
+"""How many products are computed in a second, at least, and which part of the time left segments
+may cost, and one step of ascent too. (On one busy core it was 3e9 products a second.)"""
 BISECTIONS = 50
 """How often a segment is halved around the point where f's decision changes."""
 EXACT_POINTS = 8
@@ -79,14 +82,21 @@ def _outputs(network: Network, X: Array) -> Array:
             return np.full((len(X), network.n_outputs), np.nan)
 
 
-def promising_points(f: Network, g: Network, domain: Domain, delta: float) -> Array:
-    """Return points of the domain where f and g seem to decide differently, the best first."""
+def promising_points(
+    f: Network, g: Network, domain: Domain, delta: float, products: float = np.inf
+) -> Array:
+    """Return points of the domain where f and g seem to decide differently, the best first.
+
+    products : about how many products segments may cost, and one step of ascent too
+    """
     rng, price = np.random.default_rng(0), f.n_parameters + g.n_parameters
     corners = domain.support_points(directions_to_corners(domain.n_inputs, rng))
     X = domain.sample(int(np.clip(BUDGET // (8 * price), 16, SAMPLES)), rng)
     X = np.concatenate([corners[:len(X)], X])
-    X = np.concatenate([X, points_beside_boundaries(f, g, X, delta, rng)])
-    best = X[np.argsort(-decisions_at(f, g, X).score(delta), kind="stable")[:CLIMBERS]]
+    n_segments = int(min(SEGMENTS, products / (3 * BISECTIONS * price)))
+    X = np.concatenate([X, points_beside_boundaries(f, g, X, delta, rng, n_segments)])
+    n_climbers = int(np.clip(products / (2 * len(SHARES) * price), 1, CLIMBERS))
+    best = X[np.argsort(-decisions_at(f, g, X).score(delta), kind="stable")[:n_climbers]]
     steps = min(STEPS, 1 + BUDGET // (price * len(best) * len(SHARES)))
     for _ in range(steps):
         better = _climb(f, g, domain, delta, best)
@@ -97,7 +107,8 @@ def promising_points(f: Network, g: Network, domain: Domain, delta: float) -> Ar
 
 
 def points_beside_boundaries(
-    f: Network, g: Network, X: Array, delta: float, rng: np.random.Generator
+    f: Network, g: Network, X: Array, delta: float, rng: np.random.Generator,
+    n_segments: int = SEGMENTS,
 ) -> Array:
     """Return points on segments between samples, near where f's decision changes.
 
@@ -108,7 +119,7 @@ def points_beside_boundaries(
     j = decisions_at(f, g, X).j
     starts = rng.integers(len(X), size=4 * SEGMENTS)
     ends = rng.integers(len(X), size=4 * SEGMENTS)
-    differ = np.flatnonzero(j[starts] != j[ends])[:SEGMENTS]
+    differ = np.flatnonzero(j[starts] != j[ends])[:n_segments]
     if not len(differ):
         return X[:0]
     start, end = X[starts[differ]], X[ends[differ]]
@@ -118,7 +129,7 @@ def points_beside_boundaries(
     before, after = np.zeros((len(differ), 1)), np.ones((len(differ), 1))
     for _ in range(BISECTIONS):
         middle = (before + after) / 2.0
-        at_middle = decisions_at(f, g, start + middle * (end - start)).j
+        at_middle = _outputs(f, start + middle * (end - start)).argmax(axis=1)
         same = (at_middle == j[starts[differ]])[:, np.newaxis]
         before, after = np.where(same, middle, before), np.where(same, after, middle)
 
@@ -200,5 +211,6 @@ def confirm_disagreement(findings: Findings, X: Array, method: str) -> None:
 def search(findings: Findings) -> None:
     """Look for a counterexample and confirm it."""
     question = findings.question
-    X = promising_points(question.f, question.g, question.domain, question.eps)
+    products = PRODUCTS_A_SECOND * SHARE_OF_TIME * findings.remaining
+    X = promising_points(question.f, question.g, question.domain, question.eps, products)
     confirm_disagreement(findings, X, "search")

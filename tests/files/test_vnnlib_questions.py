@@ -261,3 +261,10 @@ def test_decisions_on_the_command_line(tmp_path, capsys):
 def test_the_package_is_loaded_by_questions_alone():
     code = "import sys, reducednet.files.vnnlib_questions; assert 'vnnlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["X[0,-1]", "X[-1,1]", "Y[0,-1]"])
+def test_negative_indices_are_no_entries(ask, name):
+    """The package vnnlib lets them pass, and Python would count them from the end."""
+    with pytest.raises(ValueError, match="index -1"):
+        ask(text(f"(<= {name} 0.25)", values([0])))

@@ -1,4 +1,5 @@
 """The search for points where f decides clearly and g decides otherwise."""
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -8,6 +9,7 @@ from oracles.exact_suprema import exact_outputs
 import reducednet as rn
 from reducednet.networks.affine_maps import affine_maps
 from reducednet.verification import disagreements
+from reducednet.verification.findings import Findings, OutOfTime, Question
 from reducednet.verification.rational import ExactNetwork
 
 PLANE = rn.Box([-1, -1], [1, 1])
@@ -57,3 +59,20 @@ def test_exact_decisions_are_those_of_rationals():
             assert (k, lead) == (j, 0)
         else:
             assert other[k] == max(other) and lead == one[j] - sorted(one)[-2]
+
+
+def test_search_computes_what_there_is_time_for(monkeypatch):
+    """At 10^9 products a second at least: 2 s became 14 s with 1500 neurons a layer."""
+    f = rn.Network.random((8, 300, 300, 3), rng=0)
+    g, box = f.with_vector(f.to_vector() * (1.0 + 1e-9)), rn.Box([-1.0] * 8, [1.0] * 8)
+    n_samples, original = [], disagreements._outputs
+
+    def counted(network, X):
+        n_samples.append(len(X))
+        return original(network, X)
+
+    monkeypatch.setattr(disagreements, "_outputs", counted)
+    findings = Findings(Question(f, g, box, 0.5, 0.0, 0.0, target="top1"), 0.1)
+    with suppress(OutOfTime):
+        disagreements.search(findings)
+    assert f.n_parameters * sum(n_samples) <= disagreements.BUDGET + 0.1e9

@@ -238,12 +238,26 @@ def best_numbers(pairs: Any, first_leaf: int, mixtures: Mixtures, way: Any) -> A
         numbers[own] = numbers_of_pairs(j, pairs[own, 1], way)
 
     here = (mixtures.leaf >= first_leaf) & (mixtures.leaf < first_leaf + way.n_sets)
-    for leaf, pair, multipliers in zip(*mixtures.take(here)):
-        region = leaf - first_leaf
-        own = np.flatnonzero((pairs == pair).all(axis=1))
-        found = numbers_of_mixture(pair, multipliers, way)[region]
-        numbers[own, region] = np.fmin(numbers[own, region], found)
+    for regions, pair, multipliers in alike(mixtures.take(here)):
+        own = np.ix_((pairs == pair).all(axis=1), regions - first_leaf)
+        found = numbers_of_mixture(pair, multipliers, way)[regions - first_leaf]
+        numbers[own] = np.fmin(numbers[own], found)
     return numbers
+
+
+def alike(mixtures: Mixtures) -> list[Mixtures]:
+    """Return mixtures of one pair with equal multipliers together: all their leaves, and these.
+
+    Bounds are computed for all regions at a time, so that each leaf by itself would make the time
+    grow with the square of their number.
+    """
+    rows = np.column_stack([mixtures.pairs, mixtures.multipliers])
+    _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    in_order = np.argsort(group.ravel(), kind="stable")
+    leaves = np.split(mixtures.leaf[in_order], np.cumsum(np.bincount(group.ravel()))[:-1])
+    return [
+        Mixtures(own, mixtures.pairs[i], mixtures.multipliers[i]) for own, i in zip(leaves, first)
+    ]
 
 
 def ways_on_domain(data: Any, f: Any, g: Any, domain: Any) -> list[Any]:
