@@ -49,14 +49,19 @@ class Splits:
         self.directions: dict[int, Array] = {}
 
     def split(self, nodes: np.ndarray, axes: np.ndarray, positions: Array) -> np.ndarray:
-        """Split leaves; return the new leaves' numbers, all the lower ones before the upper ones."""
+        """Split leaves; return the new leaves' numbers, all the lower ones before the upper ones.
+
+        A part is there before its parent leads to it, so that the tree is whole wherever an
+        interrupt comes.
+        """
         first = len(self.axis)
-        cuts = zip(nodes.tolist(), axes.tolist(), positions.tolist())
-        for count, (node, axis, position) in enumerate(cuts):
-            self.axis[node], self.place[node], self.child[node] = axis, position, first + 2 * count
-        self.axis += [-1] * (2 * len(nodes))
         self.place += [0.0] * (2 * len(nodes))
         self.child += [-1] * (2 * len(nodes))
+        self.axis += [-1] * (2 * len(nodes))
+        cuts = zip(nodes.tolist(), axes.tolist(), positions.tolist())
+        for count, (node, axis, position) in enumerate(cuts):
+            self.place[node], self.child[node] = position, first + 2 * count
+            self.axis[node] = axis
         lower = first + 2 * np.arange(len(nodes))
         return np.concatenate([lower, lower + 1])
 
@@ -73,7 +78,8 @@ class Splits:
     def drop(self, nodes: np.ndarray, directions: Array) -> None:
         """Mark leaves as outside the domain, with the directions (n, d) that prove it."""
         for node, direction in zip(nodes.tolist(), directions):
-            self.axis[node], self.directions[node] = -2, direction
+            self.directions[node] = direction
+            self.axis[node] = -2
 
 
 class Frontier:

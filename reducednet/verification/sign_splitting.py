@@ -120,14 +120,21 @@ class Trees:
         self.multiples: dict[int, Array] = {}
 
     def split(self, nodes: np.ndarray, neurons: np.ndarray) -> np.ndarray:
-        """Split leaves; return the numbers of the parts, all those with z >= 0 first."""
+        """Split leaves; return the numbers of the parts, all those with z >= 0 first.
+
+        A part is there before its parent leads to it, so that the trees are whole wherever an
+        interrupt comes.
+        """
         first = len(self.neuron)
-        for count, (node, neuron) in enumerate(zip(nodes.tolist(), neurons.tolist())):
-            self.neuron[node], self.child[node] = neuron, first + 2 * count
-            multiples = self.multiples.pop(node)
-            self.multiples |= {first + 2 * count: multiples, first + 2 * count + 1: multiples}
         self.neuron += [-1] * (2 * len(nodes))
         self.child += [-1] * (2 * len(nodes))
+        for count, (node, neuron) in enumerate(zip(nodes.tolist(), neurons.tolist())):
+            part = first + 2 * count
+            multiples = self.multiples[node]
+            self.multiples |= {part: multiples, part + 1: multiples}
+            self.child[node] = part
+            self.neuron[node] = neuron
+            self.multiples.pop(node)
         positive = first + 2 * np.arange(len(nodes))
         return np.concatenate([positive, positive + 1])
 
@@ -199,8 +206,9 @@ def split_signs(findings: Findings, matches: Sequence[Match]) -> Generator[None,
             bound = nodes.bound.max(initial=goal)
             if findings.status == UNKNOWN and bound < findings.bound:
                 arrays = {"labels0": labels, "scales0": scales} | trees.arrays()
-                bound = check_signs.check(arrays, f, g, question.domain)
-                findings.prove(bound, "branching", {"kind": "signs", "arrays": arrays})
+                with suppress(ArithmeticError, ValueError):  # an interrupt must not be lost
+                    bound = check_signs.check(arrays, f, g, question.domain)
+                    findings.prove(bound, "branching", {"kind": "signs", "arrays": arrays})
 
 
 def _improved(problem: Functionals, nodes: Nodes, trees: Trees, goal: float) -> Nodes:

@@ -1,4 +1,5 @@
 """Boxes tile the domain's box, dropped ones lie outside, and gap <= supremum <= bound."""
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 import reducednet as rn
 from oracles.exact_suprema import supremum
 from oracles.exact_truth import pairs
+from oracles.interrupts import watch
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.findings import Findings, OutOfTime, Question
 from reducednet.verification.input_splitting import (
@@ -194,3 +196,15 @@ def test_matches_only_enlarge_the_bound():
         except OutOfTime:
             pass
         assert truth <= Fraction(findings.bound)
+
+
+@pytest.mark.parametrize("last", range(14))
+def test_a_tree_is_whole_wherever_it_is_interrupted(last):
+    splits = watch(Splits(), last)
+    with suppress(KeyboardInterrupt):
+        parts = splits.split(np.array([0]), np.array([1]), np.array([0.5]))
+        splits.split(parts, np.array([0, 1]), np.array([0.25, 0.75]))
+        splits.drop(np.array([5]), np.array([[1.0, 0.0]]))
+    axis = np.array(splits.axis)[splits.preorder()]
+    assert 2 * (axis < 0).sum() == len(axis) + 1
+    assert (axis == -2).sum() <= len(splits.directions)

@@ -1,4 +1,5 @@
 """Splitting signs: every bound holds, few leaves reach far, and nothing is lost where it is simple."""
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -6,9 +7,11 @@ import pytest
 from oracles.certificate_cases import changed, domain_of, proofs, search_signs, with_arrays
 from oracles.exact_suprema import supremum
 from oracles.exact_truth import pairs
+from oracles.interrupts import watch
 from oracles.random_evidence import evidence_signs, random_pair
 
 import reducednet as rn
+from reducednet.verification import sign_splitting
 from reducednet.verification.certificates import check_signs
 from reducednet.verification.certify import certify
 from reducednet.verification.sign_splitting import Trees
@@ -247,3 +250,29 @@ def test_trees_are_listed_in_preorder():
     assert arrays["multiples0"].ravel().tolist() == [2.0, 4.0, 5.0, 1.0]
     signs = check_signs.leaves_of(iter(arrays["splits0"].tolist()), 6)
     assert signs[:, 5].tolist() == [1, -1, -1] and signs[:, 4].tolist() == [0, 1, -1]
+
+
+@pytest.mark.parametrize("last", range(12))
+def test_trees_are_whole_wherever_they_are_interrupted(last):
+    trees = watch(Trees(2), last)
+    dict.update(trees.multiples, {0: np.zeros(3), 1: np.ones(3)})
+    with suppress(KeyboardInterrupt):
+        trees.split(np.array([0, 1]), np.array([2, 0]))
+    arrays = trees.arrays()
+    n_leaves = (arrays["splits0"] == -1).sum()
+    assert n_leaves == len(arrays["multiples0"]) == len(arrays["splits0"]) - n_leaves + 2
+
+
+def test_an_interrupt_is_not_lost_where_the_trees_prove_nothing(monkeypatch):
+    """The proof of what is known so far may fail too: then there is none, and the search ends."""
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    def failed(*arguments):
+        raise ValueError("no proof")
+
+    f = rn.Network.random((12, 20, 1), rng=0)
+    monkeypatch.setattr(sign_splitting, "_improved", interrupted)
+    monkeypatch.setattr(check_signs, "check", failed)
+    verdict = rn.verify(f, perturbed(f), unit_domains(12)["box"], eps=0.8, method="branching", time_limit=5.0)
+    assert verdict.interrupted and verdict.status == "unknown"
