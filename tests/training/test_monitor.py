@@ -778,7 +778,7 @@ BINARY_CLASSES = rn.Network.random((2, 3, 2), 0, activation="binary")
     (RELU_NET, {"method": "surrogate"}, ValueError, "'surrogate' needs a binary network, got a relu network"),
     (RELU_NET, {"method": "newton"}, ValueError, "`method` must be one of"),
     (RELU_NET, {"loss": "hinge"}, ValueError, "`loss` must be one of"),
-    (RELU_NET, {"method": "lbfgs", "learning_rate": 0.1}, TypeError, "`learning_rate` must be left out"),
+    (RELU_NET, {"method": "slsqp", "learning_rate": 0.1}, TypeError, "`learning_rate` must be left out"),
     (RELU_NET, {"method": "adam", "momentum": 0.1}, TypeError, "`momentum` must be one of"),
     (RELU_NET, {"method": "sgd", "rounds": 2}, TypeError, "`rounds` must be one of"),
     (RELU_NET, {"method": "adam", "batch_size": 0}, ValueError, "`batch_size` must be at least 1, got 0"),
