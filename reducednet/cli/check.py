@@ -22,8 +22,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("second", type=Path, metavar="B", help="another, in the order of verify")
     add_domain(parser)
     parser.add_argument("--eps", type=float,
-                        help="largest difference (default: the certificate's own: give yours if "
-                        "you do not trust who wrote it)")
+                        help="largest difference, or the delta of a certificate of decisions "
+                        "(default: the certificate's own: give yours if you do not trust who "
+                        "wrote it)")
     parser.add_argument("--exact", action="store_true",
                         help="check in rational arithmetic: for small networks, takes longer")
     add_json(parser)
@@ -31,7 +32,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Check the certificate, and say what it proves of |f - g| <= eps."""
+    """Check the certificate, and say what it proves of |f - g| <= eps, or of decisions."""
     certificate = Certificate.load(options.certificate)
     f, g = (read_network(path) for path in (options.first, options.second))
     domain = domain_of(options, (f, options.first), (g, options.second))
@@ -64,7 +65,12 @@ def sentence(certificate: Certificate, eps: float, exact: bool = False) -> str:
     >>> sentence(Certificate("gap", 0.25, 0.0, 0.0, 0.0, "point", arrays, ""), 0.125)
     "|f - g| >= 0.25 at the counterexample, asked for 0.125 (confirmed by the checker of 'point')"
     """
-    if certificate.claim == "gap":
+    if certificate.claim == "agreement":
+        claim = ("B decides as A on the domain wherever A's largest output leads by more than "
+                 f"{certificate.value:z.3g}")
+    elif certificate.claim == "disagreement":
+        claim = f"A decides by at least {certificate.value:z.3g} at the counterexample, and B otherwise"
+    elif certificate.claim == "gap":
         number_found = certificate.value - certificate.slack
         claim = f"|f - g| >= {number_found:z.3g} at the counterexample"
     else:

@@ -18,6 +18,7 @@ from ..files.nnet import ADVICE
 
 TERMS = {
     "low": "LOW of `--box`", "high": "HIGH of `--box`", "f": "A", "g": "B", "eps": "`--eps`",
+    "delta": "`--delta`", "semantics": "`--semantics`",
     "time_limit": "`--time-limit`", "tolerance": "`--tolerance`", "target": "TARGET", "methods": "`--methods`",
     "optimiser": "the optimiser in `--methods`", "sizes": "`--neurons`",
     "save": "`--save`", "resume": "`--resume`",

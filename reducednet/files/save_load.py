@@ -13,10 +13,11 @@ from .archives import checked_path, naming, write_whole
 from .nnet import declared_box, nnet_bytes, physical_network, read_nnet, stored_network
 from .npz import npz_bytes, read_npz
 from .onnx import onnx_bytes, read_onnx
-from .vnnlib import read_vnnlib_box
+from .vnnlib import bounded_text, read_vnnlib_box
+from .vnnlib_questions import is_version_2, read_box
 
 ENDINGS = (".npz", ".nnet", ".onnx")
-BOX_ENDINGS = (".nnet", ".vnnlib")
+BOX_ENDINGS = (".nnet", ".vnnlib", ".gz")
 WRITERS: dict[str, Callable[..., bytes]] = {".npz": npz_bytes, ".nnet": nnet_bytes, ".onnx": onnx_bytes}
 """The function that returns a network as the bytes of a file, by the file's ending."""
 READERS: dict[str, Callable[[str], Any]] = {
@@ -147,12 +148,12 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
 
 
 def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
-    """Read the box of inputs that a .nnet or .vnnlib file declares.
+    """Read the box of inputs that a .nnet, .vnnlib or .vnnlib.gz file declares.
 
     It is in the units of the network that `load` returns. The bounds from a .nnet file are
     (minimum - mean) / range and (maximum - mean) / range, rounded. Those from a VNN-LIB file are the
     numbers that bound X_0, X_1, ..., each rounded to the nearest float64; conditions on the outputs
-    are ignored.
+    are ignored. Files of VNN-LIB 2.0 need the package vnnlib.
 
     Parameters
     ----------
@@ -169,6 +170,8 @@ def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
     ------
     TypeError
         If an argument has the wrong type.
+    ImportError
+        If the file is of VNN-LIB 2.0 and the package vnnlib is missing: ``pip install vnnlib``.
     ValueError
         If the ending is unknown, the file is not what its ending says or declares no box (an input
         has no bound, a condition on inputs is not a bound), or, unless `normalise=False`, a mean is
@@ -190,6 +193,8 @@ def load_box(path: str | os.PathLike[str], normalise: bool = True) -> Box:
     name, ending = checked_path(path, BOX_ENDINGS)
     normalise = flag(normalise, "normalise")
     with naming(name):
-        if ending == ".vnnlib":
-            return read_vnnlib_box(name)
+        if ending != ".nnet":
+            checked_path(name.lower().removesuffix(".gz"), (".vnnlib",))
+            text = bounded_text(name)
+            return read_box(text) if is_version_2(text) else read_vnnlib_box(text)
         return declared_box(read_nnet(name), normalise)

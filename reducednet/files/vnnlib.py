@@ -1,13 +1,15 @@
-"""Read the box of inputs from a VNN-LIB file, the text format of verification problems.
+"""Read the box of inputs from a VNN-LIB 1 file, the text format of verification problems.
 
 ``(declare-const X_0 Real)`` declares an input, ``(assert (<= X_0 0.5))`` bounds it. Bounds may also
 use `>=` or `=`, have the number first, or be joined by `and`. Conditions on outputs Y_0, ... alone
-are ignored. ``;`` begins a comment.
+are ignored. ``;`` begins a comment. Files of version 2 are left to `vnnlib_questions`.
 """
 from __future__ import annotations
 
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,7 +26,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _IGNORED = ("set-logic", "set-info", "set-option", "check-sat", "get-model", "exit")
 
 
-def read_vnnlib_box(path: str) -> Box:
+def read_vnnlib_box(text: str) -> Box:
     """Read the box that the conditions on the inputs describe; numbers are rounded to float64.
 
     Raises
@@ -33,20 +35,35 @@ def read_vnnlib_box(path: str) -> Box:
         If the file is not VNN-LIB text, the conditions on the inputs describe no box, or an input
         lacks a bound; the message names the line.
     """
-    with open(path, encoding="latin-1") as stream:
-        n_bytes = os.fstat(stream.fileno()).st_size
-        if n_bytes > MAX_BYTES:
-            raise ValueError(f"a .vnnlib file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
-        bounds = _Bounds()
-        for number, command in _commands(stream):
-            try:
-                bounds.take(command)
-            except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from None
+    bounds = _Bounds()
+    for number, command in commands(text.split("\n")):
+        try:
+            bounds.take(command)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
     return bounds.box()
 
 
-def _commands(lines: Iterable[str]) -> Iterator[tuple[int, list[Any]]]:
+def bounded_text(path: str) -> str:
+    """Return the text of a .vnnlib or .vnnlib.gz file; ValueError if it is too long or damaged."""
+    if not path.lower().endswith(".gz"):
+        with open(path, "rb") as stream:
+            n_bytes = os.fstat(stream.fileno()).st_size
+            if n_bytes > MAX_BYTES:
+                raise ValueError(
+                    f"a .vnnlib file of at most {MAX_BYTES} bytes is read, this one has {n_bytes}")
+            return stream.read().decode("latin-1")
+    try:
+        with gzip.open(path, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)  # never more, whatever it would expand to
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"not a whole gzip file: {error}") from None
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"a .vnnlib file of at most {MAX_BYTES} bytes is read, this one has more")
+    return data.decode("latin-1")
+
+
+def commands(lines: Iterable[str]) -> Iterator[tuple[int, list[Any]]]:
     """Yield the line number where each command ends, and the command as nested lists of words."""
     open_lists: list[list[Any]] = []
     n_tokens = number = 0

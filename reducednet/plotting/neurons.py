@@ -181,8 +181,10 @@ def _draw_circle(ax: Axes) -> None:
 
 def _draw_sphere(ax: Any) -> None:
     latitude, longitude = np.meshgrid(np.linspace(0.0, np.pi, 13), np.linspace(0.0, 2.0 * np.pi, 25))
-    ax.plot_wireframe(np.sin(latitude) * np.cos(longitude), np.sin(latitude) * np.sin(longitude), np.cos(latitude),
-                      color="0.8", linewidth=0.5)
+    x, y = np.sin(latitude) * np.cos(longitude), np.sin(latitude) * np.sin(longitude)
+    ax.plot_surface(x, y, np.cos(latitude), color="0.8", alpha=0.25, linewidth=0, shade=False)
+    ax.plot_wireframe(x, y, np.cos(latitude), color="0.6", linewidth=0.5, alpha=0.6)
+    ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zticks=[-1, 0, 1])
     ax.set_zlabel("$w_3$")
 
 

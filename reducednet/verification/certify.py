@@ -24,7 +24,7 @@ from .certificates.certificate import Certificate, fingerprint, proved_number
 from .certificates.check_difference import BATCH
 from .certificates.check_evaluation import evaluation_error
 from .certificates.check_rational import point_of
-from .certificates.schemas import as_texts
+from .certificates.schemas import SCHEMAS, as_texts
 from .difference_bounds.given_terms import layer_arrays
 from .findings import Findings
 from .rational import corners_around
@@ -32,6 +32,8 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN
 
 CHECKER_SECONDS = 1.0
 """The time a checker may take however little is left; it may also take half of the time left."""
+OVERTIME = 0.05
+"""The part of the time that a checker of an undecided question may take after its end."""
 RATIONALS_A_SECOND = 4e3
 """How many parameters in rationals a checker handles a second, at least. It is measured."""
 WEIGHTS_A_SECOND, FORMS_A_SECOND, PRODUCTS_A_SECOND = 2e7, 6e6, 3e9
@@ -40,7 +42,10 @@ WEIGHTS_A_SECOND, FORMS_A_SECOND, PRODUCTS_A_SECOND = 2e7, 6e6, 3e9
 Measured: with these, what it is said to take is 1 to 4 times what it takes, from 2-20-10-1 on 300
 leaves to 10-3150-3150-1 on one, on a busy machine.
 """
-BY_CHECKER = ("folded", "norms", "permutation")
+SYMBOLS_A_SECOND, SECONDS_A_LAYER = 2e8, 1e-4
+"""Products of `check_zonotopes` with all symbols, at least, and what a layer of a leaf takes besides.
+"""
+BY_CHECKER = ("folded", "norms", "signs", "permutation", "top1")
 """Kinds of proofs whose bound came from the checker in the first place."""
 NOT_SPLIT = {"axis": np.array([-1]), "place": np.array([0.0])}
 """The tree of a domain that is not split."""
@@ -77,8 +82,9 @@ def _point(findings: Findings, f: Network, g: Network) -> Certificate | None:
     try:
         arrays = {"point": _as_array(x), **_shares(question.domain, x)}
         point_of(arrays, question.domain)
+        kind = "point" if question.target == "values" else "top1_point"
         name = fingerprint(f, g, question.domain)
-        return _certificate("gap", gap, "point", arrays, findings, name)
+        return _certificate(gap, kind, arrays, findings, name)
     except ValueError:  # the point is on the domain's boundary, or has too many digits
         return None
 
@@ -105,7 +111,8 @@ def _bounds(findings: Findings, f: Network, g: Network) -> Iterator[Certificate 
     rounded = MARGIN_OF_ROUNDED_ROWS * findings.question.domain.norm_bound
     margins = {0.0, min(findings.margin, rounded), findings.margin}
     proofs = findings.proofs[::-1]
-    if proofs and _seconds("exact", NOT_SPLIT, f, g) <= CHECKER_SECONDS:
+    of_values = findings.question.target == "values"
+    if of_values and proofs and _seconds("exact", NOT_SPLIT, f, g) <= CHECKER_SECONDS:
         proofs.append((np.inf, {"kind": "exact"}))
     for proved, evidence in proofs:
         try:
@@ -134,9 +141,12 @@ def _confirmed(
     found: Any = proved
     name = fingerprint(f, g, question.domain)  # of both certificates below
     try:
-        longest = CHECKER_SECONDS if certain else max(CHECKER_SECONDS, findings.remaining / 2.0)
-        if kind not in ("folded", "norms") and _seconds(kind, arrays, f, g) <= longest:
-            certificate = _certificate("bound", 0.0, kind, arrays, findings, name, margin)
+        least = CHECKER_SECONDS
+        if findings.status == UNKNOWN:  # mostly the time is over, and little is to be gained
+            least = min(least, OVERTIME * findings.seconds)
+        longest = CHECKER_SECONDS if certain else max(least, findings.remaining / 2.0)
+        if kind not in ("folded", "norms", "signs", "top1") and _seconds(kind, arrays, f, g) <= longest:
+            certificate = _certificate(0.0, kind, arrays, findings, name, margin)
             found = proved_number(certificate, f, g, question.domain)
         elif not certain:
             return None
@@ -148,7 +158,7 @@ def _confirmed(
             tolerance = CLAIM_TOLERANCE * value
             value += min(tolerance, error) if np.isfinite(error) else tolerance
         value = min(most, max(value, findings.gap))
-        return _certificate("bound", value, kind, arrays, findings, name, margin)
+        return _certificate(value, kind, arrays, findings, name, margin)
     except (ArithmeticError, LookupError, ValueError):  # an overflow proves nothing
         return None
 
@@ -156,8 +166,9 @@ def _confirmed(
 def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) -> bool:
     """Return True if the checker is certain to find the bound that was proved.
 
-    "folded", "norms" and "permutation": the bound is what the checker found. "line" and "sorted" in
-    rationals: between neighbouring breakpoints all signs are known, and both find the supremum.
+    "folded", "norms", "signs", "permutation" and "top1": the bound is what the checker found. "line"
+    and "sorted" in rationals: between neighbouring breakpoints all signs are known, and both find
+    the supremum.
     "exact": both write the networks over one basis by the same rules, in rationals; balls are an
     exception, as a root is rounded and a tangent hyperplane may count as meeting the ball.
     """
@@ -170,13 +181,13 @@ def _is_certain(evidence: Mapping[str, Any], proved: float, findings: Findings) 
 
 
 def _certificate(
-    claim: str, value: float, kind: str, arrays: Mapping[str, Any], findings: Findings, name: str,
+    value: float, kind: str, arrays: Mapping[str, Any], findings: Findings, name: str,
     margin: float = 0.0,
 ) -> Certificate:
     """Return the certificate of a claim about the networks with this fingerprint."""
     question = findings.question
     return Certificate(
-        claim, value, question.eps, question.evaluation_error, margin, kind, arrays, name,
+        SCHEMAS[kind].claim, value, question.eps, question.evaluation_error, margin, kind, arrays, name,
         semantics=question.semantics,
     )
 
@@ -192,6 +203,10 @@ def _seconds(kind: str, arrays: Mapping[str, Any], f: Network, g: Network) -> fl
     leaves = int((arrays["axis"] == -1).sum())
     if kind == "exact":
         return leaves * n_parameters / RATIONALS_A_SECOND
+    if kind == "zonotopes":
+        symbols = f.n_inputs + sum(f.sizes[1:-1]) + sum(g.sizes[1:-1])
+        products = n_parameters * symbols / 8.0  # most neurons are stable, and have no symbol
+        return leaves * (products / SYMBOLS_A_SECOND + max(f.depth, g.depth) * SECONDS_A_LAYER)
     return _seconds_of_pieces(leaves, bool(arrays["linear"]), f, g)
 
 
@@ -240,10 +255,12 @@ def _evidence(
     if evidence["kind"] == "exact":
         return "exact", arrays
     if "splits" in evidence:
-        arrays = _in_order(evidence["splits"])
+        arrays = tree_arrays(evidence["splits"])
     arrays |= layer_arrays(evidence["matches"], (f, g), (question.f, question.g))
     if f.activation == "binary":
         return "exact", arrays
+    if evidence["kind"] == "zonotopes":
+        return "zonotopes", arrays
     return "pieces", arrays | {"linear": np.array(int(evidence["linear"]))}
 
 
@@ -255,14 +272,9 @@ def _split_at(breakpoints: Sequence[Fraction]) -> dict[str, Any]:
     return {"axis": axis, "place": _texts(place)}
 
 
-def _in_order(splits: Any) -> dict[str, Any]:
-    """Return the tree's nodes in preorder: a node, then its lower part, then its upper part."""
-    order, stack = [], [0]
-    while stack:
-        node = stack.pop()
-        order.append(node)
-        if splits.axis[node] >= 0:
-            stack += [splits.child[node] + 1, splits.child[node]]
+def tree_arrays(splits: Any) -> dict[str, Any]:
+    """Return the arrays of the tree, its nodes in preorder."""
+    order = splits.preorder()
     arrays = {
         "axis": np.array([splits.axis[node] for node in order]),
         "place": np.array([splits.place[node] for node in order]),

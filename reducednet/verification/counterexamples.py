@@ -51,7 +51,7 @@ def promising_points(f: Network, g: Network, domain: Domain, more: Array | None 
     more : points to try besides samples and corners
     """
     rng, price = np.random.default_rng(0), f.n_parameters + g.n_parameters
-    corners = domain.support_points(_directions(domain.n_inputs, rng))
+    corners = domain.support_points(directions_to_corners(domain.n_inputs, rng))
     X = domain.sample(int(np.clip(BUDGET // price, 16, SAMPLES)), rng)
     X = np.concatenate([X[:0] if more is None else more, corners[:len(X)], X])
     best = X[np.argsort(-differences(f, g, X), kind="stable")[:CLIMBERS]]
@@ -65,7 +65,7 @@ def promising_points(f: Network, g: Network, domain: Domain, more: Array | None 
     return np.concatenate([best[order], X[:4]])
 
 
-def _directions(d: int, rng: np.random.Generator) -> Array:
+def directions_to_corners(d: int, rng: np.random.Generator) -> Array:
     """Return directions whose support points are the corners of a box (all of them if d <= 8)."""
     if d <= 8:
         return np.array(np.meshgrid(*[[-1.0, 1.0]] * d)).reshape(d, -1).T
@@ -87,13 +87,14 @@ def _gradients(f: Network, g: Network, X: Array) -> Array:
             values = f(X) - g(X)
             k = np.abs(values).argmax(axis=1)
             signs = np.sign(values[np.arange(len(X)), k])[:, np.newaxis]
-            gradients = signs * (_gradient(f, X, k) - _gradient(g, X, k))
+            gradients = signs * (gradient_of_output(f, X, k) - gradient_of_output(g, X, k))
         except ValueError:
             return np.ones_like(X)
     return np.where(np.isfinite(gradients), gradients, 0.0)
 
 
-def _gradient(network: Network, X: Array, k: np.ndarray) -> Array:
+def gradient_of_output(network: Network, X: Array, k: np.ndarray) -> Array:
+    """Return the gradient in x of output k of each sample, (n_samples, n_inputs)."""
     D = network.output_weights[k]
     for W, Z in zip(reversed(network.weights), reversed(network.pre_activations(X))):
         D = (D * (Z > 0.0)) @ W
@@ -127,7 +128,7 @@ def points_between_hyperplanes(f: Network, g: Network, domain: Domain, tolerance
     are left to the verdict's margin.
     """
     rng, points = np.random.default_rng(0), [np.empty((0, domain.n_inputs))]
-    corners = domain.support_points(_directions(domain.n_inputs, rng))
+    corners = domain.support_points(directions_to_corners(domain.n_inputs, rng))
     X = np.concatenate([corners, domain.sample(SAMPLES, rng)])
     pairs = _near_pairs(f, g, domain, tolerance)
     price = (f.n_parameters + g.n_parameters) * (1 + f.sizes[1] + g.sizes[1])  # of all its cells

@@ -21,7 +21,7 @@ from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Stage
 
 
 class Question(NamedTuple):
-    """Ask whether |f - g| <= eps on the domain.
+    """Ask whether |f - g| <= eps on the domain, or whether g decides as f there.
 
     f, g : Network
         Of one depth, rows scaled by powers of two: exactly the functions given to `verify`.
@@ -34,6 +34,8 @@ class Question(NamedTuple):
     evaluation_margin : float
         Binary networks, semantics other than "real": evaluation may take the wrong side at points
         nearer than this to a hyperplane of the first layer; inf if none is safe. Otherwise 0.
+    target : "values" or "top1"
+        With "top1" eps is delta: does g decide as f wherever f's largest output leads by more?
     given : tuple of two Networks
         The networks as given to `verify`; empty if they are f and g.
     semantics : "real", "float64" or "float32"
@@ -48,6 +50,7 @@ class Question(NamedTuple):
     evaluation_margin: float = 0.0
     given: tuple[Network, ...] = ()
     semantics: str = "real"
+    target: str = "values"
 
     @property
     def float_format(self) -> FloatFormat:
@@ -61,6 +64,9 @@ class OutOfTime(Exception):
 
 class Findings:
     """The best bound and the best counterexample so far, with the evidence for each.
+
+    With target "top1" the bound is the least delta proved, and the gap the largest lead of f's
+    largest output at a point where g's is another one.
 
     Attributes
     ----------

@@ -12,13 +12,12 @@ PROOFS, section 10.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._validation import Array
 from ..domains import Domain, Hull
-from ..networks.affine_maps import affine_maps
 from ..networks.network import Network
 from .counterexamples import confirm, promising_points
 from .difference_bounds.neuron_classes import Difference
@@ -76,6 +75,16 @@ class MixedIntegerProgram:
         )
 
 
+class _Neurons(NamedTuple):
+    """A layer h = relu(W below + b): its rows, and the variables of `below`, h and the pieces."""
+
+    W: Array
+    b: Array
+    below: np.ndarray
+    h: np.ndarray
+    chosen: np.ndarray
+
+
 def program_of(
     networks: Sequence[Network], domain: Domain, found: Difference
 ) -> tuple[MixedIntegerProgram, np.ndarray, list[np.ndarray]]:
@@ -88,12 +97,15 @@ def program_of(
     values = [inputs for _ in networks]
     binary = networks[0].activation == "binary"
     for layer, known in enumerate(found.layers):
+        neurons = []
         for side, network in enumerate(networks):
-            W, b = affine_maps(network)[layer]
+            W, b = network.weights[layer], network.thresholds[layer]
             low, high = known[side].low[:, 0], known[side].high[:, 0]
-            values[side] = _add_layer(program, W, b, values[side], low, high, binary)
+            h, chosen = _add_layer(program, W, b, values[side], low, high, binary)
+            neurons.append(_Neurons(W, b, values[side], h, chosen))
+        values = [own.h for own in neurons]
         if len(networks) == 2 and not binary:
-            _add_matched_differences(program, values, found, layer)
+            _add_matched_differences(program, neurons, found, layer)
     return program, inputs, values
 
 
@@ -109,22 +121,21 @@ def _add_inputs(program: MixedIntegerProgram, domain: Domain) -> np.ndarray:
 
 
 def _add_layer(
-    program: MixedIntegerProgram, W: Array, b: Array | None, below: np.ndarray, low: Array,
+    program: MixedIntegerProgram, W: Array, b: Array, below: np.ndarray, low: Array,
     high: Array, binary: bool,
-) -> np.ndarray:
-    """Add a layer h = max(z, 0) or h = 1[z > 0] with z = W h' + b in [low, high]; return its h.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add a layer h = max(z, 0) or h = 1[z > 0] with z = W h' + b in [low, high].
 
-    An integer variable in {0, 1} chooses the piece of each unstable neuron; low and high are the
-    constants M of the big-M constraints.
+    Return the variables h, and those that choose the piece: an integer variable in {0, 1} for each
+    unstable neuron. low and high are the constants M of the big-M constraints.
     """
-    assert b is not None
     on, off = low >= 0.0, high <= 0.0
     if binary:
         h = program.variables(np.where(low > 0.0, 1.0, 0.0), np.where(off, 0.0, 1.0), 1)
         for j in np.flatnonzero(~((low > 0.0) | off)):
             program.constrain([(below, W[j]), (h[[j]], [-high[j]])], -np.inf, -b[j])
             program.constrain([(below, W[j]), (h[[j]], [low[j]])], low[j] - b[j], np.inf)
-        return h
+        return h, h
     h = program.variables(np.maximum(low, 0.0), np.maximum(high, 0.0))
     chosen = program.variables(np.where(on, 1.0, 0.0), np.where(off, 0.0, 1.0), 1)
     for j in np.flatnonzero(~off):
@@ -133,29 +144,49 @@ def _add_layer(
             program.constrain([(h[[j]], [1.0]), (chosen[[j]], [-high[j]])], -np.inf, 0.0)
             terms = [(below, -W[j]), (h[[j]], [1.0]), (chosen[[j]], [-low[j]])]
             program.constrain(terms, -np.inf, b[j] - low[j])
-    return h
+    return h, chosen
 
 
 def _add_matched_differences(
-    program: MixedIntegerProgram, values: Sequence[np.ndarray], found: Difference, layer: int
+    program: MixedIntegerProgram, neurons: Sequence[_Neurons], found: Difference, layer: int
 ) -> None:
-    """Add m - r <= h - |scale| H <= m + r for each neuron h with a representative H."""
+    """Add constraints on r = h - |scale| H for each neuron h with a representative H.
+
+    First m - radius <= r <= m + radius by the proved bounds. For a positive scale besides, with
+    z - scale Z = delta in [-M, M], and p, P the variables that are 1 where z and Z are positive,
+
+        -M P <= r <= M p,    -M (1 - P) <= r - delta <= M (1 - p):
+
+    big-M constraints whose M bounds the difference of two neurons, not each of them.
+    """
     match = found.matches[layer]
     network, index = match.representatives()
-    for side, (labels, scales) in enumerate(zip(match.labels, match.scales)):
-        rest = found.layers[layer][side].rest
+    for side, (own, labels, scales) in enumerate(zip(neurons, match.labels, match.scales)):
+        rest, mismatch = found.layers[layer][side].rest, found.layers[layer][side].mismatch
         for m in np.flatnonzero(labels >= 0):
-            representative = values[network[labels[m]]][index[labels[m]]]
-            if representative != values[side][m]:
-                middle, radius = rest.values[m, 0, 0], rest.radii[m, 0, 0]
-                terms = [
-                    (values[side][[m]], [1.0]), (np.array([representative]), [-abs(scales[m])])
-                ]
-                program.constrain(terms, middle - radius, middle + radius)
+            other, c = neurons[network[labels[m]]], index[labels[m]]
+            if other.h[c] == own.h[m]:
+                continue
+            middle, radius = rest.values[m, 0, 0], rest.radii[m, 0, 0]
+            scale, M = scales[m], mismatch[m, 0]
+            r = [(own.h[[m]], [1.0]), (other.h[[c]], [-abs(scale)])]
+            program.constrain(r, middle - radius, middle + radius)
+            if scale <= 0.0:
+                continue
+            p, P = own.chosen[[m]], other.chosen[[c]]
+            delta_b = own.b[m] - scale * other.b[c]
+            r_minus_delta = [*r, (own.below, -own.W[m]), (other.below, scale * other.W[c])]
+            program.constrain([*r, (p, [-M])], -np.inf, 0.0)
+            program.constrain([*r, (P, [M])], 0.0, np.inf)
+            program.constrain([*r_minus_delta, (p, [M])], -np.inf, M + delta_b)
+            program.constrain([*r_minus_delta, (P, [-M])], delta_b - M, np.inf)
 
 
-def propose(findings: Findings, found: Difference) -> None:
-    """Ask a solver for the largest f_k - g_k and g_k - f_k; confirm its points, note its bound."""
+def propose(findings: Findings, found: Difference, until: float) -> None:
+    """Ask a solver for the largest f_k - g_k and g_k - f_k; confirm its points, note its bound.
+
+    It has the time until findings.seconds is `until`.
+    """
     question = findings.question
     networks = question.f, question.g
     if sum(sum(network.sizes[1:-1]) for network in networks) > MAX_NEURONS:
@@ -171,7 +202,10 @@ def propose(findings: Findings, found: Difference) -> None:
         ]
         for sign in (1.0, -1.0):
             findings.check_time()
-            seconds = 0.8 * findings.remaining  # the solver may overrun its limit
+            left = 2 * (question.f.n_outputs - k) - (sign < 0.0)
+            seconds = (until - findings.seconds) / left
+            if seconds <= 0.0:
+                return
             answer = program.maximise(sign * objective, seconds)
             bound = np.inf if answer.mip_dual_bound is None else -answer.mip_dual_bound
             largest = max(largest, bound + sign * (biases[0] - biases[1]))

@@ -11,16 +11,25 @@ from .._validation import Array, choice, message, number
 from ..domains import Box, Domain
 from ..networks.network import Network, check_domain, check_network
 from ..networks.rescaling import rescale
-from ..numerics.rationals import above
+from ..numerics.rationals import above, rationals
 from ..numerics.rounding import FLOAT64, FORMATS, FloatFormat
 from ..numerics.sphere import row_norms
 from ..reduced_space.rounding_error import evaluation_margin, forward_error
 from .certificates.certificate import SEMANTICS as SEMANTICS
 from .certify import certify
+from .counterexamples import differences
+from .decisions import Open, branch_decisions, on_whole_domain
+from .disagreements import exact_decisions, search
 from .findings import Findings, OutOfTime, Question
-from .provers import PROVERS
+from .provers import PROVERS, next_prover, whole_domain
 from .verdict import DIFFERENT, EQUIVALENT, UNKNOWN, Verdict
 
+TARGETS = ("values", "top1")
+OF_DECISIONS = (
+    "permutation", "differences", "search", "matching", "decisions", "structure", "folding",
+    "branching",
+)
+"""The provers to ask about decisions, the cheapest first."""
 REFUTING = ("permutation", "differences", "breakpoints", "search")
 """The provers to ask where nothing can be proved: they may refute, and give a first bound."""
 OUTPUT_PRODUCTS = 30_000_000
@@ -31,11 +40,16 @@ WELL_SCALED = 8
 
 def verify(
     f: Network, g: Network, domain: Domain, eps: float | None = None, semantics: str = "real",
-    time_limit: float = 60.0, method: str = "auto",
+    time_limit: float = 60.0, method: str = "auto", target: str = "values", delta: float = 0.0,
 ) -> Verdict:
-    """Prove or refute that two networks differ by at most eps on a domain.
+    """Prove or refute that two networks differ by at most eps on a domain, or decide alike there.
 
     sup over x in D of max_k |f_k(x) - g_k(x)| <= eps ?
+
+    With target "top1": does g decide as f, wherever f decides by more than delta? That is, are
+    there no x in D and outputs j, k with
+
+        f_j(x) - f_i(x) > delta for all i != j    and    g_k(x) > g_j(x) ?
 
     Ask the provers, the cheapest first, until one decides. Their bounds include their own rounding
     errors; a counterexample is confirmed in rationals.
@@ -64,7 +78,12 @@ def verify(
         gap so far.
     method : "auto" or the name of one prover
         "permutation", "differences", "breakpoints", "search", "matching", "structure", "folding",
-        "branching" or "milp".
+        "branching" or "milp"; with target "top1" without "breakpoints" and "milp", but "decisions".
+    target : "values" or "top1"
+        With "top1" the networks are ReLU classifiers with two outputs or more, eps stays None, and
+        semantics "real".
+    delta : float
+        With target "top1": the lead of f's largest output above which g has to decide alike.
 
     Returns
     -------
@@ -73,11 +92,18 @@ def verify(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, the networks or the domain do not fit, eps is negative,
-        or a parameter is no float32 number with semantics "float32".
+        If an argument is of the wrong kind, the networks or the domain do not fit, eps or delta is
+        negative, or a parameter is no float32 number with semantics "float32".
 
     Notes
     -----
+    Ties with target "top1": where f has several largest outputs, it decides nothing, and g may
+    decide as it likes; where g has several, any of them is as good as another. So with delta = 0.0
+    only a point refutes where f_j is strictly larger than all other outputs of f, and some g_k
+    strictly larger than g_j. Wherever f and g differ by any rounding error, such points lie along
+    the surfaces where f's decision changes: if the domain contains one, ask with delta > 0. A bound
+    |f - g| <= delta / 2 implies agreement up to delta.
+
     Binary networks jump: if two hyperplanes differ by a rounding error, the networks differ by a
     whole step between them. So the bound for binary networks holds at points further than the
     verdict's `margin` from every hyperplane of both first layers; with eps = 0.0, "equivalent"
@@ -99,8 +125,19 @@ def verify(
     >>> half = Network(net.weights, net.thresholds, net.output_weights / 2)
     >>> verify(net, half, box).status
     'not_equivalent'
+    >>> net = Network.random((2, 10, 3), rng=0)
+    >>> half = Network(net.weights, net.thresholds, net.output_weights / 2)
+    >>> verify(net, half, box, target="top1", delta=1.0).status
+    'equivalent'
     """
     domain = _check_pair(f, g, domain)
+    if choice(target, "target", TARGETS) == "top1":
+        delta = number(delta, "delta", minimum=0.0)
+        _check_decisions(f, eps, semantics, method)
+        time_limit = number(time_limit, "time_limit", above=0.0)
+        return decide_top1(f, g, domain, delta, time_limit, method)
+    if number(delta, "delta", minimum=0.0):
+        raise ValueError(message("delta", "0.0 with target 'values'", delta))
     eps = None if eps is None else number(eps, "eps", minimum=0.0)
     choice(semantics, "semantics", SEMANTICS)
     if semantics == "float32":
@@ -132,9 +169,67 @@ def decide(
     return _verdict(findings, f, g, semantics, interrupted)
 
 
+def decide_top1(
+    f: Network, g: Network, domain: Domain, delta: float, time_limit: float, method: str = "auto"
+) -> Verdict:
+    """Return the verdict of `verify` with target "top1"; the arguments are not checked.
+
+    The provers of `|f - g| <= delta / 2` are asked too, as this implies agreement up to delta.
+    """
+    question = _question(f, g, domain, delta, "real")._replace(target="top1")
+    decisions = Findings(question, time_limit)
+    values = Findings(question._replace(eps=delta / 2.0, target="values"), time_limit)
+    interrupted = False
+    try:
+        with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
+            _ask_about_decisions(decisions, values, method)
+    except OutOfTime:
+        pass
+    except KeyboardInterrupt:
+        interrupted = True
+    return _top1_verdict(decisions, values, f, g, interrupted)
+
+
+def _ask_about_decisions(decisions: Findings, values: Findings, method: str) -> None:
+    """Ask the provers of decisions and of values in turn until one decides."""
+    left: Open | None = None
+    for name in OF_DECISIONS if method == "auto" else [method]:
+        if name in ("structure", "folding") and method == "auto" and not _may_be_equal(values):
+            continue
+        began = decisions.seconds
+        try:
+            if name == "search":
+                search(decisions)
+            elif name in ("decisions", "branching"):
+                matches = whole_domain(values).matches
+                if name == "decisions" or left is None:
+                    left = on_whole_domain(decisions, matches)
+                if name == "branching" and len(left.pairs):
+                    branch_decisions(decisions, matches, left)
+            else:
+                PROVERS[name](values)
+                if values.bound < decisions.bound / 2.0:
+                    decisions.prove(2.0 * values.bound, name, None)
+        finally:
+            decisions.close(name, began)
+        if decisions.status != UNKNOWN:
+            return
+        decisions.check_time()
+
+
+def _may_be_equal(values: Findings) -> bool:
+    """Return True if no sample shows a difference above the eps, up to rounding errors."""
+    f, g, domain, eps = values.question[:4]
+    rounding_error = float((forward_error(f, domain) + forward_error(g, domain)).max())
+    return float(differences(f, g, domain.sample(16, 0)).max()) <= eps + 2.0 * rounding_error
+
+
 def _ask(findings: Findings, names: Sequence[str]) -> None:
     """Ask the provers in turn until one decides."""
-    for name in names:
+    waiting = list(names)
+    while waiting:
+        name = next_prover(findings, waiting)
+        waiting.remove(name)
         began = findings.seconds
         try:
             PROVERS[name](findings)
@@ -160,6 +255,19 @@ def _check_pair(f: Any, g: Any, domain: Any) -> Domain:
     if f.activation != g.activation:
         raise ValueError(message("g", f"a {f.activation} network, as `f`", g.activation))
     return check_domain(f, domain)
+
+
+def _check_decisions(f: Network, eps: Any, semantics: str, method: str) -> None:
+    """Refuse what cannot be asked with target "top1"."""
+    if eps is not None:
+        raise ValueError(message("eps", "None with target 'top1', which has `delta`", eps))
+    if choice(semantics, "semantics", SEMANTICS) != "real":
+        raise ValueError(message("semantics", "'real' with target 'top1'", repr(semantics)))
+    choice(method, "method", ["auto", *OF_DECISIONS])
+    if f.n_outputs < 2:
+        raise ValueError(message("f", "a network of two outputs or more for target 'top1'", "one"))
+    if f.activation != "relu":
+        raise ValueError(message("f", "a relu network for target 'top1'", f.activation))
 
 
 def _check_parameters(network: Network, name: str, float_format: FloatFormat) -> None:
@@ -267,6 +375,27 @@ def _allows_a_constant(question: Question, f: Network, g: Network) -> bool:
         return False
     half_range = float((Y.max(axis=1) / 2.0 - Y.min(axis=1) / 2.0).max())
     return question.eps > (half_range or float(np.abs(Y).max()))
+
+
+def _top1_verdict(
+    findings: Findings, values: Findings, f: Network, g: Network, interrupted: bool
+) -> Verdict:
+    """Return the verdict on these findings about decisions, with a certificate.
+
+    Where a bound of |f - g| decided, its certificate is one of |f - g| <= delta / 2.
+    """
+    question, status = findings.question, findings.status
+    by_values = status == EQUIVALENT and findings.method in PROVERS and values.status == EQUIVALENT
+    certificate = certify(values if by_values else findings, f, g)
+    method, counterexample, decisions = findings.method, None, None
+    if status == DIFFERENT:
+        method, counterexample = findings.gap_method, findings.counterexample
+        decisions = exact_decisions(*findings.exact, rationals(counterexample))[:2]
+    return Verdict(
+        status, question.eps, findings.bound, findings.gap, counterexample, method, "real", 0.0,
+        findings.seconds, findings.stages, certificate, interrupted, target="top1",
+        decisions=decisions,
+    )
 
 
 def _verdict(findings: Findings, f: Network, g: Network, semantics: str, interrupted: bool) -> Verdict:

@@ -808,7 +808,7 @@ def test_an_error_that_nobody_foresaw_ends_with_70_and_its_traceback(capsys, mon
 def test_lines_of_a_solver_go_to_standard_error(folder):
     rn.save("other.npz", rn.Network.random((2, 6, 4, 1), rng=1))
     result = program("import os\nimport reducednet as rn\nverify = rn.verify\n"
-                     "rn.verify = lambda *rest: os.write(1, b'solved') and verify(*rest)")
+                     "rn.verify = lambda *rest, **options: os.write(1, b'solved') and verify(*rest, **options)")
     assert (result.returncode, result.stderr) == (1, "solved")
     assert json.loads(result.stdout)["status"] == "not_equivalent"
 

@@ -183,7 +183,8 @@ def test_other_endings_are_refused_with_the_known_ones(tmp_path, name):
 
 
 def test_load_box_of_another_ending_is_refused():
-    with pytest.raises(ValueError, match=r"`path` must be a name that ends in \.nnet or \.vnnlib, got 'net.npz'"):
+    words = r"`path` must be a name that ends in \.nnet or \.vnnlib or \.gz, got 'net.npz'"
+    with pytest.raises(ValueError, match=words):
         rn.load_box("net.npz")
 
 

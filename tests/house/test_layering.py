@@ -21,7 +21,7 @@ LAW = """
 INSIDE_VERIFICATION = """
     certificates < { difference_bounds, symbolic_bounds } < rational < { verdict, breakpoints, exact_basis }
     < findings < { counterexamples, certify, stable_neurons, reduction_bound }
-    < { input_splitting, mixed_integer } < provers < verify
+    < { input_splitting, sign_splitting, mixed_integer, disagreements } < { provers, decisions } < verify
 """
 TRUSTED = {  # what the modules of verification/certificates/ may import from outside of that room
     "certificate": {"_validation", "domains", "networks.network"},

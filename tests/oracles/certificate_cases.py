@@ -9,6 +9,15 @@ import reducednet as rn
 from oracles.exact_suprema import exact_outputs
 from reducednet.networks.rescaling import expand
 from reducednet.verification.certificates.certificate import Certificate
+from reducednet.verification.certify import certify
+from reducednet.verification.difference_bounds.affine_forms import region_of
+from reducednet.verification.difference_bounds.difference import difference
+from reducednet.verification.difference_bounds.neuron_matching import (
+    same_hyperplanes, same_indices, similar_first_layers,
+)
+from reducednet.verification.findings import Findings, OutOfTime, Question
+from reducednet.verification.provers import by_search, take_turns
+from reducednet.verification.sign_splitting import split_signs
 from reducednet.verification.verify import verify
 
 FIELDS = ("claim", "value", "eps", "slack", "margin", "kind", "arrays", "fingerprint", "semantics")
@@ -92,6 +101,22 @@ def pairs(sizes, activation, domain, rng):
         yield "with_opposite", dyadic, with_opposite(dyadic)
 
 
+def search_signs(f, g, domain, eps, seconds=5.0):
+    """Return the findings of sign splitting alone, and of a search for counterexamples."""
+    findings = Findings(Question(f, g, domain, eps, 0.0, np.inf, 0.0, (f, g)), seconds)
+    try:
+        with np.errstate(all="ignore"):
+            by_search(findings)
+            region = region_of(domain)
+            matcher = same_hyperplanes(region, 2.0**-20, True)
+            matcher = same_indices if f.sizes == g.sizes and similar_first_layers(f, g) else matcher
+            matches = difference((f, g), region, matcher).matches
+            take_turns(findings, [split_signs(findings, matches)], [1.0])
+    except OutOfTime:
+        pass
+    return findings
+
+
 CASES = {}
 
 
@@ -112,7 +137,7 @@ def proofs():
         add(f"pieces {name}", f, g, domain, eps=1.0, method="differences")
         add(f"point {name}", f, g, domain, eps=1e-5, method="search")
         gap = verify(f, g, domain, eps=0.0, method="search").gap
-        add(f"tree {name}", f, g, domain, eps=1.25 * gap, method="branching", time_limit=5.0)
+        add(f"tree {name}", f, g, domain, eps=1.05 * gap, method="branching", time_limit=5.0)
         add(f"reduced {name}", f, rn.reduce(f, domain), domain)
         f = rn.Network.random((2, 5, 1), rng, activation="binary")
         add(f"binary {name}", f, rn.reduce(f, domain), domain, eps=1e-6, method="matching")
@@ -129,17 +154,39 @@ def proofs():
     add("folded", f, g, box, eps=10.0, method="folding")
     f = rn.Network.random((2, 5, 3, 1), rng, output_bias=True)
     add("permutation", f, permuted(f, rng), box, method="permutation")
+    f = rn.Network.random((2, 6, 5, 3), rng, output_bias=True)
+    g = f.with_vector(f.to_vector() + 3e-3 * rng.standard_normal(f.n_parameters))
+    for name, delta, domain in (("top1", 0.5, hull), ("top1 tree", 0.08, box)):
+        method = "branching" if "tree" in name else "decisions"
+        add(name, f, g, domain, target="top1", delta=delta, method=method, time_limit=5.0)
+    add("top1_point", f, g, box, target="top1", method="search")
     f = rn.Network.random((2, *[16] * 6, 1), 0, scheme="he", output_bias=True)
     add("norms", f, rn.reduce(f, box), box)
+    f = rn.Network.random((3, 6, 2), 0, scheme="he", output_bias=True)
+    g = f.with_vector(f.to_vector() + 1e-2 * rng.standard_normal(f.n_parameters))
+    cube = rn.Box(-np.ones(3), np.ones(3))
+    eps = 1.05 * search_signs(f, g, cube, 0.0).gap
+    CASES["signs"] = certify(search_signs(f, g, cube, eps), f, g), f, g, cube
     return CASES
 
 
-def differences_at(f, g, domain, rng, n=12):
-    """Return points of the domain and the exact differences there."""
+AT_A_POINT = ("gap", "disagreement")
+
+
+def number_at(claim, f, g, x):
+    """Return what the claim is about, exactly, at one point: |f - g|, or f's lead if g disagrees."""
+    one, other = exact_outputs(f, x), exact_outputs(g, x)
+    if claim in ("bound", "gap"):
+        return max(abs(a - b) for a, b in zip(one, other))
+    j = one.index(max(one))
+    return one[j] - max(one[:j] + one[j + 1:]) if max(other) > other[j] else Fraction(0)
+
+
+def differences_at(f, g, domain, rng, n=12, claim="bound"):
+    """Return points of the domain and the exact differences there, or what the claim is about."""
     X = domain.sample(n, rng)
     X = X + 2.0**-20 * (X.mean(axis=0) - X)
     values = []
     for x in X.tolist():
-        one, other = (exact_outputs(net, list(map(Fraction, x))) for net in (f, g))
-        values.append(max(abs(a - b) for a, b in zip(one, other)))
+        values.append(number_at(claim, f, g, list(map(Fraction, x))))
     return X, values

@@ -33,6 +33,7 @@ MODULES = {
     "relu": "reducednet/verification/difference_bounds/relu_layer.py",
     "binary": "reducednet/verification/difference_bounds/binary_layer.py",
     "norms": "reducednet/verification/certificates/check_norms.py",
+    "signs": "reducednet/verification/certificates/check_signs.py",
     "breakpoints": "reducednet/verification/breakpoints.py",
     "differences": "reducednet/verification/difference_bounds/difference.py",
     "provers": "reducednet/verification/provers.py",
@@ -56,6 +57,7 @@ TESTS = {
     "relu": "verification.test_charges_relu_layer",
     "binary": "verification.test_charges_binary_layer",
     "norms": "verification.test_charges_check_norms",
+    "signs": "verification.test_charges_check_signs",
     "breakpoints": "verification.test_charges_breakpoints",
     "differences": "verification.test_charges_difference",
     "provers": "verification.test_charges_provers",
@@ -713,11 +715,11 @@ CHANGES = [
             "(4.0 * UNIT_ROUNDOFF * np.abs(values) + SMALLEST)",
             "4.0 * UNIT_ROUNDOFF * np.abs(values)",
         ),
-        ("_outward(factors[:, np.newaxis] * end, step)", "factors[:, np.newaxis] * end"),
-        ("_outward(multiple + end, step)", "multiple + end"),
-        ("_outward(d[0] - below_b, -1.0)", "d[0] - below_b"),
+        ("outward(factors[:, np.newaxis] * end, step)", "factors[:, np.newaxis] * end"),
+        ("outward(multiple + end, step)", "multiple + end"),
+        ("outward(d[0] - below_b, -1.0)", "d[0] - below_b"),
         (
-            "_outward(d[1] + below_a, 1.0)",
+            "outward(d[1] + below_a, 1.0)",
             "d[1] + below_a",
             (
                 "matters where z < 0 <= q z_head alone, and there the end of z has 4 U to spare"
@@ -815,6 +817,20 @@ CHANGES = [
         ("np.where(mismatch > 0.0, np.inf, 0.0)", "0.0 * mismatch"),
     ),
 ]
+SIGNS = changes(
+    "signs",
+    ("raised(gamma(n + 9) * size, n + 6)", "0.0"),
+    ("raised(gamma(n + 9) * size, n + 6)", "raised(gamma(n + 9) / 2 * size, n + 6)"),
+    ("raised(gamma(8) * size, 4)", "0.0"),
+    ("size[lead] += np.abs(c) * neurons.magnitude[led]", "size[lead] += 0.0 * c", EIGHT),
+    ("size + heights + np.abs(of.constants).sum()", "size"),
+    ("np.maximum(-t.share * D.low, (1.0 - t.share) * D.high)", "-t.share * D.low"),
+    ("np.maximum(-t.share * D.low, (1.0 - t.share) * D.high)", "(1.0 - t.share) * D.high"),
+    ("np.clip(multiples, 0.0, 1.0)", "multiples"),
+    ("np.where(signs < 0, -np.inf, a)", "np.where(signs < 1, -np.inf, a)"),
+    ("np.where(signs > 0, np.inf, 0.0)", "np.where(signs >= 0, np.inf, 0.0)"),
+    ("np.minimum(-a[led], a[lead] * ratio)", "-a[led]"),
+)
 NORMS = changes(
     "norms",
     ("raised(gamma(m + 1) * norm_above(V.ravel()) ** 2, 2)", "0.0"),
@@ -867,7 +883,7 @@ NORMS = changes(
     ),
     ("np.abs(q) + t + norm_above(layers_f[-1].weights) * e.norm", "np.abs(q) + t"),
 )
-CHANGES += NORMS
+CHANGES += NORMS + SIGNS
 
 
 def tests_of(module: str) -> list[str]:

@@ -11,7 +11,11 @@ import reducednet as rn
 from oracles.certificate_cases import domain_of, permuted
 from reducednet.verification.certificates.schemas import largest_margin
 
-KINDS = ("pieces", "exact", "point", "sorted", "folded", "norms", "permutation")
+KINDS = (
+    "pieces", "exact", "point", "sorted", "folded", "norms", "permutation", "signs", "zonotopes",
+    "top1", "top1_point",
+)
+ONE_LAYER = ("sorted", "signs")
 
 
 def random_case(rng):
@@ -27,15 +31,16 @@ def random_case(rng):
 
 def random_pair(kind, activation, rng):
     """Return two networks: g is f changed a little, rescaled or permuted, or another one."""
-    depth = 1 if kind == "sorted" else int(rng.integers(1, 4))
+    depth = 1 if kind in ONE_LAYER else int(rng.integers(1, 4))
     d = 1 if kind == "sorted" else int(rng.integers(1, 4))
-    sizes = (d, *rng.integers(1, 5, depth).tolist(), int(rng.integers(1, 3)))
+    n_outputs = int(rng.integers(2, 4) if kind.startswith("top1") else rng.integers(1, 3))
+    sizes = (d, *rng.integers(1, 5, depth).tolist(), n_outputs)
     f = rn.Network.random(sizes, rng, output_bias=bool(rng.integers(2)), activation=activation)
     if rng.random() < 0.5:
         f = f.with_vector(np.round(4.0 * f.to_vector()) / 4.0)
     what = rng.integers(5)
     if what == 0 and kind not in ("norms", "permutation"):
-        other = (d, *rng.integers(1, 5, 1 if kind == "sorted" else rng.integers(1, 4)).tolist(), sizes[-1])
+        other = (d, *rng.integers(1, 5, 1 if kind in ONE_LAYER else rng.integers(1, 4)).tolist(), sizes[-1])
         return f, rn.Network.random(other, rng, activation=activation)
     g = {1: lambda: rn.expand(f, rng), 2: lambda: permuted(f, rng), 3: lambda: f}.get(what, lambda: f)()
     if rng.random() < 0.7:
@@ -100,6 +105,21 @@ def evidence_pieces(f, g, domain, rng):
     return tree(f, g, domain, rng) | matches(f, g, rng) | {"linear": np.array(rng.integers(2))}
 
 
+def evidence_zonotopes(f, g, domain, rng):
+    """Trees and matches; classes without a neuron of g, mostly, and scales <= 0 are taken out."""
+    arrays = tree(f, g, domain, rng) | matches(f, g, rng)
+    for layer in range(max(f.depth, g.depth)):
+        labels, own = arrays[f"labels{layer}"], np.abs(arrays[f"scales{layer}"])
+        n_g = g.sizes[1 + min(layer, g.depth - 1)]
+        if rng.random() < 0.95:
+            labels = np.where(np.isin(labels, labels[:n_g]), labels, -1)
+            present = np.unique(labels[labels >= 0])
+            labels = np.where(labels >= 0, np.searchsorted(present, labels), -1)
+            own = np.where(own > 0.0, own, 1.0)
+        arrays |= {f"labels{layer}": labels, f"scales{layer}": own}
+    return arrays
+
+
 def evidence_exact(f, g, domain, rng):
     return tree(f, g, domain, rng) | (matches(f, g, rng) if rng.random() < 0.7 else {})
 
@@ -110,6 +130,31 @@ def evidence_point(f, g, domain, rng):
     corners = rng.integers(0, len(domain.points), 4)
     shares = np.array([0.5, 0.25, 0.125, 0.125])
     return {"point": shares @ domain.points[corners], "corners": corners, "shares": shares}
+
+
+def evidence_top1(f, g, domain, rng):
+    """Return a tree, some pairs of outputs that its leaves are for, and multipliers at random."""
+    arrays = tree(f, g, domain, rng) | matches(f, g, rng) | {"linear": np.array(rng.integers(2))}
+    if rng.random() < 0.6:
+        arrays |= {f"roles{layer}": rng.choice([0, -1, -2], len(arrays[f"labels{layer}"]), p=[0.6, 0.2, 0.2])
+                   for layer in range(max(f.depth, g.depth))}
+    K, n_leaves = f.n_outputs, int((arrays["axis"] == -1).sum())
+    ordered = np.array([(j, k) for j in range(K) for k in range(K) if j != k])
+    if rng.random() < 0.7:
+        arrays["rows"] = np.array(rng.integers(2) if "roles0" in arrays else 0)
+        arrays["open"] = ordered[rng.permutation(len(ordered))[:rng.integers(1, len(ordered) + 1)]]
+    if rng.random() < 0.7:
+        n = int(rng.integers(1, 4))
+        pairs = ordered[rng.integers(len(ordered), size=n)]
+        multipliers = rng.choice([0.0, 0.5, 1.0, rng.random()], (n, K))
+        multipliers[range(n), pairs[:, 0]] = rng.choice([0.0, 1.0], p=[0.98, 0.02])
+        leaf = rng.integers(-1, n_leaves + 1, n)
+        arrays |= {"leaf": leaf, "pairs": pairs, "multipliers": multipliers}
+    return arrays
+
+
+def evidence_top1_point(f, g, domain, rng):
+    return evidence_point(f, g, domain, rng)
 
 
 def evidence_sorted(f, g, domain, rng):
@@ -124,6 +169,34 @@ def evidence_norms(f, g, domain, rng):
         arrays[f"labels{layer}"] = np.concatenate([np.arange(n), order])
         arrays[f"scales{layer}"] = np.concatenate([np.ones(n), own])
     return arrays
+
+
+def evidence_signs(f, g, domain, rng):
+    """Pairs in both orders, trees of signs for all outputs and sides, and any multiples."""
+    n_g, n_f = g.sizes[1], f.sizes[1]
+    labels = np.concatenate([np.arange(n_g), rng.permutation(n_f) if rng.random() < 0.3 else np.arange(n_f)])
+    labels[rng.random(n_g + n_f) < 0.2] = -1
+    own = np.where(rng.random(n_g + n_f) < 0.7, 1.0, rng.choice([0.5, 2.0, -1.0, -0.3, 1.7], n_g + n_f))
+    splits, n_leaves = [], 0
+
+    def grow(unknown, depth):
+        nonlocal n_leaves
+        if depth == 0 or not unknown or rng.random() < 0.4:
+            splits.append(-1)
+            n_leaves += 1
+            return
+        neuron = int(rng.choice(unknown))
+        splits.append(neuron)
+        for _ in range(2):
+            grow([j for j in unknown if j != neuron], depth - 1)
+
+    for _ in range(2 * f.n_outputs):
+        grow(list(range(n_g + n_f)), 3)
+    if rng.random() < 0.02:
+        splits.pop()
+    multiples = rng.standard_normal((n_leaves, n_g + n_f)) * rng.choice([0.0, 0.1, 1.0, 2.0**300])
+    arrays = {"labels0": labels, "scales0": own, "splits0": np.array(splits)}
+    return arrays | {"multiples0": multiples}
 
 
 def evidence_permutation(f, g, domain, rng):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import reducednet as rn
-from oracles.certificate_cases import FIELDS, changed, differences_at, domain_of, pairs, proofs, with_arrays
-from oracles.exact_suprema import exact_outputs
+from oracles.certificate_cases import (
+    AT_A_POINT, FIELDS, changed, differences_at, domain_of, number_at, pairs, proofs, with_arrays,
+)
 from reducednet.files.archives import zip_bytes
 from reducednet.numerics.rationals import above
 from reducednet.verification import certify
@@ -56,10 +57,10 @@ def test_every_decided_question_has_a_certificate_that_is_confirmed(kind, activa
 
 def test_there_is_a_certificate_of_every_kind():
     kinds = {(name.split()[0], case[0].kind) for name, case in proofs().items()}
-    assert kinds == {("pieces", "pieces"), ("tree", "pieces"), ("reduced", "pieces"), ("point", "point"),
+    assert kinds == {("pieces", "pieces"), ("tree", "zonotopes"), ("reduced", "pieces"), ("point", "point"),
                      ("binary", "exact"), ("exact", "exact"), ("line", "exact"), ("sorted", "sorted"),
-                     ("folded", "folded"), ("norms", "norms"),
-                     ("permutation", "permutation")}
+                     ("folded", "folded"), ("norms", "norms"), ("signs", "signs"),
+                     ("permutation", "permutation"), ("top1", "top1"), ("top1_point", "top1_point")}
     assert any("directions" in case[0].arrays for case in proofs().values())
 
 
@@ -116,12 +117,12 @@ def any_number(certificate, f, g, domain, rng):
 
 def tighter_claim(certificate, f, g, domain, rng):
     """Claim less than an exact difference at a point, or more than the gap; the digest is repaired."""
-    if certificate.claim == "gap":
+    if certificate.claim in AT_A_POINT:
         x = [Fraction(v) for v in certificate.arrays["point"].tolist()]
-        gap = float(max(abs(a - b) for a, b in zip(exact_outputs(f, x), exact_outputs(g, x))))
+        gap = float(number_at(certificate.claim, f, g, x))
         value = float(np.nextafter(gap, np.inf)) * float(rng.choice([1.0, 1.5]))
         return changed(certificate, value=value), f, g, domain
-    largest = float(max(differences_at(f, g, domain, rng)[1]))
+    largest = float(max(differences_at(f, g, domain, rng, claim=certificate.claim)[1]))
     if f.activation == "binary" or not largest:
         return None
     return changed(certificate, value=float(np.nextafter(largest, 0.0)) * float(rng.random())), f, g, domain
@@ -133,11 +134,11 @@ def other_network(certificate, f, g, domain, rng):
     vector[int(rng.integers(len(vector)))] += float(rng.choice([-1.0, 1.0])) * 2.0 ** rng.integers(0, 6)
     plain = rn.Network(g.weights, g.thresholds, g.output_weights, g.output_bias, g.activation)
     other = plain.with_vector(vector)
-    if certificate.claim == "gap":
+    if certificate.claim in AT_A_POINT:
         x = [Fraction(v) for v in certificate.arrays["point"].tolist()]
-        wrong = max(abs(a - b) for a, b in zip(exact_outputs(f, x), exact_outputs(other, x))) < certificate.value
+        wrong = number_at(certificate.claim, f, other, x) < certificate.value
     else:
-        X, values = differences_at(f, other, domain, rng)
+        X, values = differences_at(f, other, domain, rng, claim=certificate.claim)
         if f.activation == "binary":
             norms = [np.linalg.norm(net.weights[0], axis=1) for net in (f, other)]
             far = [all((np.abs(net.pre_activations([x])[0]) > (certificate.margin + 1e-9) * norm).all()
@@ -152,11 +153,12 @@ def other_network(certificate, f, g, domain, rng):
 def other_domain(certificate, f, g, domain, rng):
     """Take a larger domain with a larger difference, or for a point one without it; all is repaired."""
     d, far = domain.n_inputs, 2.0 ** rng.integers(1, 8)
-    if certificate.claim == "gap":
+    if certificate.claim in AT_A_POINT:
         other = rn.Box(np.full(d, far + 2.0), np.full(d, far + 3.0))
     else:
         other = rn.Box(np.full(d, -far), np.full(d, far)) if rng.random() < 0.5 else rn.Ball(np.zeros(d), far)
-        if f.activation == "binary" or max(differences_at(f, g, other, rng)[1]) <= certificate.value:
+        values = differences_at(f, g, other, rng, claim=certificate.claim)[1]
+        if f.activation == "binary" or max(values) <= certificate.value:
             return None
     return changed(certificate, fingerprint=fingerprint(f, g, other)), f, g, other
 
@@ -218,12 +220,12 @@ def other_tree(certificate, f, g, domain, rng):
 
 def other_point(certificate, f, g, domain, rng):
     """Move the point to where the gap is smaller, or out of the domain."""
-    if certificate.kind != "point":
+    if certificate.claim not in AT_A_POINT:
         return None
     x = certificate.arrays["point"].astype(float)
     x = x + (1.0 if rng.random() < 0.5 else 1e-3) * rng.standard_normal(len(x)) * 10.0 ** rng.integers(0, 3)
-    one, other = (exact_outputs(net, list(map(Fraction, x.tolist()))) for net in (f, g))
-    if domain.contains([x])[0] and max(abs(a - b) for a, b in zip(one, other)) >= certificate.value:
+    number = number_at(certificate.claim, f, g, list(map(Fraction, x.tolist())))
+    if domain.contains([x])[0] and number >= certificate.value:
         return None
     return with_arrays(certificate, point=x), f, g, domain
 

@@ -28,7 +28,7 @@ if not DOCUMENT.exists():
 def section(kind):
     """Return the text of the section about one kind."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    return re.search(rf'^## \d+\. Kind "{kind}"\n(.*?)^## ', text, re.MULTILINE | re.DOTALL)[1]
+    return re.search(rf'^## \d+\. Kind "{kind}"\n(.*?)(?:^## |\Z)', text, re.MULTILINE | re.DOTALL)[1]
 
 
 def documented(kind):
@@ -65,7 +65,8 @@ def test_every_section_names_the_claim_and_the_networks(kind):
     first, schema = section(kind).split("|")[0], SCHEMAS[kind]
     networks = {("relu",): "ReLU networks", ("relu", "binary"): "ReLU or binary networks"}
     assert first.strip().startswith(networks[schema.activations])
-    assert f"Claims a {schema.claim}" in first
+    article = "an" if schema.claim == "agreement" else "a"
+    assert f"Claims {article} {schema.claim}" in first
 
 
 def test_the_kinds_with_sections_are_those_with_schemas():

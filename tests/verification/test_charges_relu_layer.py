@@ -24,7 +24,7 @@ def columns(*parts):
 def test_numbers_are_moved_by_more_than_two_roundings():
     x = np.array([1.0, -1.0, 1.75, 1e300, 0.0, ODD])
     for step in (-1.0, 1.0):
-        for value, moved in zip(exact(x), exact(relu_layer._outward(x, step))):
+        for value, moved in zip(exact(x), exact(relu_layer.outward(x, step))):
             assert int(step) * (moved - value) >= max(2 * abs(value) * Q(U), Q(ETA))
 
 

@@ -9,12 +9,12 @@ import pytest
 import reducednet as rn
 from reducednet.verification.certificates import (
     arithmetic, check_breakpoints, check_difference, check_evaluation, check_norms, check_permutation,
-    check_rational, check_symbolic,
+    check_rational, check_signs, check_symbolic,
 )
 
 CHECKERS = [
     arithmetic, check_breakpoints, check_difference, check_evaluation, check_norms,
-    check_permutation, check_rational, check_symbolic,
+    check_permutation, check_rational, check_signs, check_symbolic,
 ]
 FORBIDDEN = ("__import__", "eval", "exec", "globals")
 

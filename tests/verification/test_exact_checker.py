@@ -14,8 +14,8 @@ from reducednet.verification.certificates.exact.check import proved_number, refu
 from reducednet.verification.certificates.exact.objects import Refused, root_up
 from reducednet.verification.certificates.schemas import SCHEMAS, check_fit, largest_margin
 
-SLOW_IN_RATIONALS = ("norms", "tree ball", "tree box")
-HAVE_CHOICES = ("folded", "norms", "pieces")
+SLOW_IN_RATIONALS = ("norms", "top1", "top1 tree", "tree ball", "tree box")
+HAVE_CHOICES = ("folded", "norms", "pieces", "top1")
 FAST_REFUSALS = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 
 
@@ -76,8 +76,12 @@ def assert_referee_agrees(case, rng, may_choose=()):
     found = number_of(fast.proved_number, FAST_REFUSALS, *case)
     if exact is None:
         assert found is None
-    elif certificate.claim == "gap":
+    elif certificate.claim in ("gap", "disagreement"):
         assert found is None or Fraction(found) <= exact
+    elif certificate.claim == "agreement":
+        assert found is None or certificate.kind in may_choose or Fraction(found) >= exact
+        largest = largest_lead(f, g, rational_points(domain, rng))
+        assert largest <= exact and (found is None or largest <= Fraction(found))
     else:
         assert found is None or certificate.kind in may_choose or Fraction(found) >= exact
         points = rational_points(domain, rng)
@@ -92,6 +96,17 @@ def largest_difference(f, g, points):
     outputs = [(exact_outputs(f, x), exact_outputs(g, x)) for x in points]
     differences = [abs(one - other) for pair in outputs for one, other in zip(*pair)]
     return max(differences, default=0)
+
+
+def largest_lead(f, g, points):
+    """Return the largest lead of f's largest output at points where g's is another, exactly."""
+    largest = Fraction(0)
+    for x in points:
+        of_f, of_g = exact_outputs(f, x), exact_outputs(g, x)
+        j = of_f.index(max(of_f))
+        if max(of_g) > of_g[j]:
+            largest = max(largest, of_f[j] - max(of_f[:j] + of_f[j + 1:]))
+    return largest
 
 
 @pytest.mark.parametrize("make, count", [

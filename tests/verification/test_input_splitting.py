@@ -12,9 +12,9 @@ from oracles.exact_truth import pairs
 from reducednet.numerics.rationals import rationals
 from reducednet.verification.findings import Findings, OutOfTime, Question
 from reducednet.verification.input_splitting import (
-    Frontier, Splits, _drop_outside, _split, branch, nearest_points, outer_box,
+    Frontier, Splits, drop_outside, nearest_points, outer_box, split_inputs, split_leaves,
 )
-from reducednet.verification.provers import by_branching, by_milp
+from reducednet.verification.provers import by_branching, by_milp, take_turns
 from reducednet.verification.verify import _deepen
 from oracles.strategies import balls, hulls, seeds
 from verification.test_difference import random_match
@@ -91,7 +91,7 @@ def test_parts_tile_the_box(seed, d):
         left.axis = rng.integers(0, d, len(left.node))
         some = np.sort(rng.choice(len(left.node), int(rng.integers(1, len(left.node) + 1)), replace=False))
         rest = left.take(np.setdiff1d(np.arange(len(left.node)), some))
-        corners = _split(splits, left.take(some))
+        corners = split_leaves(splits, left.take(some))
         n = corners[0].shape[1]
         left = rest.join(Frontier(*corners[:2], np.ones(n), np.zeros(n, dtype=int), corners[2]))
     assert sorted(left.node.tolist()) == [i for i, axis in enumerate(splits.axis) if axis == -1]
@@ -131,7 +131,7 @@ def test_dropped_boxes_do_not_meet_the_domain(domain, seed):
         splits.axis.append(-1)
     corners = corner, corner + size * rng.random((2, n)) / 4
     frontier = Frontier(*corners, np.ones(n), np.zeros(n, dtype=int), np.arange(n))
-    inside = _drop_outside(splits, about(domain), frontier)
+    inside = drop_outside(splits, about(domain), frontier)
     assert sorted([*inside.node.tolist(), *splits.directions]) == list(range(n))
     for node, u in splits.directions.items():
         assert splits.axis[node] == -2
@@ -150,7 +150,7 @@ def test_box_far_outside_is_dropped_and_one_inside_is_not():
     splits.axis.append(-1)
     low = np.array([[0.0, 0.9], [0.0, 0.9]])
     frontier = Frontier(low, low + 0.1, np.ones(2), np.zeros(2, dtype=int), np.arange(2))
-    left = _drop_outside(splits, about(ball), frontier)
+    left = drop_outside(splits, about(ball), frontier)
     assert left.node.tolist() == [1]
 
 
@@ -189,7 +189,8 @@ def test_matches_only_enlarge_the_bound():
     for seed in range(5):
         findings = Findings(Question(f, g, SQUARE, float(truth) * 1.05, 0.0, np.inf), 2.0)
         try:
-            branch(findings, [random_match(np.random.default_rng(seed), (4, 4))], 0.0)
+            match = random_match(np.random.default_rng(seed), (4, 4))
+            take_turns(findings, [split_inputs(findings, [match], 0.0)], [1.0])
         except OutOfTime:
             pass
         assert truth <= Fraction(findings.bound)

@@ -14,7 +14,7 @@ from reducednet.numerics.rounding import gamma
 from reducednet.verification import mixed_integer
 from reducednet.verification.difference_bounds.affine_forms import region_of
 from reducednet.verification.difference_bounds.difference import difference
-from reducednet.verification.difference_bounds.neuron_matching import no_match
+from reducednet.verification.difference_bounds.neuron_matching import no_match, same_indices
 from reducednet.verification.verify import verify
 
 DOMAINS = [
@@ -69,11 +69,16 @@ def test_solvers_word_stands_apart_from_what_is_proved():
         assert verdict.rigorous or verdict.status == "unknown"  # it is not asked where all is decided
 
 
-def test_programme_holds_the_values_of_both_networks():
+@pytest.mark.parametrize("matcher", [no_match, same_indices])
+def test_programme_holds_the_values_of_both_networks(matcher):
     """The point x with its own activations fulfils bounds and constraints, to rounding."""
     f, g = networks(3)
+    if matcher is same_indices:
+        noise = np.random.default_rng(1).standard_normal(f.n_parameters)
+        g = f.with_vector(f.to_vector() + 0.1 * noise)
     box = DOMAINS[0]
-    found = difference((f, g), region_of(box), no_match)
+    found = difference((f, g), region_of(box), matcher)
+    assert any((own >= 0).any() for own in found.matches[0].labels) == (matcher is same_indices)
     program, inputs, values = mixed_integer.program_of((f, g), box, found)
     rng = np.random.default_rng(0)
     for x in box.sample(20, rng):

@@ -102,13 +102,12 @@ def test_subnormal_values_times_huge_weights_are_charged(tiny, huge, seed):
 
 def test_sums_over_classes_are_over_the_neurons_of_each_class():
     W = np.arange(1.0, 9.0).reshape(2, 4)
-    zero = Forms(np.zeros((4, 1, 1)), np.zeros((4, 1, 1)))
-    below = LayerActivations(np.array([2, -1, 0, 2]), np.array([2.0, 0.0, 1.0, 0.5]), zero)
-    assert sums_over_classes(W, below, 3).tolist() == [[3.0, 0.0, 4.0], [7.0, 0.0, 14.0]]
-    assert sums_over_classes(W, below, 5).tolist() == [[3.0, 0.0, 4.0, 0.0, 0.0], [7.0, 0.0, 14.0, 0.0, 0.0]]
-    same = LayerActivations(np.arange(4), np.array([1.0, 2.0, 1.0, 1.0]), zero)
-    assert sums_over_classes(W, same, 4).tolist() == (W * [1.0, 2.0, 1.0, 1.0]).tolist()
-    assert not sums_over_classes(W, LayerActivations(np.full(4, -1), np.zeros(4), zero), 2).any()
+    classes = np.array([2, -1, 0, 2]), np.array([2.0, 0.0, 1.0, 0.5])
+    assert sums_over_classes(W, *classes, 3).tolist() == [[3.0, 0.0, 4.0], [7.0, 0.0, 14.0]]
+    assert sums_over_classes(W, *classes, 5).tolist() == [[3.0, 0.0, 4.0, 0.0, 0.0], [7.0, 0.0, 14.0, 0.0, 0.0]]
+    same = np.arange(4), np.array([1.0, 2.0, 1.0, 1.0])
+    assert sums_over_classes(W, *same, 4).tolist() == (W * [1.0, 2.0, 1.0, 1.0]).tolist()
+    assert not sums_over_classes(W, np.full(4, -1), np.zeros(4), 2).any()
 
 
 def test_representatives_are_the_first_neurons_in_the_last_network_that_has_one():

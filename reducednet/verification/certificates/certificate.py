@@ -15,10 +15,16 @@ kind           checker                    what it computes
                                           breakpoints
 "folded"       `check_symbolic.check`     ReLU: both networks' symbolic rows over the inputs and
                                           the unstable neurons
+"zonotopes"    `check_zonotopes.check`    ReLU: bounds of f - g over such leaves by zonotopes of
+                                          both networks and of their difference, in float64
 "norms"        `check_norms.check`        ReLU, neurons matched one to one: bounds of Euclidean
                                           norms
+"signs"        `check_signs.check`        ReLU, one hidden layer: affine bounds at the leaves of
+                                          trees of signs
 "permutation"  `check_permutation.check`  all numbers are the same, permuted and times powers of
                                           two
+"top1"         `check_top1.check`         ReLU: bounds of linear functions of both networks' outputs
+"top1_point"   `check_top1.lead_at`       the outputs at a point of the domain, in rationals
 =============  =========================  =======================================================
 
 `check_evaluation` bounds what evaluation in floating point adds to that, and `certificate_files` writes
@@ -47,7 +53,7 @@ from ...domains import Domain
 from ...networks.network import Network, check_network
 from . import (
     certificate_files, check_breakpoints, check_difference, check_evaluation, check_norms,
-    check_permutation, check_rational, check_symbolic,
+    check_permutation, check_rational, check_signs, check_symbolic, check_top1, check_zonotopes,
 )
 from .certificate_files import VERSION, Content
 from .exact.check import refusal
@@ -60,9 +66,15 @@ CHECKERS: dict[str, Callable[..., Any]] = {
     "sorted": check_breakpoints.check,
     "folded": check_symbolic.check,
     "norms": check_norms.check,
+    "signs": check_signs.check,
     "permutation": check_permutation.check,
+    "zonotopes": check_zonotopes.check,
+    "top1": check_top1.check,
+    "top1_point": check_top1.lead_at,
 }
-CLAIMS, SEMANTICS = ("bound", "gap"), ("real", "float64", "float32")
+CLAIMS, SEMANTICS = ("bound", "gap", "agreement", "disagreement"), ("real", "float64", "float32")
+AT_A_POINT, OF_DECISIONS = ("gap", "disagreement"), ("agreement", "disagreement")
+"""The claims that a point proves, and those about the largest outputs."""
 INDEX = np.intp
 
 NOTHING_PROVED = (
@@ -91,14 +103,20 @@ class Check(NamedTuple):
 class Certificate:
     """A proof that |f - g| <= value on a domain (a bound), or >= value at a point (a gap).
 
+    Or a proof that g decides as f on the domain wherever f's largest output leads the others by
+    more than the value (an agreement), or otherwise at a point where it leads by at least the value
+    (a disagreement).
+
     Frozen. It is about the networks and the domain whose fingerprint it has; `verify` returns it,
     and `check` checks it. Do not trust what it says before `check` has returned True for these
     networks and this domain.
 
     Attributes
     ----------
-    claim : "bound" or "gap"
+    claim : "bound", "gap", "agreement" or "disagreement"
     value : float
+        "agreement": no point of the domain has f_j - f_i > value for all i != j and g_k > g_j.
+        "disagreement": the point has f_j - f_i >= value and > 0 for all i != j, and g_k > g_j. Else
         sup over the domain of max_k |f_k - g_k| is at most, or at least, this: of the real
         functions, in exact arithmetic of the float64 parameters.
     semantics : "real", "float64" or "float32"
@@ -113,7 +131,8 @@ class Certificate:
     margin : float
         Binary networks: the bound is of points further than this from the first hyperplanes, see
         `Verdict`. A proof with a margin above `largest_margin` of the domain is refused by `check`.
-    kind : "pieces", "exact", "point", "sorted", "folded", "norms" or "permutation"
+    kind : "pieces", "exact", "point", "sorted", "folded", "norms", "signs", "permutation", \
+            "zonotopes", "top1" or "top1_point"
         Which checker it is for: see this module's first lines.
     arrays : mapping of read-only arrays
         Where the checker has to look: those of the kind's schema, and no others. Integers, numbers,
@@ -153,6 +172,8 @@ class Certificate:
         if claim != schema.claim:
             expected = f"{schema.claim!r}, for that is what {kind!r} can prove"
             raise ValueError(message("claim", expected, repr(claim)))
+        if claim in OF_DECISIONS and semantics != "real":
+            raise ValueError(message("semantics", f"'real' with claim {claim!r}", semantics))
         if self.slack and semantics == "real":
             raise ValueError(message("slack", "0.0 with semantics 'real'", self.slack))
         if self.margin and not schema.margin:
@@ -235,14 +256,16 @@ class Certificate:
         except NOTHING_PROVED as error:
             return Check(False, f"it proves nothing: {error}")
 
-        is_proved = found >= self.value if self.claim == "gap" else found <= self.value
+        at_a_point = self.claim in AT_A_POINT
+        is_proved = found >= self.value if at_a_point else found <= self.value
         if is_proved:  # False for nan
             return Check(True, "")
         try:
             number_found = float(found)
         except OverflowError:  # a rational beyond float64
             number_found = np.inf
-        return Check(False, f"the {self.claim} that is found again is {number_found:z.17g}")
+        number_of = {"agreement": "delta", "disagreement": "lead"}.get(self.claim, self.claim)
+        return Check(False, f"the {number_of} that is found again is {number_found:z.17g}")
 
     def unproved_semantics(self, f: Network, g: Network, domain: Domain) -> str:
         """Return why margin and slack do not prove the claim for these semantics, or "" if they do.
@@ -362,9 +385,12 @@ class Certificate:
         return partial(type(self), **vars(self) | {"arrays": dict(self.arrays)}), ()
 
     def __repr__(self) -> str:
-        claim = f"|f - g| <= {self.value:z.3g} on the domain"
-        if self.claim == "gap":
-            claim = f"|f - g| >= {self.value:z.3g} at a point"
+        claim = {
+            "bound": f"|f - g| <= {self.value:z.3g} on the domain",
+            "gap": f"|f - g| >= {self.value:z.3g} at a point",
+            "agreement": f"g decides as f where f leads by more than {self.value:z.3g}",
+            "disagreement": f"g decides otherwise where f leads by {self.value:z.3g}",
+        }[self.claim]
         if self.margin:
             claim += f", further than {self.margin:z.3g} from every first hyperplane"
         if self.semantics != "real":
@@ -375,7 +401,9 @@ class Certificate:
 
 
 def status_for(certificate: Certificate, eps: float) -> str:
-    """Return what the claim implies of |f - g| <= eps, for an eps that may be another question's.
+    """Return what the claim implies for an eps that may be another question's.
+
+    The question is |f - g| <= eps, or whether g decides as f where f leads by more than eps.
 
     Examples
     --------
@@ -385,7 +413,7 @@ def status_for(certificate: Certificate, eps: float) -> str:
     ('not_equivalent', 'unknown')
     """
     value, slack = Fraction(certificate.value), Fraction(certificate.slack)
-    if certificate.claim == "gap":
+    if certificate.claim in AT_A_POINT:
         return "not_equivalent" if value - slack > Fraction(eps) else "unknown"
     # two different steps agree at all points off their hyperplanes, so that eps = 0 is not answered
     says_enough = certificate.margin == 0.0 or eps > 0.0
@@ -415,6 +443,11 @@ def complete(arrays: Mapping[str, Any], domain: Domain) -> dict[str, Any]:
         "signs": np.empty((0, 0), dtype=int),
         "multiples": np.empty((0, 0)),
         "exchanged": np.array(0),
+        "open": np.empty((0, 2), dtype=int),
+        "rows": np.array(0),
+        "leaf": np.empty(0, dtype=int),
+        "pairs": np.empty((0, 2), dtype=int),
+        "multipliers": np.empty((0, 0)),
     }
     return absent | {name: _for_indices(array) for name, array in arrays.items()}
 

@@ -165,6 +165,29 @@ class Enclosure(NamedTuple):
     width: Any
 
 
+class AlwaysOn(NamedTuple):
+    """The last hidden layer's always-on neurons: see `bounds_through_always_on`."""
+
+    on: Any
+    lows: Any
+    rows: Rows
+    forms_below: Forms
+
+
+class LastLayer(NamedTuple):
+    """What is known of the last hidden layer of both networks, on B regions.
+
+    rows : of the outputs, g's before f's, over the quantities
+    forms : of these quantities; the last one is 1
+    always_on : None if there is no second bound
+    """
+
+    rows: Rows
+    forms: Forms
+    region: Region
+    always_on: AlwaysOn | None
+
+
 # forms
 
 
@@ -602,11 +625,11 @@ def output_differences(rows: UncertainRows) -> UncertainRows:
     return UncertainRows(difference, raised(errors, 2))
 
 
-def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, kind: str) -> Any:
-    """Return a bound on |f - g| on the boxes; for a Ball or Hull, on the domain in the only box.
+def last_hidden_layer(boxes: Any, data: Any, layers: Any, domain: Any, kind: str) -> LastLayer:
+    """Return both networks' outputs over what is known of the last hidden layer.
 
     layers : pairs (layer of g, layer of f)
-    kind : that of the region
+    kind : that of the region: for a Ball or Hull the domain in the only box, else "Box"
     """
     forms, region = input_forms(boxes, domain, kind)
     coefficients = np.concatenate([np.column_stack(layer) for layer in layers[0]])
@@ -627,19 +650,55 @@ def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, kind: str) -
         forms = with_one(remainders.take(kept))
         rows = rows_over_classes(layer_g, layer_f, classes, live)
 
-    differences = rows.map(output_differences).whole()
-    result = bounds(combine(differences, forms), region).largest
+    always_on = None
     if len(boxes) == 1 and len(layers) > 2:  # with many boxes the second bound takes too long
         sizes = magnitude(forms)[:-1, 0, 0]  # by the intervals, without the constant 1
         nearly_on = lows[kept, 0] >= -NEARLY_ON * sizes
         on = np.flatnonzero((classes.scales[kept] == 0.0) & nearly_on)
         neurons = kept[on]
         rows_of_neurons = rows_below.map(lambda part: part.take(neurons))
-        through = bounds_through_always_on(
-            differences, forms, on, lows[neurons], rows_of_neurons, forms_below, region
-        )
-        result = np.minimum(result, through.largest)
-    return result.max()
+        always_on = AlwaysOn(on, lows[neurons], rows_of_neurons, forms_below)
+    return LastLayer(rows, forms, region, always_on)
+
+
+def bounds_of_outputs(outputs: UncertainRows, last: LastLayer) -> list[Interval]:
+    """Return bounds of these rows over the last layer's quantities, in one or two ways."""
+    result = [bounds(combine(outputs, last.forms), last.region)]
+    if last.always_on is not None:
+        result.append(bounds_through_always_on(outputs, last.forms, *last.always_on, last.region))
+    return result
+
+
+def bound_on_boxes(boxes: Any, data: Any, layers: Any, domain: Any, kind: str) -> Any:
+    """Return a bound on |f - g| on the boxes; the arguments are those of `last_hidden_layer`."""
+    last = last_hidden_layer(boxes, data, layers, domain, kind)
+    found = bounds_of_outputs(last.rows.map(output_differences).whole(), last)
+    return np.minimum(found[0].largest, found[-1].largest).max()
+
+
+def joint_layers(f: Any, g: Any, domain: Any) -> Any:
+    """Return pairs (layer of g, layer of f), both networks with the same depth.
+
+    ValueError if the networks and the domain do not fit, or are no ReLU networks.
+    """
+    relu = f.activation == g.activation == "relu"
+    inputs = {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs}
+    same_outputs = len(f.output_weights) == len(g.output_weights)
+    require(relu and len(inputs) == 1 and same_outputs, "the networks and the domain do not fit")
+    depth = max(len(f.weights), len(g.weights))
+    return [*zip(layers_of(g, depth), layers_of(f, depth))]
+
+
+def batches_of_leaves(data: Any, layers: Any, domain: Any) -> tuple[list[Any], str]:
+    """Return the leaves' boxes in batches that fit into memory, and the kind of their region."""
+    low, high = bounding_box(domain)
+    boxes = leaf_boxes(data, domain, [*zip(low.tolist(), high.tolist())], float)
+    is_whole = len(data["axis"]) == 1
+    kind = kind_of(domain) if is_whole else "Box"
+
+    widest = max(len(in_g.weights) + len(in_f.weights) for in_g, in_f in layers)
+    step = 1 + BATCH // (len(low) + 2) // widest
+    return [boxes[i:i + step] for i in range(0, len(boxes), step)], kind
 
 
 def check(data: Any, f: Any, g: Any, domain: Any) -> float:
@@ -651,21 +710,8 @@ def check(data: Any, f: Any, g: Any, domain: Any) -> float:
 
     ValueError if the data proves no bound.
     """
-    relu = f.activation == g.activation == "relu"
-    inputs = {f.weights[0].shape[1], g.weights[0].shape[1], domain.n_inputs}
-    same_outputs = len(f.output_weights) == len(g.output_weights)
-    require(relu and len(inputs) == 1 and same_outputs, "the networks and the domain do not fit")
-    depth = max(len(f.weights), len(g.weights))
-    layers = [*zip(layers_of(g, depth), layers_of(f, depth))]
-
-    low, high = bounding_box(domain)
-    boxes = leaf_boxes(data, domain, [*zip(low.tolist(), high.tolist())], float)
-    is_whole = len(data["axis"]) == 1
-    kind = kind_of(domain) if is_whole else "Box"
-
-    widest = max(len(in_g.weights) + len(in_f.weights) for in_g, in_f in layers)
-    step = 1 + BATCH // (len(low) + 2) // widest
+    layers = joint_layers(f, g, domain)
+    parts, kind = batches_of_leaves(data, layers, domain)
     with np.errstate(all="ignore"):
-        parts = [boxes[i:i + step] for i in range(0, len(boxes), step)]
         found = [bound_on_boxes(part, data, layers, domain, kind) for part in parts]
         return float(np.max(found))  # nan if a part's is: the built-in max may lose it

@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 class Schema(NamedTuple):
     """The evidence of one kind.
 
-    claim : "bound" or "gap"
+    claim : "bound", "gap", "agreement" or "disagreement"
     activations : of the networks that it can be about
     arrays : the entries by name, except those of hidden layers
     layers : the entries ``name{layer}``, one for each hidden layer
@@ -79,6 +79,12 @@ _MATCHES = {
     "scales": Entry(NUMBERS, ("neurons",)),
 }
 _FLAG = Entry(INTEGERS, most=1)
+_POINT = {
+    "point": Entry(RATIONALS, ("inputs",)),
+    # the point is sum_i shares_i points[corners_i]
+    "corners": Entry(INTEGERS, ("corners",), group="hull"),
+    "shares": Entry(RATIONALS, ("corners",), group="hull"),
+}
 
 SCHEMAS: dict[str, Schema] = {
     "pieces": Schema("bound", ("relu",), _TREE | {"linear": _FLAG}, _MATCHES),
@@ -86,18 +92,33 @@ SCHEMAS: dict[str, Schema] = {
         "bound", ("relu", "binary"), _TREE,
         {name: entry._replace(group="matches") for name, entry in _MATCHES.items()}, margin=True,
     ),
-    "point": Schema("gap", ("relu", "binary"), {
-        "point": Entry(RATIONALS, ("inputs",)),
-        # the point is sum_i shares_i points[corners_i]
-        "corners": Entry(INTEGERS, ("corners",), group="hull"),
-        "shares": Entry(RATIONALS, ("corners",), group="hull"),
-    }),
+    "point": Schema("gap", ("relu", "binary"), _POINT),
     "sorted": Schema("bound", ("relu",), {"exact": _FLAG}),
+    "zonotopes": Schema("bound", ("relu",), _TREE, _MATCHES),
     "norms": Schema("bound", ("relu",), {}, _MATCHES),
+    "signs": Schema("bound", ("relu",), {}, _MATCHES | {
+        "splits": Entry(INTEGERS, ("nodes",), least=-1),  # a neuron; -1 for a leaf
+        "multiples": Entry(NUMBERS, ("leaves", "neurons")),
+    }),
     "permutation": Schema("bound", ("relu", "binary"), {}, {
         "permutation": Entry(INTEGERS, ("neurons",)),  # g's neuron for each of f's
         "exponents": Entry(INTEGERS, ("neurons",), least=-_LARGEST),
     }, of_one=True, margin=True),
+    "top1": Schema("agreement", ("relu",), _TREE | {
+        "linear": _FLAG,
+        # the pairs of outputs that the leaves are for
+        "open": Entry(INTEGERS, ("open", 2), group="open"),
+        # 1 if leaves are bounded by symbolic rows too
+        "rows": Entry(INTEGERS, group="open", most=1),
+        # multipliers for a pair on a leaf; leaf -1 is the whole domain
+        "leaf": Entry(INTEGERS, ("mixtures",), group="mixtures", least=-1),
+        "pairs": Entry(INTEGERS, ("mixtures", 2), group="mixtures"),
+        "multipliers": Entry(NUMBERS, ("mixtures", "outputs"), group="mixtures"),
+    }, _MATCHES | {
+        # -1 dead, -2 always on, 0 unstable
+        "roles": Entry(INTEGERS, ("neurons",), group="roles", least=-2, most=0),
+    }),
+    "top1_point": Schema("disagreement", ("relu",), _POINT),
     "folded": Schema("bound", ("relu",), {
         "cuts": Entry(INTEGERS, ("cuts", 2), group="cuts"),
         "mu": Entry(NUMBERS, ("cuts",), group="cuts"),
@@ -163,11 +184,13 @@ def check_fit(kind: str, arrays: Mapping[str, Any], f: Network, g: Network, doma
     if schema.layers and n_layers != len(counts) and not (may_be_absent and n_layers == 0):
         raise ValueError(f"the proof has {n_layers} layers, the networks have {len(counts)}")
 
-    entries, sizes = _entries(schema, n_layers), {"inputs": domain.n_inputs}
+    entries, sizes = _entries(schema, n_layers), {"inputs": domain.n_inputs, "outputs": f.n_outputs}
     sizes |= {f"neurons{layer}": count for layer, count in enumerate(counts)}
     for name, array in arrays.items():
         _bind(name, entries[name].sizes, array.shape, sizes)
 
+    if "splits0" in arrays:
+        _check_signs(arrays["splits0"], len(arrays["multiples0"]), 2 * f.n_outputs)
     if "axis" in arrays and arrays["axis"].max() >= domain.n_inputs:
         raise ValueError("a split along an axis that the domain does not have")
     if "point" in entries and ("corners" in arrays) != isinstance(domain, Hull):
@@ -246,6 +269,14 @@ def _check_tree(axis: Any, n_outside: int) -> None:
     if (axis == -2).sum() != n_outside:
         expected = "one for each leaf outside of the domain"
         raise ValueError(message("directions", expected, str(n_outside)))
+
+
+def _check_signs(splits: Any, n_leaves: int, n_trees: int) -> None:
+    """Refuse trees of signs unless they have as many leaves as multiples, and splits to fit."""
+    expected_nodes = 2 * n_leaves - n_trees
+    if len(splits) != expected_nodes or (splits == -1).sum() != n_leaves:
+        expected = f"an array of shape ({expected_nodes},) with {n_leaves} leaves"
+        raise ValueError(message("splits0", expected, f"shape {splits.shape}"))
 
 
 def _checked(name: str, entry: Entry, value: Any) -> Any:

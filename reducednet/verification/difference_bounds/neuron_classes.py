@@ -141,7 +141,7 @@ def rows_over_classes(layer: Affine, below: LayerActivations, magnitude: Array) 
     radii += SMALLEST * (4.0 * (n + 1) * values.shape[1] + n * magnitude.sum(axis=0))
     if has_rest:
         radii += 2.0 * UNIT_ROUNDOFF * np.abs(b)
-    F = sums_over_classes(W, below, len(magnitude))
+    F = sums_over_classes(W, below.labels, below.scales, len(magnitude))
     return NeuronRows(F, Forms(values, radii), total + np.abs(b))
 
 
@@ -154,17 +154,17 @@ def summation_error(roundings: int, magnitude: Array) -> Array:
     return gamma(roundings) * magnitude + SMALLEST * (magnitude > 0.0)
 
 
-def sums_over_classes(W: Array, below: LayerActivations, n_classes: int) -> Array:
+def sums_over_classes(W: Array, all_labels: np.ndarray, scales: Array, n_classes: int) -> Array:
     """Return F, with F_kc the sum of W_km s_m over the neurons m of class c."""
-    if len(below.labels) == n_classes and (below.labels == np.arange(n_classes)).all():
-        return W if (below.scales == 1.0).all() else W * below.scales
-    in_class = np.flatnonzero(below.labels >= 0)
-    in_class = in_class[np.argsort(below.labels[in_class], kind="stable")]
+    if len(all_labels) == n_classes and (all_labels == np.arange(n_classes)).all():
+        return W if (scales == 1.0).all() else W * scales
+    in_class = np.flatnonzero(all_labels >= 0)
+    in_class = in_class[np.argsort(all_labels[in_class], kind="stable")]
     F = np.zeros((len(W), n_classes))
     if len(in_class):
-        labels = below.labels[in_class]
+        labels = all_labels[in_class]
         starts = np.flatnonzero(np.diff(labels, prepend=-1))
-        products = W[:, in_class] * below.scales[in_class]
+        products = W[:, in_class] * scales[in_class]
         F[:, labels[starts]] = np.add.reduceat(products, starts, axis=1)
     return F
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..._validation import Array
 from ...numerics.rounding import SMALLEST, UNIT_ROUNDOFF
-from .affine_forms import GUARD, Forms, Region, linear_relaxation, relu, with_interval
+from .affine_forms import GUARD, Forms, Region, linear_relaxation, outward, relu, with_interval
 from .neuron_classes import (
     Match, NeuronBounds, NeuronRows, evaluate, representative_rows, subtract_multiple,
 )
@@ -84,9 +84,9 @@ def _bounds_in_class(
     if len(opposite):
         rows = rows.with_signs(np.where(scales < 0.0, -1.0, 1.0))
     delta = evaluate(subtract_multiple(rows, factors, representatives), H)
-    z_c = [_outward(factors[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
+    z_c = [outward(factors[:, np.newaxis] * end, step) for end, step in zip(bounds, (-1.0, 1.0))]
     d = region.bounds(delta)
-    z = [_outward(multiple + end, step) for multiple, end, step in zip(z_c, d, (-1.0, 1.0))]
+    z = [outward(multiple + end, step) for multiple, end, step in zip(z_c, d, (-1.0, 1.0))]
     rest = _difference_of_relus(delta, d, z, z_c)
     if len(opposite):
         minus_z = evaluate(rows.take(opposite), H)
@@ -96,11 +96,6 @@ def _bounds_in_class(
         rest.radii[opposite] = radii + 4.0 * UNIT_ROUNDOFF * magnitude
         z[0][opposite], z[1][opposite] = -z[1][opposite], -z[0][opposite]
     return NeuronBounds(rest, z[0], z[1], np.maximum(np.abs(d[0]), np.abs(d[1])))
-
-
-def _outward(values: Array, direction: float) -> Array:
-    """Move rounded results in a direction, -1.0 or 1.0, by more than their rounding error."""
-    return values + direction * (4.0 * UNIT_ROUNDOFF * np.abs(values) + SMALLEST)
 
 
 def _difference_of_relus(
@@ -129,8 +124,8 @@ def _difference_of_relus(
     best = np.argmin(slopes[:, np.newaxis, np.newaxis] * delta.radii[:, -1] + halves, axis=0)
     strip = [np.take_along_axis(choices, best[np.newaxis], 0)[0] for choices in (middles, halves)]
     result = linear_relaxation(delta, slopes[best], *strip)
-    low = np.maximum(low, _outward(d[0] - below_b, -1.0))
-    high = np.minimum(high, _outward(d[1] + below_a, 1.0))
+    low = np.maximum(low, outward(d[0] - below_b, -1.0))
+    high = np.minimum(high, outward(d[1] + below_a, 1.0))
     return with_interval(*result, low, np.maximum(low, high))
 
 

@@ -2,23 +2,28 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from ....domains import Domain
 from ....networks.network import Network
-from . import folded, norms, permutation, pieces, point, sorted_breakpoints, sums
+from . import (
+    folded, norms, permutation, pieces, point, signs, sorted_breakpoints, sums, top1, zonotopes,
+)
 from .float_semantics import ARITHMETICS, require_semantics
 from .objects import Refused, box_around, norm_bound, require
 
 BOUNDS: dict[str, Any] = {
     "pieces": pieces.bound, "sorted": sorted_breakpoints.bound, "folded": folded.bound,
-    "norms": norms.bound, "permutation": permutation.bound,
+    "norms": norms.bound, "signs": signs.bound, "permutation": permutation.bound,
+    "zonotopes": zonotopes.bound,
+    "top1": partial(top1.bound, by_forms=pieces.OutputForms, by_rows=folded.OutputRows),
 }
 """The kinds without a margin that prove a bound."""
 
 
 def proved_number(certificate: Any, f: Network, g: Network, domain: Domain) -> Fraction:
-    """Return what the evidence proves: an upper bound of |f - g|, or the gap at its point.
+    """Return what the evidence proves: an upper bound, of |f - g| or of the lead, or the gap.
 
     Parameters
     ----------
@@ -39,6 +44,8 @@ def proved_number(certificate: Any, f: Network, g: Network, domain: Domain) -> F
     try:
         if certificate.kind == "point":
             number = point.gap(arrays, f, g, domain)
+        elif certificate.kind == "top1_point":
+            number = point.lead(arrays, f, g, domain)
         elif certificate.kind == "exact":
             number = sums.bound(arrays, f, g, domain, certificate.margin)
         else:
@@ -56,7 +63,7 @@ def refusal(certificate: Any, f: Network, g: Network, domain: Domain) -> str:
         number, value = proved_number(certificate, f, g, domain), Fraction(certificate.value)
     except Refused as error:
         return str(error)
-    if certificate.claim == "bound":
+    if certificate.claim in ("bound", "agreement"):
         return "" if number <= value else f"only a bound of {float(number):.17g} is proved"
     return "" if number >= value else f"the gap is only {float(number):.17g}"
 

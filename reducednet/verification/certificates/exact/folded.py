@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....domains import Domain
+from ....domains import Box, Domain
 from ....networks.network import Network
 from .objects import (
-    Layer, larger, layers_of, positive_part, rational, require, smaller, support, zeros,
+    BoxOrDomain, Layer, larger, layers_of, positive_part, rational, require, smaller, support, zeros,
 )
 
 ONE, ZERO = Fraction(1), Fraction(0)
@@ -297,3 +297,45 @@ def affine(layer: Layer, h: list[Row]) -> list[Row]:
     A = layer.weights @ matrix
     A[:, 0] += layer.thresholds
     return [Row(*entries) for entries in zip(A, abs(layer.weights) @ errors)]
+
+
+class OutputRows:
+    """The symbolic rows of both networks' outputs.
+
+    A row is here a vector of coefficients of the outputs, f's before g's.
+    """
+
+    def __init__(
+        self, arrays: Any, f: Network, g: Network, domain: Domain, leaf: BoxOrDomain
+    ) -> None:
+        if not leaf.whole:
+            domain = Box(leaf.low.astype(float), leaf.high.astype(float))
+        self.proof = SymbolicPair(labels_of(arrays, f, g), domain, f.depth + g.depth)
+        of_f = self.proof.outputs(layers_of(f), 0, with_trees=False)
+        of_g = self.proof.outputs(layers_of(g), f.depth, with_trees=False)
+        self.rows = [*of_f, *of_g]
+        units = rational(np.eye(2 * f.n_outputs))
+        self.of_f, self.of_g = units[:f.n_outputs], units[f.n_outputs:]
+
+    def supremum(self, row: Any) -> Fraction:
+        """Return the upper bound of one combination of the outputs."""
+        coefficients = sum(w * own.coefficients for w, own in zip(row, self.rows) if w)
+        error = sum((abs(w) * own.error for w, own in zip(row, self.rows)), Fraction(0))
+        return self.proof.upper(Row(coefficients, error))
+
+
+def labels_of(arrays: Any, f: Network, g: Network) -> dict[str, Any]:
+    """Return labels and scales as kind "folded" has them: a class for each unstable neuron."""
+    found: dict[str, Any] = {}
+    n_classes = 0
+    for network, first in ((f, 0), (g, f.depth)):
+        for layer, width in enumerate(network.sizes[1:-1]):
+            both = arrays[f"roles{layer}"]
+            require(((both >= -2) & (both <= 0)).all(), "roles that mean nothing")
+            labels = both[len(both) - width:].copy() if first == 0 else both[:width].copy()
+            for j in np.flatnonzero(labels == 0):
+                labels[j] = n_classes
+                n_classes += 1
+            found[f"labels{first + layer}"] = labels
+            found[f"scales{first + layer}"] = np.ones(width)
+    return found

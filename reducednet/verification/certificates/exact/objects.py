@@ -17,6 +17,10 @@ ROOT_BITS = 200
 """Square roots are rounded up to a multiple of 2^-ROOT_BITS of their denominator."""
 
 
+SLOPE_BITS = 60
+"""Slopes that may be any number are rounded to a multiple of 2^-SLOPE_BITS."""
+
+
 class Refused(ValueError):
     """The certificate does not prove its claim: the text says why."""
 
@@ -74,6 +78,11 @@ def root_up(square: Fraction) -> Fraction:
     scaled = p * q << 2 * ROOT_BITS
     root = isqrt(scaled)
     return Fraction(root + (root * root < scaled), q << ROOT_BITS)
+
+
+def rounded(slope: Fraction) -> Fraction:
+    """Return the nearest multiple of 2^-60, which keeps denominators small."""
+    return Fraction(round(slope * 2**SLOPE_BITS), 2**SLOPE_BITS)
 
 
 class Layer(NamedTuple):

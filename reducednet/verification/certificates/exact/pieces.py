@@ -15,11 +15,10 @@ from ....domains import Ball, Domain, Hull
 from ....networks.network import Network
 from .objects import (
     BoxOrDomain, Layer, chosen, equally_deep, larger, leaves, positive_part, rational,
-    require, root_box, root_up, smaller, zeros,
+    require, root_box, root_up, rounded, smaller, zeros,
 )
 
 HALF = Fraction(1, 2)
-SLOPE_BITS = 60
 NEARLY_POSITIVE = Fraction(1, 2**30)
 
 
@@ -119,8 +118,29 @@ def stacked(parts: list[Quantities]) -> Quantities:
     return Quantities(*(np.concatenate(arrays) for arrays in zip(*map(tuple, parts))))
 
 
+class LastLayer(NamedTuple):
+    """The outputs' rows of both networks over the last hidden layer's quantities, on one region.
+
+    always_on : the layer below, its rows and who is always on; None with one hidden layer
+    """
+
+    of_g: Any
+    of_f: Any
+    quantities: Quantities
+    region: Region
+    always_on: tuple[Any, Any, Any] | None
+
+
 def leaf_bound(arrays: Any, f: list[Layer], g: list[Layer], region: Region) -> Fraction:
     """Return the bound of max_k |g_k - f_k| on one region."""
+    last = last_hidden_layer(arrays, f, g, region)
+    ways = bounds_of_outputs(last.of_g - last.of_f, last)
+    values = [larger(-low, high) for low, high in ways]
+    return Fraction(max(smaller(values[0], values[-1])))
+
+
+def last_hidden_layer(arrays: Any, f: list[Layer], g: list[Layer], region: Region) -> LastLayer:
+    """Go through the hidden layers of both networks."""
     quantities = with_one(region.inputs)
     rows = [np.column_stack([*layer]) for layer in (g[0], f[0])]  # over the inputs and 1
     last: tuple[Any, Any, Any] | None = None
@@ -136,13 +156,16 @@ def leaf_bound(arrays: Any, f: list[Layer], g: list[Layer], region: Region) -> F
             next_rows.append(np.column_stack([layer.weights @ mixing[part], layer.thresholds]))
         rows = next_rows
         last = below, stack, always_on
-    difference = rows[0] - rows[1]
-    low, high = region.bounds(combination(difference, quantities))
-    values = larger(-low, high)
-    if len(f) > 2 and last is not None:
-        low, high = bounds_through_always_on(difference, quantities, *last, region)
-        values = smaller(values, larger(-low, high))
-    return Fraction(max(values))
+    return LastLayer(rows[0], rows[1], quantities, region, last if len(f) > 2 else None)
+
+
+def bounds_of_outputs(rows: Any, last: LastLayer) -> list[tuple[Any, Any]]:
+    """Return bounds (low, high) of rows over the last layer's quantities, in one or two ways."""
+    region, quantities = last.region, last.quantities
+    ways = [region.bounds(combination(rows, quantities))]
+    if last.always_on is not None:
+        ways.append(bounds_through_always_on(rows, quantities, *last.always_on, region))
+    return ways
 
 
 class Classes(NamedTuple):
@@ -257,11 +280,6 @@ def remainder_alone(delta: Quantities, low: Fraction, high: Fraction) -> Quantit
     return with_form(delta, slope, width, width, least, most)
 
 
-def rounded(slope: Fraction) -> Fraction:
-    """Return the nearest multiple of 2^-60, which keeps denominators small."""
-    return Fraction(round(slope * 2**SLOPE_BITS), 2**SLOPE_BITS)
-
-
 def with_form(
     delta: Quantities, slope: Fraction, middle: Fraction, width: Fraction,
     low: Fraction, high: Fraction,
@@ -295,3 +313,19 @@ def bounds_through_always_on(
     if spare:
         total = total + combination(np.stack(weights, axis=1), stacked(spare))
     return region.bounds(total)
+
+
+class OutputForms:
+    """The rows of both networks' outputs over the last hidden layer's quantities, on a region."""
+
+    def __init__(
+        self, arrays: Any, f: Network, g: Network, domain: Domain, leaf: BoxOrDomain
+    ) -> None:
+        region = region_of(leaf, domain)
+        self.last = last_hidden_layer(arrays, *equally_deep(f, g), region)
+        self.of_f, self.of_g = self.last.of_f, self.last.of_g
+
+    def supremum(self, row: Any) -> Fraction:
+        """Return the upper bound of a row."""
+        ways = bounds_of_outputs(row[np.newaxis], self.last)
+        return Fraction(min(high[0] for _, high in ways))

@@ -1,4 +1,4 @@
-"""Kind "point": the gap at one point, evaluated in rationals (docs/certificates.md, section 7)."""
+"""Kinds "point" and "top1_point": both networks at a point (docs/certificates.md, 7 and 13)."""
 from __future__ import annotations
 
 from fractions import Fraction
@@ -17,6 +17,18 @@ def gap(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
         require_off_hyperplanes(x, f)
         require_off_hyperplanes(x, g)
     return Fraction(max(abs(evaluate(f, x) - evaluate(g, x))))
+
+
+def lead(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
+    """Return by how much f's largest output leads the others at the point, where g disagrees."""
+    x = rational(arrays["point"])
+    require_inside(x, arrays, domain)
+    of_f, of_g = evaluate(f, x).tolist(), evaluate(g, x).tolist()
+    j = max(range(len(of_f)), key=lambda i: of_f[i])
+    found = min((of_f[j] - value for i, value in enumerate(of_f) if i != j), default=Fraction(0))
+    require(found > 0, "f has no single largest output")
+    require(any(value > of_g[j] for value in of_g), "the output is a largest one of g too")
+    return Fraction(found)
 
 
 def require_inside(x: Any, arrays: Any, domain: Domain) -> None:
