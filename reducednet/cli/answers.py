@@ -44,6 +44,14 @@ class Answer(NamedTuple):
     lines: Sequence[str]
     code: int = DONE
 
+    def with_left_off(self, operators: Mapping[str, Sequence[str]]) -> Answer:
+        """Return the answer with the operators after the logits that were left off, by file."""
+        if not operators:
+            return self
+        lines = [f"left off after the logits of {name}: {', '.join(names) or 'nothing'}"
+                 for name, names in operators.items()]
+        return Answer({**self.report, "left_off": operators}, [*self.lines, *lines], self.code)
+
     def text(self, as_json: bool) -> str:
         """Return the text to print."""
         return json_text(self.report) if as_json else "\n".join(self.lines)

@@ -9,7 +9,7 @@ from typing import Any
 from .._validation import number
 from ..verification.certificates.certificate import Certificate, fingerprint, status_for
 from .answers import CODES, Answer, domain_report, exactly, point_report
-from .options import add_domain, add_json, domain_of, read_network
+from .options import add_domain, add_json, add_until, domain_of, read_network
 
 
 def add_parser(commands: Any) -> None:
@@ -27,6 +27,7 @@ def add_parser(commands: Any) -> None:
                         "wrote it)")
     parser.add_argument("--exact", action="store_true",
                         help="check in rational arithmetic: for small networks, takes longer")
+    add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -34,7 +35,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Answer:
     """Check the certificate, and say what it proves of |f - g| <= eps, or of decisions."""
     certificate = Certificate.load(options.certificate)
-    f, g = (read_network(path) for path in (options.first, options.second))
+    f, g = (read_network(path, until=options.until) for path in (options.first, options.second))
     domain = domain_of(options, (f, options.first), (g, options.second))
     eps = certificate.eps if options.eps is None else number(options.eps, "eps", minimum=0.0)
 

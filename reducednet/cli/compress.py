@@ -8,7 +8,7 @@ from typing import Any
 from .. import Box
 from ..files.save_load import ENDINGS
 from .answers import Answer, domain_report, network_report, short, table_lines
-from .options import add_domain, add_json, add_sign_bounds, domain_of, read_network
+from .options import add_domain, add_json, add_sign_bounds, add_until, domain_of, read_network
 from .outputs import check_format, check_output, save_checked
 
 
@@ -22,6 +22,7 @@ def add_parser(commands: Any) -> None:
     add_sign_bounds(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
                         help="where the smaller network goes (.npz, .nnet or .onnx)")
+    add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -29,7 +30,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Answer:
     """Compress the network, check the proof again and write the smaller network."""
     check_output(options.output, ENDINGS)
-    network = read_network(options.file)
+    network = read_network(options.file, until=options.until)
     domain = domain_of(options, (network, options.file))
     check_format(options.output, network)
     small, found = _proved(network, domain, options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..files.save_load import ENDINGS
 from .answers import Answer, network_report
-from .options import add_json, read_network
+from .options import add_json, add_until, read_network
 from .outputs import check_output, save_checked
 
 
@@ -21,6 +21,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--physical", action="store_true",
                         help="let the network absorb the normalisation of a .nnet file, so that it "
                         "works in physical units (default: the network as stored, normalised)")
+    add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -28,7 +29,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Answer:
     """Write the network, read it back and list what the new file lacks."""
     check_output(options.output, ENDINGS, "OUT")
-    network = read_network(options.file, options.physical)
+    network = read_network(options.file, options.physical, options.until)
     box = _declared_box(options.file, options.physical)
     dropped = _dropped_from(options.file, options.output, options.physical, box)
     dropped += _dropped_in(options.output, network)

@@ -2,14 +2,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..files.onnx_graph import OnnxContent
 from .answers import Answer, domain_report, short, study_lines, study_report, table_lines
 from .network_summary import STABLE_NOTE, summarise
 from .options import (
-    add_domain, add_json, add_sign_bounds, asked_domain, declared_domain, read_file,
+    add_domain, add_json, add_sign_bounds, add_until, asked_domain, declared_domain, onnx_content,
+    read_file,
 )
 
 
@@ -21,6 +24,7 @@ def add_parser(commands: Any) -> None:
                         help="a network (.npz, .nnet, .onnx), a training result or a study (.npz)")
     add_domain(parser)
     add_sign_bounds(parser)
+    add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -29,7 +33,7 @@ def run(options: argparse.Namespace) -> Answer:
     """Read the file and describe it."""
     from .. import Study, TrainingResult
 
-    content = read_file(options.file)
+    content = read_file(options.file, until=options.until)
     if isinstance(content, Study):
         if options.box is not None or options.domain is not None:
             raise ValueError(f"`--box` and `--domain` are for networks, got the Study {options.file}")
@@ -62,10 +66,44 @@ def _describe_network(network: Any, options: argparse.Namespace) -> Answer:
         "activation": network.activation, "output_bias": network.output_bias is not None,
         "domain": None if domain is None else domain_report(domain), **found,
     }
+    content = onnx_content(options.file, options.until)
+    stored = {} if content is None else _stored(content, domain)
+    report |= stored
     where = f"on {domain!r}"
     if domain is None:
         where = f"{reason}\n(--box or --domain give one: more can be said)"
-    return Answer(report, [repr(network), f"{where}\n", *_layer_lines(found["layers"]), "", *_sums(report)])
+    lines = [repr(network), *_stored_lines(stored), f"{where}\n", *_layer_lines(found["layers"]), ""]
+    return Answer(report, lines + _sums(report))
+
+
+_PRECISION = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+"""The number of significant bits of each type."""
+
+
+def _stored(content: OnnxContent, domain: Any) -> dict[str, Any]:
+    """Return the type of a model's numbers, and how far the model's own evaluation may be off.
+
+    The bound of float64, `evaluation_bound`, grows as the unit roundoff does, in the first order.
+    """
+    from .. import evaluation_bound
+
+    error = None
+    if domain is not None:
+        bound = float(evaluation_bound(content.network, domain).max())
+        error = math.ldexp(bound, 53 - _PRECISION[content.numbers])
+    return {"numbers": content.numbers, "multiplied_out": content.n_folded, "model_rounding": error}
+
+
+def _stored_lines(stored: Mapping[str, Any]) -> list[str]:
+    if not stored:
+        return []
+    kind = stored["numbers"]
+    lines = [f"numbers of the file: {kind}, converted exactly"]
+    if stored["multiplied_out"]:
+        lines[0] += f"; affine maps multiplied out in float64 {stored['multiplied_out']} times, up to rounding"
+    if stored["model_rounding"] is not None:
+        lines.append(f"computed in {kind}, the model itself may be off by about {stored['model_rounding']:.2g}")
+    return lines
 
 
 def _domain(network: Any, options: argparse.Namespace) -> tuple[Any, str]:

@@ -16,7 +16,7 @@ from .. import __version__
 from ..files.nnet import ADVICE
 from . import completion
 from .answers import BAD_CALL, EXIT_CODES, INTERRUPTED, NOT_WRITTEN, Answer
-from .options import in_terms_of_options
+from .options import in_terms_of_options, left_off
 
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO")}
 """Errors of a disk that is full or broken."""
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with np.errstate(all="ignore"):  # overflow is refused or answered, not warned of
-            answer = options.run(options)
+            unread = left_off(options)
+            answer = options.run(options).with_left_off(unread)
     except KeyboardInterrupt:
         return _interrupted()
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:

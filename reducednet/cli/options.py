@@ -15,6 +15,8 @@ from .._validation import Array, real_array
 from ..domains import Domain
 from ..files.archives import naming
 from ..files.nnet import ADVICE
+from ..files.onnx import read_onnx
+from ..files.onnx_graph import OnnxContent
 
 TERMS = {
     "low": "LOW of `--box`", "high": "HIGH of `--box`", "f": "A", "g": "B", "eps": "`--eps`",
@@ -64,6 +66,13 @@ def add_domain(parser: argparse.ArgumentParser) -> None:
     parser._negative_number_matcher = re.compile(r"^-(\.?\d|inf|nan).*$")  # -1e3 and -1,0 are values
 
 
+def add_until(parser: argparse.ArgumentParser) -> None:
+    """Add `--until logits`."""
+    parser.add_argument("--until", choices=("logits",),
+                        help="end the network of a .onnx file before a last Softmax, Sigmoid, ArgMax or the "
+                        "like, and say what was left off (default: refuse these, which are no ReLUs)")
+
+
 def add_sign_bounds(parser: argparse.ArgumentParser) -> None:
     """Add `--bounds` and `--time-limit`: how signs of neurons are found, and for how long."""
     parser.add_argument("--bounds", choices=("linear", "lp", "milp"), default="linear",
@@ -100,12 +109,12 @@ def box_of(bounds: Sequence[str], n_inputs: int) -> Box:
     return Box(low, high)
 
 
-def read_file(path: Path, physical: bool = False) -> Any:
-    """Return the network, training result or study of a file."""
+def read_file(path: Path, physical: bool = False, until: str | None = None) -> Any:
+    """Return the network, training result or study of a file; `until` is for .onnx files alone."""
     from .. import Study, load
 
     try:
-        return load(path, physical)
+        return load(path, physical, True, until if _is_onnx(path) else None)
     except ValueError as error:
         if path.suffix.lower() == ".npz" and not physical:
             with suppress(ValueError):
@@ -113,14 +122,35 @@ def read_file(path: Path, physical: bool = False) -> Any:
         raise error
 
 
-def read_network(path: Path, physical: bool = False) -> Any:
+def _is_onnx(path: Path) -> bool:
+    return path.suffix.lower() == ".onnx"
+
+
+def read_network(path: Path, physical: bool = False, until: str | None = None) -> Any:
     """Return the network of a file; raise ValueError if the file holds something else."""
     from .. import Network
 
-    content = read_file(path, physical)
+    content = read_file(path, physical, until)
     if not isinstance(content, Network):
         raise ValueError(f"{path} must hold a network, got a {type(content).__name__}")
     return content
+
+
+def onnx_content(path: Path, until: str | None) -> OnnxContent | None:
+    """Return all that a .onnx file holds besides the network; None for another file."""
+    if not _is_onnx(path):
+        return None
+    with naming(str(path)):
+        return read_onnx(str(path), until)
+
+
+def left_off(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Return the operators that `--until` leaves off, by file; nothing without that option."""
+    if getattr(options, "until", None) is None:
+        return {}
+    paths = [vars(options)[name] for name in ("file", "first", "second") if name in options]
+    contents = {str(path): onnx_content(path, options.until) for path in paths if path is not None}
+    return {name: list(content.left_off) for name, content in contents.items() if content is not None}
 
 
 def read_domain(path: Path) -> Domain:

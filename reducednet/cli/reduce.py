@@ -9,7 +9,7 @@ import numpy as np
 
 from .answers import Answer, network_report, short, table_lines
 from .network_summary import STABLE_NOTE, summarise
-from .options import add_domain, add_json, domain_of, read_network
+from .options import add_domain, add_json, add_until, domain_of, read_network
 from .outputs import check_output
 
 
@@ -26,6 +26,7 @@ def add_parser(commands: Any) -> None:
                         help="threshold intervals: the exact ones, or the paper's [-X_B, X_B]")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
                         help="where the reduced network goes (.npz)")
+    add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> Answer:
     from .. import decided, reduce, reduction_bound, reduction_report, save
 
     check_output(options.output, [".npz"])
-    network = read_network(options.file)
+    network = read_network(options.file, until=options.until)
     domain = domain_of(options, (network, options.file))
     reduced = reduce(network, domain, options.bound)
     X = domain.sample(10_000, rng=0)

@@ -15,7 +15,7 @@ from ..files.archives import checked_path, naming
 from ..files.vnnlib_questions import Question, read_question
 from ..verification.certificates.certificate_files import ENDINGS
 from .answers import CODES, INTERRUPTED, Answer, domain_report, exactly, point_report
-from .options import add_domain, add_json, domain_of, read_network
+from .options import add_domain, add_json, add_until, domain_of, read_network
 from .outputs import check_output
 
 
@@ -44,6 +44,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS", help="(default 60)")
     parser.add_argument("--certificate", type=Path, metavar="FILE",
                         help="where to write the proof (.json or .npz), for `check`")
+    add_until(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> Answer:
 
     if options.certificate is not None:
         check_output(options.certificate, ENDINGS, "--certificate")
-    f, g = (read_network(path) for path in (options.first, options.second))
+    f, g = (read_network(path, until=options.until) for path in (options.first, options.second))
     asked = _of_options(options, f, g) if options.vnnlib is None else _of_file(options, f, g)
     domain = asked.domain
     verdict = verify(asked.f, asked.g, domain, time_limit=options.time_limit, **asked.options)

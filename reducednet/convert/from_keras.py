@@ -1,6 +1,6 @@
 """Convert a Keras 3 model to a network; Keras is imported only when it is used.
 
-`chain` says what is exact, what rounds and what is refused.
+`relu_graph` says what is exact, what rounds and what is refused.
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from .._validation import Array, library, message
 from ..networks.network import Network
-from .chain import AffineStep, Step, affine, chain_network
+from .relu_graph import AffineStep, Step, affine, chain_network
 
 _CALLS = ("call", "forward", "_wrapped_call_impl", "_call_impl")
 """Attributes of a layer that compute its outputs when called; the last three are PyTorch's."""

@@ -1,6 +1,6 @@
 """Convert a scikit-learn MLP, alone or after scalers, to a network, without importing scikit-learn.
 
-`chain` says what is exact, what rounds and what is refused.
+`relu_graph` says what is exact, what rounds and what is refused.
 """
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from .._validation import Array, choice, message, real_array
 from ..networks.network import Network
-from .chain import AffineStep, Step, affine, chain_network
+from .relu_graph import AffineStep, Step, affine, chain_network
 
 _PREDICTIONS = ("predict", "_predict", "predict_proba", "_forward_pass", "_forward_pass_fast")
 _LAST_SKLEARN = ("identity", "softmax", "logistic")

@@ -1,6 +1,6 @@
 """Convert a PyTorch Sequential to a network and back; PyTorch is imported only when it is used.
 
-`chain` says what is exact, what rounds and what is refused.
+`relu_graph` says what is exact, what rounds and what is refused.
 """
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from .._validation import Array, library, message
 from ..networks.network import Network, check_network
-from .chain import AffineStep, Step, affine, chain_network
+from .relu_graph import AffineStep, Step, affine, chain_network
 
 _CALLS = ("forward", "__call__", "_wrapped_call_impl", "_call_impl")
 """The attributes of a module that compute its outputs when it is called."""

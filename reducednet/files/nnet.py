@@ -205,7 +205,7 @@ def declared_box(nnet: NnetFile, normalise: bool) -> Box:
     for line in (nnet.minimums, nnet.maximums):
         if len(line.values) != n_inputs:
             raise _fault(line.number, f"the file declares no box: {n_inputs} numbers, one per "
-                                      f"input, expected, got {len(line.values)}")
+                                      f"input, expected, got {len(line.values)}{_older_layout(line, n_inputs)}")
         if (np.abs(line.values) == UNBOUNDED).any():
             raise _fault(line.number, "the file declares no box: an input is unbounded")
     means, ranges = _scaling(nnet, n_inputs) if normalise else (0.0, 1.0)
@@ -215,6 +215,13 @@ def declared_box(nnet: NnetFile, normalise: bool) -> Box:
             return Box(low, high)
         except ValueError as error:
             raise _fault(nnet.minimums.number, f"no box from the minimums and maximums: {error}") from None
+
+
+def _older_layout(line: HeaderLine, n_inputs: int) -> str:
+    """Return what to do about a file of the older layout, whose n + 2 limits are not the inputs' alone."""
+    if len(line.values) != n_inputs + 2:
+        return ""
+    return ", as in an older layout: give the box of the inputs yourself (`--box LOW HIGH` on the command line)"
 
 
 def nnet_bytes(network: Network, box: Box | None = None) -> bytes:

@@ -1,11 +1,12 @@
 """Read and write ReLU networks as .onnx files, through the package `onnx`.
 
-Chains of affine operators and Relu are read, see `onnx_graph`. A network is written as one Gemm per
+Graphs of affine operators and ReLUs are read, see `onnx_graph`. A network is written as one Gemm per
 layer, with the weights as they are (transB), and a Relu after each hidden layer; constants are
 called W0, b0, W1, b1, ..., C and a, as in .npz files, and are float64.
 """
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,25 @@ import numpy as np
 from .._validation import Array, library, message
 from ..networks.network import Network
 from .archives import read_bytes
-from .onnx_graph import FLOAT64, OnnxChain
+from .onnx_graph import OnnxContent, read_graph
+from .onnx_tensors import FLOAT64
 
 MAX_BYTES = 1 << 28
 _MAX_PARTS = 1 << 17
-_EXTRA_NUMBERS = 1 << 22
 _IR_VERSION, _OPSET = 8, 13
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # how a part of a protobuf message is stored
 # types of protobuf fields whose packed lists have at least one byte per number
 _WHOLE_NUMBERS = (3, 4, 5, 8, 13, 14, 17, 18)
 
 
-def read_onnx(path: str) -> Network:
-    """Read the network of a .onnx file.
+def read_onnx(path: str, until: str | None = None) -> OnnxContent:
+    """Read the network of a .onnx file; with `until="logits"`, that before a last Softmax or the like.
 
     Raises
     ------
     ValueError
-        If the file is not a model of a ReLU network, or the network has more numbers than the file
-        has bytes plus four million. No other file is opened.
+        If the file is not a model of a ReLU network, or the network is much larger than the file.
+        No other file is opened than those in its own folder that it names to hold its numbers.
     ImportError
         If the package `onnx` is not installed.
     """
@@ -44,8 +45,8 @@ def read_onnx(path: str) -> Network:
     except Exception as error:  # protobuf's DecodeError; protobuf is no dependency of ours
         raise ValueError(f"not a valid ONNX model: {error}") from error
     if model.functions:
-        raise ValueError("functions in the model are not supported")
-    return OnnxChain(model.graph, len(data) + _EXTRA_NUMBERS).network()
+        raise ValueError("functions in the model are not supported: export with them inlined")
+    return read_graph(model.graph, os.path.dirname(path), len(data), MAX_BYTES, until)
 
 
 def check_wire(data: bytes, kind: Any) -> None:

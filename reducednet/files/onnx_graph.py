@@ -1,215 +1,243 @@
-"""Read the graph of an ONNX model as a chain of operators on one value, each affine or a ReLU.
+"""Follow the graph of an ONNX model from its input to its output, as a ReLU network of one sample.
 
-The value is a vector in row-major order, whatever its shape: Flatten, Reshape and Identity change
-only the shape. An unknown first length of the input, the batch, counts as 1: the network is the
-function of one sample.
+Each operator is applied to values of a `ReluGraph`: `onnx_operators` has them all. A value is a
+vector in row-major order, whatever its shape. An unknown first length of the input, the batch,
+counts as 1. A known one may be the batch or an axis of one sample: if the operators do not fit the
+latter, they are read again as operators on a batch, whose samples they may not mix.
 """
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from .._validation import Array, real_array
-from ..convert.chain import AffineChain
+from ..convert.relu_graph import ReluGraph, Value, limit_of
 from ..networks.network import Network
+from .onnx_operators import (
+    AFTER_LAST, LAST, OPERATORS, Call, Operand, Tensor, fault, unknown_operator,
+)
+from .onnx_tensors import FLOAT32, FLOATS, INT64, MAX_AXES, Constants, short, type_name
 
-FLOAT32, FLOAT64, INT64 = 1, 11, 7
-_STORED = {FLOAT32: ("<f4", "float_data"), FLOAT64: ("<f8", "double_data"), INT64: ("<i8", "int64_data")}
-_NO_TYPE, _FLOAT, _INT = 0, 1, 2  # types of attributes; the oldest models state none
-_MAX_AXES = 16
+LEFT_OFF_ADVICE = (
+    '`load(..., until="logits")` gives the network before it '
+    "(`--until logits` on the command line)")
 
 
-class OnnxChain:
-    """A graph, and the part of it that has been followed from its input.
+class OnnxContent(NamedTuple):
+    """What an ONNX model holds.
+
+    Attributes
+    ----------
+    network : Network
+    numbers : str
+        The type of the model's numbers, such as "float32": all of them are converted exactly.
+    n_folded : int
+        How often affine maps were multiplied out, which can round: see `convert.relu_graph`.
+    left_off : tuple of str
+        The operators after the logits, where the network ends before them.
+    """
+
+    network: Network
+    numbers: str
+    n_folded: int
+    left_off: tuple[str, ...]
+
+
+class _Misfit(ValueError):
+    """An error of one reading of a graph, and how many operators were read before."""
+
+    def __init__(self, error: ValueError, n_done: int) -> None:
+        super().__init__(str(error))
+        self.n_done = n_done
+
+
+def read_graph(
+    graph: Any, folder: str, n_bytes: int, most_bytes: int, until: str | None,
+) -> OnnxContent:
+    """Return the network of a graph.
 
     Parameters
     ----------
     graph : onnx.GraphProto
-    limit : int
-        Largest number of entries that the network may have.
+    folder : str
+        Where the model lies.
+    n_bytes : int
+        The size of the model: the network may not be much larger, see `limit_of`.
+    most_bytes : int
+        How many bytes the files beside the model may have.
+    until : "logits" or None
 
     Raises
     ------
     ValueError
-        If an operator or a type is unknown, or there is not exactly one input.
+        If the graph is not that of a ReLU network.
     """
+    operators = _operators(graph)
+    constants = Constants(_tensors(graph), folder, most_bytes)
+    limit = limit_of((n_bytes + constants.n_bytes_beside) // 2)
+    value = _only([value for value in graph.input if value.name not in constants], "input")
+    kind, shape = value.type.tensor_type.elem_type, _input_shape(value)
+    if kind not in FLOATS:
+        kinds = ", ".join(FLOATS.values())
+        raise ValueError(
+            f"input {short(value.name)} must be of {kinds} numbers, got {type_name(kind)}")
+    outputs = [output.name for output in graph.output]
+    reading = _Reading(operators, constants, limit, until)
+    try:
+        return reading.content(value.name, kind, shape, outputs, 1)
+    except _Misfit as error:
+        if shape[0] == 1 or len(shape) == 1:
+            raise
+        first = error
+    try:
+        reading = _Reading(operators, constants, limit, until)
+        return reading.content(value.name, kind, (1, *shape[1:]), outputs, shape[0])
+    except _Misfit as second:
+        # the reading that came further is the one that was meant
+        raise (second if second.n_done >= first.n_done else first) from None
 
-    def __init__(self, graph: Any, limit: int) -> None:
-        for node in graph.node:
-            _check_operator(node)
-        self._graph, self._constants = graph, _constants(graph)
-        value = _only([value for value in graph.input if value.name not in self._constants], "input")
-        self._name, self._kind = value.name, value.type.tensor_type.elem_type
-        if self._kind not in (FLOAT32, FLOAT64):
-            raise ValueError(f"input {_short(value.name)} must be of float32 or float64 numbers, "
-                             f"got ONNX type {self._kind}")
-        self._shape = _input_shape(value)
-        self._chain = AffineChain(math.prod(self._shape), limit)
 
-    def network(self) -> Network:
-        """Follow the chain from the input to the output.
+class _Reading:
+    """One way of reading a graph: the values that have been found so far, by name."""
 
-        Raises
-        ------
-        ValueError
-            If the graph is not a chain, or an operator is used as no ReLU network uses it.
-        """
-        output = _only(self._graph.output, "output").name
-        nodes = [node for node in self._graph.node if node.op_type != "Constant"]
-        users, done = _users(nodes), 0
-        while self._name != output:
-            node = _only(users.get(self._name, []), f"operator that takes {_short(self._name)}")
-            if done == len(nodes):
-                raise _fault(node, "is part of a cycle")
-            if len(node.output) != 1 or node.output[0] in self._constants:
-                raise _fault(node, "must have one output with a name of its own")
-            _OPERATORS[node.op_type](self, node)
-            self._name, done = node.output[0], done + 1
-        if done < len(nodes):
-            raise ValueError(f"{len(nodes) - done} operators are not on the chain from the input to the output")
-        return self._chain.network()
+    def __init__(
+        self, operators: list[_Operator], constants: Constants, limit: int, until: str | None,
+    ) -> None:
+        self._operators, self._constants = operators, constants
+        self._limit, self._until = limit, until
+        self._values: dict[str, Operand] = {}
+        self._logits: list[Tensor] = []
+        self._after: set[str] = set()  # names of values after the logits, which no network computes
+        self._left_off: list[str] = []
 
-    def _operands(self, node: Any, least: int, most: int) -> tuple[int, list[Array]]:
-        """Return the position of the value among the operator's inputs, and the constant ones."""
-        inputs = [name for name in node.input if name]
-        if inputs.count(self._name) != 1 or not least < len(inputs) <= most + 1:
-            count = str(most) if least == most else f"{least} or {most}"
-            raise _fault(node, f"must take the chain's value once and {count} constants, got {len(inputs)} inputs")
-        position = inputs.index(self._name)
-        return position, [self._floats(node, name) for name in inputs if name != self._name]
-
-    def _constant(self, node: Any, name: str, kind: int) -> np.ndarray:
-        if name not in self._constants:
-            raise _fault(node, f"must take the chain's value and constants, and {_short(name)} is neither")
-        tensor = self._constants[name]
-        if tensor.data_type != kind:
-            raise _fault(node, f"needs {_short(name)} of ONNX type {kind}, got type {tensor.data_type}")
-        return stored_array(tensor, name)
-
-    def _floats(self, node: Any, name: str) -> Array:
-        return real_array(self._constant(node, name, self._kind), _short(name).strip("'"))
-
-    # ------------------------------------------------------------------- operators that are affine
-
-    def _gemm(self, node: Any) -> None:
-        """Y = alpha A' B' + beta C, where ' transposes if transA or transB is set."""
-        options = _attributes(node, alpha=1.0, beta=1.0, transA=0, transB=0, broadcast=0)
-        position, (M, *bias) = self._operands(node, 1, 2)
-        if position == 2 or len(self._shape) != 2 or M.ndim != 2 or any(C.ndim > 2 for C in bias):
-            raise _fault(node, "must multiply the chain's value, of two axes, by a constant matrix")
-        is_transposed = (options["transA"], options["transB"])
-        M = M.T if is_transposed[1 - position] else M
-        self._shape = self._shape[::-1] if is_transposed[position] else self._shape
-        self._multiply(node, _scaled(options["alpha"], M), position)
-        for C in bias:
-            self._add_constant(node, _scaled(options["beta"], C))
-
-    def _matmul(self, node: Any) -> None:
-        _attributes(node)
-        position, (M,) = self._operands(node, 1, 1)
-        self._multiply(node, M, position)
-
-    def _multiply(self, node: Any, M: Array, position: int) -> None:
-        """Multiply a value of one row by M (position 0), or M by a value of one column (1)."""
-        shape, n = self._shape, self._chain.size
-        axis = -1 if position == 0 or len(shape) == 1 else -2
-        if not shape or M.ndim not in (1, 2) or not shape[axis] == n == M.shape[-position]:
-            side = ("right", "left")[position]
-            raise _fault(node, f"multiplies a value of shape {shape} from the {side} by a constant of shape "
-                               f"{M.shape}: it must be one sample by a matrix that fits")
-        lengths = M.shape[1:] if position == 0 else M.shape[:-1]
-        self._shape = (*shape[:axis], *lengths, *shape[axis:][1:])
-        self._chain.multiply(M.reshape(n, -1).T if position == 0 else M.reshape(-1, n))
-
-    def _add(self, node: Any) -> None:
-        _attributes(node, broadcast=0)
-        _, (c,) = self._operands(node, 1, 1)
-        self._add_constant(node, c)
-
-    def _sub(self, node: Any) -> None:
-        _attributes(node, broadcast=0)
-        position, (c,) = self._operands(node, 1, 1)
-        if position == 1:
-            self._chain.negate()
-        self._add_constant(node, c if position == 1 else -c)
-
-    def _add_constant(self, node: Any, c: Array) -> None:
+    def content(
+        self, name: str, kind: int, shape: tuple[int, ...], outputs: list[str], batch: int,
+    ) -> OnnxContent:
+        """Apply all operators and return the network of the output."""
+        n_done = 0
         try:
-            shape = np.broadcast_shapes(self._shape, c.shape)
-        except ValueError:
-            shape = (0,)
-        if math.prod(shape) != self._chain.size:
-            raise _fault(node, f"adds a constant of shape {c.shape} to a value of shape {self._shape}: "
-                               f"the sum must be one sample of {self._chain.size} numbers")
-        self._shape = shape
-        self._chain.add(np.broadcast_to(c, shape))
+            relus = ReluGraph(math.prod(shape), self._limit)
+            self._values[name] = Tensor(kind, shape, relus.input)
+            for operator in _in_order(self._operators, {name, *self._constants}):
+                self._apply(operator, relus, batch)
+                n_done += 1
+            network = relus.network(self._output(outputs))
+        except ValueError as error:
+            raise _Misfit(error, n_done) from error
+        return OnnxContent(network, FLOATS[kind], relus.n_folded, tuple(self._left_off))
 
-    # ----------------------------------------------------------------- operators that are not affine
+    def _apply(self, operator: _Operator, relus: ReluGraph, batch: int) -> None:
+        node, place = operator
+        if any(name in self._after for name in node.input):
+            if node.op_type not in AFTER_LAST:
+                reason = f"computes with what comes after {self._left_off[0]}, which is no ReLU"
+                raise fault(node, place, f"{reason}: only networks of ReLUs are read")
+            self._leave_off(node)
+        elif node.op_type in LAST:
+            self._end(operator, [self._operand(name) for name in node.input])
+        elif node.op_type not in OPERATORS:
+            raise fault(node, place, "is read only after the logits")
+        else:
+            call = Call(node, place, [self._operand(name) for name in node.input], relus, batch)
+            self._values[node.output[0]] = OPERATORS[node.op_type](call)
 
-    def _relu(self, node: Any) -> None:
-        _attributes(node)
-        self._operands(node, 0, 0)
-        self._chain.relu()
+    def _operand(self, name: str) -> Operand | None:
+        if not name:
+            return None
+        if name not in self._values and name not in self._constants:
+            raise ValueError(
+                f"value {short(name)} is a further output of its operator, which is not read")
+        return self._values[name] if name in self._values else self._constants[name]
 
-    def _identity(self, node: Any) -> None:
-        _attributes(node)
-        self._operands(node, 0, 0)
+    def _end(self, operator: _Operator, operands: list[Any]) -> None:
+        """End the network before a last operator, if that was asked for."""
+        node, place = operator
+        if self._until is None:
+            raise fault(node, place, f"is no ReLU; if it is the last one, {LEFT_OFF_ADVICE}")
+        if len(operands) != 1 or not isinstance(operands[0], Tensor):
+            raise fault(node, place, "must take one value of the network")
+        self._logits.append(operands[0])
+        self._leave_off(node)
 
-    def _flatten(self, node: Any) -> None:
-        axis = _attributes(node, axis=1)["axis"]
-        self._operands(node, 0, 0)
-        if not -len(self._shape) <= axis <= len(self._shape):
-            raise _fault(node, f"flattens at axis {axis} a value of shape {self._shape}")
-        axis = axis + len(self._shape) if axis < 0 else axis
-        self._shape = (math.prod(self._shape[:axis]), math.prod(self._shape[axis:]))
+    def _leave_off(self, node: Any) -> None:
+        self._left_off.append(node.op_type)
+        self._after.update(node.output)
 
-    def _reshape(self, node: Any) -> None:
-        """Change the shape: 0 keeps the value's own length, -1 stands for the length that fits."""
-        allow_zero = _attributes(node, allowzero=0)["allowzero"]
-        if len(node.input) != 2 or node.input[0] != self._name:
-            raise _fault(node, "must take the chain's value and a constant shape")
-        wanted = self._constant(node, node.input[1], INT64)
-        lengths = wanted.tolist() if wanted.ndim == 1 else [-1, -1]
-        if not allow_zero:
-            own = (*self._shape, *[0] * len(lengths))
-            lengths = [own[i] if length == 0 else length for i, length in enumerate(lengths)]
-        known = math.prod(length for length in lengths if length != -1)
-        shape = tuple(self._chain.size // max(known, 1) if length == -1 else length for length in lengths)
-        fits = lengths.count(-1) <= 1 and len(shape) <= _MAX_AXES and min(shape, default=1) > 0
-        if not fits or math.prod(shape) != self._chain.size:
-            raise _fault(node, f"gives a value of shape {self._shape} the shape {str(wanted.tolist())[:60]}")
-        self._shape = shape
-
-
-_OPERATORS = {
-    "Gemm": OnnxChain._gemm, "MatMul": OnnxChain._matmul, "Add": OnnxChain._add, "Sub": OnnxChain._sub,
-    "Relu": OnnxChain._relu, "Identity": OnnxChain._identity, "Flatten": OnnxChain._flatten,
-    "Reshape": OnnxChain._reshape,
-}
-
-
-def _scaled(factor: float, array: Array) -> Array:
-    with np.errstate(all="ignore"):
-        return array if factor == 1.0 else factor * array
-
-
-def _check_operator(node: Any) -> None:
-    known = node.op_type in _OPERATORS or node.op_type == "Constant"
-    if not known or node.domain not in ("", "ai.onnx"):
-        domain = f" of the domain {_short(node.domain)}" if node.domain else ""
-        raise ValueError(f"operator {_short(node.op_type)}{domain} is not supported: a ReLU network is a chain of "
-                         f"{', '.join(_OPERATORS)}")
+    def _output(self, outputs: list[str]) -> Value:
+        """Return the value of the only output, or the logits."""
+        found = []
+        for name in outputs:
+            one = self._values.get(name)
+            if isinstance(one, Tensor):
+                found.append(one)
+            elif name not in self._after:
+                raise ValueError(f"output {short(name)} does not depend on the input")
+        if not self._left_off:
+            output: Tensor = _only(found, "output")
+            return output.value
+        values = [one.value for one in (*self._logits, *found)]
+        if any(value is not values[0] for value in values):
+            raise ValueError("the graph has several values that could be the logits")
+        return values[0]
 
 
-def _users(nodes: list[Any]) -> dict[str, list[Any]]:
-    """Return the operators that take each value, by its name."""
-    users: dict[str, list[Any]] = {}
-    for node in nodes:
-        for name in dict.fromkeys(node.input):
-            users.setdefault(name, []).append(node)
-    return users
+# ----------------------------------------------------------------------------- the parts of a graph
+
+
+class _Operator(NamedTuple):
+    """An operator of the graph, and its place for messages."""
+
+    node: Any
+    place: str
+
+
+def _operators(graph: Any) -> list[_Operator]:
+    """Return the operators but constants, all of which are known."""
+    nodes = [node for node in graph.node if node.op_type != "Constant"]
+    operators = [_Operator(node, f"{number} of {len(nodes)}")
+                 for number, node in enumerate(nodes, start=1)]
+    for node, place in operators:
+        error = unknown_operator(node, place)
+        if error is not None:
+            raise error
+        if not node.output or not node.output[0]:
+            raise fault(node, place, "must have an output with a name")
+    return operators
+
+
+def _in_order(operators: list[_Operator], known: set[str]) -> list[_Operator]:
+    """Return the operators in such an order that each takes what is known or was given before.
+
+    Raises
+    ------
+    ValueError
+        If a name is given twice, or some operators cannot be put in order.
+    """
+    given = set(known)
+    missing: dict[int, int] = {}  # by operator: how many of its inputs are not known yet
+    users: dict[str, list[int]] = {}
+    for number, (node, place) in enumerate(operators):
+        for name in filter(None, node.output):
+            if name in given:
+                raise fault(node, place, "must have outputs with names of their own")
+            given.add(name)
+        unknown = {name for name in node.input if name and name not in known}
+        missing[number] = len(unknown)
+        for name in unknown:
+            users.setdefault(name, []).append(number)
+    for name in users:
+        if name not in given:
+            raise fault(*operators[users[name][0]], f"takes {short(name)}, which no operator gives")
+    ordered = [number for number, count in missing.items() if count == 0]
+    for number in ordered:  # grows while it is read
+        for name in filter(None, operators[number].node.output):
+            for user in users.get(name, []):
+                missing[user] -= 1
+                if missing[user] == 0:
+                    ordered.append(user)
+    if len(ordered) < len(operators):
+        stuck = next(number for number, count in missing.items() if count > 0)
+        raise fault(*operators[stuck], "is part of a cycle, or comes after one")
+    return [operators[number] for number in ordered]
 
 
 def _only(values: Any, what: str) -> Any:
@@ -218,77 +246,52 @@ def _only(values: Any, what: str) -> Any:
     return values[0]
 
 
-def _constants(graph: Any) -> dict[str, Any]:
+def _tensors(graph: Any) -> dict[str, Any]:
     """Return the tensors of initialisers and Constant operators by name, not yet decoded."""
     pairs = [(tensor.name, tensor) for tensor in graph.initializer]
     for node in graph.node:
         if node.op_type == "Constant":
-            if [a.name for a in node.attribute] != ["value"] or len(node.output) != 1:
-                raise _fault(node, "must have one attribute, `value`, and one output")
-            pairs.append((node.output[0], node.attribute[0].t))
+            if len(node.attribute) != 1 or len(node.output) != 1:
+                raise fault(node, "a constant", "must have one attribute and one output")
+            pairs.append((node.output[0], _tensor_of_attribute(node, node.attribute[0])))
     if graph.sparse_initializer:
-        raise ValueError("sparse initialisers are not supported")
-    constants = dict(pairs)
-    if len(constants) != len(pairs):
+        raise ValueError("sparse initialisers are not supported: export dense ones")
+    tensors = dict(pairs)
+    if len(tensors) != len(pairs):
         raise ValueError("two constants have the same name")
-    return constants
+    return tensors
+
+
+def _tensor_of_attribute(node: Any, attribute: Any) -> Any:
+    """Return the tensor of a Constant operator, which may be given as one or as plain numbers."""
+    tensor = type(attribute.t)()
+    if attribute.name == "value":
+        return attribute.t
+    if attribute.name in ("value_int", "value_ints"):
+        tensor.data_type = INT64
+        tensor.int64_data.extend([attribute.i] if attribute.name == "value_int" else attribute.ints)
+    elif attribute.name in ("value_float", "value_floats"):
+        tensor.data_type = FLOAT32
+        is_one = attribute.name == "value_float"
+        tensor.float_data.extend([attribute.f] if is_one else attribute.floats)
+    else:
+        reason = f"has the attribute {short(attribute.name)}, which is not supported"
+        raise fault(node, "a constant", reason)
+    if attribute.name.endswith("s"):
+        tensor.dims.append(len(tensor.int64_data) + len(tensor.float_data))
+    return tensor
 
 
 def _input_shape(value: Any) -> tuple[int, ...]:
-    """Return the shape of one sample of the input."""
+    """Return the shape of the input; an unknown first length is 1."""
     dims = value.type.tensor_type.shape.dim
     lengths = [dim.dim_value for dim in dims]  # 0 where there is a name or nothing
-    if not 0 < len(lengths) <= _MAX_AXES:
-        raise ValueError(f"input {_short(value.name)} must have 1 to {_MAX_AXES} axes, got {len(lengths)}")
+    if not 0 < len(lengths) <= MAX_AXES:
+        raise ValueError(
+            f"input {short(value.name)} must have 1 to {MAX_AXES} axes, got {len(lengths)}")
     lengths[0] = max(lengths[0], 1)
     if min(lengths) < 1:
-        raise ValueError(f"input {_short(value.name)} must have known lengths, except for the first one, "
-                         f"got {lengths}")
+        raise ValueError(
+            f"input {short(value.name)} must have known lengths, except for the first one, "
+            f"got {lengths}: export with a fixed input shape, apart from the batch")
     return tuple(lengths)
-
-
-def stored_array(tensor: Any, name: str) -> np.ndarray:
-    """Return the numbers of a TensorProto; nothing is allocated for a shape that it only claims.
-
-    Raises
-    ------
-    ValueError
-        If they are in another file, their type is not float32, float64 or int64, or their count
-        does not fit the shape.
-    """
-    if tensor.data_location or tensor.external_data:
-        raise ValueError(f"constant {_short(name)} keeps its numbers in another file, which is not read")
-    if tensor.data_type not in _STORED or tensor.HasField("segment"):
-        raise ValueError(f"constant {_short(name)} must be a whole tensor of float32, float64 or int64, "
-                         f"got ONNX type {tensor.data_type}")
-    dtype, field = _STORED[tensor.data_type]
-    shape, numbers = tuple(tensor.dims), getattr(tensor, field)
-    is_raw, width = tensor.HasField("raw_data"), np.dtype(dtype).itemsize
-    n_bytes = len(tensor.raw_data) if is_raw else width * len(numbers)
-    if len(shape) > _MAX_AXES or min(shape, default=1) < 0 or math.prod(shape) * width != n_bytes:
-        raise ValueError(f"constant {_short(name)} claims the shape {str(shape)[:60]}, but holds {n_bytes} bytes")
-    if is_raw:
-        return np.frombuffer(tensor.raw_data, dtype).reshape(shape)
-    return np.fromiter(numbers, dtype, len(numbers)).reshape(shape)
-
-
-def _attributes(node: Any, **defaults: Any) -> dict[str, Any]:
-    """Return the operator's attributes, each an integer or a float like its default."""
-    values = dict(defaults)
-    for attribute in node.attribute:
-        if attribute.name not in defaults or attribute.ref_attr_name:
-            raise _fault(node, f"has the attribute {_short(attribute.name)}, which is not supported")
-        is_float = isinstance(defaults[attribute.name], float)
-        if attribute.type not in (_NO_TYPE, _FLOAT if is_float else _INT):
-            raise _fault(node, f"has the attribute {_short(attribute.name)} of ONNX type {attribute.type}")
-        values[attribute.name] = attribute.f if is_float else attribute.i
-    return values
-
-
-def _fault(node: Any, reason: str) -> ValueError:
-    name = node.name or (node.output[0] if node.output else "")
-    return ValueError(f"operator {node.op_type} {_short(name)} {reason}")
-
-
-def _short(name: str) -> str:
-    return repr(name if len(name) <= 60 else f"{name[:60]}...")

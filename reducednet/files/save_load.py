@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from .._validation import flag, message
+from .._validation import choice, flag, message
 from ..domains import Box
 from ..networks.network import Network, check_network
 from ..training.result import TrainingResult
@@ -21,7 +21,8 @@ BOX_ENDINGS = (".nnet", ".vnnlib", ".gz")
 WRITERS: dict[str, Callable[..., bytes]] = {".npz": npz_bytes, ".nnet": nnet_bytes, ".onnx": onnx_bytes}
 """The function that returns a network as the bytes of a file, by the file's ending."""
 READERS: dict[str, Callable[[str], Any]] = {
-    ".npz": read_npz, ".nnet": lambda name: stored_network(read_nnet(name)), ".onnx": read_onnx,
+    ".npz": read_npz, ".nnet": lambda name: stored_network(read_nnet(name)),
+    ".onnx": lambda name: read_onnx(name).network,
 }
 """The function that reads a network from a file, by the file's ending."""
 
@@ -84,7 +85,9 @@ def save(path: str | os.PathLike[str], network: Network | TrainingResult) -> Non
     write_whole(name, WRITERS[ending](network))
 
 
-def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool = True) -> Any:
+def load(
+    path: str | os.PathLike[str], physical: bool = False, normalise: bool = True, until: str | None = None,
+) -> Any:
     """Read the network of a .npz, .nnet or .onnx file, or the training result of a .npz file.
 
     A network from a .nnet file is ReLU with an output bias; its inputs and outputs are in the
@@ -93,12 +96,20 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
 
     W <- W / range,   b <- b - (W / range) mean,   C <- range_out C,   a <- range_out a + mean_out
 
-    A .onnx file must be a chain of Gemm, MatMul, Add, Sub, Relu, Flatten, Reshape and Identity with
-    constants of one type, float32 or float64. The network is the function of one sample, flattened in
-    row-major order; its numbers are exactly those of the file as long as there are one matrix and
-    one vector between two ReLUs. More of them (a Sub before the first layer, two matrices in a row,
-    a factor alpha) are multiplied out in float64, up to rounding. A last ReLU is a hidden layer
-    with the identity as outgoing weights.
+    A .onnx file must be a graph of affine operators and ReLUs with constants: Gemm, MatMul, Add, Sub,
+    Mul, Div, Neg, Sum, Scaler, BatchNormalization, ReduceSum, ReduceMean; Relu, LeakyRelu, PRelu,
+    Abs, Clip, Max, Min, HardSigmoid, as one ReLU or several; and what only moves numbers, such as
+    Cast, Concat, Dropout, Flatten, Gather, Identity, Reshape, Squeeze, Transpose and Unsqueeze. A
+    value may be used more than once: neurons carry it through a layer. Numbers in a second file are
+    read if that lies in the same folder and is no link. The network is the function of one sample,
+    flattened in row-major order. A last ReLU is a hidden layer with the identity as outgoing weights.
+
+    Numbers of 16 and 32 bits are converted exactly. They are exactly those of the file as long as
+    there are one matrix and one vector between two ReLUs. More of them (a Scaler or a
+    BatchNormalization before a layer, two matrices in a row, a factor alpha) are multiplied out in
+    float64, with rounding errors that `convert.relu_graph` states. A model of float32 numbers,
+    evaluated in float32, rounds at each of its own operations: it may differ from the network by
+    about 2^29 times its `evaluation_bound`. Proofs are about the network in real arithmetic.
 
     Parameters
     ----------
@@ -108,6 +119,10 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
     normalise : bool
         False takes means as 0 and ranges as 1, whatever the file says; `physical` then changes
         nothing.
+    until : "logits", optional
+        Only for .onnx files. The network ends before a last Softmax, LogSoftmax, Sigmoid, ArgMax,
+        Hardmax or ZipMap, and what follows it is left off; without such an operator nothing changes.
+        None refuses these operators: they are no ReLUs.
 
     Returns
     -------
@@ -141,7 +156,14 @@ def load(path: str | os.PathLike[str], physical: bool = False, normalise: bool =
     physical, normalise = flag(physical, "physical"), flag(normalise, "normalise")
     if physical and ending != ".nnet":
         raise ValueError(message("physical", f"False for a {ending} file, which has no normalisation", physical))
+    if until is not None:
+        until = choice(until, "until", ["logits"])
+        if ending != ".onnx":
+            expected = f"None for a {ending} file, which ends with the logits"
+            raise ValueError(message("until", expected, repr(until)))
     with naming(name):
+        if until is not None:
+            return read_onnx(name, until).network
         if physical and normalise:
             return physical_network(read_nnet(name))
         return READERS[ending](name)

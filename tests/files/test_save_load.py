@@ -663,6 +663,7 @@ def test_range_of_the_outputs_does_not_matter_for_the_box(tmp_path):
 @pytest.mark.parametrize("minimums, maximums, reason", [
     ([0.0], None, "line 5: the file declares no box: 2 numbers, one per input, expected, got 1"),
     (None, [0.0], "line 6: the file declares no box: 2 numbers, one per input, expected, got 1"),
+    ([0.0] * 4, None, r"line 5: .* got 4, as in an older layout: give the box .* \(`--box LOW HIGH` on the"),
     ([2.0, 2.0], None, "line 5: no box .* `low` must be at most `high`"),
     ([1.0, 1.0], None, "line 5: no box .* a box of one point"),
     ([math.nan, 0.0], None, "line 5: no box .* `low` must be finite, got nan"),

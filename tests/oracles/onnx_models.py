@@ -32,13 +32,14 @@ class Chain:
     dtype : "float32" or "float64"
     """
 
-    def __init__(self, shape, rng, numbers="integer", dtype="float64", opset=13):
+    def __init__(self, shape, rng, numbers="integer", dtype="float64", opset=15):
         self.shape = tuple(length if isinstance(length, int) else 1 for length in shape)
         self.declared, self.rng, self.numbers, self.opset = shape, rng, numbers, opset
         self.dtype, self.kind = DTYPES[dtype], helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         self.x = entries(rng, self.shape, numbers).astype(self.dtype)
         self.paths, self.n_roundings = np.abs(self.x.astype(float)).ravel(), 0
         self.nodes, self.constants, self.inputs, self.name = [], [], [], "x"
+        self.earlier = []  # values before, for operators of two: name, shape and paths
 
     @property
     def size(self):
@@ -156,6 +157,144 @@ class Chain:
             target = [0 if length == own else length for length, own in zip(shape, self.shape)]
         return self.node("Reshape", ["", self.constant(np.array(target, dtype=np.int64))], shape)
 
+    def factors(self):
+        """Return a constant that multiplies entry by entry; it keeps the shape."""
+        shapes = [self.shape, (), (1,), self.shape[-1:]]
+        return self.draw(shapes[self.rng.integers(len(shapes))])
+
+    def mul(self):
+        c = self.factors()
+        self.n_roundings += 4
+        self.paths = self.paths * np.abs(np.broadcast_to(c, self.shape)).ravel().astype(float)
+        names = ["", self.constant(c)]
+        return self.node("Mul", names if self.rng.integers(2) else names[::-1], self.shape)
+
+    def div(self):
+        c = self.rng.choice([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0], self.shape).astype(self.dtype)
+        self.n_roundings += 4
+        self.paths = self.paths / np.abs(c).ravel()
+        return self.node("Div", ["", self.constant(c)], self.shape)
+
+    def neg(self):
+        return self.node("Neg", [""], self.shape)
+
+    def leaky_relu(self):
+        alpha = float(self.rng.choice([0.5, 0.25, -1.0, 2.0]))
+        self.n_roundings += 4
+        self.paths = self.paths * max(1.0, abs(alpha))
+        return self.node("LeakyRelu", [""], self.shape, alpha=alpha)
+
+    def absolute(self):
+        return self.node("Abs", [""], self.shape)
+
+    def clip(self):
+        """Clip(z) = low + s(z - low) - s(z - high), or one of both bounds."""
+        low, high = np.sort(self.draw(2))
+        self.n_roundings += 8
+        self.paths = 2.0 * self.paths + 2.0 * abs(float(low)) + 2.0 * abs(float(high))
+        bounds = [np.array(low), np.array(high)]
+        which = self.rng.integers(3)
+        names = [self.constant(bounds[0]) if which != 1 else None, self.constant(bounds[1]) if which else None]
+        self.node("Clip", ["", *["?" if name is None else name for name in names]], self.shape)
+        inputs = [name if name != "?" else "" for name in self.nodes[-1].input]
+        self.nodes[-1].input[:] = inputs
+        return self
+
+    def max_constant(self):
+        return self.extreme_constant("Max")
+
+    def min_constant(self):
+        return self.extreme_constant("Min")
+
+    def extreme_constant(self, operator):
+        c = self.factors()
+        self.n_roundings += 8
+        self.paths = self.paths + 2.0 * np.abs(np.broadcast_to(c, self.shape)).ravel().astype(float)
+        names = ["", self.constant(c)]
+        return self.node(operator, names if self.rng.integers(2) else names[::-1], self.shape)
+
+    def batch_normalization(self):
+        """Divide by a power of two, so that integers stay exact."""
+        if len(self.shape) < 2:
+            self.reshape((1, self.size))
+        n, rng = self.shape[1], self.rng
+        variance = rng.choice([0.25, 1.0, 4.0], n).astype(self.dtype)
+        scale, shift, mean = (self.draw(n) for _ in range(3))
+        axes = (n, *[1] * (len(self.shape) - 2))
+        factor, plus = (np.broadcast_to(part.astype(float).reshape(axes), self.shape).ravel() for part in (
+            np.abs(scale) / np.sqrt(variance), np.abs(shift) + np.abs(scale / np.sqrt(variance) * mean)))
+        self.n_roundings += 16
+        self.paths = factor * self.paths + plus
+        names = [self.constant(one) for one in (scale, shift, mean, variance)]
+        return self.node("BatchNormalization", ["", *names], self.shape, epsilon=0.0)
+
+    def dropout(self):
+        return self.node("Dropout", [""], self.shape)
+
+    def cast(self):
+        return self.node("Cast", [""], self.shape, to=self.kind)
+
+    def transpose(self):
+        order = [int(axis) for axis in self.rng.permutation(len(self.shape))]
+        moved = np.arange(self.size).reshape(self.shape).transpose(order)
+        self.paths = self.paths[moved.ravel()]
+        return self.node("Transpose", [""], moved.shape, perm=order)
+
+    def squeeze(self):
+        axes = [axis for axis, length in enumerate(self.shape) if length == 1][1:]
+        shape = [length for axis, length in enumerate(self.shape) if axis not in axes]
+        return self.node("Squeeze", ["", self.constant(np.array(axes, dtype=np.int64))], shape) if axes else self
+
+    def unsqueeze(self):
+        axis = int(self.rng.integers(len(self.shape) + 1))
+        shape = (*self.shape[:axis], 1, *self.shape[axis:])
+        return self.node("Unsqueeze", ["", self.constant(np.array([axis]))], shape)
+
+    def gather(self):
+        axis = int(self.rng.integers(len(self.shape)))
+        index = self.rng.integers(0, self.shape[axis], int(self.rng.integers(1, 4)))
+        moved = np.take(np.arange(self.size).reshape(self.shape), index, axis=axis)
+        self.paths = self.paths[moved.ravel()]
+        return self.node("Gather", ["", self.constant(index)], moved.shape, axis=axis)
+
+    def reduce_sum(self):
+        axis, keep = int(self.rng.integers(len(self.shape))), int(self.rng.integers(2))
+        keep = keep or len(self.shape) == 1
+        paths = self.paths.reshape(self.shape).sum(axis=axis, keepdims=bool(keep))
+        self.n_roundings += 2 * self.shape[axis] + 4
+        self.paths = paths.ravel()
+        return self.node("ReduceSum", ["", self.constant(np.array([axis]))], paths.shape, keepdims=int(keep))
+
+    def same_shape(self):
+        """Return an earlier value of the present shape, or the present one."""
+        found = [one for one in self.earlier if one[1] == self.shape] + [(self.name, self.shape, self.paths)]
+        return found[self.rng.integers(len(found))]
+
+    def residual(self):
+        name, _, paths = self.same_shape()
+        self.n_roundings += 4
+        self.paths = self.paths + paths
+        return self.node("Add", ["", name], self.shape)
+
+    def difference(self):
+        name, _, paths = self.same_shape()
+        self.n_roundings += 4
+        self.paths = self.paths + paths
+        return self.node("Sub", [name, ""], self.shape)
+
+    def max_pair(self):
+        name, _, paths = self.same_shape()
+        self.n_roundings += 8
+        self.paths = 2.0 * (self.paths + paths)
+        return self.node(("Max", "Min")[self.rng.integers(2)], ["", name], self.shape)
+
+    def concat(self):
+        name, shape, paths = self.same_shape()
+        axis = int(self.rng.integers(len(shape)))
+        both = np.concatenate([self.paths.reshape(shape), paths.reshape(shape)], axis=axis)
+        self.paths = both.ravel()
+        return self.node("Concat", ["", name], both.shape, axis=axis)
+
     def model(self):
         """Return the model; its output is the value so far."""
         graph = helper.make_graph(
@@ -165,7 +304,13 @@ class Chain:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
 
-OPERATORS = ("gemm", "matmul", "add", "sub", "relu", "identity", "flatten", "reshape")
+CHAIN = ("gemm", "matmul", "add", "sub", "relu", "identity", "flatten", "reshape")
+"""Operators of the plainest files."""
+EXACT = (*CHAIN, "mul", "neg", "leaky_relu", "absolute", "clip", "max_constant", "min_constant", "dropout",
+         "cast", "transpose", "squeeze", "unsqueeze", "gather", "reduce_sum", "residual", "difference",
+         "max_pair", "concat")
+"""Operators by which small integers stay exact, whatever the constants."""
+OPERATORS = (*EXACT, "div", "batch_normalization")
 
 
 def random_chain(seed, plan, numbers="integer", dtype="float64"):
@@ -175,11 +320,13 @@ def random_chain(seed, plan, numbers="integer", dtype="float64"):
     shapes = [("batch", n), (1, n), (n,), (n, 1), (1, 1, n), ("batch", 1, 2, n), (None, n)]
     chain = Chain(shapes[rng.integers(len(shapes))], rng, numbers, dtype)
     for operator in (*plan, *["relu"] * ("relu" not in plan)):
+        chain.earlier.append((chain.name, chain.shape, chain.paths))
         getattr(chain, operator)()
     return chain
 
 
-NAMES = ("Gemm", "MatMul", "Add", "Sub", "Relu", "Identity", "Flatten", "Reshape", "Mul", "Constant")
+NAMES = ("Gemm", "MatMul", "Add", "Sub", "Relu", "Identity", "Flatten", "Reshape", "Mul", "Constant", "Max", "Abs",
+         "Transpose", "Squeeze", "Concat", "Gather", "Shape", "Softmax", "Conv", "ReduceSum")
 LENGTHS = (0, 1, 2, 3, 4, -1, 10**12)
 
 
