@@ -1,12 +1,13 @@
 """Write the students' copies of the tutorials: the notebooks without their solutions, and `exercises.py`.
 
-    python tutorials/student_copies.py [FOLDER]
+    python tutorials/student_copies.py [--nbgrader] [FOLDER]
 
 A solution is a cell with the tag "solution". In the copy every name that it gives a value is `...`, every
 function that it defines is without a body, and the comments at its head, the task, are kept.
 """
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import shutil
@@ -64,14 +65,36 @@ def student_copy(notebook: dict[str, Any]) -> dict[str, Any]:
     return copy
 
 
+def add_marks(copy: dict[str, Any]) -> None:
+    """Add nbgrader's metadata: answers are to be written, checks are locked, and count one point each.
+
+    The copies are the source of an assignment: put them into the folder source/NAME of a course,
+    and `nbgrader generate_assignment NAME` releases them.
+    """
+    for cell in copy["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        answer, call = "answer" in tags, "raises-exception" in tags
+        if answer or call or "check" in tags:
+            cell["metadata"]["nbgrader"] = {
+                "schema_version": 3, "grade_id": cell["id"], "solution": answer, "grade": call,
+                "locked": not answer, "task": False, **({"points": 1} if call else {}),
+            }
+
+
 def main(arguments: list[str]) -> int:
     """Write all copies into a folder; one that is there may hold a student's answers, and is kept."""
-    folder = Path(arguments[0] if arguments else "student_copies")
+    parser = argparse.ArgumentParser(description="Write the students' copies of the tutorials.")
+    parser.add_argument("folder", nargs="?", default="student_copies", type=Path)
+    parser.add_argument("--nbgrader", action="store_true", help="add the metadata that nbgrader reads")
+    options = parser.parse_args(arguments)
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     kept = 0
     shutil.copy(TUTORIALS / "exercises.py", folder)  # the checks import it
     for master in masters():
         copy = student_copy(json.loads(master.read_text(encoding="utf-8")))
+        if options.nbgrader:
+            add_marks(copy)
         try:
             with open(folder / master.name, "x", encoding="utf-8") as file:
                 file.write(json.dumps(copy, indent=1, ensure_ascii=False) + "\n")

@@ -421,9 +421,9 @@ class ReducedRegressor(ReducedEstimator):
     warm_start, partial_fit   the same; units are those of the first samples of `partial_fit`
     sample_weight             the same
     random_state              the same seed gives other random numbers
-    coefs_, intercepts_       ``network_.weights``, ``network_.thresholds``, ``.output_weights`` (their
+    `coefs_`, `intercepts_`   ``network_.weights``, ``network_.thresholds``, ``.output_weights`` (their
                               transposes there), ``.output_bias``: for samples in their own units
-    loss_, loss_curve_        squared errors in units of the variance, summed over outputs, with the
+    `loss_`, `loss_curve_`    squared errors in units of the variance, summed over outputs, with the
                               penalty; there half of the squared errors, averaged
     ========================  =====================================================================
 

@@ -112,9 +112,9 @@ class Findings:
         """The time since the search began."""
         return time.perf_counter() - self._start
 
-    def check_time(self) -> None:
-        """Raise `OutOfTime` if the time limit has passed."""
-        if self.seconds > self._limit:
+    def check_time(self, reserved: float = 0.0) -> None:
+        """Raise `OutOfTime` if no more than the reserved seconds are left before the time limit."""
+        if self.seconds + reserved > self._limit:
             raise OutOfTime
 
     @property
@@ -163,6 +163,11 @@ class Findings:
     def evidence(self) -> dict[str, Any] | None:
         """The evidence for the best bound."""
         return self.proofs[-1][1] if self.proofs else None
+
+    @property
+    def equal(self) -> bool:
+        """True if the real functions are proved equal: no prover can find more."""
+        return bool(self.proofs) and self.proofs[-1][0] == 0.0 == self.margin
 
     @property
     def status(self) -> str:

@@ -225,7 +225,7 @@ def _may_be_equal(values: Findings) -> bool:
 
 
 def _ask(findings: Findings, names: Sequence[str]) -> None:
-    """Ask the provers in turn until one decides."""
+    """Ask the provers in turn until one decides, or no other can find more."""
     waiting = list(names)
     while waiting:
         name = next_prover(findings, waiting)
@@ -235,7 +235,7 @@ def _ask(findings: Findings, names: Sequence[str]) -> None:
             PROVERS[name](findings)
         finally:
             findings.close(name, began)
-        if findings.status != UNKNOWN:
+        if findings.status != UNKNOWN or findings.equal:
             return
         findings.check_time()
 

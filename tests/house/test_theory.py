@@ -29,7 +29,17 @@ def formulas(paragraph):
     return displayed, re.findall(r"\$(.*?)\$", rest, re.DOTALL)
 
 
-@pytest.mark.parametrize("text, fewest", [(THEORY, 12), (OPTIMA, 3)], ids=["THEORY", "optima"])
+HOW_TO = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "how-to").glob("*-model*.md")}
+
+COURSE = {path.stem: path.read_text(encoding="utf-8")
+          for path in sorted((ROOT / "docs" / "course").glob("*.md"))}
+
+
+@pytest.mark.parametrize("text, fewest", [
+    pytest.param(THEORY, 12, id="THEORY"), pytest.param(OPTIMA, 3, id="optima"),
+    *(pytest.param(text, 1, id=name) for name, text in HOW_TO.items() if "pytorch" not in name),
+    *(pytest.param(text, 5, id=name) for name, text in COURSE.items() if "problems" in name),
+])
 def test_the_sessions_print_what_the_page_shows(text, fewest):
     names: dict = {}
     sessions = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -43,7 +53,7 @@ def test_the_sessions_print_what_the_page_shows(text, fewest):
         assert tried and not failed, "".join(report)
 
 
-@pytest.mark.parametrize("text", PAGES.values(), ids=list(PAGES))
+@pytest.mark.parametrize("text", [*PAGES.values(), *COURSE.values()], ids=[*PAGES, *COURSE])
 def test_formulas_are_such_as_github_renders(text):
     """Markdown is the first to read a backslash before punctuation, and a marker of a list."""
     for paragraph in re.split(r"\n[> ]*\n", without_code(text)):
@@ -58,7 +68,7 @@ def test_formulas_are_such_as_github_renders(text):
             assert formula == formula.strip() and "\n" not in formula, formula
 
 
-@pytest.mark.parametrize("text", PAGES.values(), ids=list(PAGES))
+@pytest.mark.parametrize("text", [*PAGES.values(), *COURSE.values()], ids=[*PAGES, *COURSE])
 def test_formulas_stand_between_spaces_or_punctuation(text):
     """GitHub leaves a `$` alone if a letter or a digit touches it from outside."""
     for line in without_code(text).splitlines():

@@ -304,8 +304,34 @@ def test_copies_run_in_their_own_folder(tmp_path):
     assert (tmp_path / "class" / "exercises.py").is_file(), "the notebooks import it"
 
 
-def run_script(folder, returncode=0):
-    command = [sys.executable, student_copies.__file__, str(folder)]
+def test_copies_for_nbgrader_have_a_mark_for_every_exercise(tmp_path):
+    run_script(tmp_path, options=["--nbgrader"])
+    for path in NOTEBOOKS:
+        marks = [cell["metadata"].get("nbgrader") for cell in read(tmp_path / path.name)["cells"]]
+        marks = [mark for mark in marks if mark]
+        assert sum(mark.get("points", 0) for mark in marks) == len(exercises(path))
+        assert sum(mark["solution"] for mark in marks) == len(exercises(path))
+        assert len({mark["grade_id"] for mark in marks}) == len(marks)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_nbgraders_validator_opens_the_copies(tmp_path, answered):
+    """It says that a copy without answers fails, and one with the solutions passes."""
+    validator = pytest.importorskip("nbgrader.validator").Validator()
+    path = NOTEBOOKS[1]
+    run_script(tmp_path, options=["--nbgrader"])
+    copy = read(tmp_path / path.name)
+    if answered:
+        solutions = {cell["id"]: cell["source"] for cell, _ in exercises(path)}
+        for cell in copy["cells"]:
+            cell["source"] = solutions.get(cell["id"], cell["source"])
+        (tmp_path / path.name).write_text(json.dumps(copy), encoding="utf-8")
+    found = validator.validate(str(tmp_path / path.name))
+    assert len(found.get("failed", [])) == (0 if answered else len(exercises(path)))
+
+
+def run_script(folder, returncode=0, options=()):
+    command = [sys.executable, student_copies.__file__, *options, str(folder)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == returncode, result.stderr
     return result

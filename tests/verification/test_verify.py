@@ -433,7 +433,7 @@ def test_time_limit_is_kept_and_leaves_bounds(limit):
     f, box = rn.Network.random((8, 60, 60, 1), rng=0, scheme="he"), rn.Box(-np.ones(8), np.ones(8))
     verdict = quickest(limit, f, perturbed(f, 1e-2), box, eps=0.2, time_limit=limit)
     assert verdict.status == "unknown"
-    assert limit <= verdict.seconds
+    assert verdict.seconds >= limit / 2.0, "the rest of the time belongs to the checker of the tree"
     assert 0.0 < verdict.gap <= 0.2 < verdict.bound < np.inf
 
 
