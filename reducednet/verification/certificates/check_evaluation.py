@@ -12,7 +12,7 @@ at most. With |h| <= A, and |fl(h) - h| <= e below it,
 
 Where z <= top, fl(z) <= top + error, and both max(z, 0) and max(fl(z), 0) lie between 0 and
 max(top + error, 0): so the error of a ReLU is no larger than that either (PROOFS, Lemma 2, which
-has one rounding in reserve; docs/certificates.md, section 14).
+has one rounding in reserve; docs/certificates.md, section 16).
 
 The layers above the first one of a binary network, whose inputs are 0 and 1, must be sums without
 any rounding, in whatever order; in the first, |z| must be larger than its error.

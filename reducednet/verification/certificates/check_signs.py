@@ -27,7 +27,7 @@ u = 2^-53, gamma_n and the charges for underflow are those of `arithmetic`.
 
 References
 ----------
-PROOFS, section 23; docs/certificates.md, section 17.
+PROOFS, section 23; docs/certificates.md, section 12.
 """
 from typing import Any, NamedTuple
 

@@ -1,7 +1,7 @@
 """Check that one network decides as another one wherever that one decides clearly, in float64.
 
 This checks proofs of kind "top1" again, and "top1_point", their counterexamples in rationals, with
-no code of the provers. docs/certificates.md, sections 12 and 13, define both, and PROOFS, section
+no code of the provers. docs/certificates.md, sections 14 and 15, define both, and PROOFS, section
 25, has the mathematics.
 
 g agrees with f up to delta if no point x of the domain and outputs j, k have

@@ -1,4 +1,4 @@
-"""What evaluation on computers may add to a difference (docs/certificates.md, section 14)."""
+"""What evaluation on computers may add to a difference (docs/certificates.md, section 16)."""
 from __future__ import annotations
 
 from fractions import Fraction
@@ -44,7 +44,7 @@ def require_semantics(certificate: Any, f: Network, g: Network, domain: Domain) 
             for parameters in layer:
                 require_numbers(parameters.astype(float), arithmetic, "a parameter")
     errors = [evaluation_error(network, domain, certificate) for network in (f, g)]
-    require(sum(errors) <= Fraction(certificate.slack), "the slack is too small")  # (60)
+    require(sum(errors) <= Fraction(certificate.slack), "the slack is too small")  # (71)
     if certificate.claim == "gap":
         point = certificate.arrays["point"]
         require(point.dtype == np.float64, "the point has no float64 coordinates")
@@ -62,7 +62,7 @@ def require_numbers(values: Any, arithmetic: Arithmetic, name: str) -> None:
 
 
 def evaluation_error(network: Network, domain: Domain, certificate: Any) -> Fraction:
-    """Return a bound of |fl(N) - N| over the domain and all outputs (61)."""
+    """Return a bound of |fl(N) - N| over the domain and all outputs (72)."""
     arithmetic = ARITHMETICS[certificate.semantics]
     *hidden, outputs = layers_of(network)
     if network.activation == "relu":
@@ -104,7 +104,7 @@ def first_pre_activations(layer: Layer, domain: Domain) -> tuple[Any, Any]:
 
 
 def layer_error(layer: Layer, size: Any, error: Any, arithmetic: Arithmetic) -> Any:
-    """Return a bound of |fl(z) - z| for each neuron (61), or refuse sums that may overflow."""
+    """Return a bound of |fl(z) - z| for each neuron (72), or refuse sums that may overflow."""
     W, b = layer
     n = W.shape[1]
     magnitude = abs(W) @ (size + error) + abs(b)
@@ -114,7 +114,7 @@ def layer_error(layer: Layer, size: Any, error: Any, arithmetic: Arithmetic) -> 
 
 
 def require_margin(layer: Layer, domain: Domain, margin: Fraction, arithmetic: Arithmetic) -> None:
-    """Refuse a margin within which computers may find the wrong side of a hyperplane (62)."""
+    """Refuse a margin within which computers may find the wrong side of a hyperplane (73)."""
     low, high = box_around(domain)
     size = larger(abs(low), abs(high))
     rounding = layer_error(layer, size, zeros(len(size)), arithmetic)
@@ -144,7 +144,7 @@ def require_no_rounding(layer: Layer, arithmetic: Arithmetic) -> None:
 
 
 def require_decided(network: Network, x: Any, arithmetic: Arithmetic) -> None:
-    """Refuse a point so near a first hyperplane that computers may find the wrong side (63)."""
+    """Refuse a point so near a first hyperplane that computers may find the wrong side (74)."""
     *hidden, _ = layers_of(network)
     for layer in hidden[1:]:
         require_no_rounding(layer, arithmetic)

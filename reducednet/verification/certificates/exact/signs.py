@@ -1,4 +1,4 @@
-"""Kind "signs": trees of signs, one hidden ReLU layer (docs/certificates.md, section 17)."""
+"""Kind "signs": trees of signs, one hidden ReLU layer (docs/certificates.md, section 12)."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def bound(arrays: Any, f: Network, g: Network, domain: Domain) -> Fraction:
     (C_f, bias_f), (C_g, bias_g) = layers_of(f)[-1], layers_of(g)[-1]
     largest = ZERO
     for k, side in product(range(f.n_outputs), (1, -1)):
-        a = [*(-side * C_g[k]), *(side * C_f[k])]                                 # (65)
+        a = [*(-side * C_g[k]), *(side * C_f[k])]                                 # (51)
         constant = side * (bias_f[k] - bias_g[k])
         for signs in leaves(nodes, {}, len(neurons)):
             m = next(multiples, None)
@@ -79,7 +79,7 @@ def leaves(nodes: Iterator[int], signs: dict[int, int], n: int) -> Iterator[dict
 
 
 def pair_part(a: Any, i: int, j: int, neurons: list[Neuron]) -> Fraction:
-    """Return c_i, with float64's quotient and product (66)."""
+    """Return c_i, with float64's quotient and product (52)."""
     with np.errstate(all="ignore"):
         ratio = np.float64(neurons[j].scale) / np.float64(neurons[i].scale)
         near = np.float64(a[j]) * ratio
@@ -89,7 +89,7 @@ def pair_part(a: Any, i: int, j: int, neurons: list[Neuron]) -> Fraction:
 def leaf_bound(
     signs: dict[int, int], m: Any, a: Any, neurons: list[Neuron], domain: Domain
 ) -> Fraction:
-    """Return a bound on the sum of a_j s(z_j) where these signs are known (68).
+    """Return a bound on the sum of a_j s(z_j) where these signs are known (54).
 
     m : the leaf's multiples, one for each neuron
     """
@@ -99,7 +99,7 @@ def leaf_bound(
         nonlocal slopes, total
         slopes, total = slopes + multiple * neuron.w, total + multiple * neuron.b
 
-    # opposite neurons (65), and pairs (67), which leave a'_i of their partners' coefficients
+    # opposite neurons (51), and pairs (53), which leave a'_i of their partners' coefficients
     rest = list(a)
     for j, neuron in enumerate(neurons):
         if neuron.is_opposite:
@@ -111,7 +111,7 @@ def leaf_bound(
         if i >= 0 and a[i] < 0:
             c = pair_part(a, i, j, neurons)
             w, b, rest[i] = w + c * neurons[i].w, b + c * neurons[i].b, a[i] - c
-        low, high = b - support(domain, -w), b + support(domain, w)               # (67)
+        low, high = b - support(domain, -w), b + support(domain, w)               # (53)
         slopes, total = slopes + share * w, total + share * b
         total += max(-share * low, (1 - share) * high, ZERO)
 

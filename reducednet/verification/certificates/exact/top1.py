@@ -1,4 +1,4 @@
-"""Kind "top1": the same largest output (docs/certificates.md, section 12).
+"""Kind "top1": the same largest output (docs/certificates.md, section 14).
 
 Linear functions of the outputs are bounded by `pieces.OutputForms` and `folded.OutputRows`.
 """
@@ -60,7 +60,7 @@ def mixtures_by_leaf(arrays: Any) -> dict[int, list[tuple[Pair, Any]]]:
 
 
 def number(pair: Pair, mixtures: list[tuple[Pair, Any]], way: Any) -> Fraction:
-    """Return the number of a pair on a region: the smallest of (53) to (56)."""
+    """Return the number of a pair on a region: the smallest of (64) to (67)."""
     j, k = pair
     if j == k:
         return Fraction(0)

@@ -1,4 +1,4 @@
-"""Kind "zonotopes": zonotopes of f, of g and of remainders (docs/certificates.md, section 18)."""
+"""Kind "zonotopes": zonotopes of f, of g and of remainders (docs/certificates.md, section 13)."""
 from __future__ import annotations
 
 from fractions import Fraction
@@ -99,7 +99,7 @@ def leaf_bound(layers: list[Layer], classes: list[Classes], leaf: BoxOrDomain) -
 
 
 def combination(W: Any, b: Any, v: Quantities) -> Quantities:
-    """Return W v + b (70)."""
+    """Return W v + b (56)."""
     centre, slopes = W @ v.centre + b, W @ v.slopes
     reach = abs(slopes).sum(axis=1)
     up, down = positive_part(W), positive_part(-W)
@@ -111,7 +111,7 @@ def combination(W: Any, b: Any, v: Quantities) -> Quantities:
 def differences(
     W: Any, b: Any, V: Any, c: Any, s: Any, below: Classes, h: Quantities, rest: Quantities
 ) -> Quantities:
-    """Return W h + b - s (V h + c), with h_i = s_i h_c + r_i for the members below (71)."""
+    """Return W h + b - s (V h + c), with h_i = s_i h_c + r_i for the members below (57)."""
     D = W - s[:, np.newaxis] * V
     n = len(below.scale)
     over_representatives = zeros(n, n)  # h = over_representatives h + r
@@ -125,7 +125,7 @@ def differences(
 def sharpened(
     delta: Quantities, z: Quantities, m: Any, c: Any, s: Any
 ) -> tuple[Quantities, Quantities]:
-    """Return delta and z with the ends (72) and (73)."""
+    """Return delta and z with the ends (58) and (59)."""
     low = larger(delta.low, z.low[m] - s * z.high[c])
     high = smaller(delta.high, z.high[m] - s * z.low[c])
     z_low, z_high = z.low.copy(), z.high.copy()
@@ -142,7 +142,7 @@ def scaled(v: Quantities, slope: Any, middle: Any, half: Any, low: Any, high: An
 
 
 def activations(z: Quantities) -> Quantities:
-    """Return s(z) (74), the chord's slope rounded to 2^-60: any slope will do."""
+    """Return s(z) (60), the chord's slope rounded to 2^-60: any slope will do."""
     up, down = positive_part(z.high), positive_part(-z.low)
     slopes = [rounded(u / (u + l)) if u + l else ZERO for u, l in zip(up, down)]
     slope = np.array(slopes, dtype=object)
@@ -151,7 +151,7 @@ def activations(z: Quantities) -> Quantities:
 
 
 def remainders(delta: Quantities, z: Quantities, z_c: Quantities, s: Any) -> Quantities:
-    """Return s(z_m) - s(s z_c) by the narrowest of (12), (13) and (14), see (75)."""
+    """Return s(z_m) - s(s z_c) by the narrowest of (12), (13) and (14), see (61)."""
     alpha_off, beta_off = positive_part(-z.low), positive_part(-s * z_c.low)
     least = larger(smaller(delta.low, ZERO), -positive_part(s * z_c.high))
     most = smaller(positive_part(delta.high), positive_part(z.high))
