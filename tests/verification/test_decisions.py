@@ -212,6 +212,7 @@ def test_time_is_kept():
 @pytest.mark.parametrize("name", ["36_10", "12_12_12_10"])
 def test_students_of_a_digits_classifier_agree_near_an_image(name):
     """The questions of NNEquiv (samysweb/nnequiv-experiments)."""
+    pytest.importorskip("onnx")
     start = FOLDER / "pairs" / f"nnequiv_mnist8x8_student_{name}"
     f, g = (rn.load(f"{start}{end}.onnx") for end in ("", "-mirror"))
     centre = np.loadtxt(FOLDER / "pairs" / "mnist8x8_centres.csv", delimiter=",")[0]

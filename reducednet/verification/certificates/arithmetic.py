@@ -177,7 +177,7 @@ def affine_bounds(layer: Layer, h: Interval) -> Interval:
     n = W.shape[1]
     magnitude = absolute_product(W, h.largest) + np.abs(b)
     margin = raised(gamma(n + 3) * magnitude, n + 4) + UNDERFLOW * (n + 1)
-    low, high = np.zeros(margin.shape), np.zeros(margin.shape)
+    low, high = np.zeros(magnitude.shape), np.zeros(magnitude.shape)
     for part in parts_of(0, n):
         up, down = np.maximum(W[:, part], 0.0), np.minimum(W[:, part], 0.0)
         low += up @ h.low[part] + down @ h.high[part]
