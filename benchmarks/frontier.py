@@ -175,7 +175,8 @@ def top1_questions():
     X = X / 16.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        network = rn.from_sklearn(MLPClassifier(hidden_layer_sizes=(32,), max_iter=200, random_state=0).fit(X[:1200], y[:1200]))
+        mlp = MLPClassifier(hidden_layer_sizes=(32,), max_iter=200, random_state=0)
+        network = rn.from_sklearn(mlp.fit(X[:1200], y[:1200]))
     for number in range(1200, 1210):
         domain = rn.Box(np.maximum(X[number] - 1 / 16, 0.0), np.minimum(X[number] + 1 / 16, 1.0))
         small, _ = rn.compress(network, domain)
