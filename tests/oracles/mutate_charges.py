@@ -99,6 +99,11 @@ EIGHT = (
 )
 SIX = "six roundings are charged where three are done: one of the radius, two of the sum"
 
+IN_PARTS = (
+    "sums in a row are charged, for any order is allowed; a product with ones is summed in parts,"
+    " which loses less"
+)
+
 
 CHANGES = [
     *changes(
@@ -596,6 +601,7 @@ CHANGES = [
         (
             "result * (1.0 + gamma(self.values.shape[1] + 4))",
             "result * (1.0 + gamma(self.values.shape[1] + 4) / 2)",
+            IN_PARTS,
         ),
         ("margin = gamma(p + 8) * spread + p * SMALLEST", "margin = p * SMALLEST"),
         (
@@ -604,7 +610,7 @@ CHANGES = [
         ),
         ("margin = gamma(p + 8) * spread + p * SMALLEST", "margin = gamma(p + 8) * spread"),
         ("spread *= 1.0 + gamma(p + 2)", "pass"),
-        ("spread *= 1.0 + gamma(p + 2)", "spread *= 1.0 + gamma(p + 2) / 2"),
+        ("spread *= 1.0 + gamma(p + 2)", "spread *= 1.0 + gamma(p + 2) / 2", IN_PARTS),
         ("norm * (1.0 + gamma(p + 8)) + p * SMALLEST", "norm + p * SMALLEST"),
         ("norm * (1.0 + gamma(p + 8)) + p * SMALLEST", "norm * (1.0 + gamma(p + 8))"),
         ("margin = 4.0 * UNIT_ROUNDOFF * magnitude", "margin = 0.0 * UNIT_ROUNDOFF * magnitude"),
