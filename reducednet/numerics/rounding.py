@@ -46,10 +46,11 @@ class FloatFormat(NamedTuple):
     def inner_interval(self, low: Array, high: Array) -> tuple[Array, Array]:
         """Return this format's least number >= low and largest <= high, as float64."""
         least, most = self.rounded(low), self.rounded(high)
-        after, before = (
-            np.nextafter(values.astype(self.dtype), self.dtype(end)).astype(float)
-            for values, end in ((least, np.inf), (most, -np.inf))
-        )
+        with np.errstate(over="ignore"):  # the number after the largest one is inf
+            after, before = (
+                np.nextafter(values.astype(self.dtype), self.dtype(end)).astype(float)
+                for values, end in ((least, np.inf), (most, -np.inf))
+            )
         return np.where(least < low, after, least), np.where(most > high, before, most)
 
 

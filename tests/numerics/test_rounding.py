@@ -2,7 +2,7 @@
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reducednet.numerics.rounding import FLOAT32, FLOAT64, SMALLEST, UNIT_ROUNDOFF, gamma
@@ -65,6 +65,8 @@ def test_gamma_of_float32_is_its_formula_and_infinite_where_that_has_no_meaning(
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
+@example(float(np.finfo(float).max))
+@example(-float(np.finfo(float).max))
 def test_inner_intervals_are_the_nearest_numbers_of_the_format_inside(x):
     for low, high in (FLOAT64.inner_interval(x, x), FLOAT32.inner_interval(x, x)):
         assert high <= x <= low
