@@ -67,6 +67,7 @@ class MixedIntegerProgram:
         # the solver's indices are C's int
         indices = np.array(self._rows, dtype=np.intc), np.array(self._columns, dtype=np.intc)
         A = csr_array((self._entries, indices), shape=shape)
+        A.sum_duplicates()  # a variable may stand twice in a row, and older SciPy leaves it so
         constraints = [LinearConstraint(A, *np.array(self._limits).T)] if self._limits else []
         bounds = Bounds(np.array(self.low), np.array(self.high))
         return milp(
