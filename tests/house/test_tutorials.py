@@ -96,6 +96,12 @@ def hint(answer, check, namespace):
     return str(caught.value)
 
 
+@pytest.fixture(autouse=True)
+def no_figures_of_others():
+    """Close what doctests left open in this process: more than twenty figures are a warning."""
+    pyplot.close("all")
+
+
 # their form
 
 
