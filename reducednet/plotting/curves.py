@@ -298,7 +298,7 @@ def error_histogram(errors: Mapping[str, Any], ax: Axes | None = None) -> Axes:
 def floor(
     ax: Axes, bound: float, text: str = "no network of this size is below", vertical: bool = False
 ) -> None:
-    """Draw a line at a lower bound of an error, with a text beside it."""
+    """Draw a line at an error that others are compared with, with a text beside it."""
     line, scale = (ax.axvline, ax.get_xaxis_transform()) if vertical else (ax.axhline, ax.get_yaxis_transform())
     line(bound, color="0.25", linewidth=1.2, linestyle=(0, (6, 2)))
     place = (bound, 0.97) if vertical else (0.98, bound)
@@ -338,10 +338,7 @@ def comparison_figure(comparison: Comparison, target: Target) -> Figure:
     right.yaxis.set_visible(False)  # the figure's legend names the rows
     limit = comparison.limit
     floor(middle, limit.bound, f"no network of {limit.n_neurons} neurons is below")
-    right.axvline(comparison.limit_test_error, color="0.25", linewidth=1.2, linestyle=(0, (6, 2)))
-    right.annotate("network of fit_exact", (comparison.limit_test_error, 0.97), (3, -3),
-                   right.get_xaxis_transform(), "offset points", fontsize="small", color="0.25",
-                   va="top", rotation=90)
+    floor(right, comparison.limit_test_error, "network of fit_exact", vertical=True)
     left.set_title("fit of the median run")
     middle.set_title("training loss: median and quartiles")
     right.set_title("test error of every start")

@@ -11,6 +11,7 @@ from ..networks.affine_maps import affine_maps
 from ..networks.network import Network, check_domain, check_network
 from ..numerics.sphere import normalise, row_norms
 from ..reduced_space.reduced_network import ReducedNetwork
+from .neurons import intervals_of
 from .style import COLOURS, axes
 
 if TYPE_CHECKING:
@@ -85,8 +86,6 @@ def _intervals_by_layer(network: Network, domain: Domain | None) -> list[Array]:
         return list(network.intervals)
     if domain is None:
         return []
-    from .neurons import intervals_of
-
     units, _ = normalise(network.weights[0])
     return [intervals_of(check_domain(network, domain), units)]
 

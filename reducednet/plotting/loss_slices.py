@@ -1,6 +1,7 @@
 """Draw the loss of a network over the reduced space of one of its neurons."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,13 @@ from .._validation import Array, integer, message, responses, samples
 from ..domains import Domain
 from ..networks.activations import activation_named
 from ..networks.network import Network
-from .neurons import intervals_of, unit_neurons
+from .neurons import intervals_of, label_angles, unit_neurons
 from .style import COLOURS, axes, network_on_domain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Losses = Callable[[Array, Array], Array]
 ANGLES, POSITIONS = 181, 101
 """Points of the grid over the angles of w and over the positions of b in I(w)."""
 
@@ -72,12 +74,14 @@ def loss_slice(
         raise ValueError(message("neuron", "one whose weights are not 0", neuron))
     X = samples(X, network.n_inputs)
     y = responses(y, len(X), network.n_outputs)
+    units, thresholds = unit_neurons(network, keep_zero_rows=True)
+    losses = _loss_of_neuron(network, X, y, neuron)
     draw = _curves if network.n_inputs == 1 else _map
-    return draw(network, X, y, domain, axes(ax), neuron)
+    return draw(losses, units[[neuron]], thresholds[[neuron]], domain, axes(ax))
 
 
-def _losses(network: Network, X: Array, y: Array, neuron: int, units: Array, b: Array) -> Array:
-    """Return the loss with this neuron at each pair of unit weights and threshold, (n,).
+def _loss_of_neuron(network: Network, X: Array, y: Array, neuron: int) -> Losses:
+    """Return the loss as a function of the neuron's unit weights (n, n_inputs) and thresholds (n,).
 
     The residual of sample i is r_i + c h_i, h_i = s(w.x_i + b), where r is the residual without the
     neuron and c its outgoing weights, so that with sums over the outputs
@@ -90,51 +94,50 @@ def _losses(network: Network, X: Array, y: Array, neuron: int, units: Array, b: 
     scale = float(np.linalg.norm(w)) if network.activation == "relu" else 1.0
     c = outgoing * scale  # for a unit row
     r = network(X) - y - s(X @ w + threshold)[:, np.newaxis] * outgoing
-    H = s(X @ units.T + b)  # (n_samples, n)
-    terms = (r * r).sum(axis=1)[:, np.newaxis] + 2.0 * H * (r @ c)[:, np.newaxis]
-    losses: Array = (terms + H * H * float(c @ c)).mean(axis=0)
+    squares, products = (r * r).sum(axis=1)[:, np.newaxis], (r @ c)[:, np.newaxis]
+
+    def losses(units: Array, b: Array) -> Array:
+        H = s(X @ units.T + b)  # (n_samples, n)
+        terms = squares + 2.0 * H * products + H * H * float(c @ c)
+        return np.asarray(terms.mean(axis=0))
+
     return losses
 
 
-def _position(domain: Domain, units: Array, b: float) -> float:
-    """Return q with b = (1 - q) low + q high, for one unit row (1, n_inputs)."""
-    low, high = intervals_of(domain, units)[0]
-    return float((b - low) / (high - low)) if high > low else 0.0
+def _position(domain: Domain, unit: Array, b: Array) -> float:
+    """Return q with b = (1 - q) low + q high, for one unit row (1, n_inputs) and b (1,)."""
+    low, high = intervals_of(domain, unit)[0]
+    return float((b[0] - low) / (high - low)) if high > low else 0.0
 
 
-def _curves(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron: int) -> Axes:
+def _curves(losses: Losses, unit: Array, b: Array, domain: Domain, ax: Axes) -> Axes:
     """Draw the loss for one input: a curve over the position for each of the weights 1 and -1."""
     positions = np.linspace(0.0, 1.0, 4 * POSITIONS)
     for sign, colour, style in ((1.0, COLOURS[1], "-"), (-1.0, COLOURS[0], "--")):
         units = np.full((len(positions), 1), sign)
         low, high = intervals_of(domain, units).T
         thresholds = (1.0 - positions) * low + positions * high
-        losses = _losses(network, X, y, neuron, units, thresholds)
-        ax.plot(positions, losses, color=colour, linestyle=style, linewidth=1.8,
+        ax.plot(positions, losses(units, thresholds), color=colour, linestyle=style, linewidth=1.8,
                 label=f"w = {sign:.0f}")
-    unit, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
-    own_loss = _losses(network, X, y, neuron, unit[np.newaxis], np.array([b]))
-    ax.plot(_position(domain, unit[np.newaxis], b), own_loss, linestyle="", marker="*",
-            markersize=13, color=COLOURS[2], markeredgecolor="black", label="the network")
+    ax.plot(_position(domain, unit, b), losses(unit, b), linestyle="", marker="*", markersize=13,
+            color=COLOURS[2], markeredgecolor="black", label="the network")
     ax.set(xlabel="position q of b in I(w)", ylabel="mean squared error")
     ax.legend(fontsize="small")
     return ax
 
 
-def _map(network: Network, X: Array, y: Array, domain: Domain, ax: Axes, neuron: int) -> Axes:
+def _map(losses: Losses, unit: Array, b: Array, domain: Domain, ax: Axes) -> Axes:
     """Draw the loss for two inputs, as a map over the angle and the position."""
     angles, positions = np.linspace(-np.pi, np.pi, ANGLES), np.linspace(0.0, 1.0, POSITIONS)
     units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     low, high = intervals_of(domain, units).T
-    rows = [_losses(network, X, y, neuron, units, (1.0 - q) * low + q * high) for q in positions]
+    rows = [losses(units, (1.0 - q) * low + q * high) for q in positions]
     image = ax.contourf(angles, positions, np.stack(rows), levels=20, cmap="cividis")
     ax.figure.colorbar(image, ax=ax, label="mean squared error")
-    unit, b = (rows[neuron] for rows in unit_neurons(network, keep_zero_rows=True))
-    ax.plot(np.arctan2(unit[1], unit[0]), _position(domain, unit[np.newaxis], b), linestyle="",
+    ax.plot(np.arctan2(unit[0, 1], unit[0, 0]), _position(domain, unit, b), linestyle="",
             marker="*", markersize=14, color=COLOURS[0], markeredgecolor="white",
             label="the network")
-    ax.set(xlabel="angle of w", ylabel="position q of b in I(w)")
-    ax.set_xticks(np.pi * np.array([-1, -0.5, 0, 0.5, 1]),
-                  ["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])
+    label_angles(ax)
+    ax.set_ylabel("position q of b in I(w)")
     ax.legend(fontsize="small")
     return ax

@@ -79,7 +79,13 @@ def draw_bands(ax: Axes, domain: Domain) -> None:
     """Draw the band of the intervals I(w) of all directions of two inputs, over their angles."""
     angles = np.linspace(-np.pi, np.pi, 361)
     _band(ax, angles, np.stack([np.cos(angles), np.sin(angles)], axis=1), domain)
-    ax.set(xlabel="angle of w", ylabel="threshold b", xlim=(-np.pi, np.pi))
+    ax.set_ylabel("threshold b")
+    label_angles(ax)
+
+
+def label_angles(ax: Axes) -> None:
+    """Make the x axis that of the angles of w, from -pi to pi."""
+    ax.set(xlabel="angle of w", xlim=(-np.pi, np.pi))
     ax.set_xticks(np.pi * np.array([-1, -0.5, 0, 0.5, 1]),
                   ["$-\\pi$", "$-\\pi/2$", "0", "$\\pi/2$", "$\\pi$"])
 

@@ -53,7 +53,7 @@ def orbit(network: Network, domain: Domain | None = None, ax: Axes | None = None
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['orbit', 'I(w)', 'network', 'where reduce lands']
     """
-    network, domain = network_on_domain(network, domain, _n_inputs(network))
+    network, domain = network_on_domain(network, domain, None)
     if network.activation != "relu":
         expected = "a ReLU network: only its neurons have rays"
         raise ValueError(message("network", expected, "a binary one"))
@@ -85,11 +85,6 @@ def orbit(network: Network, domain: Domain | None = None, ax: Axes | None = None
            ylim=(float(heights.min()) - margin, float(heights.max()) + margin))
     ax.legend(fontsize="small")
     return ax
-
-
-def _n_inputs(network: Any) -> int:
-    """Return the number of inputs, so that a check by `network_on_domain` admits any."""
-    return int(getattr(network, "n_inputs", 1))
 
 
 def _draw_rays(ax: Axes, width: float, unit_w: Array, unit_b: Array) -> None:

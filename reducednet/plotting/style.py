@@ -52,8 +52,12 @@ def labelled(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def network_on_domain(network: Any, domain: Any, most: int, name: str = "network") -> tuple[Network, Domain]:
+def network_on_domain(
+    network: Any, domain: Any, most: int | None, name: str = "network"
+) -> tuple[Network, Domain]:
     """Return the network and the domain to draw: the given one, or that of a reduced network.
+
+    most : the largest number of inputs that can be drawn; None: any number
 
     Raises
     ------
@@ -61,7 +65,7 @@ def network_on_domain(network: Any, domain: Any, most: int, name: str = "network
         If the network has more than `most` inputs, or there is no domain.
     """
     network = check_network(network, name)
-    if network.n_inputs > most:
+    if most is not None and network.n_inputs > most:
         raise ValueError(message(name, f"of at most {most} inputs to be drawn", f"{network.n_inputs}"))
     if domain is None:
         if not isinstance(network, ReducedNetwork):
